@@ -1,0 +1,33 @@
+"""The exceptions that a user can meet.
+
+Each message is one sentence that says what is wrong, where, and what to do about it. The command
+line prints it and ends with exit code 2; a scheduled run fails with it.
+"""
+
+
+class UserError(Exception):
+    """Something that the user can put right; its message is shown without a traceback."""
+
+
+class BadSettings(UserError):
+    """A setting, or a combination of settings, that makes no sense."""
+
+
+class BadRatings(UserError):
+    """A ratings file that cannot be read as ratings."""
+
+
+class DatasetUnavailable(UserError):
+    """A known data set that is neither in the cache folder nor to be had from its publisher."""
+
+
+class StoreUnavailable(UserError):
+    """A store or report folder that cannot be read or written."""
+
+
+class TrainingDiverged(UserError):
+    """A training whose loss became infinite or NaN."""
+
+
+class DamagedArtefact(Exception):
+    """A file of the store that is missing or differs from its digest; its maker has to run again."""

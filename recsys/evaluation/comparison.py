@@ -1,0 +1,127 @@
+"""What a run found: the one object that every table, plot, sentence and file is made from."""
+
+from pydantic import BaseModel, ConfigDict
+
+from recsys.settings import Protocol
+
+
+class Result(BaseModel):
+    """A frozen part of the comparison."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Score(Result):
+    """How far predictions are from ratings, over `rows` test ratings.
+
+    mse is in squared rating units, rmse and mae in rating units; r2 is the share of the variance
+    of the ratings that is explained, None where the ratings do not vary.
+    """
+
+    rows: int
+    mse: float
+    rmse: float
+    mae: float
+    r2: float | None
+
+
+class History(Result):
+    """Mean squared error per epoch, in squared rating units; entry k belongs to epoch k + 1."""
+
+    loss: list[float]
+    val_loss: list[float]
+
+
+class BaselineResult(Result):
+    """One row of the table."""
+
+    name: str
+    title: str
+    mse: float
+    rmse: float
+    mae: float
+    r2: float | None
+    parameters: int
+    epochs: int
+    best_epoch: int | None
+    fit_seconds: float
+    warm: Score | None
+    cold: Score | None
+
+
+class ModelResult(BaselineResult):
+    """One row of the table, with what a trained model has beside it.
+
+    `best_epoch` is the epoch (1-based) of the lowest validation loss; the weights that were scored
+    are those of `scored_epoch`.
+    """
+
+    history: History
+    scored_epoch: int
+    stopped_early: bool
+    settings: dict[str, int | float | str | list[int]]
+    summary: str
+    engine: str
+
+
+class FailedModel(Result):
+    """A model without a row, and why."""
+
+    name: str
+    title: str
+    reason: str
+
+
+class RatingCount(Result):
+    """How many ratings have one value, or lie in [rating, upper) where values are binned."""
+
+    rating: float
+    upper: float | None
+    rows: int
+
+
+class DataFacts(Result):
+    """The ratings that were compared on.
+
+    `rows` counts the ratings used, after bad rows were set aside and repeated ones resolved.
+    `cold_test_rows` are test ratings whose user or item has no training rating.
+    """
+
+    source: str
+    licence: str | None
+    rows: int
+    users: int
+    items: int
+    density: float
+    train_rows: int
+    validation_rows: int
+    test_rows: int
+    cold_test_rows: int
+    rating_mean: float
+    rating_sd: float
+    rating_min: float
+    rating_max: float
+    histogram: list[RatingCount]
+    quarantined_rows: int
+    repeated_pairs: int
+    duplicates: str
+    ignored_columns: list[str]
+
+
+class Comparison(Result):
+    """A whole comparison.
+
+    `clipped_to` is the range of the training ratings that predictions were clipped to, None in
+    protocol notebook, which does not clip.
+    """
+
+    protocol: Protocol
+    seed: int
+    split_seed: int
+    test_size: float
+    validation_size: float
+    clipped_to: tuple[float, float] | None
+    data: DataFacts
+    models: list[ModelResult]
+    baselines: list[BaselineResult]
+    failed: list[FailedModel]

@@ -1,0 +1,163 @@
+"""Every setting, once.
+
+The command line's options, the flow's parameters (the form in the Prefect UI), the YAML file and the
+README's table of options are all made from these models.
+"""
+
+from typing import Annotated, Literal, Self
+
+from cyclopts import Group, Parameter
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Protocol = Literal["fair", "notebook"]
+Dataset = Literal["sample", "ml-latest-small", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m"]
+
+SAMPLE_ROWS = 100_000
+"""Rows of the embedded sample that are used by default: the notebook's `head(100000)`."""
+
+
+class SettingsModel(BaseModel):
+    """Immutable, and without room for misspelt names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataSettings(SettingsModel):
+    """Which ratings, and how to read them."""
+
+    ratings: str | None = Field(
+        None,
+        description="path of your ratings file: .csv, .tsv, .dat or .txt, also as .gz, .bz2 or .zip, or .parquet",
+    )
+    dataset: Dataset | None = Field(
+        None,
+        description="a public data set instead of a file: the embedded sample (the default), or one that is "
+        "downloaded from GroupLens",
+    )
+    max_rows: int | None = Field(
+        None, ge=1, description="read only the first N ratings (default: 100,000 of the sample, all of a file)"
+    )
+    user_column: str | None = Field(
+        None, description="name of the column with the user ids, where it is not recognised"
+    )
+    item_column: str | None = Field(
+        None, description="name of the column with the item ids, where it is not recognised"
+    )
+    rating_column: str | None = Field(
+        None, description="name of the column with the ratings, where it is not recognised"
+    )
+    timestamp_column: str | None = Field(None, description="name of the column with the time of the rating")
+    separator: Literal["auto", "comma", "tab", "semicolon", "pipe", "double-colon"] = Field(
+        "auto", description="what stands between two fields of a line"
+    )
+    header: Literal["auto", "yes", "no"] = Field("auto", description="whether the first line names the columns")
+    min_rating: float | None = Field(
+        None, allow_inf_nan=False, description="lowest rating of the scale; a lower one is a bad row"
+    )
+    max_rating: float | None = Field(
+        None, allow_inf_nan=False, description="highest rating of the scale; a higher one is a bad row"
+    )
+    bad_rows: Literal["error", "quarantine"] = Field(
+        "error", description="stop at a row that cannot be used, or set such rows aside in a file and count them"
+    )
+    duplicates: Literal["keep", "error", "last", "mean"] = Field(
+        "keep", description="what to do where a user rated an item more than once"
+    )
+    downloads: str = Field("~/.cache/mf-or-dnn", description="folder in which downloaded data sets are kept")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.ratings is not None and self.dataset is not None:
+            raise ValueError("ratings and dataset cannot both be given: choose a file or a public data set")
+        if self.min_rating is not None and self.max_rating is not None and self.min_rating >= self.max_rating:
+            raise ValueError(f"min_rating {self.min_rating:g} is not below max_rating {self.max_rating:g}")
+        return self
+
+
+class SplitSettings(SettingsModel):
+    """Which rows are kept away from the training."""
+
+    test_size: float = Field(0.2, gt=0, lt=1, description="share of all ratings that only the report reads")
+    validation_size: float = Field(
+        0.1, gt=0, lt=1, description="share of the training ratings held out for early stopping (protocol fair)"
+    )
+    split_seed: int = Field(42, ge=0, lt=2**32, description="random state of the split")
+
+
+class FitSettings(SettingsModel):
+    """How a model is fitted, whatever it is."""
+
+    embedding_size: int = Field(50, ge=1, le=4096, description="numbers per user and per item (factors)")
+    epochs: int = Field(10, ge=1, le=10_000, description="passes over the training ratings, at most")
+    batch_size: int = Field(64, ge=1, description="ratings per gradient step")
+    learning_rate: float = Field(1e-3, gt=0, le=10, description="step size of Adam")
+    patience: int = Field(
+        0,
+        ge=0,
+        description="stop after this many epochs without a better validation loss and restore the best weights; "
+        "0: run all epochs and keep the last weights",
+    )
+
+
+class MFSettings(FitSettings):
+    """Matrix factorisation: the dot product of a user's and an item's embedding."""
+
+
+class DNNSettings(FitSettings):
+    """Deep network on the concatenated embeddings of user and item."""
+
+    units: tuple[Annotated[int, Field(ge=1, le=65_536)], ...] = Field(
+        (128, 128), min_length=1, description="units of each hidden layer, first to last"
+    )
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of a hidden layer's outputs dropped while training")
+
+
+class TunedDNNSettings(DNNSettings):
+    """The notebook's hand-tuned network: dropout and early stopping."""
+
+    dropout: float = Field(0.3, ge=0, lt=1, description="share of a hidden layer's outputs dropped while training")
+    epochs: int = Field(20, ge=1, le=10_000, description="passes over the training ratings, at most")
+    patience: int = Field(
+        3,
+        ge=0,
+        description="stop after this many epochs without a better validation loss and restore the best weights; "
+        "0: run all epochs and keep the last weights",
+    )
+
+
+class OutputSettings(SettingsModel):
+    """Where things are kept."""
+
+    name: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+        description="name of the report's folder (default: data set and protocol)",
+    )
+    reports: str = Field("reports", description="folder of the reports")
+    store: str = Field(".recsys", description="folder of the cached artefacts")
+
+
+def _section(title: str, order: int, *, flat: bool = True) -> Parameter:
+    return Parameter(name="*" if flat else None, group=Group(title, sort_key=order))
+
+
+class Settings(SettingsModel):
+    """One comparison, whole."""
+
+    data: Annotated[DataSettings, _section("Data", 1)] = DataSettings()
+    protocol: Annotated[Protocol, Parameter(group=Group("Protocol", sort_key=2))] = Field(
+        "fair",
+        description="fair: every choice reads validation ratings only; notebook: the class notebook's procedure, "
+        "which chooses on the test ratings",
+    )
+    seed: Annotated[int, Parameter(group=Group("Protocol", sort_key=2))] = Field(
+        42, ge=0, lt=2**32, description="seed of initial weights, dropout and shuffling"
+    )
+    split: Annotated[SplitSettings, _section("Split", 3)] = SplitSettings()
+    mf: Annotated[MFSettings, _section("Matrix factorisation", 4, flat=False)] = MFSettings()
+    dnn: Annotated[DNNSettings, _section("Deep network", 5, flat=False)] = DNNSettings()
+    dnn_tuned: Annotated[TunedDNNSettings, _section("Tuned deep network", 6, flat=False)] = TunedDNNSettings()
+    output: Annotated[OutputSettings, _section("Output", 7)] = OutputSettings()
+    refresh: Annotated[bool, Parameter(group=Group("Output", sort_key=7), negative=())] = Field(
+        False, description="recompute everything, whatever is cached"
+    )
