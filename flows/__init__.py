@@ -1,0 +1,1 @@
+"""The flows: how the tasks are wired, and the command line."""

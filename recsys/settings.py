@@ -37,16 +37,10 @@ class DataSettings(SettingsModel):
     max_rows: int | None = Field(
         None, ge=1, description="read only the first N ratings (default: 100,000 of the sample, all of a file)"
     )
-    user_column: str | None = Field(
-        None, description="name of the column with the user ids, where it is not recognised"
-    )
-    item_column: str | None = Field(
-        None, description="name of the column with the item ids, where it is not recognised"
-    )
-    rating_column: str | None = Field(
-        None, description="name of the column with the ratings, where it is not recognised"
-    )
-    timestamp_column: str | None = Field(None, description="name of the column with the time of the rating")
+    user_column: str | None = Field(None, description="column of the user ids, if not recognised")
+    item_column: str | None = Field(None, description="column of the item ids, if not recognised")
+    rating_column: str | None = Field(None, description="column of the ratings, if not recognised")
+    timestamp_column: str | None = Field(None, description="column of the times of the ratings, if not recognised")
     separator: Literal["auto", "comma", "tab", "semicolon", "pipe", "double-colon"] = Field(
         "auto", description="what stands between two fields of a line"
     )

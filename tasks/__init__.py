@@ -1,0 +1,1 @@
+"""The Prefect tasks: what the orchestrator must know of each step, and no arithmetic."""

@@ -1,0 +1,1 @@
+"""From a ratings file to codes and row numbers."""

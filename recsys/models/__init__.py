@@ -1,0 +1,1 @@
+"""What predicts a rating: stock Keras models and the baselines below them."""

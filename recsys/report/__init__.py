@@ -1,0 +1,1 @@
+"""Tables, plots, sentences and pages, all from one comparison."""
