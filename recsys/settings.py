@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Protocol = Literal["fair", "notebook"]
 Dataset = Literal["sample", "ml-latest-small", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m"]
+Duplicates = Literal["keep", "error", "last", "mean"]
 
 SAMPLE_ROWS = 100_000
 """Rows of the embedded sample that are used by default: the notebook's `head(100000)`."""
@@ -54,7 +55,7 @@ class DataSettings(SettingsModel):
     bad_rows: Literal["error", "quarantine"] = Field(
         "error", description="stop at a row that cannot be used, or set such rows aside in a file and count them"
     )
-    duplicates: Literal["keep", "error", "last", "mean"] = Field(
+    duplicates: Duplicates = Field(
         "keep", description="what to do where a user rated an item more than once"
     )
     downloads: str = Field("~/.cache/mf-or-dnn", description="folder in which downloaded data sets are kept")

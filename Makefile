@@ -1,0 +1,36 @@
+# make compare   the comparison; ARGS="--ratings my.csv" passes options on
+# make test      the test suite
+# make ui        Prefect's server and UI, which later runs report to
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: compare test ui lock clean
+
+compare: .venv/.installed
+	@$(BIN)/python flows/compare.py $(ARGS)
+
+test: .venv/.installed-test
+	@$(BIN)/python -m pytest $(ARGS)
+
+ui: .venv/.installed
+	@$(BIN)/python -m flows.server
+
+lock: .venv/bin/uv
+	$(BIN)/uv pip compile --universal --no-emit-index-url --no-header --all-extras --python-version 3.11 --upgrade \
+		--quiet --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/bin/uv:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+.venv/.installed: pyproject.toml requirements.lock | .venv/bin/uv
+	$(BIN)/uv pip install --quiet --constraint requirements.lock --editable '.[sample]'
+	@touch $@
+
+.venv/.installed-test: pyproject.toml requirements.lock | .venv/bin/uv
+	$(BIN)/uv pip install --quiet --constraint requirements.lock --editable '.[sample,test]'
+	@touch .venv/.installed $@

@@ -1,0 +1,129 @@
+"""The command line: `python flows/compare.py`."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import yaml
+from cyclopts import App, CycloptsError, Group, Parameter
+from pydantic import ValidationError
+
+from recsys.errors import BadSettings, UserError
+from recsys.settings import Settings
+
+RUN = Group("Run", sort_key=8)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0 when all is well, 1 when a model failed, 2 when the user can mend it."""
+    app = App(
+        name="compare",
+        help="Does a deep network really predict your ratings better than matrix factorisation? "
+        "Without options: the embedded sample, 100,000 ratings of MovieLens.",
+        help_flags=["--help", "-h"],
+        version_flags=[],
+        help_format="plaintext",
+    )
+    app.default(run)
+    try:
+        app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        fail(_sentence(error), 2)
+    except UserError as error:
+        fail(str(error), 2)
+    sys.exit(0)
+
+
+def run(
+    settings: Annotated[Settings, Parameter(name="*")] = Settings(),
+    *,
+    config: Annotated[str | None, Parameter(group=RUN)] = None,
+    plan: Annotated[bool, Parameter(group=RUN, negative=())] = False,
+    json: Annotated[bool, Parameter(group=RUN, negative=())] = False,
+    verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], group=RUN, negative=())] = False,
+) -> None:
+    """Compare MF, DNN and tuned DNN.
+
+    Args:
+        settings: see there.
+        config: YAML file of settings; options on the command line win over it.
+        plan: say for each task whether its result is cached or has to be computed, and why; run nothing.
+        json: print the comparison as JSON, and nothing else, on standard output.
+        verbose: show Prefect's log.
+    """
+    from flows.session import Session
+
+    if config:
+        settings = merged(from_yaml(config), settings)
+    session = Session(settings, as_json=json, verbose=verbose)
+    if plan:
+        session.explain()
+    elif not session.compare():
+        sys.exit(1)
+
+
+def from_yaml(path: str) -> Settings:
+    """Return the settings of a YAML file, which has the sections and names of `Settings`.
+
+    Raises:
+        BadSettings: the file cannot be read, or holds something else.
+    """
+    try:
+        content = yaml.safe_load(Path(path).expanduser().read_text(encoding="utf-8"))
+        return Settings.model_validate({} if content is None else content)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSettings(f"--config {path}: cannot be read ({getattr(error, 'strerror', error)}).") from error
+    except yaml.YAMLError as error:
+        raise BadSettings(f"--config {path}: is not YAML ({' '.join(str(error).split())}).") from error
+    except ValidationError as error:
+        raise BadSettings(f"--config {path}: {explained(error, lambda place: '.'.join(map(str, place)))}") from error
+
+
+def merged(base: Settings, given: Settings) -> Settings:
+    """Return `base` with whatever was set explicitly in `given`.
+
+    Raises:
+        BadSettings: the two do not go together.
+    """
+
+    def merge(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+        return old | {
+            name: merge(old[name], value) if isinstance(value, dict) else value for name, value in new.items()
+        }
+
+    try:
+        return Settings.model_validate(merge(base.model_dump(), given.model_dump(exclude_unset=True)))
+    except ValidationError as error:
+        raise BadSettings(explained(error, option)) from error
+
+
+def option(place: tuple[int | str, ...]) -> str:
+    """Return the option that sets a field of `Settings`, such as --test-size for ("split", "test_size")."""
+    names = [str(name).replace("_", "-") for name in place if isinstance(name, str)]
+    section = Settings.model_fields[str(place[0])] if place else None
+    flat = section is not None and any(isinstance(note, Parameter) and note.name == ("*",) for note in section.metadata)
+    return "--" + ".".join(names[1:] if flat and len(names) > 1 else names)
+
+
+def explained(error: ValidationError, named: Callable[[tuple[int | str, ...]], str]) -> str:
+    """Return one sentence for the first complaint of Pydantic."""
+    complaint = error.errors()[0]
+    message = complaint["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if complaint["type"] == "value_error":
+        return f"{message[0].upper()}{message[1:]}."
+    if complaint["type"] == "extra_forbidden":
+        return f"{named(complaint['loc'])} is no setting; see --help."
+    return f"{named(complaint['loc'])} {message}, not {complaint['input']!r}."
+
+
+def _sentence(error: CycloptsError) -> str:
+    if isinstance(error.__cause__, ValidationError):
+        return explained(error.__cause__, option)
+    return f"{' '.join(str(error).split())} See --help."
+
+
+def fail(sentence: str, code: int) -> NoReturn:
+    """Print one sentence on standard error and exit."""
+    print(f"compare: {sentence}", file=sys.stderr)
+    sys.exit(code)

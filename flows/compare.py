@@ -1,0 +1,62 @@
+"""The flow `compare`: does a deep network predict these ratings better than matrix factorisation?
+
+python flows/compare.py --help
+"""
+
+from typing import Any
+
+from prefect import flow
+
+from flows.running import Interpreter, Running
+from recsys.data.sources import Source, locate
+from recsys.settings import Settings
+from tasks.encode import encode
+from tasks.ingest import ingest
+from tasks.progress import TaskProgress
+from tasks.report import report
+from tasks.split import split
+from tasks.train_dnn import train_dnn
+from tasks.train_dnn_tuned import train_dnn_tuned
+from tasks.train_mf import train_mf
+
+
+def wire(settings: Settings, source: Source, run: Interpreter) -> Any:
+    """Wire the tasks; what `run` makes of each, running or planning, is its own affair."""
+    store, seed = settings.output.store, settings.seed
+    reading = settings.data.model_copy(update={"max_rows": source.max_rows})
+    titles = source.titles and str(source.titles)
+
+    ratings = run.now(ingest, ratings=str(source.ratings), data=reading, store=store)
+    codes = run.now(encode, ratings=ratings, titles=titles, duplicates=settings.data.duplicates, store=store)
+    parts = run.now(split, codes=codes, settings=settings.split, protocol=settings.protocol, store=store)
+
+    rows = {"codes": codes, "training": parts["training"], "seed": seed, "store": store}
+    mf = run.soon(train_mf, settings=settings.mf, **rows)
+    dnn = run.soon(train_dnn, settings=settings.dnn, **rows)
+    dnn_tuned = run.soon(train_dnn_tuned, settings=settings.dnn_tuned, after=dnn, **rows)
+
+    return run.soon(
+        report,
+        data={"ratings": ratings, "codes": codes, "training": parts["training"], "test": parts["test"]},
+        models={"mf": mf, "dnn": dnn, "dnn_tuned": dnn_tuned},
+        settings=settings,
+        source={"name": source.name, "label": source.label, "licence": source.licence},
+        store=store,
+    )
+
+
+@flow(name="compare", flow_run_name="compare-{settings.protocol}-seed-{settings.seed}")
+def compare(settings: Settings = Settings()) -> str:
+    """Compare MF, DNN and tuned DNN on one set of ratings, and return the report's folder.
+
+    A model that fails leaves the others and the report alone, and fails the run at its end.
+    """
+    run = Running(settings.output.store, refresh=settings.refresh)
+    source = locate(settings.data, TaskProgress("download"))
+    return run.finish(wire(settings, source, run))
+
+
+if __name__ == "__main__":
+    from flows.command_line import main
+
+    main()

@@ -1,0 +1,114 @@
+"""What a run would compute, and why, found without running anything."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prefect import Task
+
+from recsys.errors import DamagedArtefact
+from recsys.fingerprint import Fingerprint
+from recsys.store import Store
+from tasks.caching import Recipe, Uncached, manifest_of, recipe_of, records
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A task of the plan: `why` is empty where its result is cached."""
+
+    task: str
+    why: str
+
+    @property
+    def cached(self) -> bool:
+        """Whether the task's result is there."""
+        return not self.why
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """The result of a task that has to run first."""
+
+    task: str
+
+    def __getitem__(self, part: str) -> "Unknown":
+        """Return a part of the unknown result: as unknown."""
+        return self
+
+
+@dataclass
+class Planning:
+    """An interpreter that looks each task up instead of running it."""
+
+    store: str
+    refresh: bool = False
+    tasks: list[Planned] = field(default_factory=list)
+
+    def now(self, task: Task[..., Any], /, **arguments: Any) -> Any:
+        """Return the task's cached result, or Unknown."""
+        recipe = recipe_of(task)
+        waits_for = [unknown.task for unknown in _unknown(arguments)]
+        if waits_for:
+            self.tasks.append(Planned(task.name, f"after {' and '.join(dict.fromkeys(waits_for))}"))
+            return Unknown(task.name)
+        fingerprint = recipe.fingerprint(arguments)
+        try:
+            if self.refresh:
+                raise DamagedArtefact("everything is to be recomputed (--refresh)")
+            result = self._look_up(task, fingerprint)
+            self.tasks.append(Planned(task.name, ""))
+        except FileNotFoundError:
+            self.tasks.append(Planned(task.name, self._reason(recipe, fingerprint)))
+            return Unknown(task.name)
+        except DamagedArtefact as damage:
+            self.tasks.append(Planned(task.name, str(damage)))
+            return Unknown(task.name)
+        return result
+
+    def soon(self, task: Task[..., Any], /, *, after: Any = None, **arguments: Any) -> Any:
+        """Return the task's cached result, or Unknown."""
+        return self.now(task, **arguments)
+
+    def _look_up(self, task: Task[..., Any], fingerprint: Fingerprint) -> Any:
+        store = Store(self.store)
+        if isinstance(task.cache_policy, Uncached):
+            folder = store.root / fingerprint.layer / fingerprint.key
+            if not folder.exists():
+                raise FileNotFoundError(folder)
+            if (made := store.find(fingerprint)) is None:
+                raise DamagedArtefact(f"a file of {folder} is missing or damaged")
+            return made
+        return manifest_of((records(self.store) / "keys" / fingerprint.key).read_bytes(), store)
+
+    def _reason(self, recipe: Recipe, fingerprint: Fingerprint) -> str:
+        made = [other for other in Store(self.store).fingerprints(recipe.layer) if other.task == recipe.task]
+        if not made:
+            return "first run"
+        nearest = min(made, key=lambda other: len(other.differences(fingerprint)))
+        return ", ".join(_told(*difference) for difference in nearest.differences(fingerprint)) or "its record is gone"
+
+
+def _unknown(argument: Any) -> list[Unknown]:
+    if isinstance(argument, Unknown):
+        return [argument]
+    if isinstance(argument, Mapping):
+        return [unknown for part in argument.values() for unknown in _unknown(part)]
+    return []
+
+
+def _told(name: str, old: Any, new: Any) -> str:
+    part, *names = name.split(".")
+    if part == "settings":
+        return f"{'.'.join(names[1:]) or names[0]} {_short(old)} -> {_short(new)}"
+    if part == "versions":
+        return f"{names[0]} {old} -> {new}"
+    if part == "code":
+        path = Path(*".".join(names).split(".")).with_suffix(".py")
+        return f"{path} {'is new' if old is None else 'is gone' if new is None else 'changed'}"
+    return f"{'/'.join(names)} changed"
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else text[:59] + "…"

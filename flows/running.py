@@ -1,0 +1,87 @@
+"""Running the DAG with Prefect."""
+
+from typing import Any, Protocol
+
+from prefect import Task, allow_failure
+from prefect.futures import PrefectFuture
+
+from recsys.errors import UserError
+from tasks.caching import kept_in
+from tasks.progress import tell
+
+
+class Interpreter(Protocol):
+    """What becomes of each task of the DAG."""
+
+    def now(self, task: Task[..., Any], /, **arguments: Any) -> Any:
+        """Have a task done and return its result."""
+
+    def soon(self, task: Task[..., Any], /, *, after: Any = None, **arguments: Any) -> Any:
+        """Have a task done beside others, once `after` is done, and return a promise of its result.
+
+        Promises among the arguments may be broken: the task is given the reason instead.
+        """
+
+
+class ModelsFailed(UserError):
+    """Some models could not be trained; the report on the others is in `folder`."""
+
+    def __init__(self, reasons: dict[str, str], folder: str) -> None:
+        """Name the tasks that failed, and why."""
+        self.folder = folder
+        super().__init__(" ".join(f"{task} failed: {reason}" for task, reason in reasons.items()))
+
+
+class Running:
+    """An interpreter that submits each task to the flow's task runner."""
+
+    def __init__(self, store: str, *, refresh: bool) -> None:
+        """Keep results in `store`; with `refresh`, use none of those that are there."""
+        self._store = store
+        self._refresh = refresh
+        self._futures: dict[str, PrefectFuture[Any]] = {}
+
+    def now(self, task: Task[..., Any], /, **arguments: Any) -> Any:
+        """Run a task and return its result, or raise what it raised."""
+        return self.soon(task, **arguments).result()
+
+    def soon(self, task: Task[..., Any], /, *, after: PrefectFuture[Any] | None = None, **arguments: Any) -> Any:
+        """Submit a task and return its future."""
+        tell(task.name, "waiting" if after or "models" in arguments else "running")
+        future = kept_in(self._store, task, refresh=self._refresh).submit(
+            wait_for=[allow_failure(after)] if after else [],
+            **{
+                name: allow_failure(argument) if _promised(argument) else argument
+                for name, argument in arguments.items()
+            },
+        )
+        self._futures[task.name] = future
+        future.add_done_callback(lambda done: _tell_end(task.name, done))
+        return future
+
+    def finish(self, report: PrefectFuture[str]) -> str:
+        """Wait for the report and return its folder.
+
+        Raises:
+            ModelsFailed: a model has no row in the report.
+        """
+        folder = report.result()
+        failed = {name: future.result(raise_on_failure=False) for name, future in self._futures.items()}
+        reasons = {name: str(result) for name, result in failed.items() if isinstance(result, Exception)}
+        if reasons:
+            raise ModelsFailed(reasons, folder)
+        return folder
+
+
+def _promised(argument: Any) -> bool:
+    return isinstance(argument, dict) and any(isinstance(part, PrefectFuture) for part in argument.values())
+
+
+def _tell_end(task: str, future: PrefectFuture[Any]) -> None:
+    future.wait()
+    state = future.state
+    if state.is_failed() or state.is_crashed():
+        result = future.result(raise_on_failure=False)
+        tell(task, "failed", text=str(result))
+    else:
+        tell(task, "cached" if state.name == "Cached" else "done")

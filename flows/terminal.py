@@ -1,0 +1,112 @@
+"""What the user of the command line sees."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from flows.planning import Planned
+from recsys.evaluation.comparison import Comparison
+from recsys.report.discussion import headline
+from recsys.report.tables import COLUMNS, shown_rows
+from tasks.progress import LISTENERS, Event
+
+MARKS = {"waiting": "·", "running": "▸", "cached": "✓", "done": "✓", "failed": "✗"}
+STYLES = {"waiting": "dim", "running": "cyan", "cached": "dim", "done": "green", "failed": "bold red"}
+
+SECONDS_BETWEEN_LINES = 15.0
+"""How often a running task says how far it is where there is no terminal to redraw."""
+
+
+@dataclass
+class Line:
+    """The state of one task on the terminal."""
+
+    event: Event
+    since: float
+    until: float | None = None
+    said_at: float = 0.0
+
+
+@dataclass
+class TaskLines:
+    """One line a task: redrawn on a terminal, printed as things happen in a pipe."""
+
+    console: Console
+    lines: dict[str, Line] = field(default_factory=dict)
+
+    def hear(self, event: Event) -> None:
+        """Take an event of a task."""
+        now = time.monotonic()
+        line = self.lines.setdefault(event.task, Line(event, now))
+        if line.event.status == "waiting" and event.status == "running":
+            line.since = now
+        ended = event.status in {"cached", "done", "failed"}
+        changed = event.status != line.event.status
+        if ended:
+            line.until = now
+            if event.status == "done" and not event.text:
+                event = Event(event.task, event.status, line.event.text)
+        line.event = event
+        news = ended or changed or now - line.said_at >= SECONDS_BETWEEN_LINES
+        if news and not self.console.is_terminal and event.status != "waiting":
+            line.said_at = now
+            self.console.print(self._row(line), soft_wrap=True)
+
+    def __rich__(self) -> Table:
+        """Draw all lines."""
+        table = Table.grid(padding=(0, 1))
+        for line in list(self.lines.values()):
+            table.add_row(self._row(line))
+        return table
+
+    def _row(self, line: Line) -> Text:
+        event = line.event
+        seconds = (line.until or time.monotonic()) - line.since
+        share = f"{event.done / event.total:4.0%} " if event.status == "running" and event.total else ""
+        took = f"{seconds:6.1f} s" if event.status in {"running", "done"} else " " * 8
+        status = event.status if event.status in {"cached", "waiting", "failed"} else ""
+        return Text(
+            f"{MARKS[event.status]} {event.task:<16}{took}  {share}{status or event.text}"
+            + (f": {event.text}" if event.status == "failed" else ""),
+            style=STYLES[event.status],
+        )
+
+
+@contextmanager
+def watching(console: Console) -> Iterator[None]:
+    """Show the progress of all tasks while the block runs."""
+    lines = TaskLines(console)
+    LISTENERS.append(lines.hear)
+    try:
+        if console.is_terminal:
+            with Live(lines, console=console, refresh_per_second=4):
+                yield
+        else:
+            yield
+    finally:
+        LISTENERS.remove(lines.hear)
+
+
+def show_plan(console: Console, plan: list[Planned]) -> None:
+    """Print for each task whether it is cached or has to run, and why."""
+    for planned in plan:
+        text = Text(f"{planned.task:<16}")
+        text.append("cached" if planned.cached else f"to run: {planned.why}", "dim" if planned.cached else "cyan")
+        console.print(text, soft_wrap=True)
+
+
+def show_comparison(console: Console, comparison: Comparison) -> None:
+    """Print the table of models and baselines, and the verdict."""
+    table = Table(box=None, header_style="bold", padding=(0, 1))
+    for column in COLUMNS:
+        table.add_column(column.heading, justify="left" if column is COLUMNS[0] else "right", no_wrap=True)
+    for row in shown_rows(comparison):
+        table.add_row(*(Text(cell.text, "bold green" if cell.best else "") for cell in row))
+    console.print(Group(Text(), table, Text()))
+    console.print(Text(headline(comparison)), soft_wrap=True)

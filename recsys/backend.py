@@ -1,0 +1,48 @@
+"""Keras on TensorFlow, loaded without the chatter that TensorFlow writes to the terminal.
+
+Import `keras` and `tensorflow` from here. Loading takes seconds, so only modules that compute with
+them do.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+CHATTER = (b"absl::InitializeLog()", b"cudart_stub", b"computation_placer", b"cpu_feature_guard", b"oneDNN custom", b"cuInit")
+"""Marks of the lines that TensorFlow's C++ side writes at every start, whatever its log level."""
+
+
+@contextmanager
+def _without_chatter() -> Iterator[None]:
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as written:
+        os.dup2(written.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+            written.seek(0)
+            for line in written:
+                if not any(mark in line for mark in CHATTER):
+                    os.write(2, line)
+
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ["KERAS_BACKEND"] = "tensorflow"
+
+with _without_chatter():
+    import keras
+    import tensorflow
+
+    DEVICES: list[str] = sorted({device.device_type for device in tensorflow.config.list_logical_devices()})
+
+__all__ = ["DEVICES", "device", "keras", "tensorflow"]
+
+
+def device() -> str:
+    """Return the kind of device that training runs on: "GPU" where TensorFlow sees one, else "CPU"."""
+    return "GPU" if "GPU" in DEVICES else "CPU"

@@ -1,0 +1,124 @@
+"""Recognising which column holds the users, the items, the ratings and the times."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from recsys.data.sentences import listed, shown
+from recsys.errors import BadRatings
+from recsys.settings import DataSettings
+
+Role = Literal["user", "item", "rating", "timestamp"]
+ROLES: tuple[Role, ...] = ("user", "item", "rating", "timestamp")
+REQUIRED: tuple[Role, ...] = ("user", "item", "rating")
+
+# The names of a line are equals: two of them in one file leave open which is meant. An earlier line wins over a
+# later one. Written as `_plain` leaves them: lower case, without "_", "-", blanks and RecBole's types.
+NAMES: dict[Role, list[str]] = {
+    "user": [
+        "userid user uid",
+        "reviewerid customerid memberid accountid personid profileid viewerid readerid listenerid raterid",
+        "reviewer customer member account person viewer reader listener rater",
+        "username userindex useridx reviewername",
+    ],
+    "item": [
+        "itemid item iid",
+        "movieid filmid showid animeid bookid productid businessid songid trackid artistid gameid recipeid jokeid "
+        "articleid courseid placeid asin isbn isbn10",
+        "isbn13 parentasin",
+        "movie film show anime book product business song track artist game recipe joke article course place",
+        "itemname itemindex itemidx movietitle booktitle producttitle title",
+    ],
+    "rating": [
+        "rating",
+        "ratings stars score overall overallrating userrating bookrating movierating reviewrating ratingvalue "
+        "starrating reviewscore reviewoverall",
+        "value label grade",
+    ],
+    "timestamp": [
+        "timestamp ts unixreviewtime unixtime",
+        "time datetime ratedat ratingtime ratingtimestamp reviewtime reviewtimestamp createdat",
+        "date ratingdate reviewdate datetimerated",
+    ],
+}
+
+
+def recognise(
+    names: Sequence[str], settings: DataSettings, file: str, *, header: bool, advice: str = ""
+) -> dict[Role, int]:
+    """Find the column of each role.
+
+    A column that the settings name is taken as named. The others are recognised by their names or, without a
+    header, taken in the order user, item, rating, timestamp from what is left.
+
+    Args:
+        names: the columns' names; without a header, their numbers from "1".
+        settings: the columns that the user named.
+        file: the file's name, for messages.
+        header: whether `names` are written in the file.
+        advice: what else the user may try if a column is missing.
+
+    Returns:
+        Index into `names` of each role, without "timestamp" where there is none.
+
+    Raises:
+        BadRatings: a named column does not exist, one column is to serve for two roles, a role has no column or two
+            that are equally likely.
+    """
+    roles: dict[Role, int] = {}
+    for role in ROLES:
+        wanted = getattr(settings, f"{role}_column")
+        if wanted is None:
+            continue
+        index = _named(wanted, names, role, file)
+        for other, taken in roles.items():
+            if taken == index:
+                raise BadRatings(
+                    f"{file}: column {shown(wanted)} cannot hold both the {other} and the {role}; "
+                    f"name another one with --{role}-column."
+                )
+        roles[role] = index
+    for role in ROLES:
+        if role in roles:
+            continue
+        free = [index for index in range(len(names)) if index not in roles.values()]
+        found = _recognised(role, [(names[index], index) for index in free], file) if header else free[:1]
+        if found:
+            roles[role] = found[0]
+        elif role in REQUIRED:
+            raise BadRatings(
+                f"{file} has no column that looks like the {role} among its columns ({listed(names)}); "
+                f"name it with --{role}-column{advice}."
+            )
+    return {role: roles[role] for role in ROLES if role in roles}
+
+
+def _named(wanted: str, names: Sequence[str], role: Role, file: str) -> int:
+    matches = [index for index, name in enumerate(names) if name == wanted]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise BadRatings(f"{file} has {len(matches)} columns named {shown(wanted)}; rename all but one of them.")
+    plain = [_plain(name) for name in names]
+    close = difflib.get_close_matches(_plain(wanted), plain, n=1)
+    hint = f"; did you mean {shown(names[plain.index(close[0])])}?" if close else f"; correct --{role}-column."
+    raise BadRatings(f"{file} has no column {shown(wanted)} among its columns ({listed(names)}){hint}")
+
+
+def _recognised(role: Role, candidates: list[tuple[str, int]], file: str) -> list[int]:
+    for line in NAMES[role]:
+        found = [(name, index) for name, index in candidates if _plain(name) in line.split()]
+        if len(found) > 1:
+            raise BadRatings(
+                f"{file} has more than one column that may be the {role} ({listed(name for name, _ in found)}); "
+                f"say which with --{role}-column."
+            )
+        if found:
+            return [found[0][1]]
+    return []
+
+
+def _plain(name: str) -> str:
+    """The name without what differs between data sets that mean the same."""
+    return re.sub(r":(token|float)(_seq)?$|[-_\s]", "", name.strip().casefold())

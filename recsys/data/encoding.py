@@ -1,0 +1,126 @@
+"""From the user's own ids to contiguous codes, and back."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from recsys.data.sources import read_titles
+from recsys.errors import BadRatings
+from recsys.progress import Progress, silent
+from recsys.settings import Duplicates
+
+log = logging.getLogger(__name__)
+
+
+def encode(
+    ratings: Path, titles: Path | None, duplicates: Duplicates, folder: Path, progress: Progress = silent
+) -> dict[str, Any]:
+    """Number users and items by the order of their ids, as scikit-learn's LabelEncoder does.
+
+    Writes into `folder`:
+        user.npy, item.npy: int32, shape (rows,), codes; rating.npy: float32, shape (rows,).
+        users.parquet: code -> id. items.parquet: code -> id, title (null where none is known).
+
+    Args:
+        ratings: parquet with columns user, item, rating.
+        titles: a file of item titles, or None.
+        duplicates: what happens to a (user, item) pair that stands there more than once: `keep` all
+            rows, `error`, keep the `last` row, or keep the first row with the `mean` rating.
+        folder: an existing folder.
+        progress: told after each column.
+
+    Returns:
+        rows, users, items, repeated_pairs (rows beyond the first of their pair).
+
+    Raises:
+        BadRatings: fewer than 2 users or items, or repeated pairs where they are an error.
+    """
+    user, users = _codes(ratings, "user")
+    progress(1, 4, f"{len(users):,} users")
+    item, items = _codes(ratings, "item")
+    progress(2, 4, f"{len(items):,} items")
+    for ids, what in ((users, "user"), (items, "item")):
+        if len(ids) < 2:
+            raise BadRatings(
+                f"All ratings are of one {what} ({ids[0].as_py()!r}): a comparison needs at least 2 {what}s; "
+                f"check that --{what}-column names the right column."
+            )
+    rating = pq.read_table(ratings, columns=["rating"])["rating"].to_numpy().astype(np.float32)
+    pairs = user.astype(np.int64) * len(items) + item
+    repeated = len(pairs) - len(np.unique(pairs))
+    if repeated:
+        user, item, rating = _without_duplicates(user, item, rating, pairs, duplicates, repeated, users, items)
+    progress(3, 4, f"{len(rating):,} ratings")
+    for name, column in (("user", user), ("item", item), ("rating", rating)):
+        np.save(folder / f"{name}.npy", column)
+    _write(pa.table({"code": _range(users), "id": users}), folder / "users.parquet")
+    _write(pa.table({"code": _range(items), "id": items, "title": _titles(items, titles)}), folder / "items.parquet")
+    progress(4, 4, "codes written")
+    return {"rows": len(rating), "users": len(users), "items": len(items), "repeated_pairs": repeated}
+
+
+def _codes(ratings: Path, column: str) -> tuple[npt.NDArray[np.int32], pa.Array]:
+    encoded = pq.read_table(ratings, columns=[column])[column].combine_chunks()
+    if pa.types.is_integer(encoded.type):
+        values, codes = np.unique(encoded.to_numpy(), return_inverse=True)
+        return codes.astype(np.int32), pa.array(values)
+    encoded = encoded.dictionary_encode()
+    # LabelEncoder sorts Python strings, by code point: so does Arrow, byte by byte in UTF-8
+    order = pc.array_sort_indices(encoded.dictionary).to_numpy()
+    rank = np.empty(len(order), np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    return rank[encoded.indices.to_numpy()], encoded.dictionary.take(pa.array(order))
+
+
+def _without_duplicates(
+    user: npt.NDArray[np.int32],
+    item: npt.NDArray[np.int32],
+    rating: npt.NDArray[np.float32],
+    pairs: npt.NDArray[np.int64],
+    duplicates: Duplicates,
+    repeated: int,
+    users: pa.Array,
+    items: pa.Array,
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    _, first, group, counts = np.unique(pairs, return_index=True, return_inverse=True, return_counts=True)
+    if duplicates == "error":
+        where = int(np.flatnonzero(counts > 1)[np.argmin(first[counts > 1])])
+        one, two = (int(row) + 1 for row in np.flatnonzero(group == where)[:2])
+        who, what = users[int(user[one - 1])].as_py(), items[int(item[one - 1])].as_py()
+        raise BadRatings(
+            f"{repeated:,} ratings repeat an earlier pair of user and item; the first is user {who!r}, item {what!r} "
+            f"in ratings {one:,} and {two:,}: remove one, or choose --duplicates keep, last or mean."
+        )
+    if duplicates == "keep":
+        log.warning(
+            "%s ratings repeat an earlier pair of user and item; all are kept (--duplicates keep)", f"{repeated:,}"
+        )
+        return user, item, rating
+    if duplicates == "last":
+        kept = np.sort(len(pairs) - 1 - np.unique(pairs[::-1], return_index=True)[1])
+        return user[kept], item[kept], rating[kept]
+    means = (np.bincount(group, weights=rating) / counts).astype(np.float32)
+    kept = np.sort(first)
+    return user[kept], item[kept], means[group[kept]]
+
+
+def _titles(items: pa.Array, titles: Path | None) -> pa.Array:
+    if titles is None:
+        return pa.nulls(len(items), pa.string())
+    known = read_titles(titles)
+    place = pc.index_in(items.cast(pa.string()), value_set=known["item"].combine_chunks())
+    return known["title"].combine_chunks().take(place)
+
+
+def _range(ids: pa.Array) -> pa.Array:
+    return pa.array(np.arange(len(ids), dtype=np.int32))
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    pq.write_table(table, path, compression="zstd")

@@ -1,0 +1,114 @@
+"""Telling from a file's first lines what separates its fields and whether it has a header."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+from recsys.data.columns import Role, recognise
+from recsys.data.lines import LONGEST, sample, too_long, unified
+from recsys.data.sentences import shown
+from recsys.errors import BadRatings
+from recsys.settings import DataSettings
+
+# Where two explain the lines equally well, the earlier one wins: it is the one that is rarer inside of fields.
+SEPARATORS = {"double-colon": "::", "tab": "\t", "semicolon": ";", "comma": ",", "pipe": "|"}
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+FOREIGN = {
+    b"\xff\xfe": "is UTF-16 text; convert it to UTF-8",
+    b"\xfe\xff": "is UTF-16 text; convert it to UTF-8",
+    b"\xfd7zXZ\0": "is packed with xz; unpack it, or pack it with gzip",
+    b"\x28\xb5\x2f\xfd": "is packed with zstd; unpack it, or pack it with gzip",
+    b"7z\xbc\xaf": "is packed with 7-Zip; unpack it, or pack it as .zip",
+    b"Rar!\x1a": "is packed with RAR; unpack it, or pack it as .zip",
+    b"PAR1\x15": "is parquet inside of an archive; unpack it",
+}
+# Also what is meant to be a number: such a line is a wrong rating rather than a header.
+MEANT_AS_NUMBER = re.compile(
+    r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:e[+-]?\d+)?|[+-]?(?:nan|inf|infinity)", re.IGNORECASE | re.ASCII
+)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a text file is laid out.
+
+    Attributes:
+        separator: what stands between two fields.
+        header_lines: lines before the first row, blank ones included; 0 without a header.
+        names: the columns' names; without a header, their numbers from "1".
+        roles: index of each role's column.
+    """
+
+    separator: str
+    header_lines: int
+    names: list[str]
+    roles: dict[Role, int]
+
+
+def layout(head: bytes, settings: DataSettings, file: str) -> Layout:
+    """Tell the layout of the file that begins with `head`.
+
+    Args:
+        head: the first bytes, without a byte order mark; the more lines, the surer.
+        settings: what the user said of the layout.
+        file: the file's name, for messages.
+
+    Raises:
+        BadRatings: this is no text, or no table of ratings.
+    """
+    head = unified(head)
+    _refuse_foreign(head, file)
+    separator = _separator(head) if settings.separator == "auto" else SEPARATORS[settings.separator]
+    rows = sample(head, separator)
+    if not rows:
+        raise BadRatings(f"{file} holds only blank lines; give a file with one rating per line.")
+    line, text, first = rows[0]
+    if isinstance(first, str):
+        if settings.header != "no":
+            raise BadRatings(f"{file}, line {line}: {first}; correct the line, or say --header no if it is a rating.")
+        header = False
+    elif settings.header == "auto":
+        header = not any(MEANT_AS_NUMBER.fullmatch(field.strip()) for field in first)
+    else:
+        header = settings.header == "yes"
+    widths = Counter(len(fields) for _, _, fields in rows if isinstance(fields, list))
+    width = len(first) if header else widths.most_common(1)[0][0] if widths else 1
+    if width < 3:
+        columns = "only one column" if width == 1 else "only two columns"
+        raise BadRatings(
+            f"{file} has {columns}, {shown(text)} is its first line; ratings need user, item and rating: "
+            "name what stands between them with --separator."
+        )
+    advice = ", or say --header no if its first line is a rating already" if header else ""
+    names = [field.strip() for field in first] if header else [str(number + 1) for number in range(width)]
+    header_lines = line + text.count("\n") if header else 0
+    return Layout(separator, header_lines, names, recognise(names, settings, file, header=header, advice=advice))
+
+
+def _refuse_foreign(head: bytes, file: str) -> None:
+    for signature, advice in FOREIGN.items():
+        if head.startswith(signature):
+            raise BadRatings(f"{file} {advice}.")
+    start = head[:4096]
+    if b"\0" in start:
+        # Latin letters in UTF-16 are every other byte; in binary files there is no such rhythm.
+        zeros = max(start[0::2].count(0), start[1::2].count(0))
+        if zeros > 0.9 * len(start) // 2 and start.count(0) < 0.6 * len(start):
+            raise BadRatings(f"{file} is UTF-16 text; convert it to UTF-8.")
+        raise BadRatings(f"{file} is not text, it holds NUL bytes; give a text file, or a parquet file.")
+    if b"\n" not in head:
+        if b"\r" in head:
+            raise BadRatings(f"{file} has lines that end in CR alone; convert the line ends to LF.")
+        if len(head) > LONGEST:
+            raise too_long(file, 1)
+
+
+def _separator(head: bytes) -> str:
+    """The separator for which most lines have the same number of fields, three or more."""
+
+    def fit(separator: str) -> tuple[bool, int, int]:
+        widths = Counter(len(fields) for _, _, fields in sample(head, separator) if isinstance(fields, list))
+        width, lines = max(widths.items(), key=lambda item: (item[0] >= 3, item[0] > 1, item[1]), default=(0, 0))
+        return width >= 3, lines if width > 1 else 0, width
+
+    return max(SEPARATORS.values(), key=fit)

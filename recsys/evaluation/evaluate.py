@@ -1,0 +1,259 @@
+"""The one place where test ratings are read: predictions, scores, and the facts of the data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow.parquet as pq
+from sklearn.model_selection import train_test_split
+
+from recsys.evaluation.comparison import (
+    BaselineResult,
+    Comparison,
+    DataFacts,
+    FailedModel,
+    History,
+    ModelResult,
+    RatingCount,
+    Score,
+)
+from recsys.evaluation.metrics import score
+from recsys.models.baselines import fit_baselines
+from recsys.progress import Progress, silent
+from recsys.settings import Protocol, SplitSettings
+
+TITLES = {
+    "mf": "MF",
+    "dnn": "DNN",
+    "dnn_tuned": "DNN, tuned",
+    "global_mean": "global mean",
+    "user_mean": "user mean",
+    "item_mean": "item mean",
+    "bias_only": "bias only",
+}
+"""How the report calls what the files call `mf`, `dnn`, …"""
+
+CHUNK = 262_144
+"""Ratings predicted at once: some 100 MB of activations for layers of 128 units."""
+
+MOST_VALUES = 50
+"""A rating scale with more distinct values than this is shown in bins."""
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model on disk, and how its training went.
+
+    Attributes:
+        path: its .keras file.
+        facts: the fields of `recsys.training.fit.Fit`, with `settings`, `parameters` and `summary`.
+    """
+
+    path: Path
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """Ratings as codes, and the three sets of row numbers.
+
+    Attributes:
+        user: int32, shape (ratings,).
+        item: int32, shape (ratings,).
+        rating: float32, shape (ratings,).
+        train: row numbers.
+        validation: row numbers; the test's in protocol notebook.
+        test: row numbers.
+        users: parquet file code -> id.
+        items: parquet file code -> id, title.
+    """
+
+    user: npt.NDArray[np.int32]
+    item: npt.NDArray[np.int32]
+    rating: npt.NDArray[np.float32]
+    train: npt.NDArray[np.integer]
+    validation: npt.NDArray[np.integer]
+    test: npt.NDArray[np.integer]
+    users: Path
+    items: Path
+
+
+def evaluate(
+    ratings: Ratings,
+    trained: Mapping[str, TrainedModel],
+    failed: Mapping[str, str],
+    *,
+    protocol: Protocol,
+    seed: int,
+    split: SplitSettings,
+    data: Mapping[str, Any],
+    progress: Progress = silent,
+) -> tuple[Comparison, pd.DataFrame]:
+    """Predict the test ratings with every model and baseline, and score them.
+
+    In protocol `fair`, predictions are clipped to the range of the training ratings, and a rating
+    whose user or item has no training rating gets the prediction of bias_only from every model,
+    whose own table holds nothing but random numbers there. Protocol `notebook` does neither.
+
+    Args:
+        ratings: the ratings and their split.
+        trained: name -> trained model.
+        failed: name -> why there is no model.
+        protocol: `fair` or `notebook`.
+        seed: the run's seed.
+        split: how the rows were split.
+        data: `source`, `licence`, `quarantined_rows`, `repeated_pairs`, `duplicates`, `ignored_columns`.
+        progress: told after each model.
+
+    Returns:
+        The comparison, and its predictions: one row a test rating with the columns user, item,
+        rating, cold, user_ratings, item_ratings, and one a model and baseline.
+    """
+    user, item = (np.asarray(column[ratings.test]) for column in (ratings.user, ratings.item))
+    rating = np.asarray(ratings.rating[ratings.test])
+    users, items = pq.read_table(ratings.users), pq.read_table(ratings.items)
+    user_ratings = np.bincount(ratings.user[ratings.train], minlength=users.num_rows).astype(np.int32)
+    item_ratings = np.bincount(ratings.item[ratings.train], minlength=items.num_rows).astype(np.int32)
+    cold = (user_ratings[user] == 0) | (item_ratings[item] == 0)
+    of_train = ratings.rating[ratings.train]
+    bounds = (float(of_train.min()), float(of_train.max())) if protocol == "fair" else None
+
+    baselines = fit_baselines(*_baseline_rows(ratings, protocol, split), users.num_rows, items.num_rows)
+    predicted: dict[str, npt.NDArray[np.floating]] = {
+        name: baseline.predict(user, item) for name, baseline in baselines.items()
+    }
+    fallback = predicted["bias_only"] if protocol == "fair" else None
+    for number, (name, model) in enumerate(trained.items()):
+        progress(number, len(trained), f"predicting with {TITLES[name]}")
+        prediction = _predict(model.path, user, item)
+        predicted[name] = prediction if fallback is None else np.where(cold, fallback, prediction)
+    if bounds:
+        predicted = {name: np.clip(prediction, *bounds) for name, prediction in predicted.items()}
+
+    names = [*trained, *baselines]
+    predictions = pd.DataFrame(
+        {
+            "user": users["id"].take(user).to_pandas(),
+            "item": items["id"].take(item).to_pandas(),
+            "rating": rating,
+            "cold": cold,
+            "user_ratings": user_ratings[user],
+            "item_ratings": item_ratings[item],
+            **{name: predicted[name].astype(np.float32) for name in names},
+        }
+    )
+    scores = {name: _scores(predictions, name) for name in names}
+    comparison = Comparison(
+        protocol=protocol,
+        seed=seed,
+        split_seed=split.split_seed,
+        test_size=split.test_size,
+        validation_size=split.validation_size,
+        clipped_to=bounds,
+        data=_data_facts(ratings, users.num_rows, items.num_rows, int(cold.sum()), data),
+        models=[_model_result(name, model, scores[name]) for name, model in trained.items()],
+        baselines=[
+            BaselineResult(
+                name=name,
+                title=TITLES[name],
+                parameters=baseline.parameters,
+                epochs=0,
+                best_epoch=None,
+                fit_seconds=round(baseline.seconds, 3),
+                **scores[name],
+            )
+            for name, baseline in baselines.items()
+        ],
+        failed=[FailedModel(name=name, title=TITLES[name], reason=reason) for name, reason in failed.items()],
+    )
+    return comparison, predictions
+
+
+def _baseline_rows(ratings: Ratings, protocol: Protocol, split: SplitSettings) -> tuple[Any, Any]:
+    def columns(rows: npt.NDArray[np.integer]) -> tuple[Any, ...]:
+        return ratings.user[rows], ratings.item[rows], ratings.rating[rows].astype(np.float64)
+
+    if protocol == "fair":
+        return columns(ratings.train), columns(ratings.validation)
+    # the notebook has no validation rows but the test's, which not even a baseline may choose on
+    _, choosing = train_test_split(ratings.train, test_size=split.validation_size, random_state=split.split_seed)
+    return columns(ratings.train), columns(choosing)
+
+
+def _predict(path: Path, user: npt.NDArray[np.int32], item: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
+    from recsys.models.saving import load_model
+
+    model = load_model(path)
+    chunks = [
+        np.asarray(model.predict_on_batch([user[start : start + CHUNK, None], item[start : start + CHUNK, None]]))[:, 0]
+        for start in range(0, len(user), CHUNK)
+    ]
+    return np.concatenate(chunks)
+
+
+def _scores(predictions: pd.DataFrame, name: str) -> dict[str, Any]:
+    rating, prediction = predictions["rating"].to_numpy(), predictions[name].to_numpy()
+    cold = predictions["cold"].to_numpy()
+
+    def part(rows: npt.NDArray[np.bool_]) -> Score | None:
+        return score(rating[rows], prediction[rows]) if rows.any() else None
+
+    everything = score(rating, prediction)
+    return {**everything.model_dump(exclude={"rows"}), "warm": part(~cold), "cold": part(cold)}
+
+
+def _model_result(name: str, model: TrainedModel, scores: dict[str, Any]) -> ModelResult:
+    facts = model.facts
+    return ModelResult(
+        name=name,
+        title=TITLES[name],
+        parameters=facts["parameters"],
+        epochs=len(facts["loss"]),
+        best_epoch=facts["best_epoch"],
+        fit_seconds=round(facts["seconds"], 3),
+        history=History(loss=facts["loss"], val_loss=facts["val_loss"]),
+        scored_epoch=facts["scored_epoch"],
+        stopped_early=facts["stopped_early"],
+        settings=facts["settings"],
+        summary=facts["summary"],
+        engine=facts["engine"],
+        **scores,
+    )
+
+
+def _data_facts(ratings: Ratings, users: int, items: int, cold: int, data: Mapping[str, Any]) -> DataFacts:
+    rating = np.asarray(ratings.rating, dtype=np.float64)
+    return DataFacts(
+        rows=len(rating),
+        users=users,
+        items=items,
+        density=len(rating) / (users * items),
+        train_rows=len(ratings.train),
+        validation_rows=len(ratings.validation),
+        test_rows=len(ratings.test),
+        cold_test_rows=cold,
+        rating_mean=float(rating.mean()),
+        rating_sd=float(rating.std()),
+        rating_min=float(rating.min()),
+        rating_max=float(rating.max()),
+        histogram=_histogram(ratings.rating),
+        **data,
+    )
+
+
+def _histogram(rating: npt.NDArray[np.float32]) -> list[RatingCount]:
+    values, counts = np.unique(rating, return_counts=True)
+    if len(values) <= MOST_VALUES:
+        return [
+            RatingCount(rating=float(str(value)), upper=None, rows=int(count))
+            for value, count in zip(values, counts, strict=True)
+        ]
+    binned, edges = np.histogram(rating, bins=30)
+    return [
+        RatingCount(rating=float(low), upper=float(high), rows=int(count))
+        for low, high, count in zip(edges[:-1], edges[1:], binned, strict=True)
+    ]

@@ -1,0 +1,129 @@
+"""What a result was made from: content of its inputs, settings, code and library versions."""
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).parent
+
+WITHOUT_NUMBERS = {
+    "recsys.backend",
+    "recsys",
+    "recsys.errors",
+    "recsys.fingerprint",
+    "recsys.progress",
+    "recsys.settings",
+    "recsys.store",
+}
+"""Modules that decide no number: the settings' values are part of the fingerprint themselves."""
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Everything that a task's result depends on; two equal ones name the same artefact.
+
+    Attributes:
+        task: name of the task.
+        layer: folder of the store that its artefacts are in.
+        inputs: argument -> file name -> SHA-256.
+        settings: the settings that this task reads, as JSON values.
+        code: module -> digest, of the modules of `recsys` that the task runs.
+        versions: library -> version, of the libraries that make its numbers.
+    """
+
+    task: str
+    layer: str
+    inputs: dict[str, Any]
+    settings: dict[str, Any]
+    code: dict[str, str]
+    versions: dict[str, str]
+
+    @property
+    def key(self) -> str:
+        """The name of the artefact: 32 hexadecimal digits."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
+
+    def to_json(self) -> str:
+        """Return the fingerprint as a JSON document."""
+        return json.dumps(asdict(self), sort_keys=True, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Fingerprint":
+        """Read a document that `to_json` wrote."""
+        return cls(**json.loads(text))
+
+    def differences(self, other: "Fingerprint") -> list[tuple[str, Any, Any]]:
+        """Return (dotted name, own value, other's value) of each leaf in which the two differ."""
+        return _differences(asdict(self), asdict(other), "")
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) -> list[tuple[str, Any, Any]]:
+    found: list[tuple[str, Any, Any]] = []
+    for name in sorted({*old, *new}):
+        before, after = old.get(name), new.get(name)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            found += _differences(before, after, f"{prefix}{name}.")
+        elif before != after:
+            found.append((f"{prefix}{name}", before, after))
+    return found
+
+
+def versions_of(libraries: Iterable[str]) -> dict[str, str]:
+    """Return library -> installed version, without importing any of them."""
+    return {library: version(library) for library in sorted(libraries)}
+
+
+def code_of(modules: Iterable[str], package: Path = PACKAGE) -> dict[str, str]:
+    """Return module -> digest for `modules` and all that they import, directly or not, of `package`.
+
+    The digest is of the syntax tree without docstrings: comments and formatting change nothing.
+    Imports inside functions count.
+    """
+    found: dict[str, str] = {}
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        if module in found or (package == PACKAGE and module in WITHOUT_NUMBERS):
+            continue
+        path = _file_of(module, package)
+        if path is None:
+            raise ModuleNotFoundError(f"{module} is no module of {package}")
+        found[module], imports = _read(path, path.stat().st_mtime_ns, package.name, module)
+        waiting += [name for name in (*imports, module.rpartition(".")[0]) if _file_of(name, package)]
+    return dict(sorted(found.items()))
+
+
+def _file_of(module: str, package: Path) -> Path | None:
+    head, *parts = module.split(".")
+    if head != package.name:
+        return None
+    place = package.joinpath(*parts)
+    for path in (place / "__init__.py", place.with_suffix(".py")):
+        if path.is_file():
+            return path
+    return None
+
+
+@cache
+def _read(path: Path, _mtime_ns: int, package: str, module: str) -> tuple[str, tuple[str, ...]]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imports: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imports += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                raise ImportError(f"{module} has a relative import, which the code's digest does not follow")
+            imports += [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and (
+            ast.get_docstring(node, clean=False) is not None
+        ):
+            node.body = node.body[1:]
+    digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
+    return digest, tuple(name for name in imports if name.split(".")[0] == package)

@@ -1,0 +1,50 @@
+"""Keras's own file format, byte for byte the same for the same model."""
+
+import json
+import os
+import zipfile
+from pathlib import Path
+
+from recsys.backend import keras
+
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The earliest time that a zip file can hold."""
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Write `model` to `path` (.keras), which opens with stock Keras.
+
+    Keras stamps the file with the time of saving; here every time is fixed, so that equal models
+    give equal digests.
+    """
+    stamped = path.with_name(f".stamped-{path.name}")
+    model.save(stamped)
+    with zipfile.ZipFile(stamped) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as target:
+        for name in sorted(source.namelist()):
+            data = source.read(name)
+            if name == "metadata.json":
+                data = json.dumps({**json.loads(data), "date_saved": "1980-01-01@00:00:00"}).encode()
+            target.writestr(zipfile.ZipInfo(name, EPOCH), data)
+    os.unlink(stamped)
+
+
+def load_model(path: Path) -> keras.Model:
+    """Read a model that `save_model` wrote; code hidden in the file is refused (Keras's safe mode)."""
+    return keras.saving.load_model(path, compile=False, safe_mode=True)
+
+
+def summary_of(model: keras.Model) -> str:
+    """Return the model's layers as a plain text table: layer, output shape, parameters, inputs.
+
+    Keras's own `summary` fits its columns to the terminal it happens to run in.
+    """
+    rows = [("layer (type)", "output shape", "parameters", "connected to")]
+    for layer in model.layers:
+        tensors = [tensor for node in layer._inbound_nodes for tensor in node.input_tensors]
+        sources = ", ".join(tensor._keras_history.operation.name for tensor in tensors)
+        name = f"{layer.name} ({type(layer).__name__})"
+        rows.append((name, str(layer.output.shape), f"{layer.count_params():,}", sources))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = [f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}".rstrip() for row in rows]
+    lines.insert(1, "─" * (sum(widths) + 6))
+    return "\n".join([f"model {model.name}", "", *lines, "", f"parameters in all: {model.count_params():,}"])

@@ -1,0 +1,150 @@
+"""Who wins, by how much and at what price: sentences that are computed, never assumed."""
+
+from recsys.evaluation.comparison import Comparison, ModelResult
+from recsys.report.overfitting import overfitting_findings
+from recsys.report.price import cost_findings, worth_findings, worth_summary
+from recsys.report.procedure import limits, optimism
+from recsys.report.rungs import baseline_findings, baseline_summary
+from recsys.report.standing import (
+    best,
+    factorisation,
+    in_order,
+    mse_step,
+    networks,
+    outcome,
+    scored,
+    tie_margin,
+)
+from recsys.report.unseen import unseen_findings
+from recsys.report.wording import Finding, inside, listing, number, opening, percent, stopped, verb
+
+
+def headline(comparison: Comparison) -> str:
+    """The answer in one sentence without a full stop: networks against factorisation, and both against averages."""
+    model, rivals = factorisation(comparison), networks(comparison)
+    if not comparison.models:
+        return "No answer: every model failed" if comparison.failed else "No answer: no model was scored"
+    if model is None:
+        return "No answer: there is no matrix factorisation to compare with"
+    if not rivals:
+        return "No answer: there is no deep network to compare with matrix factorisation"
+    return _duel(comparison, model, rivals) + _baseline_clause(comparison)
+
+
+def _duel(comparison: Comparison, model: ModelResult, rivals: list[ModelResult]) -> str:
+    margin = tie_margin(comparison)
+    groups: dict[str, list[str]] = {"better": [], "tie": [], "worse": []}
+    for rival in rivals:
+        groups[outcome(rival.mse, model.mse, margin)].append(inside(rival.title))
+    better, tied, worse = (listing(groups[name]) for name in ("better", "tie", "worse"))
+    name = inside(model.title)
+    if better:
+        rest = [f"{tied} {verb(groups['tie'], 'tie')} with it" if tied else ""]
+        rest.append(f"{worse} {verb(groups['worse'], 'do')} not" if worse else "")
+        clauses = [f"{better} {verb(groups['better'], 'predict')} these ratings better than {name}", *rest]
+    elif worse:
+        ties = f" and ties with {tied}" if tied else ""
+        clauses = [f"{name} predicts these ratings better than {worse}{ties}"]
+    else:
+        clauses = [f"{tied} and {name} predict these ratings equally well"]
+    return opening("; ".join(clause for clause in clauses if clause))
+
+
+def _baseline_clause(comparison: Comparison) -> str:
+    rival = best(in_order(comparison.baselines))
+    leader = best(in_order(comparison.models))
+    if rival is None or leader is None:
+        return ""
+    result = outcome(leader.mse, rival.mse, tie_margin(comparison))
+    if result == "worse":
+        return f"; no model is as good as the baseline “{inside(rival.title)}”"
+    return f"; no model beats the baseline “{inside(rival.title)}”" if result == "tie" else ""
+
+
+def verdict(comparison: Comparison) -> list[Finding]:
+    """The few sentences of the first screen and the terminal."""
+    findings = [
+        *failure_findings(comparison),
+        *gap_summary(comparison),
+        *worth_summary(comparison),
+        *baseline_summary(comparison),
+    ]
+    if comparison.models:
+        texts = [optimism(comparison) if comparison.protocol == "notebook" else "", limits(comparison)]
+        findings += [Finding("caution", text) for text in texts if text]
+    return findings
+
+
+def discussion(comparison: Comparison) -> dict[str, list[Finding]]:
+    """Every finding, under the heading it is shown under."""
+    sections = {
+        "Who predicts better": [*ranking_findings(comparison), *gap_findings(comparison)],
+        "At what price": [*cost_findings(comparison), *worth_findings(comparison)],
+        "Against the baselines": baseline_findings(comparison),
+        "Overfitting": overfitting_findings(comparison),
+        "Unknown users and items, and clipping": unseen_findings(comparison) if scored(comparison) else [],
+        "What failed": failure_findings(comparison),
+    }
+    return {heading: findings for heading, findings in sections.items() if findings}
+
+
+def failure_findings(comparison: Comparison) -> list[Finding]:
+    """The models without a score."""
+    return [
+        Finding(
+            "failed", f"{opening(inside(row.title))} has no score, because its training failed: {stopped(row.reason)}"
+        )
+        for row in in_order(comparison.failed)
+    ]
+
+
+def ranking_findings(comparison: Comparison) -> list[Finding]:
+    """The lowest error of all, and what cannot be told apart from it."""
+    rows, margin, step = scored(comparison), tie_margin(comparison), mse_step(comparison)
+    leader = best(rows)
+    if leader is None or len(rows) < 2:
+        return []
+    level = [inside(row.title) for row in rows if row is not leader and outcome(row.mse, leader.mse, margin) == "tie"]
+    text = f"{opening(inside(leader.title))} has the lowest test error of all, an MSE of {number(leader.mse, step)}"
+    text += f", in a tie with {listing(level)}." if level else ", by more than a tie."
+    if margin > 0:
+        text += f" A gap of up to {number(margin, step)} in MSE is called a tie here."
+    return [Finding("ranking", text)]
+
+
+def gap_findings(comparison: Comparison) -> list[Finding]:
+    """Each network's error against that of the matrix factorisation."""
+    model = factorisation(comparison)
+    return [] if model is None else [Finding("gap", _gap(comparison, net, model)) for net in networks(comparison)]
+
+
+def _gap(comparison: Comparison, network: ModelResult, model: ModelResult) -> str:
+    step, gap = mse_step(comparison), abs(network.mse - model.mse)
+    both = f"{opening(inside(network.title))}: test MSE {number(network.mse, step)} against "
+    both += f"{number(model.mse, step)} of {inside(model.title)}"
+    share = f" ({percent(gap / model.mse)})" if model.mse > 0 else ""
+    result = outcome(network.mse, model.mse, tie_margin(comparison))
+    if gap == 0:
+        return f"{both}, no difference at all."
+    direction = "lower" if network.mse < model.mse else "higher"
+    if result == "tie":
+        return f"{both}; {number(gap, step)}{share} {direction} is too small a gap to tell them apart: a tie."
+    return f"{both}, {number(gap, step)}{share} {direction}."
+
+
+def gap_summary(comparison: Comparison) -> list[Finding]:
+    """All those gaps in one sentence."""
+    model, rivals = factorisation(comparison), networks(comparison)
+    if model is None or not rivals:
+        return []
+    step, margin = mse_step(comparison), tie_margin(comparison)
+    parts = []
+    for network in rivals:
+        gap = abs(network.mse - model.mse)
+        share = f" ({percent(gap / model.mse)})" if model.mse > 0 else ""
+        direction = "lower" if network.mse < model.mse else "higher"
+        tie = "in a tie, " if outcome(network.mse, model.mse, margin) == "tie" else ""
+        size = f"{number(gap, step)}{share} {direction}" if gap else "with no difference at all"
+        parts.append(f"{inside(network.title)} is {tie}{size}")
+    against = f"Against {inside(model.title)} with a test MSE of {number(model.mse, step)}"
+    return [Finding("gap", f"{against}, {listing(parts)}.")]

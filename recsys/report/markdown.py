@@ -1,0 +1,129 @@
+"""The report as Markdown: for the Prefect UI, and for a reader without a browser."""
+
+import base64
+import html
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from recsys.evaluation.comparison import Comparison
+from recsys.report.data_facts import data_facts
+from recsys.report.discussion import discussion, headline, verdict
+from recsys.report.picture import Plot
+from recsys.report.procedure import procedure_findings, procedure_title, unsettled_findings
+from recsys.report.provenance import notes, provenance
+from recsys.report.standing import in_order
+from recsys.report.tables import COLUMNS, shown_rows, subset_rows
+from recsys.report.wording import Finding, printable
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#|~$!])")
+_OWN_PLOT = re.compile(r"\]\((plots/[A-Za-z0-9-]+\.png)\)")
+
+
+def markdown_report(comparison: Comparison, plots: Sequence[Plot], *, embedded: bool = True) -> str:
+    """Write the report as Markdown.
+
+    Args:
+        comparison: what the run found.
+        plots: the pictures, of `draw_plots`.
+        embedded: pictures as `data:` URIs, as Prefect shows them; else links into the report's folder.
+    """
+    link: Callable[[Plot], str] = _embedded if embedded else _linked
+    blocks = [
+        f"# {escaped(headline(comparison))}.",
+        _bullets(verdict(comparison)),
+        *_pictures(plots, "answer", link),
+        "## Results",
+        _results(comparison),
+        *[f"- **{escaped(row.title)}** has no score: {escaped(row.reason)}" for row in in_order(comparison.failed)],
+        "## Discussion",
+        *[f"### {heading}\n\n{_bullets(findings)}" for heading, findings in discussion(comparison).items()],
+        _subsets(comparison),
+        f"### {procedure_title(comparison)}",
+        _bullets(procedure_findings(comparison)),
+        "### What this run does not settle" if unsettled_findings(comparison) else "",
+        _bullets(unsettled_findings(comparison)),
+        "## The ratings",
+        _pairs(data_facts(comparison)),
+        *_pictures(plots, "data", link),
+        *_section("## Loss per epoch", plots, "loss", link),
+        *_section("## Predicted against actual", plots, "predicted", link),
+        *_section("## Where the errors are", plots, "activity", link),
+        "## The models" if comparison.models else "",
+        *[_model(model.title, model.settings, model.summary) for model in in_order(comparison.models)],
+        "## How to read this, and how it was made",
+        _pairs(notes(comparison)),
+        _pairs(provenance(comparison)),
+    ]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def embedded_markdown(folder: Path) -> str:
+    """The report.md of a finished report, with its pictures in it, for the Prefect UI."""
+
+    def inlined(match: re.Match[str]) -> str:
+        return f"]({_data_uri((folder / match.group(1)).read_bytes())})"
+
+    return _OWN_PLOT.sub(inlined, (folder / "report.md").read_text(encoding="utf-8"))
+
+
+def escaped(text: str) -> str:
+    """A text that neither Markdown nor HTML takes for anything else, on one line."""
+    return _SPECIAL.sub(r"\\\1", html.escape(" ".join(printable(text).split()), quote=False))
+
+
+def _data_uri(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def _embedded(plot: Plot) -> str:
+    return _data_uri(plot.png)
+
+
+def _linked(plot: Plot) -> str:
+    return f"plots/{plot.name}.png"
+
+
+def _pictures(plots: Sequence[Plot], section: str, link: Callable[[Plot], str]) -> list[str]:
+    return [
+        f"{escaped(plot.caption)}\n\n![{escaped(plot.alt)}]({link(plot)})" for plot in plots if plot.section == section
+    ]
+
+
+def _section(heading: str, plots: Sequence[Plot], section: str, link: Callable[[Plot], str]) -> list[str]:
+    pictures = _pictures(plots, section, link)
+    return [heading, *pictures] if pictures else []
+
+
+def _bullets(findings: Sequence[Finding]) -> str:
+    return "\n".join(f"- {escaped(finding.text)}" for finding in findings)
+
+
+def _results(comparison: Comparison) -> str:
+    rows = [
+        [f"**{escaped(cell.text)}**" if cell.best else escaped(cell.text) for cell in row]
+        for row in shown_rows(comparison)
+    ]
+    return _table([column.heading for column in COLUMNS], rows) if rows else ""
+
+
+def _subsets(comparison: Comparison) -> str:
+    if not comparison.data.cold_test_rows:
+        return ""
+    rows = [[escaped(cell) for cell in row] for row in subset_rows(comparison)]
+    return _table(["Model", "MSE, warm", "MSE, cold"], rows) if rows else ""
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [headings, [":--", *["--:"] * (len(headings) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _pairs(pairs: Sequence[tuple[str, str]]) -> str:
+    return "\n".join(f"- **{escaped(name)}**: {escaped(text)}" for name, text in pairs)
+
+
+def _model(title: str, settings: dict[str, int | float | str | list[int]], summary: str) -> str:
+    chosen = "\n".join(f"- {escaped(name)}: {escaped(str(value))}" for name, value in settings.items())
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", summary)), default=0))
+    return f"### {escaped(title)}\n\n{chosen}\n\n{fence}text\n{printable(summary)}\n{fence}"

@@ -1,0 +1,86 @@
+"""The page: one HTML file that needs nothing else."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from recsys.evaluation.comparison import Comparison, ModelResult
+from recsys.report.data_facts import data_facts
+from recsys.report.discussion import discussion, headline, verdict
+from recsys.report.palette import DARK, LIGHT
+from recsys.report.picture import Plot
+from recsys.report.procedure import procedure_findings, procedure_title, unsettled_findings
+from recsys.report.provenance import notes, provenance
+from recsys.report.standing import in_order
+from recsys.report.svg import themed
+from recsys.report.tables import COLUMNS, shown_rows, subset_rows
+from recsys.report.wording import opening, printable
+
+
+def html_page(comparison: Comparison, plots: Sequence[Plot]) -> str:
+    """Fill the template in; every text is escaped, the drawings alone are not."""
+    environment = Environment(
+        loader=FunctionLoader(_shipped),
+        autoescape=True,
+        finalize=_shown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("report.html.j2").render(_content(comparison, plots))
+
+
+def _shown(value: Any) -> Any:
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _shipped(name: str) -> str:
+    return (files("recsys.report") / name).read_text(encoding="utf-8")
+
+
+def _content(comparison: Comparison, plots: Sequence[Plot]) -> dict[str, Any]:
+    sections: dict[str, list[dict[str, Any]]] = {}
+    for plot in plots:
+        sections.setdefault(plot.section, []).append({"caption": plot.caption, "svg": Markup(themed(plot.svg))})
+    return {
+        "style": Markup(_theme() + _shipped("report.css")),
+        "headline": headline(comparison),
+        "verdict": [finding.text for finding in verdict(comparison)],
+        "columns": COLUMNS,
+        "rows": shown_rows(comparison),
+        "failed": in_order(comparison.failed),
+        "discussion": discussion(comparison),
+        "subsets": subset_rows(comparison) if comparison.data.cold_test_rows else [],
+        "protocol": comparison.protocol,
+        "procedure_title": procedure_title(comparison),
+        "procedure": procedure_findings(comparison),
+        "unsettled": unsettled_findings(comparison),
+        "facts": data_facts(comparison),
+        "models": [_details(model) for model in in_order(comparison.models)],
+        "notes": notes(comparison),
+        "provenance": provenance(comparison),
+        "plots": sections,
+        "source": comparison.data.source,
+    }
+
+
+def _details(model: ModelResult) -> dict[str, Any]:
+    settings = [
+        (name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+        for name, value in model.settings.items()
+    ]
+    return {"title": opening(model.title), "engine": model.engine, "settings": settings, "summary": model.summary}
+
+
+def _theme() -> str:
+    """The palette as CSS variables: light, and dark on screens that ask for it."""
+    light = "".join(f"--{role}: {colour}; " for role, colour in LIGHT.items())
+    dark = "".join(f"--{role}: {colour}; " for role, colour in DARK.items())
+    return (
+        f":root {{ color-scheme: light dark; {light}}}\n"
+        f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark}}} }}\n"
+    )

@@ -1,0 +1,63 @@
+"""One colour and one marker per model, the same in every plot; the page's light and dark theme.
+
+Blue, vermilion and green are those of Okabe and Ito, which the colour-blind can tell apart; lines and
+markers differ too, so that a plot reads in grey. Each light colour is used once: drawings carry the light
+colours, and inside the page they are replaced by the CSS variable of their role.
+"""
+
+from dataclasses import dataclass
+
+LIGHT = {
+    "paper": "#ffffff",
+    "panel": "#f5f7f9",
+    "ink": "#1b2430",
+    "soft": "#566271",
+    "line": "#dde2e8",
+    "mf": "#0072b2",
+    "dnn": "#d55e00",
+    "dnn_tuned": "#009e73",
+    "other_model": "#9b4f96",
+    "bias_only": "#3f4a57",
+    "baseline": "#85909e",
+    "good": "#0b6b4f",
+    "warn": "#8a5a00",
+}
+DARK = {
+    "paper": "#14181d",
+    "panel": "#1c2229",
+    "ink": "#e7eaee",
+    "soft": "#a9b3bf",
+    "line": "#2f3740",
+    "mf": "#5ab4f2",
+    "dnn": "#ff9b52",
+    "dnn_tuned": "#41d1a2",
+    "other_model": "#d69ad2",
+    "bias_only": "#ccd2da",
+    "baseline": "#7f8a98",
+    "good": "#5fd0a8",
+    "warn": "#e5b45a",
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a model is drawn."""
+
+    colour: str
+    marker: str
+    line: str | tuple[int, tuple[float, ...]]
+
+
+_LOOKS = {
+    "mf": Look(LIGHT["mf"], "o", "-"),
+    "dnn": Look(LIGHT["dnn"], "s", "-"),
+    "dnn_tuned": Look(LIGHT["dnn_tuned"], "^", "-"),
+    "bias_only": Look(LIGHT["bias_only"], "D", (0, (4.0, 2.0))),
+}
+
+
+def look(name: str, *, baseline: bool) -> Look:
+    """The look of a model or baseline."""
+    if baseline:
+        return _LOOKS.get(name, Look(LIGHT["baseline"], "D", (0, (4.0, 2.0))))
+    return _LOOKS.get(name, Look(LIGHT["other_model"], "v", "-"))

@@ -1,0 +1,168 @@
+"""What the procedure of this run can settle, and what it cannot."""
+
+from recsys.evaluation.comparison import Comparison, ModelResult
+from recsys.report.standing import factorisation, in_order, networks
+from recsys.report.wording import Finding, count, inside, listing, opening
+
+
+def procedure_title(comparison: Comparison) -> str:
+    """What the box about the procedure is called."""
+    return "What is wrong with this procedure" if comparison.protocol == "notebook" else "What is fair about this run"
+
+
+def procedure_findings(comparison: Comparison) -> list[Finding]:
+    """The faults of protocol notebook, or what protocol fair does right."""
+    if comparison.protocol == "notebook":
+        texts = [
+            optimism(comparison),
+            bare_factorisation(comparison),
+            one_sided_tuning(comparison),
+            missing_baselines(comparison),
+            "" if comparison.clipped_to else _UNCLIPPED,
+            one_seed(comparison),
+        ]
+    else:
+        texts = [
+            validation_chooses(comparison),
+            "" if comparison.clipped_to is None else _CLIPPED,
+            same_rows(comparison),
+        ]
+    return [Finding("procedure", text) for text in texts if text]
+
+
+def unsettled_findings(comparison: Comparison) -> list[Finding]:
+    """What protocol fair leaves open; protocol notebook's faults say it already."""
+    if comparison.protocol == "notebook":
+        return []
+    texts = [one_sided_tuning(comparison), bare_factorisation(comparison), one_seed(comparison)]
+    return [Finding("unsettled", text) for text in texts if text]
+
+
+_UNCLIPPED = "Nothing keeps predictions inside the scale of the ratings, which costs the models that stray most."
+_CLIPPED = "The bounds to which predictions are clipped come from the training ratings alone."
+
+
+def stops_by_validation(model: ModelResult) -> bool:
+    """Whether a model's weights were picked by its losses on the held-out ratings."""
+    patience = model.settings.get("patience", 0)
+    return model.stopped_early or (isinstance(patience, int | float) and patience > 0)
+
+
+def optimism(comparison: Comparison) -> str:
+    """In protocol notebook: which scores the test ratings had a hand in."""
+    if not comparison.models:
+        return ""
+    rows = count(comparison.data.test_rows, "test rating")
+    picked = [inside(model.title) for model in in_order(comparison.models) if stops_by_validation(model)]
+    if not picked:
+        return (
+            f"The {rows} that give the scores were also watched epoch by epoch during training; no model was stopped "
+            f"by them in this run, but choosing among the models by them is choosing on the test."
+        )
+    return (
+        f"The epoch whose weights are kept for {listing(picked)} was chosen on the same {rows} that give the scores, "
+        f"so {'its test error is' if len(picked) == 1 else 'their test errors are'} optimistic: "
+        f"on ratings that had no say, expect higher errors."
+    )
+
+
+def bare_factorisation(comparison: Comparison) -> str:
+    """Whether the matrix factorisation is a dot product and nothing else; empty where it is more or absent."""
+    model = factorisation(comparison)
+    if model is None:
+        return ""
+    size = model.settings.get("embedding_size")
+    ids = comparison.data.users + comparison.data.items
+    if not isinstance(size, int) or model.parameters != ids * size:
+        return ""
+    regularised = any(
+        name.startswith(("l2", "reg", "weight_decay")) and value for name, value in model.settings.items()
+    )
+    missing = "mean nor biases" if regularised else "mean nor biases nor regularisation"
+    return (
+        f"{opening(inside(model.title))} is a bare dot product here: all of its {model.parameters:,} parameters are "
+        f"the {size} factors of {ids:,} users and items. It has neither {missing}, and has to spend factors on what "
+        f"two averages would tell it."
+    )
+
+
+def one_sided_tuning(comparison: Comparison) -> str:
+    """Whether only one side was tuned; empty without two sides."""
+    model, rivals = factorisation(comparison), networks(comparison)
+    if model is None or not rivals:
+        return ""
+    tuned = [inside(network.title) for network in rivals if _is_tuned(network)]
+    if tuned and not _is_tuned(model):
+        return (
+            f"{opening(listing(tuned))} {'was' if len(tuned) == 1 else 'were'} tuned by hand, with dropout or early "
+            f"stopping, and {inside(model.title)} was not tuned at all. A hand-tuned network against an untuned "
+            f"factorisation cannot show that networks are better, or worse, than matrix factorisation in general."
+        )
+    if tuned:
+        return (
+            f"Both sides were held back by hand, {listing(tuned)} and {inside(model.title)}; no settings were searched "
+            f"on either side, so neither is known to be at its best."
+        )
+    return "No side was tuned: no settings were searched, so neither is known to be at its best."
+
+
+def limits(comparison: Comparison) -> str:
+    """In one sentence, how far the whole comparison carries."""
+    model, rivals = factorisation(comparison), networks(comparison)
+    if model is None or not rivals:
+        return "One seed and one split: another of either would move every error a little."
+    tuned = [inside(network.title) for network in rivals if _is_tuned(network)]
+    effort = "no search for better settings on either side"
+    if tuned and not _is_tuned(model):
+        effort = f"{listing(tuned)} tuned by hand against {inside(model.title)} not tuned at all"
+    return f"One seed, one split, and {effort}: this says nothing about networks and matrix factorisation in general."
+
+
+def _is_tuned(model: ModelResult) -> bool:
+    dropout = model.settings.get("dropout", 0)
+    return stops_by_validation(model) or (isinstance(dropout, int | float) and dropout > 0)
+
+
+def missing_baselines(comparison: Comparison) -> str:
+    """The notebook has no baseline; whether this run added any."""
+    if comparison.baselines:
+        return (
+            f"The notebook itself has no baseline. The {count(len(comparison.baselines), 'baseline')} of this page "
+            f"{'was' if len(comparison.baselines) == 1 else 'were'} added, as without them nobody can tell what an "
+            f"error is worth."
+        )
+    return "There is no baseline, so nobody can tell what an error is worth."
+
+
+def one_seed(comparison: Comparison) -> str:
+    """How far one seed and one split carry; empty where nothing was trained."""
+    if not comparison.models:
+        return ""
+    return (
+        f"This is one training of each model with one seed ({comparison.seed}) on one random split (split seed "
+        f"{comparison.split_seed}). Another seed or split moves every error a little, and a random split says nothing "
+        f"about predicting later ratings from earlier ones."
+    )
+
+
+def validation_chooses(comparison: Comparison) -> str:
+    """In protocol fair: which ratings had a say in the training."""
+    data = comparison.data
+    if not comparison.models:
+        return (
+            f"The {count(data.test_rows, 'test rating')} had no say in any training and were read once, for this page."
+        )
+    picked = [inside(model.title) for model in in_order(comparison.models) if stops_by_validation(model)]
+    choice = f"The epoch kept for {listing(picked)} was chosen" if picked else "The losses per epoch were watched"
+    return (
+        f"{choice} on {count(data.validation_rows, 'validation rating')} held out of the training ratings. "
+        f"The {count(data.test_rows, 'test rating')} had no say in any training and were read once, for this page."
+    )
+
+
+def same_rows(comparison: Comparison) -> str:
+    """That everything was scored alike."""
+    rows = count(comparison.data.test_rows, "test rating")
+    if not comparison.baselines:
+        return f"All models answer the same {rows}, and none is left out for being hard."
+    return f"All models and baselines answer the same {rows}, and none is left out for being hard."

@@ -1,0 +1,64 @@
+"""Models against baselines: what does not beat user and item averages has learnt nothing beyond them."""
+
+from recsys.evaluation.comparison import BaselineResult, Comparison, ModelResult
+from recsys.report.standing import best, bias_only, in_order, mse_step, outcome, tie_margin
+from recsys.report.wording import Finding, count, inside, listing, number, opening, verb
+
+
+def baseline_summary(comparison: Comparison) -> list[Finding]:
+    """In one sentence, which models beat the best baseline."""
+    rival = best(in_order(comparison.baselines))
+    if rival is None or not comparison.models:
+        return []
+    margin = tie_margin(comparison)
+    winners = [m for m in in_order(comparison.models) if outcome(m.mse, rival.mse, margin) == "better"]
+    bar = f"the best baseline, {inside(rival.title)} (MSE {number(rival.mse, mse_step(comparison))}, "
+    bar += f"{count(rival.parameters, 'parameter')})"
+    if not winners:
+        return [Finding("baselines", f"No model beats {bar}.")]
+    if len(winners) == len(comparison.models):
+        return [Finding("baselines", f"{'Every model' if len(winners) > 1 else 'The one model'} beats {bar}.")]
+    names = [inside(row.title) for row in winners]
+    others = [inside(row.title) for row in in_order(comparison.models) if row not in winners]
+    return [
+        Finding(
+            "baselines",
+            f"{opening(listing(names))} {verb(names, 'beat')} {bar}; {listing(others)} {verb(others, 'do')} not.",
+        )
+    ]
+
+
+def baseline_findings(comparison: Comparison) -> list[Finding]:
+    """Each model against each baseline."""
+    if not comparison.models:
+        return []
+    if not comparison.baselines:
+        return [Finding("baselines", "No baseline was scored, so what these errors are worth cannot be told.")]
+    return [Finding("baselines", _against(comparison, model)) for model in in_order(comparison.models)]
+
+
+def _against(comparison: Comparison, model: ModelResult) -> str:
+    margin, step = tie_margin(comparison), mse_step(comparison)
+    groups: dict[str, list[str]] = {"better": [], "tie": [], "worse": []}
+    for row in in_order(comparison.baselines):
+        groups[outcome(model.mse, row.mse, margin)].append(f"{inside(row.title)} ({number(row.mse, step)})")
+    parts = [
+        f"{phrase} {listing(groups[name])}"
+        for name, phrase in (("better", "beats"), ("tie", "ties with"), ("worse", "loses to"))
+        if groups[name]
+    ]
+    text = f"{opening(inside(model.title))} ({number(model.mse, step)}) {listing(parts)}. "
+    return (text + _lesson(comparison, model, margin)).strip()
+
+
+def _lesson(comparison: Comparison, model: BaselineResult, margin: float) -> str:
+    mean = next((row for row in comparison.baselines if row.name == "global_mean"), None)
+    if mean is not None and outcome(model.mse, mean.mse, margin) == "worse":
+        return "Answering the mean of the training ratings every time would have done better."
+    averages = bias_only(comparison)
+    if averages is None or outcome(model.mse, averages.mse, margin) == "better":
+        return ""
+    return (
+        "Its test error shows nothing learnt beyond the averages of users and items: which user likes which item "
+        "was no help."
+    )

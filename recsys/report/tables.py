@@ -1,0 +1,160 @@
+"""The table of models and baselines, for the terminal, the page, the CSV and the Prefect UI."""
+
+import csv
+import io
+from dataclasses import dataclass
+
+from recsys.evaluation.comparison import BaselineResult, Comparison, FailedModel, ModelResult
+from recsys.report.standing import in_order, mse_step, rmse_step, scored
+from recsys.report.wording import NOTHING, number, opening
+
+Value = str | float | int | None
+
+FORMULA_STARTS = ("=", "+", "-", "@")
+"""A spreadsheet runs a text cell that starts with one of these."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table that people read."""
+
+    key: str
+    heading: str
+    meaning: str
+
+
+COLUMNS = (
+    Column("title", "Model", "models first, then the baselines that any model has to beat"),
+    Column("mse", "MSE", "mean squared error on the test ratings, in squared rating units; lower is better"),
+    Column("rmse", "RMSE", "square root of the MSE, in rating units; lower is better"),
+    Column("mae", "MAE", "mean absolute error on the test ratings, in rating units; lower is better"),
+    Column("r2", "R²", "share of the variance of the test ratings that is explained; higher is better"),
+    Column("parameters", "Parameters", "numbers that were learnt"),
+    Column("epochs", "Epochs", "passes over the training ratings that were run"),
+    Column("best_epoch", "Best epoch", "epoch of the lowest validation loss"),
+    Column("fit_seconds", "Fit, s", "wall-clock seconds of the fit, on the machine that ran it"),
+)
+SHORTEST_SHOWN = 0.1
+LOWER_IS_BETTER = ("mse", "rmse", "mae")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One value as people read it."""
+
+    key: str
+    text: str
+    best: bool
+
+
+def table_rows(comparison: Comparison) -> list[dict[str, Value]]:
+    """One row per model, failed model and baseline, in a fixed order.
+
+    Returns:
+        Dictionaries with the same keys: name, title, kind ("model", "baseline" or "failed"), mse, rmse,
+        mae, r2, parameters, epochs, best_epoch, scored_epoch, fit_seconds, warm_rows, warm_mse,
+        cold_rows, cold_mse and failure (the reason, None where there is a score). Numbers are not rounded.
+    """
+    models: list[BaselineResult | FailedModel] = [*comparison.models, *comparison.failed]
+    return [_row(row) for row in [*in_order(models), *in_order(comparison.baselines)]]
+
+
+def _row(row: BaselineResult | FailedModel) -> dict[str, Value]:
+    if isinstance(row, FailedModel):
+        empty = dict.fromkeys((*[c.key for c in COLUMNS[1:]], "scored_epoch", *_SUBSETS))
+        cells: dict[str, Value] = {"name": row.name, "title": row.title, "kind": "failed", **empty}
+        return _in_key_order({**cells, "failure": row.reason})
+    trained = isinstance(row, ModelResult)
+    return _in_key_order(
+        {
+            "name": row.name,
+            "title": row.title,
+            "kind": "model" if trained else "baseline",
+            **{column.key: getattr(row, column.key) for column in COLUMNS[1:]},
+            "scored_epoch": row.scored_epoch if isinstance(row, ModelResult) else None,
+            "warm_rows": row.warm.rows if row.warm else None,
+            "warm_mse": row.warm.mse if row.warm else None,
+            "cold_rows": row.cold.rows if row.cold else None,
+            "cold_mse": row.cold.mse if row.cold else None,
+            "failure": None,
+        }
+    )
+
+
+_SUBSETS = ("warm_rows", "warm_mse", "cold_rows", "cold_mse")
+_KEYS = (
+    *("name", "title", "kind", "mse", "rmse", "mae", "r2", "parameters", "epochs", "best_epoch", "scored_epoch"),
+    *("fit_seconds", *_SUBSETS, "failure"),
+)
+
+
+def _in_key_order(row: dict[str, Value]) -> dict[str, Value]:
+    return {key: row[key] for key in _KEYS}
+
+
+def shown_rows(comparison: Comparison) -> list[list[Cell]]:
+    """The scored rows as people read them, one cell per entry of COLUMNS, the best errors marked."""
+    rows = [row for row in table_rows(comparison) if row["kind"] != "failed"]
+    return [[_cell(comparison, column.key, row, rows) for column in COLUMNS] for row in rows]
+
+
+def _cell(comparison: Comparison, key: str, row: dict[str, Value], rows: list[dict[str, Value]]) -> Cell:
+    value = row[key]
+    if row["kind"] == "baseline" and key == "epochs" and value == 0:
+        value = None
+    return Cell(key, _shown(comparison, key, value), best=_is_best(key, value, rows))
+
+
+def _is_best(key: str, value: Value, rows: list[dict[str, Value]]) -> bool:
+    others = [other[key] for other in rows]
+    numbers = [other for other in others if isinstance(other, int | float)]
+    if len(numbers) < 2 or min(numbers) == max(numbers):
+        return False
+    if key in LOWER_IS_BETTER:
+        return value == min(numbers)
+    return key == "r2" and value == max(numbers)
+
+
+def _shown(comparison: Comparison, key: str, value: Value) -> str:
+    if value is None or isinstance(value, str):
+        return opening(value) if value else NOTHING
+    if key == "mse":
+        return number(value, mse_step(comparison))
+    if key in ("rmse", "mae"):
+        return number(value, rmse_step(comparison))
+    if key == "r2":
+        return number(value, 0.01)
+    if key == "fit_seconds":
+        return number(value, 1) if value >= SHORTEST_SHOWN else f"<{SHORTEST_SHOWN}"
+    return f"{value:,}"
+
+
+def subset_rows(comparison: Comparison) -> list[tuple[str, str, str]]:
+    """Title, MSE on warm and MSE on cold test ratings of each scored row."""
+    step = mse_step(comparison)
+    return [
+        (
+            opening(row.title),
+            number(row.warm.mse if row.warm else None, step),
+            number(row.cold.mse if row.cold else None, step),
+        )
+        for row in scored(comparison)
+    ]
+
+
+def table_csv(comparison: Comparison) -> str:
+    """The table for machines, one line per row, numbers in full."""
+    written = io.StringIO()
+    lines = csv.DictWriter(written, fieldnames=_KEYS, lineterminator="\n")
+    lines.writeheader()
+    for row in table_rows(comparison):
+        lines.writerow({key: _disarmed(value) for key, value in row.items()})
+    return written.getvalue()
+
+
+def _disarmed(value: Value) -> Value:
+    """A text on one line that no spreadsheet takes for a formula."""
+    if not isinstance(value, str):
+        return value
+    line = " ".join(value.split())
+    return f"'{line}" if line.startswith(FORMULA_STARTS) else line

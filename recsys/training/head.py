@@ -1,0 +1,130 @@
+"""The network above the embeddings, as a Keras model of its own.
+
+Its inputs are the looked-up rows and the dropout masks. Masks come from outside because then a dropout
+rate is a number like the learning rate, and needs no other program. For the same reason every hidden
+Dense layer is followed by a mask, whether or not the model has a Dropout layer there: a network without
+dropout is the network with rate 0.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from recsys.backend import keras
+
+NUMBERS = {"name", "seed", "trainable"}
+"""Parts of a layer's configuration on which its arithmetic does not depend."""
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """A layer of the user's model, its clone, and one call of the clone: symbolic tensors in and out."""
+
+    layer: keras.layers.Layer
+    clone: keras.layers.Layer
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    outputs: Any
+
+
+@dataclass(frozen=True)
+class Head:
+    """From rows to ratings.
+
+    Attributes:
+        model: takes the rows of each lookup, then the mask of each site; shares no weight with the
+            user's model.
+        weights: the user's variables that stand for `model.trainable_variables`, in their order.
+        sites: shape, without the batch, of what each mask is multiplied with.
+        rates: dropout rate at each site.
+        signature: equal for two heads that do the same arithmetic.
+    """
+
+    model: keras.Model
+    weights: list[keras.Variable]
+    sites: list[tuple[int, ...]]
+    rates: list[float]
+    signature: str
+
+
+def build_head(calls: list[Call], lookups: list[Call], output: Any) -> Head:
+    """Repeat all calls but the lookups, with rows in the place of the lookups' results."""
+    replay = _Replay(calls, lookups)
+    for call in calls:
+        if type(call.layer) is keras.layers.Dropout:
+            replay.drop(call)
+        elif call not in lookups:
+            replay.repeat(call)
+    model = keras.Model([*replay.rows, *replay.masks], replay.now[id(output)])
+    originals = {
+        id(copy): variable
+        for call in calls
+        for copy, variable in zip(call.clone.trainable_variables, call.layer.trainable_variables, strict=True)
+        if call not in lookups
+    }
+    return Head(
+        model=model,
+        weights=[originals[id(copy)] for copy in model.trainable_variables],
+        sites=[tuple(mask.shape[1:]) for mask in replay.masks],
+        rates=replay.rates,
+        signature=json.dumps(replay.script, sort_keys=True, default=str),
+    )
+
+
+class _Replay:
+    def __init__(self, calls: list[Call], lookups: list[Call]) -> None:
+        self.rows = [keras.Input(call.outputs.shape[1:]) for call in lookups]
+        self.masks: list[Any] = []
+        self.rates: list[float] = []
+        self.script: list[Any] = [list(rows.shape) for rows in self.rows]
+        self.now = {id(call.outputs): rows for call, rows in zip(lookups, self.rows, strict=True)}
+        self.numbers = {id(rows): number for number, rows in enumerate(self.rows)}
+        self.layers: dict[int, int] = {}
+        self.site_of: dict[int, int] = {}
+        self.readers: dict[int, list[Call]] = {}
+        for call in calls:
+            for tensor in keras.tree.flatten((call.args, call.kwargs)):
+                self.readers.setdefault(id(tensor), []).append(call)
+
+    def repeat(self, call: Call) -> None:
+        """Call the clone again; mask its result if it is a hidden layer that a Dropout may follow."""
+        args, kwargs = keras.tree.map_structure(lambda x: self.now.get(id(x), x), (call.args, call.kwargs))
+        results = call.clone(*args, **kwargs)
+        layer = self.layers.setdefault(id(call.clone), len(self.layers))
+        operands = keras.tree.map_structure(lambda x: self.numbers.get(id(x), x), (args, kwargs))
+        self.script.append([layer, type(call.layer).__qualname__, _without_numbers(call.layer.get_config()), operands])
+        following = self.readers.get(id(call.outputs), [])
+        dropouts = [reader for reader in following if type(reader.layer) is keras.layers.Dropout]
+        if isinstance(call.layer, keras.layers.Dense) and following and (not dropouts or len(following) == 1):
+            self.site_of[id(call.outputs)] = len(self.masks)
+            results = self._masked(results, 0.0)
+        for before, after in zip(keras.tree.flatten(call.outputs), keras.tree.flatten(results), strict=True):
+            self.now[id(before)] = after
+            self.numbers[id(after)] = len(self.numbers)
+
+    def drop(self, call: Call) -> None:
+        """Set the rate of the mask that is there, or place one."""
+        source = call.args[0]
+        if id(source) in self.site_of:
+            self.rates[self.site_of[id(source)]] = float(call.layer.rate)
+            self.now[id(call.outputs)] = self.now[id(source)]
+        else:
+            self.now[id(call.outputs)] = self._masked(self.now[id(source)], float(call.layer.rate))
+            self.numbers[id(self.now[id(call.outputs)])] = len(self.numbers)
+
+    def _masked(self, tensor: Any, rate: float) -> Any:
+        mask = keras.Input(tensor.shape[1:])
+        self.masks.append(mask)
+        self.rates.append(rate)
+        self.script.append(["mask", self.numbers.get(id(tensor), len(self.numbers))])
+        return keras.layers.Multiply()([tensor, mask])
+
+
+def _without_numbers(config: Any) -> Any:
+    if isinstance(config, dict):
+        return {
+            key: _without_numbers(value)
+            for key, value in config.items()
+            if key not in NUMBERS and not key.endswith("_initializer")
+        }
+    return [_without_numbers(value) for value in config] if isinstance(config, list | tuple) else config

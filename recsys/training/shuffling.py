@@ -1,0 +1,23 @@
+"""The order in which an epoch visits the ratings: the same for every engine."""
+
+import numpy as np
+import numpy.typing as npt
+
+
+def epoch_order(rows: int, seed: int, epoch: int) -> npt.NDArray[np.int32]:
+    """A permutation of the numbers 0 … rows - 1.
+
+    It depends on nothing but its arguments, so that two engines, two threads or a resumed training
+    visit the ratings in the same order.
+
+    Args:
+        rows: how many ratings are visited.
+        seed: the training's seed.
+        epoch: number of the epoch, from 1.
+
+    Returns:
+        int32 of shape (rows,); 4 bytes a rating, 80 MB for 20 million.
+    """
+    order = np.arange(rows, dtype=np.int32)
+    np.random.default_rng([seed, epoch]).shuffle(order)
+    return order

@@ -1,0 +1,53 @@
+"""The one door to training."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recsys.backend import keras
+from recsys.models.saving import save_model, summary_of
+from recsys.progress import Progress, silent
+from recsys.settings import FitSettings
+from recsys.training.fit import Fit, FitData
+from recsys.training.keras_engine import train_keras
+
+
+def train(model: keras.Model, data: FitData, settings: FitSettings, seed: int, progress: Progress = silent) -> Fit:
+    """Fit `model` to the training rows with Adam on the mean squared error.
+
+    Args:
+        model: from [user code, item code] to ratings; holds the trained weights afterwards, those of
+            the best epoch where there is early stopping.
+        data: ratings, and which to train and validate on.
+        settings: epochs, batch size, learning rate and patience are read.
+        seed: of the shuffling.
+        progress: told after each epoch.
+
+    Raises:
+        TrainingDiverged: a loss became NaN or infinite.
+    """
+    return train_keras(model, data, settings, seed, progress)
+
+
+def train_and_save(
+    model: keras.Model, data: FitData, settings: FitSettings, seed: int, folder: Path, progress: Progress = silent
+) -> dict[str, Any]:
+    """Train, and write model.keras and history.parquet (epoch, loss, val_loss) into `folder`.
+
+    Returns:
+        The fields of `Fit`, with the model's `settings`, `parameters` and `summary`.
+    """
+    fit = train(model, data, settings, seed, progress)
+    save_model(model, folder / "model.keras")
+    epochs = list(range(1, len(fit.loss) + 1))
+    history = pa.table({"epoch": pa.array(epochs, pa.int32()), "loss": fit.loss, "val_loss": fit.val_loss})
+    pq.write_table(history, folder / "history.parquet", compression="zstd")
+    return {
+        **asdict(fit),
+        "settings": settings.model_dump(mode="json"),
+        "parameters": model.count_params(),
+        "summary": summary_of(model),
+    }

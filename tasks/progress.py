@@ -1,0 +1,70 @@
+"""Progress of the tasks, in the Prefect UI and on the terminal."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import UUID
+
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+
+Status = Literal["waiting", "running", "cached", "done", "failed"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """What there is to say of a task: its status and, while it runs, `done` of `total` and a few words."""
+
+    task: str
+    status: Status
+    text: str = ""
+    done: float = 0
+    total: float | None = None
+
+
+LISTENERS: list[Callable[[Event], None]] = []
+"""Called with every event in the process that runs the flow; the terminal is one."""
+
+SECONDS_BETWEEN_UPDATES = 1.0
+"""An update of the UI costs some 45 ms."""
+
+log = logging.getLogger(__name__)
+
+
+def tell(task: str, status: Status, text: str = "", done: float = 0, total: float | None = None) -> None:
+    """Tell every listener."""
+    for listener in LISTENERS:
+        listener(Event(task, status, text, done, total))
+
+
+class TaskProgress:
+    """A `recsys.progress.Progress` that shows what one task run has done."""
+
+    def __init__(self, task: str) -> None:
+        """Show the progress of the task of this name."""
+        self.task = task
+        self._artifact: UUID | None = None
+        self._shown_at = 0.0
+
+    def __call__(self, done: float, total: float | None, text: str) -> None:
+        """Show it: at once on the terminal, at most once a second in the UI, at the end always."""
+        tell(self.task, "running", text, done, total)
+        now = time.monotonic()
+        if total and (done >= total or now - self._shown_at >= SECONDS_BETWEEN_UPDATES):
+            self._shown_at = now
+            self._show(min(100.0, 100 * done / total), text)
+
+    def _show(self, percent: float, text: str) -> None:
+        try:
+            if self._artifact is None:
+                key = f"progress-{self.task.replace('_', '-')}"
+                self._artifact = _uuid(create_progress_artifact(percent, key=key, description=text))
+            else:
+                update_progress_artifact(self._artifact, percent, description=text)
+        except Exception as error:  # whatever fails on the way to the UI, the work itself goes on
+            log.debug("progress of %s not shown in the UI: %s", self.task, error)
+
+
+def _uuid(artifact: Any) -> UUID:
+    return artifact if isinstance(artifact, UUID) else UUID(str(artifact))

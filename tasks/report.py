@@ -1,0 +1,76 @@
+"""Task `report`: the test ratings are read, the comparison is written, published and shown."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+from recsys.evaluation.comparison import Comparison
+from recsys.report.publish import publish
+from recsys.report.tables import table_rows
+from recsys.settings import Settings
+from recsys.store import Facts, Manifest, Store
+from tasks.caching import Recipe, Uncached
+from tasks.progress import TaskProgress
+
+RECIPE = Recipe(
+    task="report",
+    layer="reports",
+    manifests=("data", "models"),
+    facts=True,
+    settings=("settings", "source"),
+    unread={"output": True, "refresh": True, "data": {"downloads"}},
+    code=("recsys.report.build",),
+    libraries=("jinja2", "keras", "matplotlib", "numpy", "pandas", "pyarrow", "scikit-learn", "tensorflow"),
+)
+
+log = logging.getLogger(__name__)
+
+
+@task(name="report", task_run_name="report", cache_policy=Uncached(recipe=RECIPE))
+def report(
+    data: Mapping[str, Manifest],
+    models: Mapping[str, Manifest | Exception],
+    settings: Settings,
+    source: Mapping[str, Any],
+    store: str,
+) -> str:
+    """Score the models on the test ratings, publish the comparison and show it in the UI.
+
+    Never cached, so that each run has its artifacts in the UI; what it computes is kept in the
+    store and computed once.
+
+    Args:
+        data: manifests of `ratings`, `codes`, `training` and `test`.
+        models: name -> manifest of the trained model, or why there is none.
+        settings: the run's.
+        source: `name`, `label` and `licence` of the ratings.
+        store: folder of the artefacts.
+
+    Returns:
+        The report's folder.
+    """
+
+    def build(folder: Path) -> Facts:
+        from recsys.report.build import build_report
+
+        return build_report(Store(store), data, models, settings, source, folder, TaskProgress("report"))
+
+    made = RECIPE.make(build, data=data, models=models, settings=settings, source=source, store=store)
+    files = Store(store).files(made)
+    name = settings.output.name or f"{source['name']}-{settings.protocol}"
+    folder = publish(files, Path(settings.output.reports).expanduser().absolute(), name)
+    _show_in_ui(folder)
+    return str(folder)
+
+
+def _show_in_ui(folder: Path) -> None:
+    comparison = Comparison.model_validate_json((folder / "comparison.json").read_bytes())
+    try:
+        create_table_artifact(table_rows(comparison), key="comparison", description=f"Report: {folder}")
+        create_markdown_artifact((folder / "report.md").read_text(), key="comparison-report", description=str(folder))
+    except Exception as error:  # the report itself is written: a UI that cannot show it is no failure
+        log.warning("the report could not be shown in the Prefect UI: %s", error)

@@ -1,0 +1,30 @@
+"""Task `train_dnn`: the notebook's deep network."""
+
+from prefect import task
+
+from recsys.settings import DNNSettings
+from recsys.store import Manifest
+from tasks.caching import ByFingerprint
+from tasks.training import make_model, training_recipe
+
+RECIPE = training_recipe("train_dnn", "recsys.models.dnn")
+
+
+@task(
+    name="train_dnn",
+    task_run_name="train dnn · dropout {settings.dropout:g} · seed {seed}",
+    cache_policy=ByFingerprint(recipe=RECIPE),
+)
+def train_dnn(codes: Manifest, training: Manifest, settings: DNNSettings, seed: int, store: str) -> Manifest:
+    """Train the notebook's deep network.
+
+    Args:
+        codes: what `encode` made.
+        training: training and validation rows, from `split`.
+        settings: the model's.
+        seed: the run's.
+        store: folder of the artefacts.
+    """
+    from recsys.models.dnn import build_dnn
+
+    return make_model(RECIPE, build_dnn, codes, training, settings, seed, store)

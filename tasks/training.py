@@ -1,0 +1,54 @@
+"""What the training tasks have in common."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from recsys.seeds import derive_seed
+from recsys.settings import FitSettings
+from recsys.store import Facts, Manifest, Store
+from tasks.caching import Recipe
+from tasks.progress import TaskProgress
+
+if TYPE_CHECKING:
+    from recsys.backend import keras
+
+S = TypeVar("S", bound=FitSettings)
+
+LIBRARIES = ("keras", "numpy", "tensorflow")
+
+
+def training_recipe(task: str, model: str) -> Recipe:
+    """Return the recipe of a task that trains the model of module `model`."""
+    return Recipe(
+        task=task,
+        layer="models",
+        manifests=("codes", "training"),
+        settings=("settings", "seed"),
+        code=(model, "recsys.training.train"),
+        libraries=LIBRARIES,
+    )
+
+
+def make_model(
+    recipe: Recipe,
+    build_model: Callable[[int, int, S, int], "keras.Model"],
+    codes: Manifest,
+    training: Manifest,
+    settings: S,
+    seed: int,
+    store: str,
+) -> Manifest:
+    """Train what `build_model(users, items, settings, seed)` returns, unless the store has it."""
+
+    def build(folder: Path) -> Facts:
+        from recsys.training.fit import FitData
+        from recsys.training.train import train_and_save
+
+        name = recipe.task.removeprefix("train_")
+        model = build_model(codes["facts"]["users"], codes["facts"]["items"], settings, derive_seed(seed, name))
+        data = FitData.load(Store(store).paths(codes, training))
+        shuffling = derive_seed(seed, name, "shuffling")
+        return train_and_save(model, data, settings, shuffling, folder, TaskProgress(recipe.task))
+
+    return recipe.make(build, codes=codes, training=training, settings=settings, seed=seed, store=store)

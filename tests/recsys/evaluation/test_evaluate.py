@@ -1,0 +1,137 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from recsys.evaluation.comparison import Comparison
+from recsys.evaluation.evaluate import Ratings, TrainedModel, evaluate
+from recsys.models.mf import build_mf
+from recsys.models.saving import save_model
+from recsys.settings import MFSettings, Protocol, SplitSettings
+
+USERS, ITEMS, ROWS = 8, 9, 200
+FACTS = {
+    "loss": [2.0, 1.0],
+    "val_loss": [2.0, 2.5],
+    "best_epoch": 1,
+    "scored_epoch": 2,
+    "stopped_early": False,
+    "seconds": 1.5,
+    "engine": "keras",
+    "device": "CPU",
+    "settings": {"epochs": 2},
+    "parameters": 68,
+    "summary": "…",
+}
+DATA = {
+    "source": "a file",
+    "licence": None,
+    "quarantined_rows": 0,
+    "repeated_pairs": 0,
+    "duplicates": "keep",
+    "ignored_columns": [],
+}
+
+
+@pytest.fixture
+def ratings(tmp_path: Path) -> Ratings:
+    """Ratings whose last user and last item stand in test rows only."""
+    random = np.random.default_rng(0)
+    user, item = random.integers(USERS - 1, size=ROWS).astype(np.int32), random.integers(ITEMS - 1, size=ROWS)
+    user[190:195], item[195:] = USERS - 1, ITEMS - 1
+    rating = random.integers(1, 6, size=ROWS).astype(np.float32)
+    pq.write_table(pa.table({"code": range(USERS), "id": [f"u{code}" for code in range(USERS)]}), tmp_path / "users")
+    pq.write_table(pa.table({"code": range(ITEMS), "id": range(100, 100 + ITEMS)}), tmp_path / "items")
+    rows = np.arange(ROWS)
+    return Ratings(
+        user,
+        item.astype(np.int32),
+        rating,
+        train=rows[:130],
+        validation=rows[130:150],
+        test=rows[150:],
+        users=tmp_path / "users",
+        items=tmp_path / "items",
+    )
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> dict[str, TrainedModel]:
+    model = build_mf(USERS, ITEMS, MFSettings(embedding_size=4), seed=1)
+    model.set_weights([weights * 40 for weights in model.get_weights()])  # far outside the scale
+    save_model(model, tmp_path / "model.keras")
+    return {"mf": TrainedModel(tmp_path / "model.keras", FACTS)}
+
+
+def compared(ratings: Ratings, trained: dict[str, TrainedModel], protocol: Protocol = "fair") -> tuple[Comparison, pd.DataFrame]:
+    return evaluate(
+        ratings,
+        trained,
+        {"dnn": "it broke"},
+        protocol=protocol,
+        seed=1,
+        split=SplitSettings(),
+        data=DATA,
+    )
+
+
+def test_scores_are_those_of_the_predictions(ratings: Ratings, trained: dict[str, TrainedModel]) -> None:
+    comparison, predictions = evaluate(
+        ratings, trained, {}, protocol="fair", seed=1, split=SplitSettings(), data=DATA
+    )
+    for row in [*comparison.models, *comparison.baselines]:
+        error = predictions[row.name].astype(float) - predictions["rating"].astype(float)
+        assert row.mse == pytest.approx((error**2).mean())
+        assert row.mae == pytest.approx(error.abs().mean())
+    assert predictions["user"].iloc[0] == f"u{ratings.user[150]}"
+    assert predictions["item"].iloc[0] == 100 + ratings.item[150]
+    assert [row.name for row in comparison.baselines] == ["global_mean", "user_mean", "item_mean", "bias_only"]
+
+
+def test_fair_predictions_stay_on_the_scale_and_notebook_ones_do_not(
+    ratings: Ratings, trained: dict[str, TrainedModel]
+) -> None:
+    fair, _ = compared(ratings, trained)
+    notebook, predictions = compared(ratings, trained, "notebook")
+    assert fair.clipped_to == (1.0, 5.0)
+    assert notebook.clipped_to is None
+    assert predictions["mf"].abs().max() > 5
+
+
+def test_cold_rows_are_counted_scored_apart_and_answered_by_the_biases(
+    ratings: Ratings, trained: dict[str, TrainedModel]
+) -> None:
+    comparison, frame = compared(ratings, trained)
+    cold = frame[frame["cold"]]
+    assert len(cold) == comparison.data.cold_test_rows == 10
+    assert (cold["mf"] == cold["bias_only"]).all()
+    assert comparison.models[0].cold is not None
+    assert comparison.models[0].cold.rows == 10
+    assert comparison.models[0].warm is not None
+    assert comparison.models[0].warm.rows == 40
+    _, notebook = compared(ratings, trained, "notebook")
+    assert not (notebook["mf"] == notebook["bias_only"])[notebook["cold"]].any()
+
+
+def test_a_failed_model_is_named_with_its_reason(ratings: Ratings, trained: dict[str, TrainedModel]) -> None:
+    comparison, _ = compared(ratings, trained)
+    assert [(failed.name, failed.reason) for failed in comparison.failed] == [("dnn", "it broke")]
+
+
+def test_test_ratings_change_nothing_but_the_scores(ratings: Ratings, trained: dict[str, TrainedModel]) -> None:
+    _, before = compared(ratings, trained)
+    ratings.rating[ratings.test] = 1000.0
+    _, after = compared(ratings, trained)
+    names = ["mf", "global_mean", "user_mean", "item_mean", "bias_only"]
+    assert before[names].equals(after[names])
+    assert not before["rating"].equals(after["rating"])
+
+
+def test_many_distinct_ratings_are_counted_in_bins(ratings: Ratings, trained: dict[str, TrainedModel]) -> None:
+    ratings.rating[:] = np.random.default_rng(1).normal(size=ROWS)
+    comparison, _ = compared(ratings, trained)
+    assert sum(count.rows for count in comparison.data.histogram) == ROWS
+    assert all(count.upper is not None and count.upper > count.rating for count in comparison.data.histogram)

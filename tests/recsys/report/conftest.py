@@ -1,0 +1,238 @@
+"""A made-up comparison that hangs together, and small ones in which every number is chosen."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recsys.evaluation.comparison import (
+    BaselineResult,
+    Comparison,
+    DataFacts,
+    FailedModel,
+    History,
+    ModelResult,
+    RatingCount,
+    Score,
+)
+
+TITLES = {
+    "mf": "MF",
+    "dnn": "DNN",
+    "dnn_tuned": "tuned DNN",
+    "global_mean": "global mean",
+    "user_mean": "user mean",
+    "item_mean": "item mean",
+    "bias_only": "bias only",
+}
+NOISE = {
+    "mf": 0.95,
+    "dnn": 0.72,
+    "dnn_tuned": 0.62,
+    "global_mean": 0.85,
+    "user_mean": 0.72,
+    "item_mean": 0.77,
+    "bias_only": 0.6,
+}
+SECONDS = {"mf": 65.2, "dnn": 91.4, "dnn_tuned": 70.3, "bias_only": 0.6}
+USERS, ITEMS, FACTORS = 702, 8227, 50
+
+Made = tuple[Comparison, pd.DataFrame]
+
+
+def history(loss: list[float], val_loss: list[float]) -> History:
+    return History(loss=loss, val_loss=val_loss)
+
+
+HISTORIES = {
+    "mf": history(
+        [13.1, 7.9, 2.74, 1.41, 1.05, 0.86, 0.73, 0.64, 0.57, 0.51],
+        [11.9, 4.8, 2.1, 1.55, 1.33, 1.22, 1.19, 1.182, 1.19, 1.204],
+    ),
+    "dnn": history(
+        [1.163, 0.774, 0.708, 0.629, 0.541, 0.461, 0.398, 0.346, 0.304, 0.271],
+        [0.831, 0.795, 0.804, 0.816, 0.845, 0.868, 0.89, 0.904, 0.942, 0.949],
+    ),
+    "dnn_tuned": history([1.18, 0.81, 0.754, 0.709, 0.665], [0.827, 0.796, 0.7985, 0.8016, 0.7996]),
+}
+SETTINGS: dict[str, dict[str, int | float | str | list[int]]] = {
+    "mf": {"embedding_size": 50, "epochs": 10, "batch_size": 64, "learning_rate": 0.001, "patience": 0},
+    "dnn": {"embedding_size": 50, "epochs": 10, "units": [128, 128], "dropout": 0.0, "patience": 0},
+    "dnn_tuned": {"embedding_size": 50, "epochs": 20, "units": [128, 128], "dropout": 0.3, "patience": 3},
+}
+SUMMARY = """Model: "mf"
+┏━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━┓
+┃ Layer (type)        ┃ Output Shape      ┃    Param # ┃ Connected to      ┃
+┡━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━┩
+│ user_input          │ (None)            │          0 │ -                 │
+│ (InputLayer)        │                   │            │                   │
+└─────────────────────┴───────────────────┴────────────┴───────────────────┘
+ Total params: 446,450 (1.70 MB)"""
+
+
+def made(
+    *, protocol: str = "fair", rows: int = 20_000, cold_share: float = 0.04, scale: float = 1.0, grid: float = 0.5
+) -> Made:
+    """A comparison computed from made-up predictions; `scale` times a scale of 0.5 to 5."""
+    random = np.random.default_rng(7)
+    rating = np.clip(random.normal(3.54, 1.06, rows), 0.5, 5)
+    rating = np.round(rating / grid) * grid if grid else rating
+    cold = random.random(rows) < cold_share
+    predictions = pd.DataFrame({"user": random.integers(1, USERS, rows), "item": random.integers(1, ITEMS, rows)})
+    predictions["rating"] = rating * scale
+    predictions["cold"] = cold
+    predictions["user_ratings"] = np.ceil(random.lognormal(4.6, 1.2, rows)).astype(int)
+    predictions["item_ratings"] = np.where(cold, 0, np.ceil(random.lognormal(3.0, 1.5, rows)).astype(int))
+    calm = 1 + 1 / np.sqrt(1 + predictions["item_ratings"])
+    for name, noise in NOISE.items():
+        drawn = 3.54 + (0.1 if name == "global_mean" else 0.62) * (rating - 3.54)
+        drawn = drawn + (0.0 if name == "global_mean" else noise) * calm * random.normal(0, 1, rows)
+        if protocol == "fair" and name in ("mf", "dnn", "dnn_tuned"):
+            drawn = np.where(cold, 3.54 + 0.1 * (rating - 3.54), drawn)
+        if name == "bias_only":
+            drawn = np.where(cold, 3.54 + 0.1 * (rating - 3.54), drawn)
+        predictions[name] = (np.clip(drawn, 0.5, 5) if protocol == "fair" else drawn) * scale
+    return comparison_of(predictions, protocol), predictions
+
+
+def comparison_of(predictions: pd.DataFrame, protocol: str) -> Comparison:
+    """Score made-up predictions."""
+    variance = float(predictions["rating"].var(ddof=0))
+    models = [
+        ModelResult(
+            **row_of(predictions, name, variance),
+            history=history(
+                [loss * variance for loss in HISTORIES[name].loss],
+                [loss * variance for loss in HISTORIES[name].val_loss],
+            ),
+            scored_epoch=2 if name == "dnn_tuned" else 10,
+            stopped_early=name == "dnn_tuned",
+            settings=SETTINGS[name],
+            summary=SUMMARY.replace("mf", name),
+            engine="keras",
+        )
+        for name in ("mf", "dnn", "dnn_tuned")
+    ]
+    baselines = [
+        BaselineResult(**row_of(predictions, name, variance))
+        for name in ("global_mean", "user_mean", "item_mean", "bias_only")
+    ]
+    return Comparison(
+        protocol="notebook" if protocol == "notebook" else "fair",
+        seed=42,
+        split_seed=42,
+        test_size=0.2,
+        validation_size=0.1,
+        clipped_to=None if protocol == "notebook" else (predictions["rating"].min(), predictions["rating"].max()),
+        data=facts_of(predictions, protocol),
+        models=models,
+        baselines=baselines,
+        failed=[],
+    )
+
+
+def row_of(predictions: pd.DataFrame, name: str, variance: float) -> dict[str, Any]:
+    """The fields that models and baselines share."""
+    cold = predictions["cold"].to_numpy()
+    whole = score(predictions, name, variance)
+    assert whole is not None
+    best = {"mf": 8, "dnn": 2, "dnn_tuned": 2}.get(name)
+    return {
+        "name": name,
+        "title": TITLES[name],
+        **whole.model_dump(exclude={"rows"}),
+        "parameters": {"mf": 446_450, "dnn": 476_019, "dnn_tuned": 476_019, "bias_only": USERS + ITEMS + 1}.get(
+            name, 1
+        ),
+        "epochs": {"mf": 10, "dnn": 10, "dnn_tuned": 5}.get(name, 0),
+        "best_epoch": best,
+        "fit_seconds": SECONDS.get(name, 0.01),
+        "warm": score(predictions[~cold], name, variance),
+        "cold": score(predictions[cold], name, variance),
+    }
+
+
+def score(rows: pd.DataFrame, name: str, variance: float) -> Score | None:
+    if rows.empty:
+        return None
+    error = rows[name] - rows["rating"]
+    mse = float((error**2).mean())
+    r2 = 1 - mse / variance if variance else None
+    return Score(rows=len(rows), mse=mse, rmse=mse**0.5, mae=float(error.abs().mean()), r2=r2)
+
+
+def facts_of(predictions: pd.DataFrame, protocol: str) -> DataFacts:
+    rating, test = predictions["rating"], len(predictions)
+    if rating.nunique() <= 20:
+        values = rating.value_counts().sort_index()
+        counts = [RatingCount(rating=float(value), upper=None, rows=int(n) * 5) for value, n in values.items()]  # type: ignore[arg-type]
+    else:
+        found, edges = np.histogram(rating, bins=24)
+        counts = [
+            RatingCount(rating=float(low), upper=float(high), rows=int(n) * 5)
+            for low, high, n in zip(edges[:-1], edges[1:], found, strict=True)
+        ]
+    return DataFacts(
+        source="the embedded sample (MovieLens small 2016), first 100,000 ratings",
+        licence="GroupLens: research and education, no redistribution for profit",
+        rows=5 * test,
+        users=USERS,
+        items=ITEMS,
+        density=5 * test / (USERS * ITEMS),
+        train_rows=4 * test if protocol == "notebook" else 4 * test * 9 // 10,
+        validation_rows=test if protocol == "notebook" else 4 * test // 10,
+        test_rows=test,
+        cold_test_rows=int(predictions["cold"].sum()),
+        rating_mean=float(rating.mean()),
+        rating_sd=float(rating.std(ddof=0)),
+        rating_min=float(rating.min()),
+        rating_max=float(rating.max()),
+        histogram=counts,
+        quarantined_rows=12,
+        repeated_pairs=3,
+        duplicates="keep",
+        ignored_columns=["timestamp"],
+    )
+
+
+@pytest.fixture(scope="session")
+def make() -> Callable[..., Made]:
+    """Make a comparison and its predictions; see `made`."""
+    return made
+
+
+@pytest.fixture(scope="session")
+def fair() -> Made:
+    """Small, protocol fair."""
+    return made(rows=3000)
+
+
+@pytest.fixture(scope="session")
+def notebook() -> Made:
+    """Small, protocol notebook."""
+    return made(rows=3000, protocol="notebook")
+
+
+@pytest.fixture
+def with_mse(fair: Made) -> Callable[..., Comparison]:
+    """Give rows the errors that a test wants; a row without one is left out. 20,000 test rows, variance 1."""
+
+    def build(protocol: str = "fair", failed: tuple[str, ...] = (), **mse: float) -> Comparison:
+        comparison = fair[0]
+        data = comparison.data.model_copy(update={"test_rows": 20_000, "cold_test_rows": 0, "rating_sd": 1.0})
+        rows = [row for row in (*comparison.models, *comparison.baselines) if row.name in mse]
+        changed = [row.model_copy(update={"mse": mse[row.name], "rmse": mse[row.name] ** 0.5}) for row in rows]
+        return comparison.model_copy(
+            update={
+                "protocol": protocol,
+                "clipped_to": None if protocol == "notebook" else comparison.clipped_to,
+                "data": data,
+                "models": [row for row in changed if isinstance(row, ModelResult)],
+                "baselines": [row for row in changed if not isinstance(row, ModelResult)],
+                "failed": [FailedModel(name=name, title=TITLES[name], reason="its loss became NaN") for name in failed],
+            }
+        )
+
+    return build

@@ -1,0 +1,105 @@
+from collections.abc import Callable
+
+import pytest
+
+from recsys.evaluation.comparison import Comparison
+from recsys.report.discussion import discussion, gap_findings, headline, ranking_findings, verdict
+from recsys.report.standing import tie_margin
+
+Build = Callable[..., Comparison]
+
+
+@pytest.mark.parametrize(
+    ("mse", "answer"),
+    [
+        ({"mf": 0.70, "dnn": 0.80}, "MF predicts these ratings better than DNN"),
+        ({"mf": 0.80, "dnn": 0.70}, "DNN predicts these ratings better than MF"),
+        ({"mf": 0.800, "dnn": 0.803}, "DNN and MF predict these ratings equally well"),
+        ({"mf": 0.80, "dnn": 0.90, "dnn_tuned": 0.70}, "Tuned DNN predicts these ratings better than MF; DNN does not"),
+        (
+            {"mf": 0.80, "dnn": 0.90, "dnn_tuned": 0.801},
+            "MF predicts these ratings better than DNN and ties with tuned DNN",
+        ),
+        ({"mf": 0.9, "dnn": 0.7, "dnn_tuned": 0.6}, "DNN and tuned DNN predict these ratings better than MF"),
+        (
+            {"mf": 0.8, "dnn": 0.7, "bias_only": 0.6},
+            "DNN predicts these ratings better than MF; no model is as good as the baseline “bias only”",
+        ),
+        (
+            {"mf": 0.8, "dnn": 0.7, "bias_only": 0.701},
+            "DNN predicts these ratings better than MF; no model beats the baseline “bias only”",
+        ),
+        ({"mf": 0.8, "dnn": 0.7, "bias_only": 0.75}, "DNN predicts these ratings better than MF"),
+        ({"dnn": 0.7}, "No answer: there is no matrix factorisation to compare with"),
+        ({"mf": 0.7}, "No answer: there is no deep network to compare with matrix factorisation"),
+        ({"global_mean": 1.0}, "No answer: no model was scored"),
+    ],
+)
+def test_headline_is_the_answer(with_mse: Build, mse: dict[str, float], answer: str) -> None:
+    assert headline(with_mse(**mse)) == answer
+
+
+def test_headline_gives_no_answer_when_every_model_failed(with_mse: Build) -> None:
+    comparison = with_mse(global_mean=1.0, failed=("mf", "dnn", "dnn_tuned"))
+    assert headline(comparison) == "No answer: every model failed"
+    assert [finding.topic for finding in verdict(comparison)] == ["failed"] * 3
+
+
+def test_verdict_names_a_failed_model_and_its_reason(with_mse: Build) -> None:
+    first = verdict(with_mse(mf=0.8, dnn=0.7, failed=("dnn_tuned",)))[0].text
+    assert first == "Tuned DNN has no score, because its training failed: its loss became NaN."
+
+
+@pytest.mark.parametrize(
+    ("dnn", "text"),
+    [
+        (0.7, "DNN: test MSE 0.7000 against 0.8000 of MF, 0.1000 (12.5%) lower."),
+        (0.9, "DNN: test MSE 0.9000 against 0.8000 of MF, 0.1000 (12.5%) higher."),
+        (0.8, "DNN: test MSE 0.8000 against 0.8000 of MF, no difference at all."),
+        (
+            0.802,
+            "DNN: test MSE 0.8020 against 0.8000 of MF; 0.0020 (0.25%) higher is too small a gap to tell them apart: "
+            "a tie.",
+        ),
+    ],
+)
+def test_gap_is_absolute_and_relative(with_mse: Build, dnn: float, text: str) -> None:
+    assert gap_findings(with_mse(mf=0.8, dnn=dnn))[0].text == text
+
+
+def test_gap_to_a_perfect_factorisation_has_no_percentage(with_mse: Build) -> None:
+    assert "%" not in gap_findings(with_mse(mf=0.0, dnn=0.5))[0].text
+
+
+def test_ranking_names_what_ties_with_the_lowest(with_mse: Build) -> None:
+    tied = ranking_findings(with_mse(mf=0.8, dnn=0.801, bias_only=0.9))[0].text
+    alone = ranking_findings(with_mse(mf=0.8, dnn=0.85, bias_only=0.9))[0].text
+    assert "in a tie with DNN." in tied
+    assert "by more than a tie." in alone
+
+
+def test_tie_widens_with_few_test_ratings_and_follows_the_scale(with_mse: Build) -> None:
+    comparison = with_mse(mf=0.8, dnn=0.81)
+    few = comparison.model_copy(update={"data": comparison.data.model_copy(update={"test_rows": 200})})
+    many = comparison.model_copy(update={"data": comparison.data.model_copy(update={"test_rows": 2_000_000})})
+    wide = comparison.model_copy(update={"data": comparison.data.model_copy(update={"rating_sd": 10.0})})
+    assert tie_margin(few) == pytest.approx(10 * tie_margin(comparison))
+    assert tie_margin(many) == tie_margin(comparison)
+    assert tie_margin(wide) == pytest.approx(100 * tie_margin(comparison))
+    assert "equally well" in headline(few)
+    assert "equally well" not in headline(comparison)
+
+
+def test_discussion_has_no_empty_section(with_mse: Build) -> None:
+    nothing = with_mse(failed=("mf",))
+    assert list(discussion(nothing)) == ["What failed"]
+    assert all(discussion(with_mse(mf=0.8, dnn=0.7)).values())
+
+
+def test_no_sentence_assumes_films_or_stars(
+    fair: tuple[Comparison, object], notebook: tuple[Comparison, object]
+) -> None:
+    for comparison, _ in (fair, notebook):
+        plain = comparison.model_copy(update={"data": comparison.data.model_copy(update={"source": "x"})})
+        said = " ".join(finding.text for findings in discussion(plain).values() for finding in findings).lower()
+        assert not [word for word in ("movie", "film", "star ", "stars") if word in said]

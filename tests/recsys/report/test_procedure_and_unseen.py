@@ -1,0 +1,129 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from recsys.evaluation.comparison import Comparison, Score
+from recsys.report import procedure, unseen
+
+Build = Callable[..., Comparison]
+
+
+def with_model(comparison: Comparison, name: str, **changes: Any) -> Comparison:
+    models = [model.model_copy(update=changes) if model.name == name else model for model in comparison.models]
+    return comparison.model_copy(update={"models": models})
+
+
+def with_data(comparison: Comparison, **changes: Any) -> Comparison:
+    return comparison.model_copy(update={"data": comparison.data.model_copy(update=changes)})
+
+
+def text(findings: list[Any]) -> str:
+    return " ".join(finding.text for finding in findings)
+
+
+def test_notebook_names_all_its_faults(with_mse: Build) -> None:
+    comparison = with_mse("notebook", mf=1.2, dnn=0.9, dnn_tuned=0.8, bias_only=0.78)
+    said = text(procedure.procedure_findings(comparison))
+    assert procedure.procedure_title(comparison) == "What is wrong with this procedure"
+    for fault in (
+        "The epoch whose weights are kept for tuned DNN was chosen on the same 20,000 test ratings",
+        "neither mean nor biases nor regularisation",
+        "Tuned DNN was tuned by hand, with dropout or early stopping, and MF was not tuned at all",
+        "The notebook itself has no baseline",
+        "Nothing keeps predictions inside the scale",
+        "one seed (42)",
+    ):
+        assert fault in said
+    assert procedure.unsettled_findings(comparison) == []
+
+
+def test_optimism_is_claimed_only_of_models_that_the_test_ratings_stopped(with_mse: Build) -> None:
+    said = procedure.optimism(with_mse("notebook", mf=1.2, dnn=0.9))
+    assert "no model was stopped by them" in said
+    assert "optimistic" not in said
+
+
+def test_fair_names_what_is_fair_and_what_is_not_settled(with_mse: Build) -> None:
+    comparison = with_mse(mf=0.8, dnn=0.7, dnn_tuned=0.7, bias_only=0.9)
+    assert procedure.procedure_title(comparison) == "What is fair about this run"
+    said = text(procedure.procedure_findings(comparison))
+    assert "The epoch kept for tuned DNN was chosen on 1,200 validation ratings" in said
+    assert "optimistic" not in said
+    open_questions = text(procedure.unsettled_findings(comparison))
+    assert "cannot show that networks are better, or worse, than matrix factorisation in general" in open_questions
+    assert "one seed (42)" in open_questions
+
+
+def test_factorisation_with_biases_is_not_called_bare(with_mse: Build) -> None:
+    comparison = with_mse(mf=0.8)
+    assert "bare dot product" in procedure.bare_factorisation(comparison)
+    assert procedure.bare_factorisation(with_model(comparison, "mf", parameters=446_450 + 8_930)) == ""
+    assert procedure.bare_factorisation(with_mse(dnn=0.8)) == ""
+
+
+def test_regularised_factorisation_is_not_said_to_lack_it(with_mse: Build) -> None:
+    comparison = with_model(with_mse(mf=0.8), "mf", settings={"embedding_size": 50, "l2": 0.1})
+    assert "nor regularisation" not in procedure.bare_factorisation(comparison)
+
+
+def test_tuning_on_both_sides_or_none_is_not_called_one_sided(with_mse: Build) -> None:
+    comparison = with_mse(mf=0.8, dnn_tuned=0.7)
+    both = with_model(comparison, "mf", settings={"embedding_size": 50, "patience": 3})
+    assert "Both sides" in procedure.one_sided_tuning(both)
+    assert "No side was tuned" in procedure.one_sided_tuning(with_mse(mf=0.8, dnn=0.7))
+    assert procedure.one_sided_tuning(with_mse(mf=0.8)) == ""
+    assert "no search for better settings on either side" in procedure.limits(both)
+    assert "tuned by hand against MF not tuned" in procedure.limits(comparison)
+
+
+def test_nothing_trained_means_nothing_said_of_seeds(with_mse: Build) -> None:
+    comparison = with_mse(global_mean=1.0, failed=("mf", "dnn"))
+    assert procedure.unsettled_findings(comparison) == []
+    assert "losses per epoch" not in text(procedure.procedure_findings(comparison))
+
+
+@pytest.mark.parametrize(
+    ("cold", "said"),
+    [
+        (0, "Every test rating is of a user and an item that have training ratings."),
+        (1, "1 test rating of 20,000 (0.0050%) is of a user"),
+        (818, "818 test ratings of 20,000 (4.1%) are of a user"),
+        (20_000, "Every one of the 20,000 test ratings is of a user or an item without any training rating"),
+    ],
+)
+def test_share_of_cold_rows_is_told(with_mse: Build, cold: int, said: str) -> None:
+    assert unseen.cold_share(with_data(with_mse(mf=0.8), cold_test_rows=cold)).startswith(said)
+
+
+def part(mse: float) -> Score:
+    return Score(rows=100, mse=mse, rmse=mse**0.5, mae=mse, r2=None)
+
+
+def test_best_overall_may_lose_on_cold_rows(with_mse: Build) -> None:
+    comparison = with_data(with_mse(mf=0.8, dnn=0.9), cold_test_rows=100)
+    comparison = with_model(comparison, "mf", warm=part(0.7), cold=part(2.0))
+    comparison = with_model(comparison, "dnn", warm=part(0.9), cold=part(1.0))
+    assert unseen.warm_and_cold(comparison) == (
+        "Where user and item are known, MF, the best overall, also leads or ties (MSE 0.7000); "
+        "where one of them is not, DNN has the lowest MSE, 1.0000 against 2.0000 of MF, the best overall."
+    )
+
+
+def test_cold_rows_that_bias_only_answers_are_not_a_contest(with_mse: Build) -> None:
+    comparison = with_data(with_mse(mf=0.8, bias_only=0.9), cold_test_rows=100)
+    comparison = with_model(comparison, "mf", warm=part(0.7), cold=part(2.0))
+    baseline = comparison.baselines[0].model_copy(update={"warm": part(0.9), "cold": part(2.0)})
+    alike = comparison.model_copy(update={"baselines": [baseline]})
+    assert "every model answers as bias only does (MSE 2.0000)" in unseen.warm_and_cold(alike)
+    other = with_model(alike, "mf", cold=part(1.9))
+    assert "every model answers" not in unseen.warm_and_cold(other)
+
+
+def test_all_cold_rows_are_not_compared_with_warm_ones(with_mse: Build) -> None:
+    assert unseen.warm_and_cold(with_data(with_mse(mf=0.8, dnn=0.9), cold_test_rows=20_000)) == ""
+
+
+def test_clipping_is_told_as_it_was(with_mse: Build) -> None:
+    assert unseen.clipping(with_mse(mf=0.8)).startswith("Predictions were clipped to 0.5 to 5")
+    assert unseen.clipping(with_mse("notebook", mf=0.8)).startswith("Predictions were not clipped")

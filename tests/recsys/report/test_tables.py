@@ -1,0 +1,65 @@
+import csv
+import io
+from collections.abc import Callable
+
+import pytest
+
+from recsys.evaluation.comparison import Comparison, FailedModel
+from recsys.report.tables import COLUMNS, shown_rows, table_csv, table_rows
+
+Build = Callable[..., Comparison]
+
+
+def test_rows_keep_their_order_whatever_the_errors(with_mse: Build) -> None:
+    rows = table_rows(with_mse(mf=2.0, dnn_tuned=0.5, global_mean=0.1, bias_only=0.2, failed=("dnn",)))
+    assert [row["name"] for row in rows] == ["mf", "dnn", "dnn_tuned", "bias_only", "global_mean"]
+
+
+def test_all_rows_have_the_same_keys_and_a_failed_one_has_no_numbers(with_mse: Build) -> None:
+    mf, dnn = table_rows(with_mse(mf=1.0, failed=("dnn",)))
+    assert list(mf) == list(dnn)
+    assert dnn["kind"] == "failed"
+    assert dnn["failure"] == "its loss became NaN"
+    assert not any(isinstance(value, int | float) for value in dnn.values())
+
+
+def test_best_error_is_marked_in_each_column_and_nowhere_else(with_mse: Build) -> None:
+    marked = [[cell.key for cell in row if cell.best] for row in shown_rows(with_mse(mf=1.0, dnn=0.8))]
+    assert "mse" not in marked[0]
+    assert "rmse" not in marked[0]
+    assert {"mse", "rmse"} <= set(marked[1])
+    assert not {"parameters", "fit_seconds"} & {key for row in marked for key in row}
+
+
+def test_nothing_is_best_alone_or_among_equals(with_mse: Build) -> None:
+    for comparison in (with_mse(mf=1.0), with_mse(mf=1.0, dnn=1.0)):
+        assert not [cell for row in shown_rows(comparison) for cell in row if cell.best and cell.key == "mse"]
+
+
+def test_every_shown_row_has_a_cell_per_column(with_mse: Build) -> None:
+    for row in shown_rows(with_mse(mf=1.0, bias_only=0.7)):
+        assert [cell.key for cell in row] == [column.key for column in COLUMNS]
+
+
+def test_r2_of_ratings_that_do_not_vary_is_a_dash(with_mse: Build) -> None:
+    comparison = with_mse(mf=1.0)
+    model = comparison.models[0].model_copy(update={"r2": None})
+    (row,) = shown_rows(comparison.model_copy(update={"models": [model]}))
+    assert next(cell.text for cell in row if cell.key == "r2") == "–"
+
+
+@pytest.mark.parametrize("title", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_csv_text_is_no_formula(with_mse: Build, title: str) -> None:
+    comparison = with_mse(mf=1.0)
+    bad = comparison.model_copy(update={"failed": [FailedModel(name="dnn", title=title, reason=title)]})
+    _, row = csv.DictReader(io.StringIO(table_csv(bad), newline=""))
+    assert row["title"] == f"'{title.strip()}"
+    assert row["failure"] == f"'{title.strip()}"
+
+
+def test_csv_numbers_are_in_full_and_signed_numbers_stay_numbers(with_mse: Build) -> None:
+    comparison = with_mse(mf=1.23456789)
+    model = comparison.models[0].model_copy(update={"r2": -0.25})
+    (row,) = csv.DictReader(io.StringIO(table_csv(comparison.model_copy(update={"models": [model]}))))
+    assert float(row["mse"]) == 1.23456789
+    assert row["r2"] == "-0.25"

@@ -1,0 +1,232 @@
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from recsys.evaluation.comparison import Comparison, FailedModel, History
+from recsys.report.markdown import embedded_markdown, escaped
+from recsys.report.write import write_report
+
+Made = tuple[Comparison, pd.DataFrame]
+HOSTILE = '=_<script>alert("x")</script> & $x^2$ | `a` ](plots/errors.png) <b>\x00\x1b[31m'
+
+
+class Page(HTMLParser):
+    """The parts of a page that the tests look at."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.references: list[str] = []
+        self.rows: list[list[str]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th") and self.rows:
+            self.rows[-1].append("")
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value or "")
+            if name in ("href", "src", "xlink:href", "aria-labelledby", "clip-path"):
+                self.references.append(value or "")
+
+    def handle_data(self, data: str) -> None:
+        if self.rows and self.rows[-1]:
+            self.rows[-1][-1] += data
+
+
+def write(made: Made, folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    write_report(*made, folder)
+    return folder
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def folder(fair: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(fair, tmp_path_factory.mktemp("fair") / "report")
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> str:
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_report_has_its_files(folder: Path) -> None:
+    names = set(content(folder))
+    assert {"report.html", "report.md", "comparison.json", "comparison.csv"} <= names
+    pictures = {name for name in names if name.startswith("plots/")}
+    stems = {Path(name).stem for name in pictures}
+    assert {"errors", "costs", "ratings", "loss-mf", "losses", "predicted-dnn", "by-user", "by-item"} <= stems
+    assert pictures == {f"plots/{stem}{ending}" for stem in stems for ending in (".png", ".svg")}
+
+
+def test_comparison_comes_back_whole_from_its_json(folder: Path, fair: Made) -> None:
+    assert Comparison.model_validate_json((folder / "comparison.json").read_bytes()) == fair[0]
+
+
+def test_same_comparison_gives_the_same_bytes_in_another_thread(fair: Made, folder: Path, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        again = list(pool.map(lambda name: content(write(fair, tmp_path / name)), ("a", "b")))
+    assert again == [content(folder), content(folder)]
+
+
+def test_matplotlib_style_of_the_reader_changes_nothing(fair: Made, folder: Path, tmp_path: Path) -> None:
+    import matplotlib
+
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "svg.fonttype": "path"}):
+        assert content(write(fair, tmp_path / "styled")) == content(folder)
+
+
+def test_page_needs_no_network(page: str) -> None:
+    body = re.sub(r"<meta http-equiv[^>]*>", "", page)
+    links = re.findall(r"""(?:src|href|url\(|@import)\s*=?\s*["'(]?([^"')\s>]+)""", body)
+    assert [link for link in links if not link.startswith("#")] == []
+    assert "<script" not in page
+    assert set(re.findall(r"https?://[^\"'\s<]+", page)) == {
+        "http://www.w3.org/2000/svg",
+        "http://www.w3.org/1999/xlink",
+    }
+
+
+def test_ids_are_unique_and_every_reference_meets_one(page: str) -> None:
+    parsed = Page(page)
+    assert len(parsed.ids) == len(set(parsed.ids))
+    targets = {value.removeprefix("url(").strip("#)") for value in parsed.references}
+    assert targets
+    assert targets <= set(parsed.ids)
+
+
+def test_every_plot_has_a_text_for_those_who_cannot_see_it(page: str) -> None:
+    plots = re.findall(r"<svg [^>]*>(?:<title[^>]*>([^<]*)</title>)?", page)
+    assert len(plots) >= 10
+    assert all(len(title) > 20 for title in plots)
+    assert page.count('role="img"') == len(plots)
+
+
+def test_plots_follow_the_theme_and_leak_no_style(page: str) -> None:
+    drawings = "".join(re.findall(r"<svg .*?</svg>", page, flags=re.S))
+    assert "var(--mf)" in drawings
+    assert not re.findall(r"#[0-9a-fA-F]{6}", drawings)
+    assert "<style" not in drawings
+
+
+def test_numbers_of_page_markdown_and_comparison_agree(page: str, folder: Path, fair: Made) -> None:
+    best = min(fair[0].baselines, key=lambda row: row.mse)
+    written = f"{best.mse:.4f}"
+    row = next(row for row in Page(page).rows if row and row[0].strip().lower() == best.title)
+    assert written in row[1]
+    assert written in (folder / "report.md").read_text(encoding="utf-8")
+
+
+def test_small_report_is_well_below_its_limit(page: str) -> None:
+    assert len(page) < 500_000
+
+
+def hostile(made: Made) -> Made:
+    comparison, predictions = made
+    models = [m.model_copy(update={"title": HOSTILE, "summary": f"```\n{HOSTILE}"}) for m in comparison.models]
+    facts = comparison.data.model_copy(update={"source": HOSTILE, "licence": HOSTILE, "ignored_columns": [HOSTILE]})
+    failed = [FailedModel(name="other", title=HOSTILE, reason=HOSTILE)]
+    return comparison.model_copy(update={"models": models, "data": facts, "failed": failed}), predictions
+
+
+def test_hostile_texts_stay_texts(fair: Made, tmp_path: Path) -> None:
+    folder = write(hostile(fair), tmp_path / "report")
+    page = Page((folder / "report.html").read_text(encoding="utf-8"))
+    assert not {"script", "b"} & set(page.tags)
+    markdown = (folder / "report.md").read_text(encoding="utf-8")
+    outside = re.sub(r"(?ms)^(`{3,})text\n.*?^\1$", "", markdown)
+    assert "<" not in outside.replace("<0.1", "")
+    for picture in (folder / "plots").glob("*.svg"):
+        tree = ElementTree.parse(picture)
+        assert not [element for element in tree.iter() if element.tag.rpartition("}")[2] in ("script", "b")]
+
+
+def test_markdown_escapes_what_it_would_take_for_markup() -> None:
+    assert escaped("a|b_c*d\n<e>") == r"a\|b\_c\*d &lt;e&gt;"
+
+
+def test_markdown_links_its_pictures_and_can_carry_them(folder: Path) -> None:
+    links = re.findall(r"\]\(([^)]+)\)", (folder / "report.md").read_text(encoding="utf-8"))
+    assert links
+    assert all((folder / link).is_file() for link in links)
+    carried = re.findall(r"\]\(([^)]+)\)", embedded_markdown(folder))
+    assert len(carried) == len(links)
+    assert all(link.startswith("data:image/png;base64,") for link in carried)
+
+
+def without_models(made: Made) -> Made:
+    comparison, predictions = made
+    failed = [FailedModel(name=m.name, title=m.title, reason="no memory") for m in comparison.models]
+    kept = predictions.drop(columns=[m.name for m in comparison.models])
+    return comparison.model_copy(update={"models": [], "failed": failed}), kept
+
+
+def long_history(made: Made) -> Made:
+    comparison, predictions = made
+    history = History(loss=[1 / (1 + n) for n in range(10_000)], val_loss=[1 + 1 / (1 + n) for n in range(10_000)])
+    models = [model.model_copy(update={"history": history}) for model in comparison.models]
+    return comparison.model_copy(update={"models": models}), predictions
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (without_models, "No answer: every model failed"),
+        (lambda made: (made[0], made[1].iloc[:0]), "Results"),
+        (lambda made: (made[0].model_copy(update={"baselines": []}), made[1]), "No baseline was scored"),
+        (lambda made: (made[0].model_copy(update={"models": [], "baselines": []}), made[1]), "No answer"),
+        (long_history, "Loss per epoch"),
+    ],
+)
+def test_report_is_written_whatever_is_missing(
+    fair: Made, tmp_path: Path, change: Callable[[Made], Made], said: str
+) -> None:
+    page = (write(change(fair), tmp_path / "report") / "report.html").read_text(encoding="utf-8")
+    assert said in page
+    assert len(page) < 1_000_000
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"rows": 1},
+        {"rows": 40, "cold_share": 1.0},
+        {"rows": 2000, "scale": 2e5, "grid": 0},
+        {"rows": 2000, "scale": 0.2, "grid": 0},
+        {"rows": 300_000, "protocol": "notebook"},
+    ],
+)
+def test_report_is_written_whatever_the_size_and_scale(
+    make: Callable[..., Made], tmp_path: Path, kind: dict[str, Any]
+) -> None:
+    page = (write(make(**kind), tmp_path / "report") / "report.html").read_text(encoding="utf-8")
+    assert len(page) < 500_000
+    assert "nan" not in " ".join(cell.lower() for row in Page(page).rows for cell in row)
+
+
+def test_terminal_and_markdown_do_not_load_matplotlib() -> None:
+    modules = "recsys.report.tables, recsys.report.discussion, recsys.report.markdown"
+    check = f"import sys, {modules}; sys.exit('matplotlib' in sys.modules or 'tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+def test_plots_do_not_load_pyplot() -> None:
+    check = "import sys, recsys.report.write; sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

@@ -1,0 +1,140 @@
+import errno
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from recsys.errors import DamagedArtefact, StoreUnavailable
+from recsys.fingerprint import Fingerprint
+from recsys.store import Facts, Manifest, Store, content, only
+
+
+def fingerprint(task: str = "encode", **settings: object) -> Fingerprint:
+    return Fingerprint(task=task, layer="codes", inputs={}, settings=settings, code={}, versions={})
+
+
+def build(folder: Path) -> Facts:
+    (folder / "a.txt").write_text("alpha")
+    (folder / "deep").mkdir()
+    (folder / "deep" / "b.txt").write_text("beta")
+    return {"rows": 2}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def test_an_artefact_is_built_once(store: Store) -> None:
+    built = []
+    for _ in range(2):
+        made = store.make(fingerprint(), lambda folder: built.append(folder) or build(folder))  # type: ignore[func-returns-value]
+    assert len(built) == 1
+    assert made["facts"] == {"rows": 2}
+    assert {name: path.read_text() for name, path in store.files(made).items()} == {
+        "a.txt": "alpha",
+        "deep/b.txt": "beta",
+    }
+
+
+def test_refresh_builds_anew_and_replaces(store: Store) -> None:
+    store.make(fingerprint(), build)
+    made = store.make(fingerprint(), lambda folder: {"rows": (folder / "c.txt").write_text("new")}, refresh=True)
+    assert [Path(entry["path"]).name for entry in made["files"]] == ["c.txt"]
+    assert store.find(fingerprint()) == made
+
+
+def test_other_settings_are_another_artefact(store: Store) -> None:
+    assert store.make(fingerprint(dropout=0.2), build)["key"] != store.make(fingerprint(dropout=0.3), build)["key"]
+
+
+@pytest.mark.parametrize(
+    "damage", [Path.unlink, lambda path: path.write_text("alphA"), lambda path: path.write_text("")]
+)
+def test_a_damaged_file_is_found_and_made_anew(store: Store, damage: object) -> None:
+    made = store.make(fingerprint(), build)
+    path = store.path(made, "a.txt")
+    damage(path)  # type: ignore[operator]
+    with pytest.raises(DamagedArtefact, match=r"a\.txt"):
+        store.verify(made)
+    assert store.find(fingerprint()) is None
+    assert store.path(store.make(fingerprint(), build), "a.txt").read_text() == "alpha"
+
+
+def test_a_build_that_fails_leaves_nothing(store: Store) -> None:
+    def fails(folder: Path) -> Facts:
+        build(folder)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        store.make(fingerprint(), fails)
+    assert list((store.root / "codes").iterdir()) == []
+    assert store.find(fingerprint()) is None
+
+
+def test_what_a_killed_writer_left_is_removed(store: Store) -> None:
+    made = store.make(fingerprint(), build)
+    leftover = store.root / "codes" / f".{made['key']}.new"
+    leftover.mkdir()
+    (leftover / "half").write_text("x")
+    store.make(fingerprint(), build, refresh=True)
+    assert not leftover.exists()
+
+
+def test_two_writers_of_one_key_do_the_work_once(store: Store) -> None:
+    built = []
+
+    def slow(folder: Path) -> Facts:
+        built.append(folder)
+        threading.Event().wait(0.2)
+        return build(folder)
+
+    results: list[Manifest] = []
+    threads = [threading.Thread(target=lambda: results.append(store.make(fingerprint(), slow))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(built) == 1
+    assert all(result == results[0] for result in results)
+
+
+def test_the_store_is_private(store: Store) -> None:
+    store.make(fingerprint(), build)
+    assert stat.S_IMODE(store.root.stat().st_mode) == 0o700
+
+
+def test_a_full_disk_is_one_sentence(store: Store) -> None:
+    def full(folder: Path) -> Facts:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(StoreUnavailable, match=r"cannot be written \(No space left on device\)"):
+        store.make(fingerprint(), full)
+
+
+def test_only_hides_the_other_files(store: Store) -> None:
+    made = store.make(fingerprint(), build)
+    assert content(only(made, "a.txt")).keys() == {"a.txt"}
+    with pytest.raises(KeyError):
+        store.path(only(made, "a.txt"), "b.txt")
+
+
+def test_the_digest_of_an_input_is_remembered_until_it_changes(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "ratings.csv"
+    path.write_text("one")
+    os.utime(path, (1, 1))
+    first = store.digest(path)
+    assert len(list((store.root / "digests").iterdir())) == 1
+    assert store.digest(path) == first
+    path.write_text("two")
+    os.utime(path, (2, 2))
+    assert store.digest(path) != first
+
+
+def test_a_digest_is_not_remembered_of_a_file_that_has_just_changed(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "ratings.csv"
+    path.write_text("one")
+    store.digest(path)
+    assert not (store.root / "digests").exists()
