@@ -12,7 +12,7 @@ from rich.text import Text
 
 from flows.planning import Planned
 from recsys.evaluation.comparison import Comparison
-from recsys.report.discussion import headline
+from recsys.report.discussion import headline, verdict
 from recsys.report.tables import COLUMNS, shown_rows
 from tasks.progress import LISTENERS, Event
 
@@ -109,4 +109,6 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
     for row in shown_rows(comparison):
         table.add_row(*(Text(cell.text, "bold green" if cell.best else "") for cell in row))
     console.print(Group(Text(), table, Text()))
-    console.print(Text(headline(comparison)), soft_wrap=True)
+    console.print(Text(f"{headline(comparison)}."), style="bold", soft_wrap=True)
+    for finding in verdict(comparison):
+        console.print(Text(finding.text), soft_wrap=True)

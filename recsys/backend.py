@@ -10,7 +10,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-CHATTER = (b"absl::InitializeLog()", b"cudart_stub", b"computation_placer", b"cpu_feature_guard", b"oneDNN custom", b"cuInit")
+CHATTER = (
+    b"absl::InitializeLog()",
+    b"cudart_stub",
+    b"computation_placer",
+    b"cpu_feature_guard",
+    b"oneDNN custom",
+    b"cuInit",
+)
 """Marks of the lines that TensorFlow's C++ side writes at every start, whatever its log level."""
 
 

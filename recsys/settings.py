@@ -55,9 +55,7 @@ class DataSettings(SettingsModel):
     bad_rows: Literal["error", "quarantine"] = Field(
         "error", description="stop at a row that cannot be used, or set such rows aside in a file and count them"
     )
-    duplicates: Duplicates = Field(
-        "keep", description="what to do where a user rated an item more than once"
-    )
+    duplicates: Duplicates = Field("keep", description="what to do where a user rated an item more than once")
     downloads: str = Field("~/.cache/mf-or-dnn", description="folder in which downloaded data sets are kept")
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from prefect import Task
-from prefect.cache_policies import CachePolicy
+from prefect.cache_policies import NO_CACHE, CachePolicy
 from prefect.context import TaskRunContext
 from prefect.filesystems import LocalFileSystem
 from pydantic import BaseModel
@@ -186,12 +186,13 @@ def recipe_of(task: Task[..., Any]) -> Recipe:
 def kept_in(store: str, task: Task[..., Any], *, refresh: bool = False) -> Task[..., Any]:
     """Return `task` with its records kept in `store` and verified when they are read."""
     if isinstance(task.cache_policy, Uncached):
-        return task.with_options(refresh_cache=refresh, persist_result=False)
+        return task.with_options(cache_policy=NO_CACHE, persist_result=False, refresh_cache=refresh)
     keys = VerifiedRecords(basepath=str(records(store) / "keys"), store=store)
     return task.with_options(
         cache_policy=ByFingerprint(recipe=recipe_of(task)).configure(key_storage=keys),
         persist_result=True,
         result_serializer="json",
         result_storage=records(store) / "values",
+        cache_result_in_memory=False,  # Prefect would find records there unverified, and those of other stores
         refresh_cache=refresh,
     )

@@ -9,6 +9,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from recsys.evaluation.comparison import Comparison
+from recsys.report.markdown import embedded_markdown
 from recsys.report.publish import publish
 from recsys.report.tables import table_rows
 from recsys.settings import Settings
@@ -71,6 +72,6 @@ def _show_in_ui(folder: Path) -> None:
     comparison = Comparison.model_validate_json((folder / "comparison.json").read_bytes())
     try:
         create_table_artifact(table_rows(comparison), key="comparison", description=f"Report: {folder}")
-        create_markdown_artifact((folder / "report.md").read_text(), key="comparison-report", description=str(folder))
+        create_markdown_artifact(embedded_markdown(folder), key="comparison-report", description=str(folder))
     except Exception as error:  # the report itself is written: a UI that cannot show it is no failure
         log.warning("the report could not be shown in the Prefect UI: %s", error)

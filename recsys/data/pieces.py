@@ -158,7 +158,7 @@ def _parquet_table(source: Source, settings: DataSettings) -> Table:
     try:
         file = pa.parquet.ParquetFile(source.stream, buffer_size=2**20, page_checksum_verification=True)
         names = list(file.schema_arrow.names)
-    except (pa.ArrowException, OSError):
+    except (pa.ArrowException, OSError, UnicodeDecodeError):
         raise damaged from None
     roles = recognise(names, settings, source.name, header=True)
     for role, index in roles.items():

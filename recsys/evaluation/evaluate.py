@@ -29,7 +29,7 @@ from recsys.settings import Protocol, SplitSettings
 TITLES = {
     "mf": "MF",
     "dnn": "DNN",
-    "dnn_tuned": "DNN, tuned",
+    "dnn_tuned": "tuned DNN",
     "global_mean": "global mean",
     "user_mean": "user mean",
     "item_mean": "item mean",

@@ -83,7 +83,8 @@ def damped_mean(code: Codes, deviation: Floats, codes: int, damping: float) -> F
     """
     totals = np.bincount(code, weights=deviation, minlength=codes)
     counts = np.bincount(code, minlength=codes) + damping
-    return np.divide(totals, counts, out=np.zeros(codes), where=counts > 0)
+    means: Floats = np.divide(totals, counts, out=np.zeros(codes), where=counts > 0)
+    return means
 
 
 def fit_biases(

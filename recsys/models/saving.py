@@ -14,11 +14,14 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 def save_model(model: keras.Model, path: Path) -> None:
     """Write `model` to `path` (.keras), which opens with stock Keras.
 
-    Keras stamps the file with the time of saving; here every time is fixed, so that equal models
-    give equal digests.
+    Keras stamps the file with the time of saving, and adds the optimizer's state and how many
+    optimizers the process has made. Here every time is fixed and the optimizer left out, so that
+    equal models give equal digests.
     """
     stamped = path.with_name(f".stamped-{path.name}")
-    model.save(stamped)
+    bare = keras.Model.from_config(model.get_config())
+    bare.set_weights(model.get_weights())
+    bare.save(stamped)
     with zipfile.ZipFile(stamped) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as target:
         for name in sorted(source.namelist()):
             data = source.read(name)

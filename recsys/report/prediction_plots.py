@@ -88,7 +88,7 @@ def _by_activity(
     upper.tick_params(axis="x", length=0)
     plain_ticks(upper, y=True)
     _row_counts(lower, places, found.rows.tolist())
-    lower.set_xticks(places, found.labels, fontsize=7.5)
+    lower.set_xticks(places, found.labels, fontsize=6.8)
     lower.set_xlabel(f"training ratings of the {kind}")
     step = rmse_step(comparison)
     told = "; ".join(

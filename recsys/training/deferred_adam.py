@@ -55,6 +55,8 @@ BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 
 RHO = BETA_1 / BETA_2**0.5
 
+FADED = 600
+
 Floats = npt.NDArray[np.float32]
 
 
@@ -109,10 +111,15 @@ def catch_up(rows: Moments, missed: tf.Tensor, tail: tf.Tensor, tail_now: tf.Ten
         The rows as dense Adam would have them now.
     """
     k = tf.cast(missed, tf.float32)[:, None]
-    travel = tail[:, None] - tf.exp(k * log(RHO)) * tail_now
+    recent = k < FADED
+
+    def power(base: float) -> tf.Tensor:
+        return tf.where(recent, tf.exp(k * log(base)), 0.0)
+
+    travel = tail[:, None] - power(RHO) * tail_now
     return Moments(
         rows.w - rows.m / (tf.sqrt(rows.v) + EPSILON) * travel,
-        rows.m * tf.exp(k * log(BETA_1)),
+        rows.m * power(BETA_1),
         rows.v * tf.exp(k * log(BETA_2)),
     )
 

@@ -150,9 +150,13 @@ class Program:
             # occurrences of one id agree on a representative: whoever was written last
             slot = tf.tensor_scatter_nd_update(slots[k], ids[k][:, None], position)
             representative = tf.gather(slot, ids[k])
-            sums = tf.math.unsorted_segment_sum(tf.concat([g, tf.square(g)], 1), representative, self.batch)
-            total, total_squares = tf.split(sums, 2, axis=1)
-            fresh = pack(update(rows[k], total, total_squares, alpha), tf.fill([self.batch], now), tf.fill([self.batch], chunk.tails[i + 1]))
+            total = tf.math.unsorted_segment_sum(g, representative, self.batch)
+            total_squares = tf.math.unsorted_segment_sum(tf.square(g), representative, self.batch)
+            fresh = pack(
+                update(rows[k], total, total_squares, alpha),
+                tf.fill([self.batch], now),
+                tf.fill([self.batch], chunk.tails[i + 1]),
+            )
             target = tf.where(representative == position, ids[k], table.shape[0])[:, None]
             new_slots.append(slot)
             new_tables.append(tf.tensor_scatter_nd_update(table, target, fresh))

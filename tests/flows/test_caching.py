@@ -3,17 +3,22 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from recsys.fingerprint import code_of
 from recsys.settings import Settings
-from recsys.store import Store
 from tasks.progress import LISTENERS, Event
+from tests.factories import small_settings, write_ratings
 
 ALL = {"ingest", "encode", "split", "train_mf", "train_dnn", "train_dnn_tuned"}
+
+
+MakeSettings = Callable[..., Settings]
 
 
 class Heard:
@@ -30,8 +35,11 @@ class Heard:
         return {task for task, end in self.ends.items() if end == "done" and task != "report"}
 
 
-@pytest.fixture
-def run(prefect_server: str) -> Iterator[Callable[[Settings], Heard]]:
+Run = Callable[[Settings], Heard]
+
+
+@pytest.fixture(scope="module")
+def run(prefect_server: str) -> Run:
     from flows.compare import compare
 
     def once(settings: Settings) -> Heard:
@@ -43,7 +51,24 @@ def run(prefect_server: str) -> Iterator[Callable[[Settings], Heard]]:
             LISTENERS.remove(heard)
         return heard
 
-    yield once
+    return once
+
+
+@pytest.fixture(scope="module")
+def ratings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_ratings(tmp_path_factory.mktemp("ratings") / "ratings.csv")
+
+
+@pytest.fixture(scope="module")
+def finished(run: Run, ratings: Path, tmp_path_factory: pytest.TempPathFactory) -> MakeSettings:
+    """Return a function that makes the settings of runs on a store where the default run is done."""
+    place = tmp_path_factory.mktemp("place")
+
+    def make(path: Path = ratings, **changes: Any) -> Settings:
+        return small_settings(path, place, **changes)
+
+    assert run(make()).computed() == ALL
+    return make
 
 
 def plan(settings: Settings) -> dict[str, str]:
@@ -56,121 +81,100 @@ def plan(settings: Settings) -> dict[str, str]:
     return {planned.task: planned.why for planned in planning.tasks}
 
 
-def artefact(settings: Settings, layer: str, task: str, name: str) -> Path:
-    store = Store(settings.output.store)
-    for path in (store.root / layer).glob("*/artefact.json"):
-        if json.loads(path.read_text())["kind"] == task:
-            return path.parent / name
-    raise AssertionError(f"no artefact of {task}")
+def kind(path: Path) -> str:
+    return str(json.loads((path.parent / "artefact.json").read_text())["kind"])
 
 
-def test_a_second_run_computes_nothing_and_its_report_is_the_same(run, ratings_file, small_settings) -> None:
-    settings = small_settings(ratings_file())
-    assert run(settings).computed() == ALL
-    report = Path(settings.output.reports) / "run"
+def test_a_second_run_computes_nothing_and_leaves_its_report_alone(run: Run, finished: MakeSettings) -> None:
+    report = Path(finished().output.reports) / "run"
     before = {path: path.stat().st_mtime_ns for path in report.rglob("*")}
-    assert plan(settings) == dict.fromkeys([*plan(settings)], "")
-    assert run(settings).computed() == set()
+    assert set(plan(finished()).values()) == {""}
+    assert run(finished()).computed() == set()
     assert {path: path.stat().st_mtime_ns for path in report.rglob("*")} == before
 
 
-def test_a_renamed_or_touched_file_still_hits(run, ratings_file, small_settings) -> None:
-    path = ratings_file()
-    run(small_settings(path))
-    os.utime(path, (1, 1))
-    assert run(small_settings(path)).computed() == set()
-    renamed = path.rename(path.with_name("renamed.csv"))
-    assert run(small_settings(renamed)).computed() == set()
+def test_a_touched_or_renamed_file_still_hits(run: Run, finished: MakeSettings, ratings: Path, tmp_path: Path) -> None:
+    os.utime(ratings, (1, 1))
+    assert set(plan(finished()).values()) == {""}
+    renamed = Path(shutil.copy(ratings, tmp_path / "renamed.csv"))
+    assert run(finished(renamed)).computed() == set()
 
 
-def test_one_changed_rating_recomputes_everything(run, ratings_file, small_settings) -> None:
-    path = ratings_file()
-    run(small_settings(path))
-    lines = path.read_text().splitlines()
+def test_one_changed_rating_recomputes_everything(
+    run: Run, finished: MakeSettings, ratings: Path, tmp_path: Path
+) -> None:
+    changed = tmp_path / "changed.csv"
+    lines = ratings.read_text().splitlines()
     lines[1] = lines[1][:-1] + ("1" if lines[1][-1] != "1" else "2")
-    path.write_text("\n".join(lines) + "\n")
-    assert plan(small_settings(path))["ingest"] == "ratings changed"
-    assert run(small_settings(path)).computed() == ALL - {"split"}  # as many rows as before, split alike
+    changed.write_text("\n".join(lines) + "\n")
+    assert plan(finished(changed))["ingest"] == "ratings changed"
+    assert run(finished(changed)).computed() == ALL
 
 
-def test_a_changed_dropout_recomputes_the_tuned_network_only(run, ratings_file, small_settings) -> None:
-    path = ratings_file()
-    run(small_settings(path))
-    changed = small_settings(path, dnn_tuned={"dropout": 0.2})
+def test_a_changed_dropout_recomputes_the_tuned_network_only(run: Run, finished: MakeSettings) -> None:
+    changed = finished(dnn_tuned={"dropout": 0.2})
     assert plan(changed)["train_dnn_tuned"] == "dropout 0.3 -> 0.2"
     assert plan(changed)["report"] == "after train_dnn_tuned"
     assert run(changed).computed() == {"train_dnn_tuned"}
 
 
-def test_changed_code_of_the_network_recomputes_its_branch(run, ratings_file, small_settings, monkeypatch) -> None:
-    settings = small_settings(ratings_file())
-    run(settings)
-    import tasks.caching
-
-    real = tasks.caching.code_of
-
+def test_changed_code_of_the_network_recomputes_its_branch_only(
+    run: Run, finished: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def changed(modules: tuple[str, ...]) -> dict[str, str]:
-        return {name: "new" if name == "recsys.models.dnn" else digest for name, digest in real(modules).items()}
+        return {name: "new" if name == "recsys.models.dnn" else digest for name, digest in code_of(modules).items()}
 
-    monkeypatch.setattr(tasks.caching, "code_of", changed)
-    assert plan(settings)["train_dnn"] == "recsys/models/dnn.py changed"
-    assert run(settings).computed() == {"train_dnn", "train_dnn_tuned"}
+    monkeypatch.setattr("tasks.caching.code_of", changed)
+    assert plan(finished())["train_dnn"] == "recsys/models/dnn.py changed"
+    assert run(finished()).computed() == {"train_dnn", "train_dnn_tuned"}
 
 
 @pytest.mark.parametrize(
-    ("layer", "task", "name"),
+    ("layer", "task", "name", "flipped"),
     [
-        ("ratings", "ingest", "ratings.parquet"),
-        ("codes", "encode", "item.npy"),
-        ("splits", "split", "test.npy"),
-        ("models", "train_mf", "model.keras"),
+        ("ratings", "ingest", "ratings.parquet", False),
+        ("codes", "encode", "item.npy", True),
+        ("splits", "split", "test.npy", False),
+        ("models", "train_mf", "model.keras", True),
     ],
 )
-@pytest.mark.parametrize("damage", ["deleted", "one bit flipped"])
 def test_a_damaged_artefact_is_noticed_and_only_it_is_made_anew(
-    run, ratings_file, small_settings, layer: str, task: str, name: str, damage: str
+    run: Run, finished: MakeSettings, layer: str, task: str, name: str, flipped: bool
 ) -> None:
-    settings = small_settings(ratings_file())
-    run(settings)
-    path = artefact(settings, layer, task, name)
-    content = path.read_bytes()
-    if damage == "deleted":
-        path.unlink()
-    else:
-        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    assert str(path) in plan(settings)[task]
+    settings = finished()
+    paths = [path for path in (Path(settings.output.store) / layer).glob(f"*/{name}") if kind(path) == task]
+    contents = [path.read_bytes() for path in paths]
+    for path, content in zip(paths, contents, strict=True):
+        if flipped:
+            path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        else:
+            path.unlink()
+    assert any(str(path) in plan(settings)[task] for path in paths)
     assert run(settings).computed() == {task}
-    assert path.read_bytes() == content
+    assert any(path.is_file() and path.read_bytes() == content for path, content in zip(paths, contents, strict=True))
+    for path, content in zip(paths, contents, strict=True):
+        path.write_bytes(content)
 
 
-def test_a_deleted_artefact_folder_is_made_anew(run, ratings_file, small_settings) -> None:
-    settings = small_settings(ratings_file())
-    run(settings)
-    shutil.rmtree(artefact(settings, "models", "train_dnn", "."))
-    assert run(settings).computed() == {"train_dnn"}
+def test_refresh_recomputes_everything_to_the_same_models(run: Run, finished: MakeSettings) -> None:
+    models = sorted((Path(finished().output.store) / "models").glob("*/model.keras"))
+    before = {path: (path.stat().st_ino, path.read_bytes()) for path in models}
+    assert run(finished(refresh=True)).computed() == ALL
+    after = {path: (path.stat().st_ino, path.read_bytes()) for path in models}
+    assert sum(before[path][0] != after[path][0] for path in models) == 3
+    assert all(before[path][1] == after[path][1] for path in models)
 
 
-def test_refresh_recomputes_everything_to_the_same_models(run, ratings_file, small_settings) -> None:
-    settings = small_settings(ratings_file())
-    run(settings)
-    model = artefact(settings, "models", "train_dnn_tuned", "model.keras")
-    before = (model.stat().st_ino, model.read_bytes())
-    assert run(settings.model_copy(update={"refresh": True})).computed() == ALL
-    assert model.stat().st_ino != before[0]
-    assert model.read_bytes() == before[1]
+def test_a_record_that_is_no_json_is_refused(run: Run, finished: MakeSettings) -> None:
+    for record in (Path(finished().output.store) / "results" / "keys").iterdir():
+        record.write_text(record.read_text().replace('"type":"json"', '"type":"pickle"'))
+    assert plan(finished())["ingest"] == "a record of the cache is not JSON"
+    run(finished())
+    assert set(plan(finished()).values()) == {""}
 
 
-def test_a_record_that_is_no_json_is_refused(run, ratings_file, small_settings) -> None:
-    settings = small_settings(ratings_file())
-    run(settings)
-    for record in (Path(settings.output.store) / "results" / "keys").iterdir():
-        record.write_text(record.read_text().replace('"json"', '"pickle"'))
-    assert set(plan(settings).values()) >= {"a record of the cache is not JSON"}
-    assert run(settings).computed() == set() or True
-
-
-def test_two_runs_at_once_on_one_store_do_the_work_once(run, ratings_file, small_settings) -> None:
-    settings = small_settings(ratings_file())
+def test_two_runs_at_once_on_one_store_do_the_work_once(run: Run, ratings: Path, tmp_path: Path) -> None:
+    settings = small_settings(ratings, tmp_path)
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(run, [settings, settings]))
     assert len(list((Path(settings.output.store) / "models").iterdir())) == 3

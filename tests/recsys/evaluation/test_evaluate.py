@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,7 @@ FACTS = {
     "parameters": 68,
     "summary": "…",
 }
-DATA = {
+DATA: dict[str, Any] = {
     "source": "a file",
     "licence": None,
     "quarantined_rows": 0,
@@ -66,7 +67,9 @@ def trained(tmp_path: Path) -> dict[str, TrainedModel]:
     return {"mf": TrainedModel(tmp_path / "model.keras", FACTS)}
 
 
-def compared(ratings: Ratings, trained: dict[str, TrainedModel], protocol: Protocol = "fair") -> tuple[Comparison, pd.DataFrame]:
+def compared(
+    ratings: Ratings, trained: dict[str, TrainedModel], protocol: Protocol = "fair"
+) -> tuple[Comparison, pd.DataFrame]:
     return evaluate(
         ratings,
         trained,
@@ -79,9 +82,7 @@ def compared(ratings: Ratings, trained: dict[str, TrainedModel], protocol: Proto
 
 
 def test_scores_are_those_of_the_predictions(ratings: Ratings, trained: dict[str, TrainedModel]) -> None:
-    comparison, predictions = evaluate(
-        ratings, trained, {}, protocol="fair", seed=1, split=SplitSettings(), data=DATA
-    )
+    comparison, predictions = evaluate(ratings, trained, {}, protocol="fair", seed=1, split=SplitSettings(), data=DATA)
     for row in [*comparison.models, *comparison.baselines]:
         error = predictions[row.name].astype(float) - predictions["rating"].astype(float)
         assert row.mse == pytest.approx((error**2).mean())

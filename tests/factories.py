@@ -1,0 +1,37 @@
+"""Small data and small runs."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recsys.settings import Settings
+
+SMALL_MODELS: dict[str, Any] = {
+    "mf": {"embedding_size": 4, "epochs": 2},
+    "dnn": {"embedding_size": 4, "units": [8], "epochs": 2},
+    "dnn_tuned": {"embedding_size": 4, "units": [8], "epochs": 3},
+}
+
+
+def write_ratings(path: Path, *, rows: int = 400, users: int = 20, items: int = 30, seed: int = 0) -> Path:
+    """Write ratings from 1 to 5 made of users' and items' tastes and noise, as MovieLens writes them."""
+    random = np.random.default_rng(seed)
+    user, item = random.integers(users, size=rows), random.integers(items, size=rows)
+    taste = random.normal(size=users)[user] + random.normal(size=items)[item] + random.normal(size=rows)
+    rating = np.clip(np.round(3 + taste), 1, 5)
+    lines = [f"{u + 1},{i + 1},{r:g}" for u, i, r in zip(user, item, rating, strict=True)]
+    path.write_text("\n".join(["userId,movieId,rating", *lines]) + "\n")
+    return path
+
+
+def small_settings(ratings: Path, place: Path, **changes: Any) -> Settings:
+    """Return settings of a run of seconds, with its store and its report in `place`."""
+    whole: dict[str, Any] = {
+        "data": {"ratings": str(ratings)},
+        "output": {"store": str(place / "store"), "reports": str(place / "reports"), "name": "run"},
+        **SMALL_MODELS,
+    }
+    for name, value in changes.items():
+        whole[name] = {**whole.get(name, {}), **value} if isinstance(value, dict) else value
+    return Settings.model_validate(whole)
