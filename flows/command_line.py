@@ -1,5 +1,6 @@
 """The command line: `python flows/compare.py`."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,9 @@ from pydantic import ValidationError
 
 from recsys.errors import BadSettings, UserError
 from recsys.settings import Settings
+
+STANDARD_ERROR = os.dup(2)
+"""Where standard error goes even while TensorFlow is being loaded, which must not write there."""
 
 RUN = Group("Run", sort_key=8)
 
@@ -24,6 +28,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         help_flags=["--help", "-h"],
         version_flags=[],
         help_format="plaintext",
+        suppress_keyboard_interrupt=False,
+        default_parameter=Parameter(negative=()),
     )
     app.default(run)
     try:
@@ -32,16 +38,18 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         fail(_sentence(error), 2)
     except UserError as error:
         fail(str(error), 2)
+    except KeyboardInterrupt:
+        fail("stopped; every finished task is kept, and the same command goes on from there.", 130)
     sys.exit(0)
 
 
 def run(
-    settings: Annotated[Settings, Parameter(name="*")] = Settings(),
     *,
+    settings: Annotated[Settings, Parameter(name="*")] = Settings(),
     config: Annotated[str | None, Parameter(group=RUN)] = None,
-    plan: Annotated[bool, Parameter(group=RUN, negative=())] = False,
-    json: Annotated[bool, Parameter(group=RUN, negative=())] = False,
-    verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], group=RUN, negative=())] = False,
+    plan: Annotated[bool, Parameter(group=RUN)] = False,
+    json: Annotated[bool, Parameter(group=RUN)] = False,
+    verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], group=RUN)] = False,
 ) -> None:
     """Compare MF, DNN and tuned DNN.
 
@@ -125,5 +133,5 @@ def _sentence(error: CycloptsError) -> str:
 
 def fail(sentence: str, code: int) -> NoReturn:
     """Print one sentence on standard error and exit."""
-    print(f"compare: {sentence}", file=sys.stderr)
+    os.write(STANDARD_ERROR, f"compare: {sentence}\n".encode())
     sys.exit(code)

@@ -1,26 +1,43 @@
 """One call of the command line: a plan explained or a comparison run, and what the user sees of it."""
 
 import logging
+import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-from prefect.settings import PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS, temporary_settings
+import httpx
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
+    temporary_settings,
+)
 from rich.console import Console
 
 from flows.compare import compare, wire
 from flows.planning import Planned, Planning
 from flows.running import ModelsFailed
-from flows.terminal import show_comparison, show_plan, watching
-from recsys.data.sources import locate
+from flows.terminal import show_comparison, show_header, show_plan, watching
+from recsys.data.sources import Source, locate
+from recsys.errors import ServerUnavailable
 from recsys.evaluation.comparison import Comparison
 from recsys.settings import Settings
+from tasks.progress import STOP
+
+LOCAL_SERVER = "http://127.0.0.1:4200/api"
+"""Where `make ui` starts a server."""
 
 STARTING = {PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 180}
-"""A first start migrates the database of Prefect's server; the default of 20 s is too short for 2 cores."""
+"""The default of 20 s is too short on 2 cores, where a server's first start migrates a database."""
 
 LOGGERS = {"prefect", "recsys", "tasks"}
+
+TEXT_WIDTH = 120
+"""Columns of the output where there is no terminal to ask."""
 
 
 class Session:
@@ -31,31 +48,44 @@ class Session:
         self.settings = settings
         self.as_json = as_json
         self.console = Console(stderr=as_json, highlight=False)
+        if not self.console.is_terminal:
+            self.console.width = TEXT_WIDTH
         if not verbose:
             _silence_log()
 
     def explain(self) -> None:
         """Print what a run would compute, and why."""
-        show_plan(self.console, self._plan())
+        show_plan(self.console, self._plan(locate(self.settings.data)))
 
     def compare(self) -> bool:
-        """Run the comparison and show it; return whether every model was trained."""
-        plan = self._plan()
-        if not all(planned.cached for planned in plan):
-            # it loads in the seconds that Prefect's server takes to start
-            threading.Thread(target=import_module, args=("recsys.backend",), daemon=True).start()
+        """Run the comparison and show it; return whether every model was trained.
+
+        Raises:
+            UserError: the ratings cannot be used, or another thing that the user can put right.
+        """
+        source = locate(self.settings.data)
+        plan = self._plan(source)
+        if not plan[0].cached:
+            _check_head(source, self.settings)
+        show_header(self.console, self.settings, source, plan)
+        all_cached = all(planned.cached for planned in plan)
         failure = None
-        with watching(self.console), temporary_settings(STARTING):
+        with (
+            _keras_loaded(unless=all_cached),
+            watching(self.console),
+            temporary_settings(_prefect_settings()),
+            _stopping_at_once(),
+        ):
             try:
                 folder = compare(self.settings)
             except ModelsFailed as error:
                 failure, folder = error, error.folder
-        self._show(Path(folder), failure, all_cached=all(planned.cached for planned in plan))
+        self._show(Path(folder), failure, all_cached=all_cached)
         return failure is None
 
-    def _plan(self) -> list[Planned]:
+    def _plan(self, source: Source) -> list[Planned]:
         planning = Planning(self.settings.output.store, refresh=self.settings.refresh)
-        wire(self.settings, locate(self.settings.data), planning)
+        wire(self.settings, source, planning)
         return planning.tasks
 
     def _show(self, folder: Path, failure: ModelsFailed | None, *, all_cached: bool) -> None:
@@ -67,8 +97,68 @@ class Session:
         if failure:
             self.console.print(str(failure), style="bold red", soft_wrap=True)
         if all_cached:
-            self.console.print("Every task was cached.", style="dim")
+            self.console.print("Every task was cached: nothing was computed.", style="dim")
         self.console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
+
+
+def _check_head(source: Source, settings: Settings) -> None:
+    """Find what is wrong with the ratings file as a whole before Prefect's server is started for it."""
+    from recsys.data.reading import check
+
+    check(source.ratings, settings.data)
+
+
+def _prefect_settings() -> dict[Any, Any]:
+    """Return settings of Prefect for this run: of a server that is running at Prefect's usual place, or of its own.
+
+    Raises:
+        ServerUnavailable: PREFECT_API_URL names a server that does not answer.
+    """
+    named = PREFECT_API_URL.value()
+    try:
+        answer = httpx.get(f"{named or LOCAL_SERVER}/health", timeout=10 if named else 1)
+    except httpx.TransportError as error:
+        if named:
+            raise ServerUnavailable(
+                f"Prefect's server at {named} does not answer: start it (make ui), or unset PREFECT_API_URL "
+                "and the run starts a server for itself."
+            ) from error
+        return STARTING
+    if not named and answer.text == "true":
+        return {PREFECT_API_URL: LOCAL_SERVER}
+    return STARTING
+
+
+@contextmanager
+def _keras_loaded(*, unless: bool) -> Iterator[None]:
+    """Load Keras in the seconds that Prefect's server takes to start.
+
+    The process does not end before it is loaded: what is written to standard error meanwhile would be lost.
+    """
+    loading = threading.Thread(target=import_module, args=("recsys.backend",))
+    if not unless:
+        loading.start()
+    try:
+        yield
+    finally:
+        if not unless:
+            loading.join()
+
+
+@contextmanager
+def _stopping_at_once() -> Iterator[None]:
+    """Have Ctrl-C and SIGTERM end the trainings at their next word of progress, not at their end."""
+
+    def stop(number: int, frame: Any) -> None:
+        STOP.set()
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _silence_log() -> None:

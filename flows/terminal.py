@@ -11,9 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.planning import Planned
+from recsys.data.sources import Source
 from recsys.evaluation.comparison import Comparison
 from recsys.report.discussion import headline, verdict
 from recsys.report.tables import COLUMNS, shown_rows
+from recsys.settings import Settings
 from tasks.progress import LISTENERS, Event
 
 MARKS = {"waiting": "·", "running": "▸", "cached": "✓", "done": "✓", "failed": "✗"}
@@ -93,6 +95,13 @@ def watching(console: Console) -> Iterator[None]:
         LISTENERS.remove(lines.hear)
 
 
+def show_header(console: Console, settings: Settings, source: Source, plan: list[Planned]) -> None:
+    """Print what is compared, how, and how much of it is to be computed."""
+    cached = sum(planned.cached for planned in plan)
+    console.print(Text(source.label, "bold"), Text(f"· protocol {settings.protocol} · seed {settings.seed}"))
+    console.print(Text(f"{len(plan)} tasks: {cached} cached, {len(plan) - cached} to run", "dim"))
+
+
 def show_plan(console: Console, plan: list[Planned]) -> None:
     """Print for each task whether it is cached or has to run, and why."""
     for planned in plan:
@@ -103,10 +112,12 @@ def show_plan(console: Console, plan: list[Planned]) -> None:
 
 def show_comparison(console: Console, comparison: Comparison) -> None:
     """Print the table of models and baselines, and the verdict."""
-    table = Table(box=None, header_style="bold", padding=(0, 1))
-    for column in COLUMNS:
-        table.add_column(column.heading, justify="left" if column is COLUMNS[0] else "right", no_wrap=True)
-    for row in shown_rows(comparison):
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    rows = shown_rows(comparison)
+    for number, column in enumerate(COLUMNS):
+        widest = max((len(row[number].text) for row in rows), default=0)
+        table.add_column(column.heading, justify="right" if number else "left", min_width=widest)
+    for row in rows:
         table.add_row(*(Text(cell.text, "bold green" if cell.best else "") for cell in row))
     console.print(Group(Text(), table, Text()))
     console.print(Text(f"{headline(comparison)}."), style="bold", soft_wrap=True)

@@ -25,6 +25,10 @@ class StoreUnavailable(UserError):
     """A store or report folder that cannot be read or written."""
 
 
+class ServerUnavailable(UserError):
+    """A Prefect server that was asked for and does not answer."""
+
+
 class TrainingDiverged(UserError):
     """A training whose loss became infinite or NaN."""
 

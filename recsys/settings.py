@@ -151,6 +151,6 @@ class Settings(SettingsModel):
     dnn: Annotated[DNNSettings, _section("Deep network", 5, flat=False)] = DNNSettings()
     dnn_tuned: Annotated[TunedDNNSettings, _section("Tuned deep network", 6, flat=False)] = TunedDNNSettings()
     output: Annotated[OutputSettings, _section("Output", 7)] = OutputSettings()
-    refresh: Annotated[bool, Parameter(group=Group("Output", sort_key=7), negative=())] = Field(
+    refresh: Annotated[bool, Parameter(group=Group("Output", sort_key=7))] = Field(
         False, description="recompute everything, whatever is cached"
     )

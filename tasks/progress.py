@@ -1,6 +1,7 @@
 """Progress of the tasks, in the Prefect UI and on the terminal."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ class Event:
 LISTENERS: list[Callable[[Event], None]] = []
 """Called with every event in the process that runs the flow; the terminal is one."""
 
+STOP = threading.Event()
+"""Set when the user wants the run to end; heard at the next word of progress."""
+
 SECONDS_BETWEEN_UPDATES = 1.0
 """An update of the UI costs some 45 ms."""
 
@@ -38,6 +42,10 @@ def tell(task: str, status: Status, text: str = "", done: float = 0, total: floa
         listener(Event(task, status, text, done, total))
 
 
+class Stopped(Exception):
+    """Ends the work of a task because the user asked for it."""
+
+
 class TaskProgress:
     """A `recsys.progress.Progress` that shows what one task run has done."""
 
@@ -48,7 +56,13 @@ class TaskProgress:
         self._shown_at = 0.0
 
     def __call__(self, done: float, total: float | None, text: str) -> None:
-        """Show it: at once on the terminal, at most once a second in the UI, at the end always."""
+        """Show it: at once on the terminal, at most once a second in the UI, at the end always.
+
+        Raises:
+            Stopped: the run is to end.
+        """
+        if STOP.is_set():
+            raise Stopped(f"{self.task} was stopped")
         tell(self.task, "running", text, done, total)
         now = time.monotonic()
         if total and (done >= total or now - self._shown_at >= SECONDS_BETWEEN_UPDATES):

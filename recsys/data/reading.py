@@ -53,6 +53,16 @@ class Ingested:
     member: str | None
 
 
+def check(path: Path, settings: DataSettings) -> None:
+    """Look at the beginning of a ratings file.
+
+    Raises:
+        BadRatings: the file cannot be read, or has no columns that could be ratings.
+    """
+    with opened(path) as source:
+        table(source, settings)
+
+
 def ingest(path: Path, settings: DataSettings, folder: Path, progress: Progress = silent) -> Ingested:
     """Convert a ratings file to `ratings.parquet`, and set unusable rows aside in `quarantine.csv`.
 

@@ -1,6 +1,7 @@
 """From a run's artefacts to its report."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,8 @@ def build_report(
     progress(len(trained), len(trained) + 1, "drawing")
     write_report(comparison, predictions, folder)
     predictions.to_parquet(folder / "predictions.parquet", index=False, compression="zstd")
+    if data["ratings"]["facts"]["quarantined_rows"]:
+        shutil.copyfile(store.path(data["ratings"], "quarantine.csv"), folder / "quarantine.csv")
     described = run_manifest(settings, {**data, **trained}, code_of(["recsys.report.build"]))
     (folder / "manifest.json").write_text(json.dumps(described, indent=1) + "\n")
     progress(1, 1, "written")

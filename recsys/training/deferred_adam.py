@@ -56,6 +56,11 @@ BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 RHO = BETA_1 / BETA_2**0.5
 
 FADED = 600
+"""Steps after which momentum is nothing: 0.9^600 is 10⁻²⁸."""
+
+TINY = 1e-30
+"""Moments below this are nothing. Close to 10⁻³⁸ float32 becomes slow and, where TensorFlow flushes such
+numbers to 0 in some threads and not in others, different."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -111,16 +116,17 @@ def catch_up(rows: Moments, missed: tf.Tensor, tail: tf.Tensor, tail_now: tf.Ten
         The rows as dense Adam would have them now.
     """
     k = tf.cast(missed, tf.float32)[:, None]
-    recent = k < FADED
 
     def power(base: float) -> tf.Tensor:
-        return tf.where(recent, tf.exp(k * log(base)), 0.0)
+        return tf.where(k < FADED, tf.exp(tf.minimum(k, FADED) * log(base)), 0.0)
 
+    m = rows.m * power(BETA_1)
+    v = rows.v * tf.exp(tf.maximum(k * log(BETA_2), log(TINY)))
     travel = tail[:, None] - power(RHO) * tail_now
     return Moments(
         rows.w - rows.m / (tf.sqrt(rows.v) + EPSILON) * travel,
-        rows.m * power(BETA_1),
-        rows.v * tf.exp(k * log(BETA_2)),
+        tf.where(tf.abs(m) < TINY, 0.0, m),
+        tf.where(v < TINY, 0.0, v),
     )
 
 

@@ -1,0 +1,247 @@
+"""The compiled engine: Keras's own numbers, ten to a hundred times sooner.
+
+`deferred_adam` has the mathematics, `anatomy` and `head` take the model apart, `program` and `tables`
+are what is compiled, `batches` feeds it. Here is the course of a training: epochs, validation, early
+stopping, progress, checkpoints.
+"""
+
+import json
+import math
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys.backend import keras
+from recsys.backend import tensorflow as tf
+from recsys.errors import BadSettings, TrainingDiverged
+from recsys.progress import Progress, silent
+from recsys.settings import FitSettings
+from recsys.training import checkpoint as checkpoints
+from recsys.training.anatomy import Anatomy, dissect
+from recsys.training.batches import chunks
+from recsys.training.checkpoint import Checkpoint, fingerprint
+from recsys.training.deferred_adam import Moments, step_sizes, tails
+from recsys.training.dropout import site_keys
+from recsys.training.early_stopping import EarlyStopping
+from recsys.training.fit import Fit, FitData
+from recsys.training.learning_rates import Schedule, learning_rates
+from recsys.training.program import VALIDATION_BATCH, Chunk, Numbers, Program, State, program_for
+from recsys.training.shuffling import epoch_order
+from recsys.training.tables import new_table, width_of
+from recsys.training.telling import Teller
+
+CHECKPOINT_SECONDS = 10.0
+"""Shortest time between two checkpoints: shorter trainings write none, and long ones spend under 2 % on them."""
+
+Weights = list[npt.NDArray[np.float32]]
+
+
+def train_compiled(
+    model: keras.Model,
+    data: FitData,
+    settings: FitSettings,
+    seed: int,
+    progress: Progress = silent,
+    checkpoint: Path | None = None,
+    *,
+    schedule: Schedule | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> Fit:
+    """Fit `model` with Adam on the mean squared error.
+
+    Same model, data, settings and seed: the same bits, whatever else runs beside it.
+
+    Args:
+        model: a functional model from [user code, item code] to ratings; its dropout rates and its
+            embeddings' activity regularisers (L1, L2: each rating pays for its own rows) are used. It
+            holds the trained weights afterwards, those of the best epoch where there is patience.
+        data: ratings, and which to train and validate on.
+        settings: epochs, batch size, learning rate and patience are read.
+        seed: of the shuffling and of dropout.
+        progress: told at most once a second.
+        checkpoint: a folder for checkpoints of this training; an interrupted training continues after
+            its last checkpoint and ends with the same bits. Removed when the training has ended.
+        schedule: learning rates instead of the settings': a Keras schedule, or one number a step.
+        checkpoint_seconds: no checkpoint sooner than this after the last.
+
+    Raises:
+        BadSettings: the engine cannot train such a model; the message says what and why.
+        TrainingDiverged: a loss became NaN or infinite.
+    """
+    if not len(data.train) or not len(data.validation):
+        raise BadSettings(f"{model.name}: training needs training ratings and validation ratings.")
+    training = _Training(model, data, settings, seed, schedule)
+    return training.run(Teller(progress, settings.epochs, len(data.train)), checkpoint, checkpoint_seconds)
+
+
+class _Training:
+    """One training under way."""
+
+    def __init__(
+        self, model: keras.Model, data: FitData, settings: FitSettings, seed: int, schedule: Schedule | None
+    ) -> None:
+        self.model, self.data, self.settings, self.seed, self.schedule = model, data, settings, seed, schedule
+        self.anatomy: Anatomy = dissect(model)
+        self.program: Program = program_for(self.anatomy, settings.batch_size)
+        self.steps = math.ceil(len(data.train) / settings.batch_size)
+        self.rates = learning_rates(schedule, settings.learning_rate, self.steps * settings.epochs)
+        head, lookups = self.anatomy.head, self.anatomy.lookups
+        inputs = range(len(self.anatomy.heights))
+        self.numbers = Numbers(
+            rates=tf.constant(head.rates, tf.float32),
+            keys=tf.constant(site_keys(seed, len(head.sites)), tf.uint32),
+            l1=[tf.constant([x.l1 for x in lookups if x.input == i for _ in range(x.width)]) for i in inputs],
+            l2=[tf.constant([x.l2 for x in lookups if x.input == i for _ in range(x.width)]) for i in inputs],
+        )
+        self.initial = [np.asarray(variable) for variable in self._variables()]
+        self.losses: list[float] = []
+        self.stopping = EarlyStopping(settings.patience)
+        self.best: Weights = []
+        self._planned: dict[int, tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]] = {}
+
+    def run(self, teller: Teller, folder: Path | None, checkpoint_seconds: float) -> Fit:
+        mark = self._mark() if folder else ""
+        found = checkpoints.load(folder, mark) if folder else None
+        begun = time.perf_counter() - (found.seconds if found else 0.0)
+        saved = time.perf_counter()
+        state = self._restore(found) if found else self._begin()
+        while len(self.losses) < self.settings.epochs and not (self.losses and self.stopping.exhausted()):
+            epoch = len(self.losses) + 1
+            loss = self._train_epoch(state, epoch, teller)
+            val_loss = self._validate(state, epoch)
+            self.losses.append(loss)
+            if self.stopping.better(val_loss) and self.settings.patience:
+                self.best = self._weights(state)
+            teller.epoch(epoch, loss, val_loss)
+            if folder and time.perf_counter() - saved >= checkpoint_seconds:
+                seconds = time.perf_counter() - begun
+                checkpoints.save(folder, mark, self._checkpoint(state, seconds))
+                saved = time.perf_counter()
+        weights = self.best if self.settings.patience else self._weights(state)
+        for variable, value in zip(self._variables(), weights, strict=True):
+            variable.assign(value)
+        if folder:
+            checkpoints.clear(folder)
+        return Fit(
+            loss=self.losses,
+            val_loss=self.stopping.losses,
+            best_epoch=self.stopping.best_epoch,
+            scored_epoch=self.stopping.scored_epoch,
+            stopped_early=len(self.losses) < self.settings.epochs,
+            seconds=time.perf_counter() - begun,
+            engine="compiled",
+            device=state.tables[0].device.split(":")[-2],
+        )
+
+    def _train_epoch(self, state: State, epoch: int, teller: Teller) -> float:
+        """Visit every training rating once; return their mean squared error."""
+        order = epoch_order(len(self.data.train), self.seed, epoch)
+        alphas, epoch_tails = self._step_sizes(epoch)
+        program, first_step = self.program, (epoch - 1) * self.steps + 1
+        error, done, rows = 0.0, 0, len(order)
+        size = program.steps
+        for batches in chunks(self.data, self.data.train, order, size, program.batch):
+            steps = int(np.count_nonzero(batches.counts))
+            chunk = Chunk(
+                ids=[tf.constant(batches.user), tf.constant(batches.item)],
+                ratings=tf.constant(batches.rating),
+                counts=tf.constant(batches.counts),
+                alphas=tf.constant(_padded(alphas[done : done + size], size)),
+                tails=tf.constant(_padded(epoch_tails[done : done + size + 1], size + 1)),
+            )
+            error += float(
+                program.train(state, chunk, tf.constant(first_step + done), tf.constant(steps), self.numbers)
+            )
+            done += steps
+            seen = min(rows, done * program.batch)
+            self._check(error / seen, epoch, first_step + done - 1)
+            teller.chunk(epoch, seen, error / seen)
+        next_tail = self._step_sizes(epoch + 1)[1][0] if epoch < self.settings.epochs else 0.0
+        program.settle(state, tf.constant(first_step + done - 1), tf.constant(next_tail, tf.float32))
+        return error / rows
+
+    def _validate(self, state: State, epoch: int) -> float:
+        """The mean squared error over the validation ratings."""
+        error = 0.0
+        everything = np.arange(len(self.data.validation), dtype=np.int32)
+        for batches in chunks(self.data, self.data.validation, everything, 1, VALIDATION_BATCH):
+            ids = [tf.constant(batches.user[0]), tf.constant(batches.item[0])]
+            count = tf.constant(batches.counts[0])
+            error += float(self.program.squared_error(state, ids, tf.constant(batches.rating[0]), count))
+        loss = error / len(everything)
+        self._check(loss, epoch, epoch * self.steps)
+        return loss
+
+    def _check(self, loss: float, epoch: int, step: int) -> None:
+        if not math.isfinite(loss):
+            raise TrainingDiverged(
+                f"{self.model.name}: the loss became {loss} in epoch {epoch} at learning rate "
+                f"{self.rates(step, 1)[0]:g}; try a smaller learning rate or a larger batch."
+            )
+
+    def _step_sizes(self, epoch: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """α of each step of an epoch, and H before the first and after each; the last epoch's are kept."""
+        if epoch not in self._planned:
+            first = (epoch - 1) * self.steps + 1
+            alphas = step_sizes(self.rates(first, self.steps), first)
+            self._planned = {**dict(list(self._planned.items())[-1:]), epoch: (alphas, tails(alphas))}
+        return self._planned[epoch]
+
+    def _variables(self) -> list[keras.Variable]:
+        """The model's variables: the lookups' tables, then the rest in the head's order."""
+        return [lookup.layer.trainable_variables[0] for lookup in self.anatomy.lookups] + self.anatomy.head.weights
+
+    def _begin(self) -> State:
+        weights = iter(self.initial)
+        tail = float(self._step_sizes(1)[1][0])
+        tables = []
+        for i in range(len(self.anatomy.heights)):
+            own = [next(weights) for lookup in self.anatomy.lookups if lookup.input == i]
+            tables.append(tf.Variable(new_table(own, tail)))
+        dense = [Moments(*(tf.Variable(x) for x in (w, np.zeros_like(w), np.zeros_like(w)))) for w in weights]
+        return State(tables, dense)
+
+    def _weights(self, state: State) -> Weights:
+        """What the variables of the model would be, in their order."""
+        weights: Weights = []
+        for i, table in enumerate(state.tables):
+            widths = [lookup.width for lookup in self.anatomy.lookups if lookup.input == i]
+            columns = table[:, : width_of(table)].numpy()
+            weights += [np.ascontiguousarray(part) for part in np.split(columns, np.cumsum(widths)[:-1], axis=1)]
+        return weights + [moments.w.numpy() for moments in state.dense]
+
+    def _checkpoint(self, state: State, seconds: float) -> Checkpoint:
+        variables = {f"state-{i}": variable.numpy() for i, variable in enumerate(tf.nest.flatten(state))}
+        best = {f"best-{i}": array for i, array in enumerate(self.best)}
+        return Checkpoint(len(self.losses), self.losses, self.stopping.losses, seconds, {**variables, **best})
+
+    def _restore(self, found: Checkpoint) -> State:
+        self.losses, self.stopping.losses = list(found.loss), list(found.val_loss)
+        self.best = [found.arrays[f"best-{i}"] for i in range(len(self.initial)) if f"best-{i}" in found.arrays]
+        state = self._begin()
+        for i, variable in enumerate(tf.nest.flatten(state)):
+            variable.assign(found.arrays[f"state-{i}"])
+        return state
+
+    def _mark(self) -> str:
+        schedule = self.schedule
+        if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+            schedule = [type(schedule).__name__, schedule.get_config()]
+        facts: dict[str, Any] = {
+            "settings": self.settings.model_dump(mode="json"),
+            "seed": self.seed,
+            "schedule": schedule if schedule is None else json.dumps(schedule, default=float),
+            "head": self.anatomy.head.signature,
+            "numbers": [part.numpy().tolist() for part in tf.nest.flatten(self.numbers)],
+            "versions": {library: version(library) for library in ("keras", "numpy", "tensorflow")},
+        }
+        data = self.data
+        return fingerprint(facts, [data.user, data.item, data.rating, data.train, data.validation, *self.initial])
+
+
+def _padded(values: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
+    return np.pad(values, (0, size - len(values)))

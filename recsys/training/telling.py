@@ -1,0 +1,50 @@
+"""What a training says while it runs."""
+
+import math
+import time
+
+from recsys.progress import Progress
+
+SECONDS_BETWEEN = 1.0
+
+
+class Teller:
+    """Turns epochs and chunks into words, at most one message a second.
+
+    Args:
+        progress: who is told.
+        epochs: epochs of the training, at most.
+        rows: ratings an epoch visits.
+    """
+
+    def __init__(self, progress: Progress, epochs: int, rows: int) -> None:
+        self._progress, self._epochs, self._rows = progress, epochs, rows
+        self._last = -math.inf
+        self._begun = 0.0
+        self._done = self._done_before = 0.0
+        self._val_loss: float | None = None
+
+    def chunk(self, epoch: int, rows: int, loss: float) -> None:
+        """Tell that `rows` ratings of an epoch have been visited, with this mean squared error."""
+        self._tell(epoch, epoch - 1 + rows / self._rows, loss)
+
+    def epoch(self, epoch: int, loss: float, val_loss: float) -> None:
+        """Tell that an epoch is finished; the last one is always told."""
+        self._val_loss = val_loss
+        self._tell(epoch, epoch, loss, anyway=epoch == self._epochs)
+
+    def _tell(self, epoch: int, done: float, loss: float, anyway: bool = False) -> None:
+        now = time.perf_counter()
+        self._done = done
+        if not self._begun:  # what came before the first message was mostly compilation
+            self._begun, self._done_before = now, done
+        if now - self._last < SECONDS_BETWEEN and not anyway:
+            return
+        self._last = now
+        words = [f"epoch {epoch}/{self._epochs}", f"loss {loss:.4f}"]
+        if self._val_loss is not None:
+            words.append(f"val {self._val_loss:.4f}")
+        pace = (done - self._done_before) / max(now - self._begun, 1e-9)
+        if pace > 0:
+            words += [f"{pace * self._rows:,.0f} ratings/s", f"{(self._epochs - done) / pace:.0f} s left"]
+        self._progress(done, self._epochs, " · ".join(words))
