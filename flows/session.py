@@ -71,9 +71,9 @@ class Session:
         all_cached = all(planned.cached for planned in plan)
         failure = None
         with (
+            temporary_settings(_prefect_settings()),
             _keras_loaded(unless=all_cached),
             watching(self.console),
-            temporary_settings(_prefect_settings()),
             _stopping_at_once(),
         ):
             try:

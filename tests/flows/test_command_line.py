@@ -1,0 +1,143 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from flows.command_line import from_yaml, merged, option
+from recsys.errors import BadSettings
+from recsys.settings import Settings
+from tests.factories import write_ratings
+
+ROOT = Path(__file__).parent.parent.parent
+SMALL = [
+    *("--mf.epochs", "2", "--mf.embedding-size", "4"),
+    *("--dnn.epochs", "2", "--dnn.embedding-size", "4", "--dnn.units", "8"),
+    *("--dnn-tuned.epochs", "2", "--dnn-tuned.embedding-size", "4", "--dnn-tuned.units", "8"),
+]
+
+
+def call(*arguments: str, place: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    where = ["--store", str(place / "store"), "--reports", str(place / "reports")]
+    return subprocess.run(
+        [sys.executable, "flows/compare.py", *arguments, *where],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+
+
+def test_a_run_shows_its_tasks_its_table_and_its_report_and_a_second_one_loads_no_tensorflow(
+    prefect_server: str, tmp_path: Path
+) -> None:
+    ratings = str(write_ratings(tmp_path / "my ratings.csv"))
+    first = call("--ratings", ratings, *SMALL, place=tmp_path, PREFECT_API_URL=prefect_server)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert first.stderr == ""
+    report = tmp_path / "reports" / "my-ratings-fair" / "report.html"
+    lines = first.stdout.splitlines()
+    assert lines[-1] == f"Report: {report}"
+    assert report.is_file()
+    assert (tmp_path / "reports" / "latest" / "report.html").samefile(report)
+    assert any(line.startswith("✓ train_dnn_tuned") for line in lines)
+    assert any(line.startswith("Bias only") for line in lines)
+
+    second = call(
+        *("--ratings", ratings, *SMALL), place=tmp_path, PREFECT_API_URL=prefect_server, PYTHONPROFILEIMPORTTIME="1"
+    )
+    assert second.returncode == 0
+    assert "Every task was cached" in second.stdout
+    assert "prefect" in second.stderr
+    assert "tensorflow" not in second.stderr
+    assert "keras" not in second.stderr
+
+
+def test_json_is_all_there_is_on_standard_output_and_agrees_with_the_predictions(
+    prefect_server: str, tmp_path: Path
+) -> None:
+    ratings = str(write_ratings(tmp_path / "r.csv"))
+    answer = call("--ratings", ratings, "--json", *SMALL, place=tmp_path, PREFECT_API_URL=prefect_server)
+    comparison = json.loads(answer.stdout)
+    assert [model["name"] for model in comparison["models"]] == ["mf", "dnn", "dnn_tuned"]
+    assert [row["name"] for row in comparison["baselines"]] == ["global_mean", "user_mean", "item_mean", "bias_only"]
+    assert (comparison["protocol"], comparison["seed"], comparison["data"]["rows"]) == ("fair", 42, 400)
+    predictions = pd.read_parquet(tmp_path / "reports" / "r-fair" / "predictions.parquet")
+    assert len(predictions) == comparison["data"]["test_rows"] == 80
+    for row in [*comparison["models"], *comparison["baselines"]]:
+        error = predictions[row["name"]].astype(float) - predictions["rating"].astype(float)
+        assert row["mse"] == pytest.approx((error**2).mean())
+    assert len(comparison["models"][2]["history"]["val_loss"]) == comparison["models"][2]["epochs"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--mf.epochs=-1"], "--mf.epochs should be greater than or equal to 1, not '-1'."),
+        (["--test-size", "1.5"], "--test-size should be less than 1, not '1.5'."),
+        (["--dataset", "ml-9"], "--dataset should be 'sample', 'ml-latest-small'"),
+        (["--ratings", "a.csv", "--dataset", "sample"], "Ratings and dataset cannot both be given"),
+        (["--min-rating", "5", "--max-rating", "1"], "Min_rating 5 is not below max_rating 1"),
+        (["--nonsense"], "Unknown option: --nonsense"),
+        (["--ratings", "absent.csv"], "absent.csv does not exist"),
+        (["--config", "absent.yaml"], "--config absent.yaml: cannot be read (No such file or directory)."),
+    ],
+)
+def test_nonsense_is_refused_with_one_sentence(arguments: list[str], sentence: str, tmp_path: Path) -> None:
+    refused = call(*arguments, place=tmp_path)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("compare: ")
+    assert sentence in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_server_that_does_not_answer_is_one_sentence(tmp_path: Path) -> None:
+    ratings = str(write_ratings(tmp_path / "r.csv"))
+    refused = call("--ratings", ratings, place=tmp_path, PREFECT_API_URL="http://127.0.0.1:9/api")
+    assert refused.returncode == 2
+    assert "compare: Prefect's server at http://127.0.0.1:9/api does not answer" in refused.stderr
+
+
+def test_options_on_the_command_line_win_over_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("protocol: notebook\ndata:\n  max_rows: 7\ndnn:\n  dropout: 0.5\n  units: [64, 32]\n")
+    base = from_yaml(str(path))
+    assert (base.data.max_rows, base.dnn.units, base.protocol) == (7, (64, 32), "notebook")
+    both = merged(base, Settings.model_validate({"dnn": {"dropout": 0.1}, "data": {"bad_rows": "quarantine"}}))
+    assert (both.dnn.dropout, both.dnn.units) == (0.1, (64, 32))
+    assert (both.data.max_rows, both.data.bad_rows, both.protocol) == (7, "quarantine", "notebook")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("dnn:\n  dropout: 2\n", "dnn.dropout should be less than 1, not 2."),
+        ("dnn:\n  droput: 0.1\n", "dnn.droput is no setting"),
+        ("- 1\n", "should be a valid dictionary"),
+        ("a: [", "is not YAML"),
+    ],
+)
+def test_a_bad_settings_file_is_named_with_its_mistake(text: str, sentence: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(text)
+    with pytest.raises(BadSettings, match=r"run\.yaml") as refused:
+        from_yaml(str(path))
+    assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        (("split", "test_size"), "--test-size"),
+        (("dnn_tuned", "learning_rate"), "--dnn-tuned.learning-rate"),
+        (("dnn", "units", 0), "--dnn.units"),
+        (("seed",), "--seed"),
+    ],
+)
+def test_a_field_is_called_by_its_option(place: tuple[int | str, ...], expected: str) -> None:
+    assert option(place) == expected

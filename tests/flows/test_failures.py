@@ -1,0 +1,47 @@
+"""What a run does when a part of it fails."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from recsys.errors import BadRatings
+from tests.factories import small_settings, write_ratings
+
+
+def test_a_diverging_model_leaves_the_others_and_the_report_alone(prefect_server: str, tmp_path: Path) -> None:
+    from flows.compare import compare
+    from flows.running import ModelsFailed
+
+    ratings = tmp_path / "ratings.csv"
+    lines = write_ratings(ratings).read_text().splitlines()
+    ratings.write_text("\n".join([lines[0], *(f"{line}e30" for line in lines[1:])]))
+    settings = small_settings(ratings, tmp_path, mf={"embedding_size": 4, "epochs": 2})
+    with pytest.raises(ModelsFailed, match="train_mf failed: mf: the loss became") as failed:
+        compare(settings)
+    comparison = json.loads((Path(failed.value.folder) / "comparison.json").read_text())
+    assert "mf" in [model["name"] for model in comparison["failed"]]
+    assert "train_mf" not in (Path(failed.value.folder) / "report.html").read_text().split("<body")[0]
+
+
+def test_a_bad_rating_fails_the_run_with_its_line(prefect_server: str, tmp_path: Path) -> None:
+    from flows.compare import compare
+
+    ratings = write_ratings(tmp_path / "ratings.csv")
+    ratings.write_text(ratings.read_text() + "3,4,good\n")
+    with pytest.raises(BadRatings, match=r"ratings\.csv, line 402: rating 'good' is not a number"):
+        compare(small_settings(ratings, tmp_path))
+    assert not (tmp_path / "reports").exists()
+
+
+def test_rows_set_aside_lie_beside_the_report(prefect_server: str, tmp_path: Path) -> None:
+    from flows.compare import compare
+
+    ratings = write_ratings(tmp_path / "ratings.csv")
+    ratings.write_text(ratings.read_text() + "3,4,good\n")
+    settings = small_settings(ratings, tmp_path, data={"bad_rows": "quarantine"})
+    folder = Path(compare(settings))
+    assert "402" in (folder / "quarantine.csv").read_text()
+    comparison = json.loads((folder / "comparison.json").read_text())
+    assert comparison["data"]["quarantined_rows"] == 1
+    assert comparison["data"]["rows"] == 400

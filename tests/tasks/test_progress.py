@@ -1,0 +1,55 @@
+import pytest
+
+import tasks.progress
+from tasks.progress import LISTENERS, STOP, Event, Stopped, TaskProgress
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, str]]:
+    """What the UI was told."""
+    calls: list[tuple[float, str]] = []
+
+    def create(percent: float, *, key: str, description: str) -> str:
+        assert key == "progress-train-mf"
+        calls.append((percent, description))
+        return "00000000-0000-0000-0000-000000000001"
+
+    monkeypatch.setattr(tasks.progress, "create_progress_artifact", create)
+    monkeypatch.setattr(
+        tasks.progress, "update_progress_artifact", lambda _, percent, description: calls.append((percent, description))
+    )
+    return calls
+
+
+def test_the_ui_is_told_at_most_once_a_second_and_of_the_end(shown: list[tuple[float, str]]) -> None:
+    progress = TaskProgress("train_mf")
+    for epoch in range(1, 11):
+        progress(epoch, 10, f"epoch {epoch}")
+    assert shown == [(10.0, "epoch 1"), (100.0, "epoch 10")]
+
+
+def test_every_listener_hears_every_word(shown: list[tuple[float, str]]) -> None:
+    heard: list[Event] = []
+    LISTENERS.append(heard.append)
+    try:
+        TaskProgress("train_mf")(1, 4, "a quarter")
+    finally:
+        LISTENERS.remove(heard.append)
+    assert heard == [Event("train_mf", "running", "a quarter", 1, 4)]
+
+
+def test_a_ui_that_fails_does_not_fail_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(tasks.progress, "create_progress_artifact", fails)
+    TaskProgress("train_mf")(1, 2, "half")
+
+
+def test_work_that_is_to_stop_stops(shown: list[tuple[float, str]]) -> None:
+    STOP.set()
+    try:
+        with pytest.raises(Stopped, match="train_mf"):
+            TaskProgress("train_mf")(1, 2, "half")
+    finally:
+        STOP.clear()
