@@ -45,7 +45,7 @@ def wire(settings: Settings, source: Source, run: Interpreter) -> Any:
     )
 
 
-@flow(name="compare", flow_run_name="compare-{settings.protocol}-seed-{settings.seed}")
+@flow(name="compare", flow_run_name="compare {settings.title}")
 def compare(settings: Settings = Settings()) -> str:
     """Compare MF, DNN and tuned DNN on one set of ratings, and return the report's folder.
 

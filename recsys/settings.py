@@ -4,6 +4,7 @@ The command line's options, the flow's parameters (the form in the Prefect UI), 
 README's table of options are all made from these models.
 """
 
+from pathlib import PurePath
 from typing import Annotated, Literal, Self
 
 from cyclopts import Group, Parameter
@@ -154,3 +155,9 @@ class Settings(SettingsModel):
     refresh: Annotated[bool, Parameter(group=Group("Output", sort_key=7))] = Field(
         False, description="recompute everything, whatever is cached"
     )
+
+    @property
+    def title(self) -> str:
+        """What is compared, in a few words: the name of a run."""
+        data = (self.data.ratings and PurePath(self.data.ratings).name) or self.data.dataset or "sample"
+        return f"{data} · {self.protocol} · seed {self.seed}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
+from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 Status = Literal["waiting", "running", "cached", "done", "failed"]
@@ -76,6 +77,7 @@ class TaskProgress:
                 self._artifact = _uuid(create_progress_artifact(percent, key=key, description=text))
             else:
                 update_progress_artifact(self._artifact, percent, description=text)
+            get_run_logger().info(text)
         except Exception as error:  # whatever fails on the way to the UI, the work itself goes on
             log.debug("progress of %s not shown in the UI: %s", self.task, error)
 

@@ -56,6 +56,11 @@ class Anatomy:
     heights: tuple[int, ...]
     head: Head
 
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """The model's variables: the lookups' tables, then the others in the head's order."""
+        return [lookup.layer.trainable_variables[0] for lookup in self.lookups] + self.head.weights
+
 
 def dissect(model: keras.Model) -> Anatomy:
     """Take `model` apart; it is not changed.
@@ -65,29 +70,29 @@ def dissect(model: keras.Model) -> Anatomy:
             that keep nothing but trained weights.
     """
     if not hasattr(model, "operations") or len(model.inputs) != len(INPUTS):
-        refuse(model, "it is not a functional model with two inputs, user and item")
+        _refuse(model, "it is not a functional model with two inputs, user and item")
     if len(model.outputs) != 1 or tuple(model.outputs[0].shape) not in ((None, 1), (None,)):
-        refuse(model, "its output is not one number a rating")
+        _refuse(model, "its output is not one number a rating")
     for layer in model.layers:
         if objection := _objection(layer):
-            refuse(model, f"layer {layer.name} ({type(layer).__name__}) {objection}")
+            _refuse(model, f"layer {layer.name} ({type(layer).__name__}) {objection}")
     calls, inputs, output = _recorded_calls(model)
     positions = {id(tensor): position for position, tensor in enumerate(inputs)}
     found = [call for call in calls if isinstance(call.layer, keras.layers.Embedding)]
     for call in found:
         if id(call.args[0]) not in positions or tuple(call.args[0].shape) not in ((None, 1), (None,)):
-            refuse(model, f"layer {call.layer.name} is not fed with one id a rating by an input of the model")
+            _refuse(model, f"layer {call.layer.name} is not fed with one id a rating by an input of the model")
     if len({id(call.layer) for call in found}) < len(found):
-        refuse(model, "an Embedding layer is used twice")
+        _refuse(model, "an Embedding layer is used twice")
     found.sort(key=lambda call: positions[id(call.args[0])])
     lookups = [_lookup(call, positions[id(call.args[0])]) for call in found]
     heights = [{lookup.layer.input_dim for lookup in lookups if lookup.input == i} for i in range(len(INPUTS))]
     if any(len(distinct) != 1 for distinct in heights):
-        refuse(model, "an input has no Embedding, or has Embeddings with different numbers of rows")
+        _refuse(model, "an input has no Embedding, or has Embeddings with different numbers of rows")
     return Anatomy(lookups, tuple(min(distinct) for distinct in heights), build_head(calls, found, output))
 
 
-def refuse(model: keras.Model, objection: str) -> NoReturn:
+def _refuse(model: keras.Model, objection: str) -> NoReturn:
     """Say why the compiled engine does not train `model`."""
     raise BadSettings(
         f"The compiled engine cannot train {getattr(model, 'name', model)}: {objection}; use engine keras."

@@ -4,12 +4,14 @@ The arrays may be memory-mapped and longer than the device's memory; only one ch
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from recsys.training.fit import FitData
+
+T = TypeVar("T", bound=np.generic)
 
 
 class Batches(NamedTuple):
@@ -48,9 +50,16 @@ def chunks(
     for start in range(0, len(order), size):
         chosen = rows[order[start : start + size]]
         counts = np.clip(len(chosen) - np.arange(steps) * batch, 0, batch).astype(np.int32)
-        columns = []
-        for column in (data.user, data.item, data.rating):
-            values = np.zeros(size, column.dtype)
-            values[: len(chosen)] = column[chosen]
-            columns.append(values.reshape(steps, batch))
-        yield Batches(*columns, counts)
+
+        yield Batches(
+            _gathered(data.user, chosen, steps, batch),
+            _gathered(data.item, chosen, steps, batch),
+            _gathered(data.rating, chosen, steps, batch),
+            counts,
+        )
+
+
+def _gathered(column: npt.NDArray[T], chosen: npt.NDArray[np.integer], steps: int, batch: int) -> npt.NDArray[T]:
+    values = np.zeros(steps * batch, column.dtype)
+    values[: len(chosen)] = column[chosen]
+    return values.reshape(steps, batch)

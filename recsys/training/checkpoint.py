@@ -53,7 +53,7 @@ def fingerprint(facts: dict[str, Any], arrays: Iterable[npt.NDArray[Any]]) -> st
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         flat = np.ascontiguousarray(array).reshape(-1)
         for start in range(0, flat.size, 1 << 22):
-            digest.update(memoryview(flat[start : start + (1 << 22)]))
+            digest.update(flat[start : start + (1 << 22)].data)
     return digest.hexdigest()
 
 

@@ -24,20 +24,18 @@ from recsys.training import checkpoint as checkpoints
 from recsys.training.anatomy import Anatomy, dissect
 from recsys.training.batches import chunks
 from recsys.training.checkpoint import Checkpoint, fingerprint
-from recsys.training.deferred_adam import Moments, step_sizes, tails
+from recsys.training.deferred_adam import step_sizes, tails
 from recsys.training.dropout import site_keys
 from recsys.training.early_stopping import EarlyStopping
 from recsys.training.fit import Fit, FitData
 from recsys.training.learning_rates import Schedule, learning_rates
-from recsys.training.program import VALIDATION_BATCH, Chunk, Numbers, Program, State, program_for
+from recsys.training.program import VALIDATION_BATCH, Chunk, Numbers, Program, program_for
 from recsys.training.shuffling import epoch_order
-from recsys.training.tables import new_table, width_of
+from recsys.training.state import State, Weights, new_state, weights_of
 from recsys.training.telling import Teller
 
 CHECKPOINT_SECONDS = 10.0
 """Shortest time between two checkpoints: shorter trainings write none, and long ones spend under 2 % on them."""
-
-Weights = list[npt.NDArray[np.float32]]
 
 
 def train_compiled(
@@ -48,7 +46,7 @@ def train_compiled(
     progress: Progress = silent,
     checkpoint: Path | None = None,
     *,
-    schedule: Schedule | None = None,
+    schedule: Schedule = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> Fit:
     """Fit `model` with Adam on the mean squared error.
@@ -81,9 +79,7 @@ def train_compiled(
 class _Training:
     """One training under way."""
 
-    def __init__(
-        self, model: keras.Model, data: FitData, settings: FitSettings, seed: int, schedule: Schedule | None
-    ) -> None:
+    def __init__(self, model: keras.Model, data: FitData, settings: FitSettings, seed: int, schedule: Schedule) -> None:
         self.model, self.data, self.settings, self.seed, self.schedule = model, data, settings, seed, schedule
         self.anatomy: Anatomy = dissect(model)
         self.program: Program = program_for(self.anatomy, settings.batch_size)
@@ -97,7 +93,7 @@ class _Training:
             l1=[tf.constant([x.l1 for x in lookups if x.input == i for _ in range(x.width)]) for i in inputs],
             l2=[tf.constant([x.l2 for x in lookups if x.input == i for _ in range(x.width)]) for i in inputs],
         )
-        self.initial = [np.asarray(variable) for variable in self._variables()]
+        self.initial = [np.asarray(variable) for variable in self.anatomy.variables]
         self.losses: list[float] = []
         self.stopping = EarlyStopping(settings.patience)
         self.best: Weights = []
@@ -108,21 +104,21 @@ class _Training:
         found = checkpoints.load(folder, mark) if folder else None
         begun = time.perf_counter() - (found.seconds if found else 0.0)
         saved = time.perf_counter()
-        state = self._restore(found) if found else self._begin()
+        state = self._begin(found)
         while len(self.losses) < self.settings.epochs and not (self.losses and self.stopping.exhausted()):
             epoch = len(self.losses) + 1
             loss = self._train_epoch(state, epoch, teller)
             val_loss = self._validate(state, epoch)
             self.losses.append(loss)
             if self.stopping.better(val_loss) and self.settings.patience:
-                self.best = self._weights(state)
+                self.best = weights_of(self.anatomy, state)
             teller.epoch(epoch, loss, val_loss)
             if folder and time.perf_counter() - saved >= checkpoint_seconds:
                 seconds = time.perf_counter() - begun
                 checkpoints.save(folder, mark, self._checkpoint(state, seconds))
                 saved = time.perf_counter()
-        weights = self.best if self.settings.patience else self._weights(state)
-        for variable, value in zip(self._variables(), weights, strict=True):
+        weights = self.best if self.settings.patience else weights_of(self.anatomy, state)
+        for variable, value in zip(self.anatomy.variables, weights, strict=True):
             variable.assign(value)
         if folder:
             checkpoints.clear(folder)
@@ -191,40 +187,19 @@ class _Training:
             self._planned = {**dict(list(self._planned.items())[-1:]), epoch: (alphas, tails(alphas))}
         return self._planned[epoch]
 
-    def _variables(self) -> list[keras.Variable]:
-        """The model's variables: the lookups' tables, then the rest in the head's order."""
-        return [lookup.layer.trainable_variables[0] for lookup in self.anatomy.lookups] + self.anatomy.head.weights
-
-    def _begin(self) -> State:
-        weights = iter(self.initial)
-        tail = float(self._step_sizes(1)[1][0])
-        tables = []
-        for i in range(len(self.anatomy.heights)):
-            own = [next(weights) for lookup in self.anatomy.lookups if lookup.input == i]
-            tables.append(tf.Variable(new_table(own, tail)))
-        dense = [Moments(*(tf.Variable(x) for x in (w, np.zeros_like(w), np.zeros_like(w)))) for w in weights]
-        return State(tables, dense)
-
-    def _weights(self, state: State) -> Weights:
-        """What the variables of the model would be, in their order."""
-        weights: Weights = []
-        for i, table in enumerate(state.tables):
-            widths = [lookup.width for lookup in self.anatomy.lookups if lookup.input == i]
-            columns = table[:, : width_of(table)].numpy()
-            weights += [np.ascontiguousarray(part) for part in np.split(columns, np.cumsum(widths)[:-1], axis=1)]
-        return weights + [moments.w.numpy() for moments in state.dense]
-
     def _checkpoint(self, state: State, seconds: float) -> Checkpoint:
         variables = {f"state-{i}": variable.numpy() for i, variable in enumerate(tf.nest.flatten(state))}
         best = {f"best-{i}": array for i, array in enumerate(self.best)}
         return Checkpoint(len(self.losses), self.losses, self.stopping.losses, seconds, {**variables, **best})
 
-    def _restore(self, found: Checkpoint) -> State:
-        self.losses, self.stopping.losses = list(found.loss), list(found.val_loss)
-        self.best = [found.arrays[f"best-{i}"] for i in range(len(self.initial)) if f"best-{i}" in found.arrays]
-        state = self._begin()
-        for i, variable in enumerate(tf.nest.flatten(state)):
-            variable.assign(found.arrays[f"state-{i}"])
+    def _begin(self, found: Checkpoint | None) -> State:
+        """The state before the first step, or after the checkpoint."""
+        state = new_state(self.anatomy, self.initial, float(self._step_sizes(1)[1][0]))
+        if found:
+            self.losses, self.stopping.losses = list(found.loss), list(found.val_loss)
+            self.best = [found.arrays[f"best-{i}"] for i in range(len(self.initial)) if f"best-{i}" in found.arrays]
+            for i, variable in enumerate(tf.nest.flatten(state)):
+                variable.assign(found.arrays[f"state-{i}"])
         return state
 
     def _mark(self) -> str:

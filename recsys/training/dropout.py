@@ -16,7 +16,7 @@ from recsys.backend import tensorflow as tf
 
 def site_keys(seed: int, sites: int) -> npt.NDArray[np.uint32]:
     """One key for each place in the model where something can be dropped, shape (sites,)."""
-    return np.random.SeedSequence([seed, 0xD409]).generate_state(sites, np.uint32)
+    return np.random.SeedSequence([seed, 0xD409]).generate_state(sites, np.uint32).astype(np.uint32)
 
 
 def mask(key: tf.Tensor, step: tf.Tensor, shape: tuple[int, ...], rate: tf.Tensor) -> tf.Tensor:

@@ -1,6 +1,7 @@
 """The learning rate of every step."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -9,12 +10,14 @@ from recsys.backend import keras
 from recsys.backend import tensorflow as tf
 from recsys.errors import BadSettings
 
-Schedule = keras.optimizers.schedules.LearningRateSchedule | Sequence[float]
+Schedule: TypeAlias = "keras.optimizers.schedules.LearningRateSchedule | Sequence[float] | None"
+"""How the learning rate changes; None where it does not."""
+
 Rates = Callable[[int, int], npt.NDArray[np.float32]]
 """From the number of a first step (from 1) and of steps to their learning rates."""
 
 
-def learning_rates(schedule: Schedule | None, constant: float, steps: int) -> Rates:
+def learning_rates(schedule: Schedule, constant: float, steps: int) -> Rates:
     """Return a function that knows the learning rate of every step.
 
     Args:
@@ -36,9 +39,11 @@ def learning_rates(schedule: Schedule | None, constant: float, steps: int) -> Ra
 
 
 def _evaluated(schedule: keras.optimizers.schedules.LearningRateSchedule) -> Rates:
-    @tf.function
-    def evaluate(first: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-        numbers = tf.range(first, first + count)
-        return tf.map_fn(lambda i: tf.cast(schedule(i), tf.float32), numbers, fn_output_signature=tf.float32)
+    def rate(step: tf.Tensor) -> tf.Tensor:
+        return tf.cast(schedule(step), tf.float32)
 
-    return lambda first, count: evaluate(tf.constant(first - 1), tf.constant(count)).numpy()
+    def rates(first: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+        return tf.map_fn(rate, tf.range(first, first + count), fn_output_signature=tf.float32)
+
+    graph = tf.function(rates)
+    return lambda first, count: np.asarray(graph(tf.constant(first - 1), tf.constant(count)))

@@ -18,6 +18,7 @@ from recsys.backend import tensorflow as tf
 from recsys.training.anatomy import Anatomy
 from recsys.training.deferred_adam import Moments, update
 from recsys.training.dropout import mask
+from recsys.training.state import State
 from recsys.training.tables import apply_gradient, look_up, settled, width_of
 
 ROWS_PER_CALL = 1 << 17
@@ -27,18 +28,6 @@ VALIDATION_BATCH = 8192
 """Ratings in one forward pass over validation rows."""
 
 PROGRAMS_KEPT = 16
-
-
-class State(NamedTuple):
-    """Everything that training changes, as variables.
-
-    Attributes:
-        tables: for each input its embeddings, side by side, laid out as `tables` says.
-        dense: the other weights with their moments.
-    """
-
-    tables: list[tf.Variable]
-    dense: list[Moments]
 
 
 class Chunk(NamedTuple):
@@ -78,13 +67,17 @@ class Numbers(NamedTuple):
 class Program:
     """Compiled functions for one head and batch size.
 
+    Args:
+        anatomy: a model with this head.
+        batch: ratings in a batch.
+
     Attributes:
         batch: ratings in a batch.
         steps: batches in a chunk.
         traces: how often the training loop was compiled.
     """
 
-    def __init__(self, anatomy: Anatomy, batch: int) -> None:
+    def __init__(self, anatomy: Anatomy, batch: int) -> None:  # noqa: D107
         self.batch = batch
         self.steps = max(1, ROWS_PER_CALL // batch)
         self.traces = 0

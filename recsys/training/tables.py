@@ -13,6 +13,9 @@ import numpy.typing as npt
 from recsys.backend import tensorflow as tf
 from recsys.training.deferred_adam import Moments, catch_up, update
 
+BLOCK = 512
+"""Rows that are settled at once: few enough to stay in the processor's cache."""
+
 
 def new_table(weights: list[npt.NDArray[np.float32]], tail: float) -> npt.NDArray[np.float32]:
     """The table before the first step.
@@ -35,13 +38,25 @@ def width_of(table: tf.Tensor) -> int:
 
 def look_up(table: tf.Tensor, ids: tf.Tensor, step: tf.Tensor, tail: tf.Tensor) -> Moments:
     """The rows of `ids`, shape (batch, width), as they are after step number `step`, where H is `tail`."""
-    return _caught_up(tf.gather(table, ids), step, tail)
+    width = width_of(table)
+    w, m, v, last, its_tail = tf.split(tf.gather(table, ids), [width, width, width, 1, 1], axis=1)
+    missed = step - tf.bitcast(last[:, 0], tf.int32)
+    return catch_up(Moments(w, m, v), missed, its_tail[:, 0], tail)
 
 
 def settled(table: tf.Tensor, step: tf.Tensor, next_tail: tf.Tensor) -> tf.Tensor:
-    """The whole table after the last step of an epoch, where H is 0, ready for an epoch that begins with `next_tail`."""
-    height = table.shape[0]
-    return _packed(_caught_up(table, step, tf.constant(0.0)), tf.fill([height], step), tf.fill([height], next_tail))
+    """The whole table after an epoch's last step, where H is 0; the next epoch begins with H = `next_tail`.
+
+    It is rewritten in place, a block of rows at a time, as a table may fill half of the memory.
+    """
+
+    def block(start: tf.Tensor, table: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        ids = start + tf.range(BLOCK)  # those beyond the last row are dropped
+        fresh = _packed(look_up(table, ids, step, tf.constant(0.0)), step, next_tail)
+        return start + BLOCK, tf.tensor_scatter_nd_update(table, ids[:, None], fresh)
+
+    _, table = tf.while_loop(lambda start, _: start < table.shape[0], block, (tf.constant(0), table))
+    return table
 
 
 def apply_gradient(
@@ -80,16 +95,13 @@ def apply_gradient(
     representative = tf.gather(slots, ids)
     total = tf.math.unsorted_segment_sum(gradient, representative, batch)
     squares = tf.math.unsorted_segment_sum(tf.square(gradient), representative, batch)
-    fresh = _packed(update(rows, total, squares, alpha), tf.fill([batch], step), tf.fill([batch], tail))
+    fresh = _packed(update(rows, total, squares, alpha), step, tail)
     target = tf.where(representative == position, ids, table.shape[0])
     return tf.tensor_scatter_nd_update(table, target[:, None], fresh), slots
 
 
-def _caught_up(rows: tf.Tensor, step: tf.Tensor, tail_now: tf.Tensor) -> Moments:
-    width = width_of(rows)
-    w, m, v, last, tail = tf.split(rows, [width, width, width, 1, 1], axis=1)
-    return catch_up(Moments(w, m, v), step - tf.bitcast(last[:, 0], tf.int32), tail[:, 0], tail_now)
-
-
-def _packed(rows: Moments, last: tf.Tensor, tail: tf.Tensor) -> tf.Tensor:
-    return tf.concat([*rows, tf.bitcast(last, tf.float32)[:, None], tail[:, None]], axis=1)
+def _packed(rows: Moments, step: tf.Tensor, tail: tf.Tensor) -> tf.Tensor:
+    """Rows of a table that were updated at `step`, where H is `tail`."""
+    count = rows.w.shape[0]
+    bits = tf.bitcast(tf.fill([count, 1], step), tf.float32)
+    return tf.concat([*rows, bits, tf.fill([count, 1], tail)], axis=1)

@@ -17,7 +17,7 @@ class Teller:
         rows: ratings an epoch visits.
     """
 
-    def __init__(self, progress: Progress, epochs: int, rows: int) -> None:
+    def __init__(self, progress: Progress, epochs: int, rows: int) -> None:  # noqa: D107
         self._progress, self._epochs, self._rows = progress, epochs, rows
         self._last = -math.inf
         self._begun = 0.0

@@ -1,0 +1,46 @@
+"""Everything that a training changes, as variables on the device."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys.backend import tensorflow as tf
+from recsys.training.anatomy import Anatomy
+from recsys.training.deferred_adam import Moments
+from recsys.training.tables import new_table, width_of
+
+Weights = list[npt.NDArray[np.float32]]
+"""Values of a model's variables, in the order of `Anatomy.variables`."""
+
+
+class State(NamedTuple):
+    """Weights and moments.
+
+    Attributes:
+        tables: for each input its embeddings, side by side, laid out as `tables` says.
+        dense: the other weights with their moments.
+    """
+
+    tables: list[tf.Variable]
+    dense: list[Moments]
+
+
+def new_state(anatomy: Anatomy, weights: Weights, tail: float) -> State:
+    """The state before the first step, where H is `tail`."""
+    embeddings, dense = weights[: len(anatomy.lookups)], weights[len(anatomy.lookups) :]
+    tables = []
+    for position in range(len(anatomy.heights)):
+        parts = [part for part, x in zip(embeddings, anatomy.lookups, strict=True) if x.input == position]
+        tables.append(tf.Variable(new_table(parts, tail)))
+    return State(tables, [Moments(*(tf.Variable(part) for part in (w, 0 * w, 0 * w))) for w in dense])
+
+
+def weights_of(anatomy: Anatomy, state: State) -> Weights:
+    """What the model's variables would hold now; the tables are settled."""
+    weights: Weights = []
+    for position, table in enumerate(state.tables):
+        widths = [x.width for x in anatomy.lookups if x.input == position]
+        columns = table[:, : width_of(table)].numpy()
+        weights += [np.ascontiguousarray(part) for part in np.split(columns, np.cumsum(widths)[:-1], axis=1)]
+    return weights + [moments.w.numpy() for moments in state.dense]
