@@ -21,6 +21,9 @@ from tasks.progress import LISTENERS, Event
 MARKS = {"waiting": "·", "running": "▸", "cached": "✓", "done": "✓", "failed": "✗"}
 STYLES = {"waiting": "dim", "running": "cyan", "cached": "dim", "done": "green", "failed": "bold red"}
 
+BAR = 20
+"""Characters of a progress bar."""
+
 SECONDS_BETWEEN_LINES = 15.0
 """How often a running task says how far it is where there is no terminal to redraw."""
 
@@ -70,14 +73,16 @@ class TaskLines:
     def _row(self, line: Line) -> Text:
         event = line.event
         seconds = (line.until or time.monotonic()) - line.since
-        share = f"{event.done / event.total:4.0%} " if event.status == "running" and event.total else ""
         took = f"{seconds:6.1f} s" if event.status in {"running", "done"} else " " * 8
-        status = event.status if event.status in {"cached", "waiting", "failed"} else ""
-        return Text(
-            f"{MARKS[event.status]} {event.task:<16}{took}  {share}{status or event.text}"
-            + (f": {event.text}" if event.status == "failed" else ""),
-            style=STYLES[event.status],
-        )
+        share = event.done / event.total if event.status == "running" and event.total else None
+        row = Text(f"{MARKS[event.status]} {event.task:<16}{took}  ", style=STYLES[event.status])
+        if share is not None and self.console.is_terminal:
+            row.append("━" * round(BAR * share)).append("━" * (BAR - round(BAR * share)), "bright_black")
+        if share is not None:
+            row.append(f"{share:4.0%}  ")
+        if event.status in {"cached", "waiting", "failed"}:
+            row.append(event.status + (": " if event.text else ""))
+        return row.append(event.text)
 
 
 @contextmanager
