@@ -22,7 +22,7 @@ from tasks.train_mf import train_mf
 
 def wire(settings: Settings, source: Source, run: Interpreter) -> Any:
     """Wire the tasks; what `run` makes of each, running or planning, is its own affair."""
-    store, seed = settings.output.store, settings.seed
+    store = settings.output.store
     reading = settings.data.model_copy(update={"max_rows": source.max_rows})
     titles = source.titles and str(source.titles)
 
@@ -30,10 +30,11 @@ def wire(settings: Settings, source: Source, run: Interpreter) -> Any:
     codes = run.now(encode, ratings=ratings, titles=titles, duplicates=settings.data.duplicates, store=store)
     parts = run.now(split, codes=codes, settings=settings.split, protocol=settings.protocol, store=store)
 
-    rows = {"codes": codes, "training": parts["training"], "seed": seed, "store": store}
-    mf = run.soon(train_mf, settings=settings.mf, **rows)
-    dnn = run.soon(train_dnn, settings=settings.dnn, **rows)
-    dnn_tuned = run.soon(train_dnn_tuned, settings=settings.dnn_tuned, after=dnn, **rows)
+    rows = {"codes": codes, "training": parts["training"]}
+    how = {"seed": settings.seed, "engine": settings.engine, "store": store}
+    mf = run.soon(train_mf, settings=settings.mf, **rows, **how)
+    dnn = run.soon(train_dnn, settings=settings.dnn, **rows, **how)
+    dnn_tuned = run.soon(train_dnn_tuned, settings=settings.dnn_tuned, after=dnn, **rows, **how)
 
     return run.soon(
         report,

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Protocol = Literal["fair", "notebook"]
 Dataset = Literal["sample", "ml-latest-small", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m"]
 Duplicates = Literal["keep", "error", "last", "mean"]
+Engine = Literal["compiled", "keras"]
 
 SAMPLE_ROWS = 100_000
 """Rows of the embedded sample that are used by default: the notebook's `head(100000)`."""
@@ -151,6 +152,10 @@ class Settings(SettingsModel):
     mf: Annotated[MFSettings, _section("Matrix factorisation", 4, flat=False)] = MFSettings()
     dnn: Annotated[DNNSettings, _section("Deep network", 5, flat=False)] = DNNSettings()
     dnn_tuned: Annotated[TunedDNNSettings, _section("Tuned deep network", 6, flat=False)] = TunedDNNSettings()
+    engine: Annotated[Engine, Parameter(group=Group("Training", sort_key=3))] = Field(
+        "compiled",
+        description="compiled: Keras's numbers at ten to a hundred times its speed; keras: Keras's own fit",
+    )
     output: Annotated[OutputSettings, _section("Output", 7)] = OutputSettings()
     refresh: Annotated[bool, Parameter(group=Group("Output", sort_key=7))] = Field(
         False, description="recompute everything, whatever is cached"

@@ -114,6 +114,13 @@ class Store:
                 ) from error
             raise
 
+    def checkpoint(self, fingerprint: Fingerprint, *, fresh: bool = False) -> Path:
+        """Return the folder for unfinished work on an artefact; with `fresh`, what was there is removed."""
+        folder = self.root / "checkpoints" / fingerprint.key
+        if fresh and folder.exists():
+            shutil.rmtree(folder)
+        return folder
+
     def find(self, fingerprint: Fingerprint) -> Manifest | None:
         """Return the artefact that `fingerprint` names, or None if it is absent or damaged."""
         try:

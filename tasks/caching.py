@@ -61,9 +61,17 @@ class Recipe:
 
     def make(self, build: Callable[[Path], Facts], **arguments: Any) -> Manifest:
         """Return the task's artefact from the store, building it where it is absent, damaged or unwanted."""
-        context = TaskRunContext.get()
-        refresh = bool(context and context.task.refresh_cache)
-        return Store(arguments["store"]).make(self.fingerprint(arguments), build, refresh=refresh)
+        return Store(arguments["store"]).make(self.fingerprint(arguments), build, refresh=_refreshing())
+
+    def checkpoint(self, arguments: Mapping[str, Any]) -> Path:
+        """Return the folder from which the task's work continues if it is interrupted; empty to begin with."""
+        return Store(arguments["store"]).checkpoint(self.fingerprint(arguments), fresh=_refreshing())
+
+
+def _refreshing() -> bool:
+    """Whether the task that is running is to use nothing that was there before."""
+    context = TaskRunContext.get()
+    return bool(context and context.task.refresh_cache)
 
 
 def _contents(argument: Any, facts: bool) -> Any:

@@ -11,7 +11,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from recsys.evaluation.comparison import Comparison
 from recsys.report.markdown import embedded_markdown
 from recsys.report.publish import publish
-from recsys.report.tables import table_rows
+from recsys.report.tables import COLUMNS, shown_rows
 from recsys.settings import Settings
 from recsys.store import Facts, Manifest, Store
 from tasks.caching import Recipe, Uncached
@@ -71,7 +71,13 @@ def report(
 def _show_in_ui(folder: Path) -> None:
     comparison = Comparison.model_validate_json((folder / "comparison.json").read_bytes())
     try:
-        create_table_artifact(table_rows(comparison), key="comparison", description=f"Report: {folder}")
+        create_table_artifact(_table(comparison), key="comparison", description=f"Report: {folder}")
         create_markdown_artifact(embedded_markdown(folder), key="comparison-report", description=str(folder))
     except Exception as error:  # the report itself is written: a UI that cannot show it is no failure
         log.warning("the report could not be shown in the Prefect UI: %s", error)
+
+
+def _table(comparison: Comparison) -> list[dict[str, str]]:
+    """The table that people read: the rows of models and baselines, by heading."""
+    headings = [column.heading for column in COLUMNS]
+    return [dict(zip(headings, (cell.text for cell in row), strict=True)) for row in shown_rows(comparison)]

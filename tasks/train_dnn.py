@@ -2,7 +2,7 @@
 
 from prefect import task
 
-from recsys.settings import DNNSettings
+from recsys.settings import DNNSettings, Engine
 from recsys.store import Manifest
 from tasks.caching import ByFingerprint
 from tasks.training import make_model, training_recipe
@@ -15,16 +15,19 @@ RECIPE = training_recipe("train_dnn", "recsys.models.dnn")
     task_run_name="train dnn · dropout {settings.dropout:g} · seed {seed}",
     cache_policy=ByFingerprint(recipe=RECIPE),
 )
-def train_dnn(codes: Manifest, training: Manifest, settings: DNNSettings, seed: int, store: str) -> Manifest:
+def train_dnn(
+    settings: DNNSettings, codes: Manifest, training: Manifest, seed: int, engine: Engine, store: str
+) -> Manifest:
     """Train the notebook's deep network.
 
     Args:
+        settings: the model's.
         codes: what `encode` made.
         training: training and validation rows, from `split`.
-        settings: the model's.
         seed: the run's.
+        engine: what trains.
         store: folder of the artefacts.
     """
     from recsys.models.dnn import build_dnn
 
-    return make_model(RECIPE, build_dnn, codes, training, settings, seed, store)
+    return make_model(RECIPE, build_dnn, settings, codes, training, seed, engine, store)

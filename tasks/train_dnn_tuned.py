@@ -4,7 +4,7 @@ from functools import partial
 
 from prefect import task
 
-from recsys.settings import TunedDNNSettings
+from recsys.settings import Engine, TunedDNNSettings
 from recsys.store import Manifest
 from tasks.caching import ByFingerprint
 from tasks.training import make_model, training_recipe
@@ -17,16 +17,19 @@ RECIPE = training_recipe("train_dnn_tuned", "recsys.models.dnn")
     task_run_name="train dnn tuned · dropout {settings.dropout:g} · seed {seed}",
     cache_policy=ByFingerprint(recipe=RECIPE),
 )
-def train_dnn_tuned(codes: Manifest, training: Manifest, settings: TunedDNNSettings, seed: int, store: str) -> Manifest:
+def train_dnn_tuned(
+    settings: TunedDNNSettings, codes: Manifest, training: Manifest, seed: int, engine: Engine, store: str
+) -> Manifest:
     """Train the notebook's tuned deep network.
 
     Args:
+        settings: the model's.
         codes: what `encode` made.
         training: training and validation rows, from `split`.
-        settings: the model's.
         seed: the run's.
+        engine: what trains.
         store: folder of the artefacts.
     """
     from recsys.models.dnn import build_dnn
 
-    return make_model(RECIPE, partial(build_dnn, name="dnn_tuned"), codes, training, settings, seed, store)
+    return make_model(RECIPE, partial(build_dnn, name="dnn_tuned"), settings, codes, training, seed, engine, store)

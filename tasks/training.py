@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from recsys.seeds import derive_seed
-from recsys.settings import FitSettings
+from recsys.settings import Engine, FitSettings
 from recsys.store import Facts, Manifest, Store
 from tasks.caching import Recipe
 from tasks.progress import TaskProgress
@@ -24,7 +24,7 @@ def training_recipe(task: str, model: str) -> Recipe:
         task=task,
         layer="models",
         manifests=("codes", "training"),
-        settings=("settings", "seed"),
+        settings=("settings", "seed", "engine"),
         code=(model, "recsys.training.train"),
         libraries=LIBRARIES,
     )
@@ -33,22 +33,37 @@ def training_recipe(task: str, model: str) -> Recipe:
 def make_model(
     recipe: Recipe,
     build_model: Callable[[int, int, S, int], "keras.Model"],
+    settings: S,
     codes: Manifest,
     training: Manifest,
-    settings: S,
     seed: int,
+    engine: Engine,
     store: str,
 ) -> Manifest:
     """Train what `build_model(users, items, settings, seed)` returns, unless the store has it."""
+    arguments = {
+        "settings": settings,
+        "codes": codes,
+        "training": training,
+        "seed": seed,
+        "engine": engine,
+        "store": store,
+    }
 
     def build(folder: Path) -> Facts:
         from recsys.training.fit import FitData
         from recsys.training.train import train_and_save
 
         name = recipe.task.removeprefix("train_")
-        model = build_model(codes["facts"]["users"], codes["facts"]["items"], settings, derive_seed(seed, name))
-        data = FitData.load(Store(store).paths(codes, training))
-        shuffling = derive_seed(seed, name, "shuffling")
-        return train_and_save(model, data, settings, shuffling, folder, TaskProgress(recipe.task))
+        return train_and_save(
+            build_model(codes["facts"]["users"], codes["facts"]["items"], settings, derive_seed(seed, name)),
+            FitData.load(Store(store).paths(codes, training)),
+            settings,
+            derive_seed(seed, name, "shuffling"),
+            folder,
+            TaskProgress(recipe.task),
+            engine=engine,
+            checkpoint=recipe.checkpoint(arguments),
+        )
 
-    return recipe.make(build, codes=codes, training=training, settings=settings, seed=seed, store=store)
+    return recipe.make(build, **arguments)

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from recsys.data.sentences import listed, shown
@@ -45,7 +45,13 @@ NAMES: dict[Role, list[str]] = {
 
 
 def recognise(
-    names: Sequence[str], settings: DataSettings, file: str, *, header: bool, advice: str = ""
+    names: Sequence[str],
+    settings: DataSettings,
+    file: str,
+    *,
+    header: bool,
+    advice: str = "",
+    blank: Collection[int] = (),
 ) -> dict[Role, int]:
     """Find the column of each role.
 
@@ -58,6 +64,7 @@ def recognise(
         file: the file's name, for messages.
         header: whether `names` are written in the file.
         advice: what else the user may try if a column is missing.
+        blank: indices of columns that hold nothing, and are taken only as named.
 
     Returns:
         Index into `names` of each role, without "timestamp" where there is none.
@@ -82,7 +89,7 @@ def recognise(
     for role in ROLES:
         if role in roles:
             continue
-        free = [index for index in range(len(names)) if index not in roles.values()]
+        free = [index for index in range(len(names)) if index not in {*roles.values(), *blank}]
         found = _recognised(role, [(names[index], index) for index in free], file) if header else free[:1]
         if found:
             roles[role] = found[0]

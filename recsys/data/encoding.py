@@ -61,7 +61,8 @@ def encode(
         np.save(folder / f"{name}.npy", column)
     _write(pa.table({"code": _range(users), "id": users}), folder / "users.parquet")
     _write(pa.table({"code": _range(items), "id": items, "title": _titles(items, titles)}), folder / "items.parquet")
-    progress(4, 4, "codes written")
+    pairs_told = f"; repeated pairs: {repeated:,} ({duplicates})" if repeated else ""
+    progress(4, 4, f"{len(users):,} users, {len(items):,} items, {len(rating):,} ratings{pairs_told}")
     return {"rows": len(rating), "users": len(users), "items": len(items), "repeated_pairs": repeated}
 
 

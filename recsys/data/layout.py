@@ -5,13 +5,14 @@ from collections import Counter
 from dataclasses import dataclass
 
 from recsys.data.columns import Role, recognise
-from recsys.data.lines import LONGEST, sample, too_long, unified
+from recsys.data.lines import LONGEST, Record, sample, too_long, unified
 from recsys.data.sentences import shown
 from recsys.errors import BadRatings
 from recsys.settings import DataSettings
 
 # Where two explain the lines equally well, the earlier one wins: it is the one that is rarer inside of fields.
 SEPARATORS = {"double-colon": "::", "tab": "\t", "semicolon": ";", "comma": ",", "pipe": "|"}
+BLANK = " "
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 FOREIGN = {
     b"\xff\xfe": "is UTF-16 text; convert it to UTF-8",
@@ -79,10 +80,18 @@ def layout(head: bytes, settings: DataSettings, file: str) -> Layout:
             f"{file} has {columns}, {shown(text)} is its first line; ratings need user, item and rating: "
             "name what stands between them with --separator."
         )
+    blank = {index for index in range(width) if not header and _is_blank(rows, index)}
     advice = ", or say --header no if its first line is a rating already" if header else ""
     names = [field.strip() for field in first] if header else [str(number + 1) for number in range(width)]
     header_lines = line + text.count("\n") if header else 0
-    return Layout(separator, header_lines, names, recognise(names, settings, file, header=header, advice=advice))
+    return Layout(
+        separator, header_lines, names, recognise(names, settings, file, header=header, advice=advice, blank=blank)
+    )
+
+
+def _is_blank(rows: list[Record], index: int) -> bool:
+    """Whether a column holds nothing, as every other one does where two separators stand between two fields."""
+    return not any(isinstance(fields, list) and len(fields) > index and fields[index].strip() for _, _, fields in rows)
 
 
 def _refuse_foreign(head: bytes, file: str) -> None:
@@ -90,6 +99,8 @@ def _refuse_foreign(head: bytes, file: str) -> None:
         if head.startswith(signature):
             raise BadRatings(f"{file} {advice}.")
     start = head[:4096]
+    if re.match(rb"\s*(?:\{|\[\s*[{\[])", start):
+        raise BadRatings(f"{file} is JSON; write it as CSV with one rating per line.")
     if b"\0" in start:
         # Latin letters in UTF-16 are every other byte; in binary files there is no such rhythm.
         zeros = max(start[0::2].count(0), start[1::2].count(0))
@@ -111,4 +122,6 @@ def _separator(head: bytes) -> str:
         width, lines = max(widths.items(), key=lambda item: (item[0] >= 3, item[0] > 1, item[1]), default=(0, 0))
         return width >= 3, lines if width > 1 else 0, width
 
-    return max(SEPARATORS.values(), key=fit)
+    best = max(SEPARATORS.values(), key=fit)
+    # Blanks stand inside of fields, too: they separate where nothing else does.
+    return BLANK if not fit(best)[0] and fit(BLANK)[0] else best

@@ -104,7 +104,8 @@ def ingest(path: Path, settings: DataSettings, folder: Path, progress: Progress 
             segments.add(columns)
             read += len(columns["rating"]) + len(bad)
             unreadable += columns["timestamp"].null_count if "timestamp" in columns else 0
-            progress(piece.done, source.size, f"{read:,} rows read")
+            apart = f", {quarantined:,} of them set aside" if quarantined else ""
+            progress(piece.done, source.size, f"{read:,} rows read{apart}")
             if read == settings.max_rows:
                 break
         if first_bad and not segments.rows:

@@ -53,12 +53,13 @@ class ModelResult(BaselineResult):
     """One row of the table, with what a trained model has beside it.
 
     `best_epoch` is the epoch (1-based) of the lowest validation loss; the weights that were scored
-    are those of `scored_epoch`.
+    are those of `scored_epoch`. `clipped_rows` test predictions lay outside of `Comparison.clipped_to`.
     """
 
     history: History
     scored_epoch: int
     stopped_early: bool
+    clipped_rows: int
     settings: dict[str, int | float | str | list[int]]
     summary: str
     engine: str

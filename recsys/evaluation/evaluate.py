@@ -131,7 +131,9 @@ def evaluate(
         progress(number, len(trained), f"predicting with {TITLES[name]}")
         prediction = _predict(model.path, user, item)
         predicted[name] = prediction if fallback is None else np.where(cold, fallback, prediction)
+    clipped = dict.fromkeys(predicted, 0)
     if bounds:
+        clipped = {name: _outside(prediction, *bounds) for name, prediction in predicted.items()}
         predicted = {name: np.clip(prediction, *bounds) for name, prediction in predicted.items()}
 
     names = [*trained, *baselines]
@@ -155,7 +157,7 @@ def evaluate(
         validation_size=split.validation_size,
         clipped_to=bounds,
         data=_data_facts(ratings, users.num_rows, items.num_rows, int(cold.sum()), data),
-        models=[_model_result(name, model, scores[name]) for name, model in trained.items()],
+        models=[_model_result(name, model, scores[name], clipped[name]) for name, model in trained.items()],
         baselines=[
             BaselineResult(
                 name=name,
@@ -206,7 +208,11 @@ def _scores(predictions: pd.DataFrame, name: str) -> dict[str, Any]:
     return {**everything.model_dump(exclude={"rows"}), "warm": part(~cold), "cold": part(cold)}
 
 
-def _model_result(name: str, model: TrainedModel, scores: dict[str, Any]) -> ModelResult:
+def _outside(prediction: npt.NDArray[np.floating], low: float, high: float) -> int:
+    return int(((prediction < low) | (prediction > high)).sum())
+
+
+def _model_result(name: str, model: TrainedModel, scores: dict[str, Any], clipped_rows: int) -> ModelResult:
     facts = model.facts
     return ModelResult(
         name=name,
@@ -218,6 +224,7 @@ def _model_result(name: str, model: TrainedModel, scores: dict[str, Any]) -> Mod
         history=History(loss=facts["loss"], val_loss=facts["val_loss"]),
         scored_epoch=facts["scored_epoch"],
         stopped_early=facts["stopped_early"],
+        clipped_rows=clipped_rows,
         settings=facts["settings"],
         summary=facts["summary"],
         engine=facts["engine"],

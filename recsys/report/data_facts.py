@@ -1,7 +1,8 @@
 """What the ratings are: the facts of the data section, as name and text."""
 
+from recsys.data.sentences import listed
 from recsys.evaluation.comparison import Comparison
-from recsys.report.wording import count, listing, percent, short
+from recsys.report.wording import count, percent, short
 
 
 def data_facts(comparison: Comparison) -> list[tuple[str, str]]:
@@ -18,7 +19,7 @@ def data_facts(comparison: Comparison) -> list[tuple[str, str]]:
         ("Cold test ratings", _cold(comparison)),
         ("Rows set aside", count(data.quarantined_rows, "row") if data.quarantined_rows else "none"),
         ("Repeated pairs", _repeated(comparison)),
-        ("Columns not used", listing(data.ignored_columns) or "none"),
+        ("Columns not used", listed(data.ignored_columns) or "none"),
     ]
 
 

@@ -3,7 +3,7 @@
 from recsys.evaluation.comparison import Comparison, ModelResult
 from recsys.report.overfitting import overfitting_findings
 from recsys.report.price import cost_findings, worth_findings, worth_summary
-from recsys.report.procedure import limits, optimism
+from recsys.report.procedure import few_test_ratings, limits, optimism
 from recsys.report.rungs import baseline_findings, baseline_summary
 from recsys.report.standing import (
     best,
@@ -15,8 +15,8 @@ from recsys.report.standing import (
     scored,
     tie_margin,
 )
-from recsys.report.unseen import unseen_findings
-from recsys.report.wording import Finding, inside, listing, number, opening, percent, stopped, verb
+from recsys.report.unseen import mostly_clipped, unseen_findings
+from recsys.report.wording import Finding, inside, listing, number, opening, percent, short, stopped, verb
 
 
 def headline(comparison: Comparison) -> str:
@@ -28,6 +28,10 @@ def headline(comparison: Comparison) -> str:
         return "No answer: there is no matrix factorisation to compare with"
     if not rivals:
         return "No answer: there is no deep network to compare with matrix factorisation"
+    if comparison.data.rating_sd == 0:
+        return f"No answer: every rating is {short(comparison.data.rating_mean)}, there is nothing to predict"
+    if comparison.protocol == "fair" and comparison.data.cold_test_rows == comparison.data.test_rows:
+        return "No answer: every test rating is of a user or an item without any training rating"
     return _duel(comparison, model, rivals) + _baseline_clause(comparison)
 
 
@@ -39,14 +43,14 @@ def _duel(comparison: Comparison, model: ModelResult, rivals: list[ModelResult])
     better, tied, worse = (listing(groups[name]) for name in ("better", "tie", "worse"))
     name = inside(model.title)
     if better:
-        rest = [f"{tied} {verb(groups['tie'], 'tie')} with it" if tied else ""]
+        rest = [f"{tied} {verb(groups['tie'], 'tie')} with {name}" if tied else ""]
         rest.append(f"{worse} {verb(groups['worse'], 'do')} not" if worse else "")
         clauses = [f"{better} {verb(groups['better'], 'predict')} these ratings better than {name}", *rest]
     elif worse:
         ties = f" and ties with {tied}" if tied else ""
         clauses = [f"{name} predicts these ratings better than {worse}{ties}"]
     else:
-        clauses = [f"{tied} and {name} predict these ratings equally well"]
+        clauses = [f"{listing([*groups['tie'], name])} predict these ratings equally well"]
     return opening("; ".join(clause for clause in clauses if clause))
 
 
@@ -70,7 +74,12 @@ def verdict(comparison: Comparison) -> list[Finding]:
         *baseline_summary(comparison),
     ]
     if comparison.models:
-        texts = [optimism(comparison) if comparison.protocol == "notebook" else "", limits(comparison)]
+        texts = [
+            mostly_clipped(comparison),
+            few_test_ratings(comparison),
+            optimism(comparison) if comparison.protocol == "notebook" else "",
+            limits(comparison),
+        ]
         findings += [Finding("caution", text) for text in texts if text]
     return findings
 
@@ -141,10 +150,12 @@ def gap_summary(comparison: Comparison) -> list[Finding]:
     parts = []
     for network in rivals:
         gap = abs(network.mse - model.mse)
-        share = f" ({percent(gap / model.mse)})" if model.mse > 0 else ""
         direction = "lower" if network.mse < model.mse else "higher"
-        tie = "in a tie, " if outcome(network.mse, model.mse, margin) == "tie" else ""
-        size = f"{number(gap, step)}{share} {direction}" if gap else "with no difference at all"
-        parts.append(f"{inside(network.title)} is {tie}{size}")
+        share = percent(gap / model.mse) if model.mse > 0 else ""
+        if outcome(network.mse, model.mse, margin) == "tie":
+            size = f"{number(gap, step)}{share and f' or {share}'} {direction}" if gap else "no difference at all"
+            parts.append(f"{inside(network.title)} is in a tie ({size})")
+        else:
+            parts.append(f"{inside(network.title)} is {number(gap, step)}{share and f' ({share})'} {direction}")
     against = f"Against {inside(model.title)} with a test MSE of {number(model.mse, step)}"
     return [Finding("gap", f"{against}, {listing(parts)}.")]

@@ -44,6 +44,14 @@ def overfitting(comparison: Comparison, model: ModelResult) -> str:
                 f"{title} shows no overfitting: its {kind} loss was lowest at its last epoch ({last + 1}) and still "
                 f"falling, by {number(fall, step)} in that epoch, so more epochs might lower its error further."
             )
+        costs = comparison.data.rating_sd**2
+        if held_out[last] > costs + _by_chance(comparison):
+            return (
+                f"{title} shows no overfitting: its {kind} loss was lowest at its last epoch ({last + 1}) and fell by "
+                f"no more than a tie in that epoch, though it is still above {number(costs, step)}, what answering the "
+                f"mean every time costs: it has hardly begun to learn, and more epochs or a higher learning rate might "
+                f"lower its error."
+            )
         return (
             f"{title} shows no overfitting: its {kind} loss was lowest at its last epoch ({last + 1}), "
             f"where it had all but stopped falling."
@@ -51,7 +59,7 @@ def overfitting(comparison: Comparison, model: ModelResult) -> str:
     return (
         f"{title} shows no clear overfitting: after its lowest value, {number(held_out[best], step)} at epoch "
         f"{best + 1}, its {kind} loss {_after(comparison, held_out, best)} after the {count(last - best, 'epoch')} "
-        f"that followed. {_which_weights(model, best)}"
+        f"that followed. {_which_weights(model, best)}".rstrip()
     )
 
 
@@ -84,6 +92,9 @@ def _after(comparison: Comparison, held_out: list[float], best: int) -> str:
 def _which_weights(model: ModelResult, best: int) -> str:
     if model.scored_epoch == best + 1:
         return f"The weights of epoch {model.scored_epoch} were scored, so the test error is that of its best epoch."
+    losses = model.history.val_loss
+    if model.scored_epoch <= len(losses) and losses[model.scored_epoch - 1] == losses[best]:
+        return ""
     return (
         f"The weights of epoch {model.scored_epoch} were scored, not those of its best epoch {best + 1}: "
         f"it was scored as it was left, not at its best."

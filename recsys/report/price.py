@@ -1,7 +1,7 @@
 """At what price: fit time and parameters, and whether something cheaper predicts as well."""
 
 from recsys.evaluation.comparison import BaselineResult, Comparison, ModelResult
-from recsys.report.standing import best, factorisation, is_network, mse_step, networks, outcome, scored, tie_margin
+from recsys.report.standing import factorisation, is_network, mse_step, networks, outcome, scored, tie_margin
 from recsys.report.wording import Finding, count, inside, listing, number, opening, seconds, times
 
 MEASURABLE_SECONDS = 0.1
@@ -56,16 +56,15 @@ def worth_summary(comparison: Comparison) -> list[Finding]:
 def cheaper_rival(comparison: Comparison, network: ModelResult) -> BaselineResult | None:
     """The most accurate row that costs less time and fewer parameters than a network and predicts as well."""
     margin = tie_margin(comparison)
-    return best(
-        [
-            row
-            for row in scored(comparison)
-            if row.fit_seconds < network.fit_seconds
-            and row.parameters < network.parameters
-            and not is_network(row.name)
-            and outcome(row.mse, network.mse, margin) != "worse"
-        ]
-    )
+    rivals = [
+        row
+        for row in scored(comparison)
+        if row.fit_seconds < network.fit_seconds
+        and row.parameters < network.parameters
+        and not is_network(row.name)
+        and outcome(row.mse, network.mse, margin) != "worse"
+    ]
+    return min(rivals, key=lambda row: (row.mse, row.parameters), default=None)
 
 
 def _worth(comparison: Comparison, network: ModelResult) -> str:

@@ -38,6 +38,9 @@ def unsettled_findings(comparison: Comparison) -> list[Finding]:
     return [Finding("unsettled", text) for text in texts if text]
 
 
+FEW_TEST_ROWS = 100
+"""With fewer test ratings the margin of a tie is more than 6% of the variance."""
+
 _UNCLIPPED = "Nothing keeps predictions inside the scale of the ratings, which costs the models that stray most."
 _CLIPPED = "The bounds to which predictions are clipped come from the training ratings alone."
 
@@ -106,6 +109,15 @@ def one_sided_tuning(comparison: Comparison) -> str:
     return "No side was tuned: no settings were searched, so neither is known to be at its best."
 
 
+def few_test_ratings(comparison: Comparison) -> str:
+    """Whether there are so few test ratings that their errors say next to nothing; empty where there are enough."""
+    rows = comparison.data.test_rows
+    if rows >= FEW_TEST_ROWS:
+        return ""
+    were = "rating was" if rows == 1 else "ratings were"
+    return f"Only {rows:,} {were} tested on: chance alone can put these errors in another order."
+
+
 def limits(comparison: Comparison) -> str:
     """In one sentence, how far the whole comparison carries."""
     model, rivals = factorisation(comparison), networks(comparison)
@@ -148,15 +160,16 @@ def one_seed(comparison: Comparison) -> str:
 def validation_chooses(comparison: Comparison) -> str:
     """In protocol fair: which ratings had a say in the training."""
     data = comparison.data
+    were = "was" if data.test_rows == 1 else "were"
+    untouched = (
+        f"The {count(data.test_rows, 'test rating')} had no say in any training and {were} read once, for this page."
+    )
     if not comparison.models:
-        return (
-            f"The {count(data.test_rows, 'test rating')} had no say in any training and were read once, for this page."
-        )
+        return untouched
     picked = [inside(model.title) for model in in_order(comparison.models) if stops_by_validation(model)]
     choice = f"The epoch kept for {listing(picked)} was chosen" if picked else "The losses per epoch were watched"
     return (
-        f"{choice} on {count(data.validation_rows, 'validation rating')} held out of the training ratings. "
-        f"The {count(data.test_rows, 'test rating')} had no say in any training and were read once, for this page."
+        f"{choice} on {count(data.validation_rows, 'validation rating')} held out of the training ratings. {untouched}"
     )
 
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock
@@ -12,6 +13,9 @@ from recsys.errors import BadSettings, StoreUnavailable
 
 SIGN = "comparison.json"
 """The file by which a folder is known as a report that may be replaced."""
+
+NEWEST = "latest"
+"""The link to the newest report."""
 
 
 def publish(files: Mapping[str, Path], reports: Path, name: str) -> Path:
@@ -29,10 +33,12 @@ def publish(files: Mapping[str, Path], reports: Path, name: str) -> Path:
         The report's folder.
 
     Raises:
-        BadSettings: a folder of that name holds something else.
+        BadSettings: a folder of that name holds something else, or the name is that of the link.
         StoreUnavailable: the folder cannot be written.
     """
     target = reports / name
+    if name == NEWEST:
+        raise BadSettings(f"{target} leads to the newest report; choose another --name.")
     try:
         reports.mkdir(parents=True, exist_ok=True)
         with FileLock(reports / ".lock"):
@@ -42,10 +48,10 @@ def publish(files: Mapping[str, Path], reports: Path, name: str) -> Path:
                 )
             if not _same(files, target):
                 _replace(files, target)
-            _point(reports / "latest", name)
+            _point(reports / NEWEST, name)
     except OSError as error:
         raise StoreUnavailable(
-            f"The report cannot be written to {target} ({error.strerror}): "
+            f"The report cannot be written to {target} ({error.strerror or error}): "
             "make room or permission there, or choose another place with --reports."
         ) from error
     return target
@@ -62,7 +68,7 @@ def _equal(one: Path, other: Path) -> bool:
 
 def _replace(files: Mapping[str, Path], target: Path) -> None:
     for leftover in target.parent.glob(".*.tmp"):
-        shutil.rmtree(leftover)  # of a writer that died: the lock is ours
+        _remove(leftover)  # of a writer that died: the lock is ours
     fresh = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     try:
         for name, source in files.items():
@@ -74,12 +80,22 @@ def _replace(files: Mapping[str, Path], target: Path) -> None:
         fresh.rename(target)
     finally:
         for leftover in target.parent.glob(".*.tmp"):
-            shutil.rmtree(leftover, ignore_errors=True)
+            with suppress(OSError):
+                _remove(leftover)
+
+
+def _remove(path: Path) -> None:
+    if path.is_symlink():
+        path.unlink()
+    else:
+        shutil.rmtree(path)
 
 
 def _point(link: Path, name: str) -> None:
     if link.is_symlink() and os.readlink(link) == name:
         return
-    fresh = link.with_name(f".latest.{uuid.uuid4().hex}")
+    if link.exists() and not link.is_symlink():
+        return  # somebody's own folder; the report itself is in its place
+    fresh = link.with_name(f".{link.name}.{uuid.uuid4().hex}.tmp")
     fresh.symlink_to(name, target_is_directory=True)
     fresh.replace(link)

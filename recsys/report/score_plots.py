@@ -81,7 +81,8 @@ def histogram(comparison: Comparison) -> Plot:
     alt = "No ratings."
     if common is not None:
         upper = f" up to {short(common.upper)}" if common.upper is not None else ""
-        alt = f"Histogram of the ratings; the most frequent is {short(common.rating)}{upper}, {common.rows:,} times."
+        given = "once" if common.rows == 1 else f"{common.rows:,} times"
+        alt = f"Histogram of the ratings; the most frequent is {short(common.rating)}{upper}, given {given}."
     return finished(figure, "ratings", "data", "How often each rating was given, before the split.", alt)
 
 

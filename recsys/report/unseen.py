@@ -1,8 +1,8 @@
 """What the numbers say about users and items without training ratings, and about clipping."""
 
 from recsys.evaluation.comparison import BaselineResult, Comparison, Score
-from recsys.report.standing import best, bias_only, mse_step, scored, tie_margin
-from recsys.report.wording import Finding, count, inside, number, opening, percent, short
+from recsys.report.standing import best, bias_only, in_order, mse_step, scored, tie_margin
+from recsys.report.wording import Finding, count, inside, listing, number, opening, percent, short
 
 
 def unseen_findings(comparison: Comparison) -> list[Finding]:
@@ -17,9 +17,10 @@ def cold_share(comparison: Comparison) -> str:
     if cold == 0:
         return "Every test rating is of a user and an item that have training ratings."
     if cold == rows:
+        every = "The only test rating" if rows == 1 else f"Every one of the {rows:,} test ratings"
         return (
-            f"Every one of the {count(rows, 'test rating')} is of a user or an item without any training rating, "
-            f"so all these errors are those of guesses about the unknown."
+            f"{every} is of a user or an item without any training rating, "
+            f"so these are errors of guesses about the unknown."
         )
     return (
         f"{count(cold, 'test rating')} of {rows:,} ({percent(cold / rows)}) {'is' if cold == 1 else 'are'} of a user "
@@ -83,5 +84,28 @@ def clipping(comparison: Comparison) -> str:
     low, high = comparison.clipped_to
     return (
         f"Predictions were clipped to {short(low)} to {short(high)}, the range of the training ratings, for models "
-        f"and baselines alike; the losses per epoch were not."
+        f"and baselines alike; the losses per epoch were not.{_moved(comparison)}"
     )
+
+
+def mostly_clipped(comparison: Comparison) -> str:
+    """Which models had most of their predictions clipped, and so hardly answer themselves; empty where none had."""
+    rows = comparison.data.test_rows
+    names = [inside(model.title) for model in in_order(comparison.models) if 2 * model.clipped_rows > rows]
+    if not names or comparison.data.rating_sd == 0:
+        return ""
+    return (
+        f"Most predictions of {listing(names)} lay outside the ratings' range and were clipped to its end: such "
+        f"weights are of little use yet, and more epochs or another learning rate may change this answer."
+    )
+
+
+def _moved(comparison: Comparison) -> str:
+    rows = comparison.data.test_rows
+    told = []
+    for model in in_order(comparison.models):
+        number_moved, title = model.clipped_rows, inside(model.title)
+        told.append(
+            f"{number_moved:,} ({percent(number_moved / rows)}) of {title}" if number_moved else f"none of {title}"
+        )
+    return f" Of the predictions, it moved {listing(told)}." if told else ""

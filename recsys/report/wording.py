@@ -11,6 +11,8 @@ from dataclasses import dataclass
 NOTHING = "–"
 MINUS = "−"
 LARGEST_WRITTEN_OUT = 1e9
+SMALLEST_WRITTEN_OUT = 1e-6
+MOST_DECIMALS = 9
 
 
 @dataclass(frozen=True)
@@ -33,20 +35,26 @@ def number(value: float | None, step: float) -> str:
     if math.isinf(value):
         return "∞" if value > 0 else f"{MINUS}∞"
     decimals = 4 if step <= 0 else 1 - math.floor(math.log10(step))
-    if abs(value) >= LARGEST_WRITTEN_OUT:
-        digits = max(1, min(6, math.floor(math.log10(abs(value))) + decimals))
-        written = f"{value:.{digits}e}".replace("e+", "e")
-    else:
-        written = f"{value:,.{min(12, max(0, decimals))}f}"
-    return written.replace("-", MINUS, 1) if value < 0 else written
+    if value == 0 and decimals > MOST_DECIMALS:
+        return "0"
+    if abs(value) >= LARGEST_WRITTEN_OUT or decimals > MOST_DECIMALS:
+        return _scientific(value, max(1, min(6, math.floor(math.log10(abs(value))) + decimals)))
+    written = f"{abs(value):,.{max(0, decimals)}f}"
+    return f"{MINUS}{written}" if value < 0 and written.strip("0.") else written
+
+
+def _scientific(value: float, digits: int) -> str:
+    mantissa, exponent = f"{value:.{digits}e}".split("e")
+    return f"{mantissa}e{int(exponent)}".replace("-", MINUS)
 
 
 def short(value: float) -> str:
     """Write a rating or a mean with up to four significant digits and no trailing zeros."""
     if value == 0 or not math.isfinite(value):
         return "0" if value == 0 else number(value, 0)
-    if abs(value) >= LARGEST_WRITTEN_OUT:
-        return f"{value:.4g}".replace("e+", "e").replace("-", MINUS, 1)
+    if not SMALLEST_WRITTEN_OUT <= abs(value) < LARGEST_WRITTEN_OUT:
+        mantissa, exponent = _scientific(value, 3).split("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{exponent}"
     decimals = max(0, 3 - math.floor(math.log10(abs(value))))
     written = f"{value:,.{decimals}f}"
     written = written.rstrip("0").rstrip(".") if "." in written else written
@@ -58,6 +66,8 @@ def percent(share: float) -> str:
     value = 100 * share
     if value == 0:
         return "0%"
+    if 0 < value < 0.0001:
+        return "under 0.0001%"
     decimals = max(1, 1 - math.floor(math.log10(abs(value))))
     return f"{value:,.{min(decimals, 4)}f}%".replace("-", MINUS, 1)
 

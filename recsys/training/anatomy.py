@@ -92,11 +92,11 @@ def dissect(model: keras.Model) -> Anatomy:
     return Anatomy(lookups, tuple(min(distinct) for distinct in heights), build_head(calls, found, output))
 
 
-def _refuse(model: keras.Model, objection: str) -> NoReturn:
+def _refuse(model: keras.Model, objection: str, cause: Exception | None = None) -> NoReturn:
     """Say why the compiled engine does not train `model`."""
     raise BadSettings(
         f"The compiled engine cannot train {getattr(model, 'name', model)}: {objection}; use engine keras."
-    )
+    ) from cause
 
 
 def _objection(layer: keras.layers.Layer) -> str | None:
@@ -141,7 +141,12 @@ def _recorded_calls(model: keras.Model) -> tuple[list[Call], list[Any], Any]:
         if isinstance(layer, keras.layers.Embedding):
             config["input_dim"] = 1
         config |= {name: "zeros" for name in config if name.endswith("_initializer")}
-        copy = type(layer).from_config(config)
+        try:
+            copy = type(layer).from_config(config)
+        except (TypeError, ValueError) as error:
+            _refuse(
+                model, f"layer {layer.name} ({type(layer).__name__}) cannot be rebuilt from its configuration", error
+            )
         originals[id(copy)] = layer
         return copy
 

@@ -8,6 +8,7 @@ stopping, progress, checkpoints.
 import json
 import math
 import time
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ class _Training:
         self.losses: list[float] = []
         self.stopping = EarlyStopping(settings.patience)
         self.best: Weights = []
-        self._planned: dict[int, tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]] = {}
+        self.step_sizes = lru_cache(maxsize=2)(self._step_sizes)  # an epoch's are asked for before it begins
 
     def run(self, teller: Teller, folder: Path | None, checkpoint_seconds: float) -> Fit:
         mark = self._mark() if folder else ""
@@ -136,7 +137,7 @@ class _Training:
     def _train_epoch(self, state: State, epoch: int, teller: Teller) -> float:
         """Visit every training rating once; return their mean squared error."""
         order = epoch_order(len(self.data.train), self.seed, epoch)
-        alphas, epoch_tails = self._step_sizes(epoch)
+        alphas, epoch_tails = self.step_sizes(epoch)
         program, first_step = self.program, (epoch - 1) * self.steps + 1
         error, done, rows = 0.0, 0, len(order)
         size = program.steps
@@ -156,8 +157,8 @@ class _Training:
             seen = min(rows, done * program.batch)
             self._check(error / seen, epoch, first_step + done - 1)
             teller.chunk(epoch, seen, error / seen)
-        next_tail = self._step_sizes(epoch + 1)[1][0] if epoch < self.settings.epochs else 0.0
-        program.settle(state, tf.constant(first_step + done - 1), tf.constant(next_tail, tf.float32))
+        next_tail = self.step_sizes(epoch + 1)[1][0] if epoch < self.settings.epochs else epoch_tails[-1]
+        program.settle(state, tf.constant(first_step + done - 1), tf.constant(next_tail))
         return error / rows
 
     def _validate(self, state: State, epoch: int) -> float:
@@ -180,12 +181,10 @@ class _Training:
             )
 
     def _step_sizes(self, epoch: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """α of each step of an epoch, and H before the first and after each; the last epoch's are kept."""
-        if epoch not in self._planned:
-            first = (epoch - 1) * self.steps + 1
-            alphas = step_sizes(self.rates(first, self.steps), first)
-            self._planned = {**dict(list(self._planned.items())[-1:]), epoch: (alphas, tails(alphas))}
-        return self._planned[epoch]
+        """α of each step of an epoch, and H and H' before the first and after each."""
+        first = (epoch - 1) * self.steps + 1
+        alphas = step_sizes(self.rates(first, self.steps), first)
+        return alphas, tails(alphas)
 
     def _checkpoint(self, state: State, seconds: float) -> Checkpoint:
         variables = {f"state-{i}": variable.numpy() for i, variable in enumerate(tf.nest.flatten(state))}
@@ -194,7 +193,7 @@ class _Training:
 
     def _begin(self, found: Checkpoint | None) -> State:
         """The state before the first step, or after the checkpoint."""
-        state = new_state(self.anatomy, self.initial, float(self._step_sizes(1)[1][0]))
+        state = new_state(self.anatomy, self.initial, self.step_sizes(1)[1][0])
         if found:
             self.losses, self.stopping.losses = list(found.loss), list(found.val_loss)
             self.best = [found.arrays[f"best-{i}"] for i in range(len(self.initial)) if f"best-{i}" in found.arrays]
@@ -203,13 +202,15 @@ class _Training:
         return state
 
     def _mark(self) -> str:
-        schedule = self.schedule
+        schedule: Any = self.schedule
         if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
             schedule = [type(schedule).__name__, schedule.get_config()]
+        elif schedule is not None:
+            schedule = np.asarray(schedule, float).tolist()
         facts: dict[str, Any] = {
             "settings": self.settings.model_dump(mode="json"),
             "seed": self.seed,
-            "schedule": schedule if schedule is None else json.dumps(schedule, default=float),
+            "schedule": json.dumps(schedule, default=float),
             "head": self.anatomy.head.signature,
             "numbers": [part.numpy().tolist() for part in tf.nest.flatten(self.numbers)],
             "versions": {library: version(library) for library in ("keras", "numpy", "tensorflow")},
@@ -219,4 +220,4 @@ class _Training:
 
 
 def _padded(values: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
-    return np.pad(values, (0, size - len(values)))
+    return np.concatenate([values, np.zeros((size - len(values), *values.shape[1:]), np.float32)])

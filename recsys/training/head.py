@@ -59,15 +59,15 @@ def build_head(calls: list[Call], lookups: list[Call], output: Any) -> Head:
     originals = {
         id(copy): variable
         for call in calls
+        if isinstance(call.layer, keras.layers.Layer) and call not in lookups  # `a + b` is an operation, not a layer
         for copy, variable in zip(call.clone.trainable_variables, call.layer.trainable_variables, strict=True)
-        if call not in lookups
     }
     return Head(
         model=model,
         weights=[originals[id(copy)] for copy in model.trainable_variables],
         sites=[tuple(mask.shape[1:]) for mask in replay.masks],
         rates=replay.rates,
-        signature=json.dumps(replay.script, sort_keys=True, default=str),
+        signature=json.dumps([replay.script, replay.numbers[id(replay.now[id(output)])]], sort_keys=True, default=str),
     )
 
 

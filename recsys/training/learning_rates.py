@@ -10,7 +10,9 @@ from recsys.backend import keras
 from recsys.backend import tensorflow as tf
 from recsys.errors import BadSettings
 
-Schedule: TypeAlias = "keras.optimizers.schedules.LearningRateSchedule | Sequence[float] | None"
+Schedule: TypeAlias = (
+    "keras.optimizers.schedules.LearningRateSchedule | Sequence[float] | npt.NDArray[np.floating] | None"
+)
 """How the learning rate changes; None where it does not."""
 
 Rates = Callable[[int, int], npt.NDArray[np.float32]]

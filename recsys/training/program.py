@@ -38,7 +38,7 @@ class Chunk(NamedTuple):
         ratings: float32 of shape (steps, batch).
         counts: ratings in each batch, int32 of shape (steps,); what follows them is padding.
         alphas: α of each step, float32 of shape (steps,).
-        tails: H before the first and after each step, float32 of shape (steps + 1,).
+        tails: H and H' before the first and after each step, float32 of shape (steps + 1, 2).
     """
 
     ids: list[tf.Tensor]
@@ -176,7 +176,7 @@ class Program:
         Args:
             state: weights and moments.
             step: number of the epoch's last step.
-            next_tail: H before the next epoch's first step.
+            next_tail: H and H' before the next epoch's first step.
         """
         for table in state.tables:
             table.assign(settled(table.read_value(), step, next_tail))

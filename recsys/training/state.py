@@ -26,8 +26,8 @@ class State(NamedTuple):
     dense: list[Moments]
 
 
-def new_state(anatomy: Anatomy, weights: Weights, tail: float) -> State:
-    """The state before the first step, where H is `tail`."""
+def new_state(anatomy: Anatomy, weights: Weights, tail: npt.NDArray[np.float32]) -> State:
+    """The state before the first step; `tail` is H and H' there."""
     embeddings, dense = weights[: len(anatomy.lookups)], weights[len(anatomy.lookups) :]
     tables = []
     for position in range(len(anatomy.heights)):
@@ -41,6 +41,6 @@ def weights_of(anatomy: Anatomy, state: State) -> Weights:
     weights: Weights = []
     for position, table in enumerate(state.tables):
         widths = [x.width for x in anatomy.lookups if x.input == position]
-        columns = table[:, : width_of(table)].numpy()
+        columns = table[: anatomy.heights[position], : width_of(table)].numpy()
         weights += [np.ascontiguousarray(part) for part in np.split(columns, np.cumsum(widths)[:-1], axis=1)]
     return weights + [moments.w.numpy() for moments in state.dense]

@@ -1,10 +1,12 @@
 """Embedding tables inside the compiled loop: look up, and update, the rows of one batch.
 
 All embeddings of one input lie side by side in one table, as they are always looked up with the same
-ids; beside the weights lie their moments and the two numbers that deferred Adam needs. One gather and
+ids; beside the weights lie their moments and the three numbers that deferred Adam needs. One gather and
 one scatter a step move everything that a rating touches:
 
-    row = [ w | m | v | s as bits | H(s) ]          s: step of the row's last update
+    row = [ w | m | v | s as bits | H(s) | H'(s) ]          s: step of the row's last update
+
+A `tail` is H and H', shape (2,).
 """
 
 import numpy as np
@@ -17,42 +19,42 @@ BLOCK = 512
 """Rows that are settled at once: few enough to stay in the processor's cache."""
 
 
-def new_table(weights: list[npt.NDArray[np.float32]], tail: float) -> npt.NDArray[np.float32]:
-    """The table before the first step.
+def new_table(weights: list[npt.NDArray[np.float32]], tail: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The table before the first step, of at least two rows: XLA loses updates of a table of one.
 
     Args:
         weights: embeddings of one input, shape (rows, width) each.
-        tail: H before the first step.
+        tail: before the first step.
     """
     rows, width = len(weights[0]), sum(part.shape[1] for part in weights)
-    table = np.zeros((rows, 3 * width + 2), np.float32)
-    table[:, :width] = np.concatenate(weights, axis=1)
-    table[:, -1] = tail
+    table = np.zeros((max(2, rows), 3 * width + 3), np.float32)
+    table[:rows, :width] = np.concatenate(weights, axis=1)
+    table[:, -2:] = tail
     return table
 
 
 def width_of(table: tf.Tensor) -> int:
     """Numbers in a row's weights."""
-    return (int(table.shape[1]) - 2) // 3
+    return (int(table.shape[1]) - 3) // 3
 
 
 def look_up(table: tf.Tensor, ids: tf.Tensor, step: tf.Tensor, tail: tf.Tensor) -> Moments:
-    """The rows of `ids`, shape (batch, width), as they are after step number `step`, where H is `tail`."""
+    """The rows of `ids`, shape (batch, width), as they are after step number `step`, which has this `tail`."""
     width = width_of(table)
-    w, m, v, last, its_tail = tf.split(tf.gather(table, ids), [width, width, width, 1, 1], axis=1)
+    w, m, v, last, its_tail = tf.split(tf.gather(table, ids), [width, width, width, 1, 2], axis=1)
     missed = step - tf.bitcast(last[:, 0], tf.int32)
-    return catch_up(Moments(w, m, v), missed, its_tail[:, 0], tail)
+    return catch_up(Moments(w, m, v), missed, its_tail, tail)
 
 
 def settled(table: tf.Tensor, step: tf.Tensor, next_tail: tf.Tensor) -> tf.Tensor:
-    """The whole table after an epoch's last step, where H is 0; the next epoch begins with H = `next_tail`.
+    """The whole table after an epoch's last step, whose tail is 0; `next_tail` is where the next epoch begins.
 
     It is rewritten in place, a block of rows at a time, as a table may fill half of the memory.
     """
 
     def block(start: tf.Tensor, table: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         ids = start + tf.range(BLOCK)  # those beyond the last row are dropped
-        fresh = _packed(look_up(table, ids, step, tf.constant(0.0)), step, next_tail)
+        fresh = _packed(look_up(table, ids, step, tf.zeros(2)), step, next_tail)
         return start + BLOCK, tf.tensor_scatter_nd_update(table, ids[:, None], fresh)
 
     _, table = tf.while_loop(lambda start, _: start < table.shape[0], block, (tf.constant(0), table))
@@ -77,13 +79,13 @@ def apply_gradient(
     alone is written back.
 
     Args:
-        table: shape (rows, 3 * width + 2).
+        table: shape (rows, 3 * width + 3).
         ids: int32 of shape (batch,); an id out of range is padding, and dropped as XLA's scatter does.
         rows: the ids' rows before the step.
         gradient: of each occurrence, shape (batch, width).
         alpha: α of this step.
         step: number of this step.
-        tail: H after this step.
+        tail: after this step.
         slots: scratch, int32 of shape (rows,); only what this batch writes is read.
 
     Returns:
@@ -101,7 +103,7 @@ def apply_gradient(
 
 
 def _packed(rows: Moments, step: tf.Tensor, tail: tf.Tensor) -> tf.Tensor:
-    """Rows of a table that were updated at `step`, where H is `tail`."""
+    """Rows of a table that were updated at `step`, which has this `tail`."""
     count = rows.w.shape[0]
     bits = tf.bitcast(tf.fill([count, 1], step), tf.float32)
-    return tf.concat([*rows, bits, tf.fill([count, 1], tail)], axis=1)
+    return tf.concat([*rows, bits, tf.broadcast_to(tail, [count, 2])], axis=1)

@@ -10,12 +10,22 @@ import pyarrow.parquet as pq
 from recsys.backend import keras
 from recsys.models.saving import save_model, summary_of
 from recsys.progress import Progress, silent
-from recsys.settings import FitSettings
+from recsys.settings import Engine, FitSettings
+from recsys.training.compiled import train_compiled
 from recsys.training.fit import Fit, FitData
 from recsys.training.keras_engine import train_keras
 
 
-def train(model: keras.Model, data: FitData, settings: FitSettings, seed: int, progress: Progress = silent) -> Fit:
+def train(
+    model: keras.Model,
+    data: FitData,
+    settings: FitSettings,
+    seed: int,
+    progress: Progress = silent,
+    *,
+    engine: Engine = "compiled",
+    checkpoint: Path | None = None,
+) -> Fit:
     """Fit `model` to the training rows with Adam on the mean squared error.
 
     Args:
@@ -23,24 +33,37 @@ def train(model: keras.Model, data: FitData, settings: FitSettings, seed: int, p
             the best epoch where there is early stopping.
         data: ratings, and which to train and validate on.
         settings: epochs, batch size, learning rate and patience are read.
-        seed: of the shuffling.
-        progress: told after each epoch.
+        seed: of the shuffling, and of dropout in the compiled engine.
+        progress: told how far it is.
+        engine: `compiled`, or `keras` for Keras's own `fit`, the reference.
+        checkpoint: folder from which an interrupted training of the compiled engine continues.
 
     Raises:
+        BadSettings: the compiled engine cannot train such a model.
         TrainingDiverged: a loss became NaN or infinite.
     """
-    return train_keras(model, data, settings, seed, progress)
+    if engine == "keras":
+        return train_keras(model, data, settings, seed, progress)
+    return train_compiled(model, data, settings, seed, progress, checkpoint)
 
 
 def train_and_save(
-    model: keras.Model, data: FitData, settings: FitSettings, seed: int, folder: Path, progress: Progress = silent
+    model: keras.Model,
+    data: FitData,
+    settings: FitSettings,
+    seed: int,
+    folder: Path,
+    progress: Progress = silent,
+    *,
+    engine: Engine = "compiled",
+    checkpoint: Path | None = None,
 ) -> dict[str, Any]:
     """Train, and write model.keras and history.parquet (epoch, loss, val_loss) into `folder`.
 
     Returns:
         The fields of `Fit`, with the model's `settings`, `parameters` and `summary`.
     """
-    fit = train(model, data, settings, seed, progress)
+    fit = train(model, data, settings, seed, progress, engine=engine, checkpoint=checkpoint)
     save_model(model, folder / "model.keras")
     epochs = list(range(1, len(fit.loss) + 1))
     history = pa.table({"epoch": pa.array(epochs, pa.int32()), "loss": fit.loss, "val_loss": fit.val_loss})

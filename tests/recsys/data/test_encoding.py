@@ -80,3 +80,17 @@ def test_fewer_than_two_users_or_items_are_refused(
 ) -> None:
     with pytest.raises(BadRatings, match=f"at least 2 {what}s"):
         encode(ratings(tmp_path, user, item), None, "keep", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        ("keep", "2 users, 2 items, 4 ratings; repeated pairs: 1 (keep)"),
+        ("last", "2 users, 2 items, 3 ratings; repeated pairs: 1 (last)"),
+    ],
+)
+def test_repeated_pairs_are_told(tmp_path: Path, policy: Duplicates, words: str) -> None:
+    told: list[str] = []
+    path = ratings(tmp_path, [1, 1, 1, 2], [1, 2, 1, 2], [1, 2, 4, 5])
+    encode(path, None, policy, tmp_path, lambda done, total, text: told.append(text))
+    assert told[-1] == words

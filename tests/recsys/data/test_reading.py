@@ -92,6 +92,9 @@ def test_every_layout_is_recognised(
         ("item,user,rating\n1,2,3\n", {}, {"user": [2], "item": [1], "rating": [3]}),
         ("5,6,7\n1,2,3\n", {"header": "yes", "user_column": "7", "item_column": "6", "rating_column": "5"}, {"user": [3], "item": [2], "rating": [1]}),
         ("a;b;4\n", {}, {"user": ["a"], "item": ["b"], "rating": [4]}),
+        ("1 2 3.5\n4 5 6\n", {}, {"user": [1, 4], "item": [2, 5], "rating": [3.5, 6]}),
+        ("1,2,3,at ten past two\n", {}, {"user": [1], "item": [2], "rating": [3], "timestamp": [None]}),
+        ("1\t\t5\t\t-9.5\n2\t\t7\t\t.25\n", {}, {"user": [1, 2], "item": [5, 7], "rating": [-9.5, 0.25]}),
         ("a|b;x|4\n", {"separator": "pipe"}, {"user": ["a"], "item": ["b;x"], "rating": [4]}),
         ("user,item,rating,genres\n1,2,3,a|b|c\n4,5,6,d|e|f\n", {}, {"user": [1, 4], "item": [2, 5], "rating": [3, 6]}),
         ("\n\nuser,item,rating\n\n1,2,3\n \n", {}, {"user": [1], "item": [2], "rating": [3]}),
@@ -131,7 +134,8 @@ def test_ids_take_no_more_room_than_they_need(tmp_path: Path, ids: list[int | st
 
 
 @pytest.mark.parametrize(
-    ("rating", "kind"), [("3.5", "float32"), ("0.1", "float32"), ("3.14159265358979", "float64"), ("1e39", "float64")]
+    ("rating", "kind"),
+    [("3.5", "float32"), ("0.1", "float32"), ("3.14159265358979", "float64"), ("16777217", "float64")],
 )
 def test_a_rating_keeps_every_digit(tmp_path: Path, rating: str, kind: str) -> None:
     facts, table = read(tmp_path, f"user,item,rating\n1,2,{rating}\n1,3,4\n")
@@ -210,6 +214,14 @@ def test_bad_rows_are_set_aside_with_line_reason_and_text(tmp_path: Path, caplog
     assert table["user"].to_pylist() == [1, 1, 5]
     assert (facts.rows, facts.quarantined_rows) == (3, 9)
     assert "ratings.csv: 9 of 12 rows were set aside" in caplog.text
+
+
+def test_rows_set_aside_are_told_while_reading(tmp_path: Path) -> None:
+    (tmp_path / "ratings.csv").write_text("user,item,rating\n1,2,3\n1,3,x\n")
+    told: list[str] = []
+    settings = DataSettings(bad_rows="quarantine")
+    ingest(tmp_path / "ratings.csv", settings, tmp_path, lambda done, total, words: told.append(words))
+    assert told[-1] == "2 rows read, 1 of them set aside"
 
 
 def test_a_nul_far_down_the_file_is_a_bad_row(tmp_path: Path) -> None:
@@ -318,7 +330,9 @@ BROKEN: list[tuple[str | bytes, dict[str, Any], str]] = [
     (HEADER, {}, "ratings.csv holds a header but no ratings; give a file with one rating per line."),
     (HEADER.strip(), {}, "ratings.csv holds a header but no ratings; give a file with one rating per line."),
     ("user,item,opinion\na,b,c\n", {}, "no column that looks like the rating among its columns (user, item, opinion); name it with --rating-column, or say --header no if its first line is a rating already."),
-    ("1 2 3\n4 5 6\n", {}, "ratings.csv has only one column, '1 2 3' is its first line; ratings need user, item and rating: name what stands between them with --separator."),
+    ("1/2/3\n4/5/6\n", {}, "ratings.csv has only one column, '1/2/3' is its first line; ratings need user, item and rating: name what stands between them with --separator."),
+    ('{"user": 1, "item": 2, "rating": 3}\n', {}, "ratings.csv is JSON; write it as CSV with one rating per line."),
+    (' [\n {"user": 1, "item": 2, "rating": 3}]', {}, "ratings.csv is JSON; write it as CSV"),
     (HEADER + ROWS, {"separator": "tab"}, "has only one column, 'userId,movieId,rating,timestamp' is its first line"),
     ("user,item\n1,2\n", {}, "has only two columns, 'user,item' is its first line"),
     ((HEADER + ROWS).encode("utf-16"), {}, "ratings.csv is UTF-16 text; convert it to UTF-8."),

@@ -62,7 +62,7 @@ def ratings(tmp_path: Path) -> Ratings:
 @pytest.fixture
 def trained(tmp_path: Path) -> dict[str, TrainedModel]:
     model = build_mf(USERS, ITEMS, MFSettings(embedding_size=4), seed=1)
-    model.set_weights([weights * 40 for weights in model.get_weights()])  # far outside the scale
+    model.set_weights([weights * 80 for weights in model.get_weights()])  # far outside the scale
     save_model(model, tmp_path / "model.keras")
     return {"mf": TrainedModel(tmp_path / "model.keras", FACTS)}
 
@@ -136,3 +136,11 @@ def test_many_distinct_ratings_are_counted_in_bins(ratings: Ratings, trained: di
     comparison, _ = compared(ratings, trained)
     assert sum(count.rows for count in comparison.data.histogram) == ROWS
     assert all(count.upper is not None and count.upper > count.rating for count in comparison.data.histogram)
+
+
+def test_predictions_that_had_to_be_clipped_are_counted(ratings: Ratings, trained: dict[str, TrainedModel]) -> None:
+    fair, _ = compared(ratings, trained)
+    notebook, predictions = compared(ratings, trained, "notebook")
+    warm = predictions["mf"][~predictions["cold"]]
+    assert fair.models[0].clipped_rows == ((warm < 1) | (warm > 5)).sum() > 0
+    assert notebook.models[0].clipped_rows == 0

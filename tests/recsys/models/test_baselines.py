@@ -35,7 +35,7 @@ def test_an_id_without_ratings_gets_the_mean() -> None:
 def test_biases_solve_the_regularised_least_squares() -> None:
     user, item, rating = data(rows=400, users=10, items=12)
     deviation = rating - rating.mean()
-    of_user, of_item = fit_biases(user, item, deviation, 10, 12, damping=3.0, sweeps=500, tolerance=0)
+    [(of_user, of_item)] = fit_biases(user, item, deviation, 10, 12, (3.0,), sweeps=500, tolerance=0)
     design = np.zeros((400, 22))
     design[np.arange(400), user] = 1
     design[np.arange(400), 10 + item] = 1

@@ -109,6 +109,7 @@ def comparison_of(predictions: pd.DataFrame, protocol: str) -> Comparison:
             ),
             scored_epoch=2 if name == "dnn_tuned" else 10,
             stopped_early=name == "dnn_tuned",
+            clipped_rows=0,
             settings=SETTINGS[name],
             summary=SUMMARY.replace("mf", name),
             engine="keras",

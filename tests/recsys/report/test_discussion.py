@@ -1,12 +1,17 @@
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from recsys.evaluation.comparison import Comparison
-from recsys.report.discussion import discussion, gap_findings, headline, ranking_findings, verdict
+from recsys.report.discussion import discussion, gap_findings, gap_summary, headline, ranking_findings, verdict
 from recsys.report.standing import tie_margin
 
 Build = Callable[..., Comparison]
+
+
+def with_data(comparison: Comparison, **changes: Any) -> Comparison:
+    return comparison.model_copy(update={"data": comparison.data.model_copy(update=changes)})
 
 
 @pytest.mark.parametrize(
@@ -15,6 +20,14 @@ Build = Callable[..., Comparison]
         ({"mf": 0.70, "dnn": 0.80}, "MF predicts these ratings better than DNN"),
         ({"mf": 0.80, "dnn": 0.70}, "DNN predicts these ratings better than MF"),
         ({"mf": 0.800, "dnn": 0.803}, "DNN and MF predict these ratings equally well"),
+        (
+            {"mf": 0.800, "dnn": 0.803, "dnn_tuned": 0.801},
+            "DNN, tuned DNN and MF predict these ratings equally well",
+        ),
+        (
+            {"mf": 0.800, "dnn": 0.803, "dnn_tuned": 0.7},
+            "Tuned DNN predicts these ratings better than MF; DNN ties with MF",
+        ),
         ({"mf": 0.80, "dnn": 0.90, "dnn_tuned": 0.70}, "Tuned DNN predicts these ratings better than MF; DNN does not"),
         (
             {"mf": 0.80, "dnn": 0.90, "dnn_tuned": 0.801},
@@ -37,6 +50,19 @@ Build = Callable[..., Comparison]
 )
 def test_headline_is_the_answer(with_mse: Build, mse: dict[str, float], answer: str) -> None:
     assert headline(with_mse(**mse)) == answer
+
+
+def test_headline_gives_no_answer_where_every_rating_is_the_same(with_mse: Build) -> None:
+    comparison = with_data(with_mse(mf=0.0, dnn=0.0), rating_sd=0.0, rating_mean=4.0)
+    assert headline(comparison) == "No answer: every rating is 4, there is nothing to predict"
+
+
+def test_headline_gives_no_answer_where_no_model_had_a_say(with_mse: Build) -> None:
+    fair = with_data(with_mse(mf=0.8, dnn=0.8), cold_test_rows=20_000)
+    notebook = with_data(with_mse("notebook", mf=0.9, dnn=0.8), cold_test_rows=20_000)
+    unanswered = "No answer: every test rating is of a user or an item without any training rating"
+    assert headline(fair) == unanswered
+    assert headline(notebook) == "DNN predicts these ratings better than MF"
 
 
 def test_headline_gives_no_answer_when_every_model_failed(with_mse: Build) -> None:
@@ -103,3 +129,36 @@ def test_no_sentence_assumes_films_or_stars(
         plain = comparison.model_copy(update={"data": comparison.data.model_copy(update={"source": "x"})})
         said = " ".join(finding.text for findings in discussion(plain).values() for finding in findings).lower()
         assert not [word for word in ("movie", "film", "star ", "stars") if word in said]
+
+
+def test_ties_and_gaps_are_listed_so_that_they_can_be_told_apart(with_mse: Build) -> None:
+    (finding,) = gap_summary(with_mse(mf=0.8, dnn=0.802, dnn_tuned=0.7))
+    assert finding.text == (
+        "Against MF with a test MSE of 0.8000, DNN is in a tie (0.0020 or 0.25% higher) and "
+        "tuned DNN is 0.1000 (12.5%) lower."
+    )
+    (equal,) = gap_summary(with_mse(mf=0.8, dnn=0.8))
+    assert equal.text == "Against MF with a test MSE of 0.8000, DNN is in a tie (no difference at all)."
+
+
+def test_verdict_warns_of_few_test_ratings(with_mse: Build) -> None:
+    comparison = with_mse(mf=0.8, dnn=0.7)
+    few = "Only 2 ratings were tested on: chance alone can put these errors in another order."
+    assert few in [finding.text for finding in verdict(with_data(comparison, test_rows=2))]
+    one = [finding.text for finding in verdict(with_data(comparison, test_rows=1))]
+    assert few.replace("2 ratings were", "1 rating was") in one
+    assert not [finding for finding in verdict(comparison) if finding.text.startswith("Only")]
+
+
+def test_verdict_warns_of_models_that_are_mostly_clipped(with_mse: Build) -> None:
+    comparison = with_mse(mf=0.8, dnn=0.7, dnn_tuned=0.7)
+    clipped = {"mf": 20_000, "dnn": 10_001, "dnn_tuned": 10_000}
+    models = [model.model_copy(update={"clipped_rows": clipped[model.name]}) for model in comparison.models]
+    said = [finding.text for finding in verdict(comparison.model_copy(update={"models": models}))]
+    assert (
+        "Most predictions of MF and DNN lay outside the ratings' range and were clipped to its end: such weights are "
+        "of little use yet, and more epochs or another learning rate may change this answer."
+    ) in said
+    alike = with_data(comparison.model_copy(update={"models": models}), rating_sd=0.0)
+    for other in (comparison, alike):
+        assert not [finding for finding in verdict(other) if "clipped" in finding.text]

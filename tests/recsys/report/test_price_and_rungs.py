@@ -37,6 +37,11 @@ def test_network_is_not_worth_its_cost_where_something_cheaper_does_as_well(with
     assert level.startswith("DNN is not worth its cost on these ratings: bias only does as well")
 
 
+def test_cheapest_of_equals_is_named(with_mse: Build) -> None:
+    text = worth_findings(timed(with_mse(mf=0.7, dnn=0.7, bias_only=0.7), mf=10, dnn=40))[0].text
+    assert text.startswith("DNN is not worth its cost on these ratings: bias only does as well")
+
+
 def test_network_that_beats_everything_cheaper_buys_something(with_mse: Build) -> None:
     text = worth_findings(timed(with_mse(mf=0.8, dnn=0.7, bias_only=0.75), mf=10, dnn=40))[0].text
     assert text.startswith("DNN buys 0.1000 of MSE over MF for 30 s more of fitting")

@@ -96,6 +96,21 @@ def test_share_of_cold_rows_is_told(with_mse: Build, cold: int, said: str) -> No
     assert unseen.cold_share(with_data(with_mse(mf=0.8), cold_test_rows=cold)).startswith(said)
 
 
+def test_a_single_test_rating_is_spoken_of_as_one(with_mse: Build) -> None:
+    comparison = with_data(with_mse(mf=0.8, dnn=0.7), test_rows=1, cold_test_rows=1)
+    assert unseen.cold_share(comparison).startswith("The only test rating is of a user or an item without any")
+    said = text(procedure.procedure_findings(comparison))
+    assert "The 1 test rating had no say in any training and was read once" in said
+
+
+def test_number_of_clipped_predictions_is_told(with_mse: Build) -> None:
+    comparison = with_model(with_mse(mf=0.8, dnn=0.7), "dnn", clipped_rows=300)
+    assert unseen.clipping(comparison).endswith(
+        "the losses per epoch were not. Of the predictions, it moved none of MF and 300 (1.5%) of DNN."
+    )
+    assert unseen.clipping(with_mse(bias_only=0.8)).endswith("the losses per epoch were not.")
+
+
 def part(mse: float) -> Score:
     return Score(rows=100, mse=mse, rmse=mse**0.5, mae=mse, r2=None)
 

@@ -10,6 +10,11 @@ from recsys.report.wording import count, inside, listing, number, percent, secon
         (0.041234, 0.0003, "0.04123"),
         (1234.5678, 3.0, "1,234.6"),
         (5.357e10, 1.7e8, "5.357e10"),
+        (1.12e9, 2.7e8, "1.12e9"),
+        (6.277e-14, 5.9e-17, "6.2770e−14"),
+        (2.5055e-7, 2.6e-10, "2.5055e−7"),
+        (0, 5.9e-17, "0"),
+        (-0.0002, 0.01, "0.000"),
         (-0.377, 0.01, "−0.377"),
         (0.5, 0, "0.5000"),
         (None, 0.005, "–"),
@@ -22,7 +27,17 @@ def test_number_is_written_down_to_a_tenth_of_the_step(value: float | None, step
 
 
 @pytest.mark.parametrize(
-    ("value", "written"), [(0.5, "0.5"), (3.0, "3"), (1_000_000, "1,000,000"), (0, "0"), (-2.5, "−2.5"), (3e10, "3e10")]
+    ("value", "written"),
+    [
+        (0.5, "0.5"),
+        (3.0, "3"),
+        (1_000_000, "1,000,000"),
+        (0, "0"),
+        (-2.5, "−2.5"),
+        (3e10, "3e10"),
+        (2e9, "2e9"),
+        (-1.5e-7, "−1.5e−7"),
+    ],
 )
 def test_rating_has_no_trailing_zeros(value: float, written: str) -> None:
     assert short(value) == written
@@ -36,7 +51,9 @@ def test_duration_is_written_as_one_would_say_it(value: float, written: str) -> 
     assert seconds(value) == written
 
 
-@pytest.mark.parametrize(("share", "written"), [(0.3013, "30.1%"), (0.00042, "0.042%"), (0, "0%"), (1, "100.0%")])
+@pytest.mark.parametrize(
+    ("share", "written"), [(0.3013, "30.1%"), (0.00042, "0.042%"), (0, "0%"), (1, "100.0%"), (3e-9, "under 0.0001%")]
+)
 def test_share_keeps_two_significant_digits(share: float, written: str) -> None:
     assert percent(share) == written
 

@@ -1,0 +1,36 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from recsys.evaluation.comparison import Comparison, RatingCount
+from recsys.report.canvas import style
+from recsys.report.data_facts import data_facts
+from recsys.report.score_plots import histogram
+
+Build = Callable[..., Comparison]
+
+
+def with_data(comparison: Comparison, **changes: Any) -> Comparison:
+    return comparison.model_copy(update={"data": comparison.data.model_copy(update=changes)})
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ([], "none"),
+        (["a"], "a"),
+        (["", ""], "(no name), (no name)"),
+        ([f"c{number}" for number in range(500)], "c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11 and 488 more"),
+    ],
+)
+def test_columns_not_used_are_listed_whatever_they_are_called(with_mse: Build, columns: list[str], said: str) -> None:
+    assert dict(data_facts(with_data(with_mse(mf=0.8), ignored_columns=columns)))["Columns not used"] == said
+
+
+def test_a_rating_that_was_given_once_was_not_given_1_times(with_mse: Build) -> None:
+    bars = [RatingCount(rating=1, upper=None, rows=1), RatingCount(rating=2, upper=None, rows=1)]
+    with style():
+        assert histogram(with_data(with_mse(mf=0.8), histogram=bars)).alt.endswith(
+            "the most frequent is 1, given once."
+        )
