@@ -1,11 +1,12 @@
 # make compare   the comparison; ARGS="--ratings my.csv" passes options on
 # make test      the test suite
+# make benchmark the benchmarks, about an hour; ARGS="against_notebook" runs one
 # make ui        Prefect's server and UI, which later runs report to
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: compare test ui lock clean
+.PHONY: compare test benchmark ui lock clean
 
 compare: .venv/.installed
 	@$(BIN)/python flows/compare.py $(ARGS)
@@ -13,8 +14,11 @@ compare: .venv/.installed
 test: .venv/.installed-test
 	@$(BIN)/python -m pytest $(ARGS)
 
+benchmark: .venv/.installed-test
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
 ui: .venv/.installed
-	@$(BIN)/python -m flows.server
+	@PREFECT_SERVER_ANALYTICS_ENABLED=false $(BIN)/prefect server start
 
 lock: .venv/bin/uv
 	$(BIN)/uv pip compile --universal --no-emit-index-url --no-header --all-extras --python-version 3.11 --upgrade \

@@ -58,7 +58,7 @@ class Planning:
                 raise DamagedArtefact("everything is to be recomputed (--refresh)")
             result = self._look_up(task, fingerprint)
             self.tasks.append(Planned(task.name, ""))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             self.tasks.append(Planned(task.name, self._reason(recipe, fingerprint)))
             return Unknown(task.name)
         except DamagedArtefact as damage:

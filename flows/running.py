@@ -29,6 +29,7 @@ class ModelsFailed(UserError):
     def __init__(self, reasons: dict[str, str], folder: str) -> None:
         """Name the tasks that failed, and why."""
         self.folder = folder
+        self.tasks = list(reasons)
         super().__init__(" ".join(f"{task} failed: {reason}" for task, reason in reasons.items()))
 
 

@@ -80,6 +80,11 @@ class Session:
                 folder = compare(self.settings)
             except ModelsFailed as error:
                 failure, folder = error, error.folder
+            except httpx.TransportError as error:
+                raise ServerUnavailable(
+                    "Prefect's server stopped answering during the run; every finished task is kept: "
+                    "start the server again and repeat the command."
+                ) from error
         self._show(Path(folder), failure, all_cached=all_cached)
         return failure is None
 
@@ -95,7 +100,7 @@ class Session:
         else:
             show_comparison(self.console, Comparison.model_validate_json(document))
         if failure:
-            self.console.print(str(failure), style="bold red", soft_wrap=True)
+            self.console.print(f"Failed: {', '.join(failure.tasks)}.", style="bold red", soft_wrap=True)
         if all_cached:
             self.console.print("Every task was cached: nothing was computed.", style="dim")
         self.console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)

@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import Annotated, Literal, Self
 
 from cyclopts import Group, Parameter
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Protocol = Literal["fair", "notebook"]
 Dataset = Literal["sample", "ml-latest-small", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m"]
@@ -130,6 +130,13 @@ class OutputSettings(SettingsModel):
     )
     reports: str = Field("reports", description="folder of the reports")
     store: str = Field(".recsys", description="folder of the cached artefacts")
+
+    @field_validator("name")
+    @classmethod
+    def _no_link(cls, name: str | None) -> str | None:
+        if name == "latest":
+            raise ValueError("the name latest leads to the newest report: choose another name")
+        return name
 
 
 def _section(title: str, order: int, *, flat: bool = True) -> Parameter:

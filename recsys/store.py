@@ -194,8 +194,13 @@ class Store:
         return self.root / fingerprint.layer / fingerprint.key
 
     def _prepare(self) -> None:
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (self.root / "locks").mkdir(exist_ok=True)
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self.root / "locks").mkdir(exist_ok=True)
+        except OSError as error:
+            raise StoreUnavailable(
+                f"The store {self.root} cannot be made ({error.strerror}): choose another place with --store."
+            ) from error
 
     def _build(self, fingerprint: Fingerprint, build: Callable[[Path], Facts]) -> Manifest:
         folder = self._folder(fingerprint)

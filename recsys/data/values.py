@@ -66,7 +66,7 @@ def read_rating(text: str, low: float | None, high: float | None) -> float | str
         return f"rating {shown(text)} is not a number"
     value = float(text)
     if abs(value) > LARGEST:
-        return f"rating {shown(text)} is beyond ±1e38, the largest that a model can learn"
+        return f"rating {shown(text)} is beyond ±1e38, the largest that can be compared"
     if low is not None and value < low:
         return f"rating {shown(text)} is below the scale's lowest, {low:g} (--min-rating)"
     if high is not None and value > high:

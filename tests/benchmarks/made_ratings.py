@@ -16,6 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv
 
+from tests.benchmarks.measuring import RESULTS
+
 ROWS, USERS, ITEMS, LARGEST_ID = 20_000_263, 138_493, 26_744, 131_262
 FEWEST = 20
 """Ratings of the least active user."""
@@ -53,6 +55,15 @@ def write_ratings(path: Path, rows: int = ROWS, seed: int = 20) -> None:
             }
             writer.write_table(pa.table(columns, schema=schema))
     os.replace(part, path)
+
+
+def made_ratings() -> Path:
+    """Return the path of the full-size file in build/benchmarks, writing it the first time (minutes)."""
+    path = RESULTS / "ml20m.csv"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_ratings(path)
+    return path
 
 
 def _activity(random: np.random.Generator, rows: int, users: int, items: int) -> npt.NDArray[np.int64]:

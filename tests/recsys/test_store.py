@@ -138,3 +138,10 @@ def test_a_digest_is_not_remembered_of_a_file_that_has_just_changed(store: Store
     path.write_text("one")
     store.digest(path)
     assert not (store.root / "digests").exists()
+
+
+@pytest.mark.parametrize("place", ["/proc/store", "a file"])
+def test_a_place_that_cannot_hold_a_store_is_one_sentence(tmp_path: Path, place: str) -> None:
+    (tmp_path / "a file").write_text("")
+    with pytest.raises(StoreUnavailable, match="cannot be made"):
+        Store(tmp_path / place).make(fingerprint(), build)

@@ -1,0 +1,10 @@
+"""Run all benchmarks, or those that are named: `make benchmark ARGS="against_notebook throughput"`."""
+
+import sys
+from importlib import import_module
+
+BENCHMARKS = ("against_notebook", "against_catalogue", "throughput", "against_preparation")
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or BENCHMARKS:
+        import_module(f"tests.benchmarks.{name}").main()
