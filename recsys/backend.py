@@ -39,6 +39,9 @@ def _without_chatter() -> Iterator[None]:
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# One thread an operation: XLA would split steps of 50 µs over a pool, which doubles their time, and sums of
+# large batches by the number of threads, which changes their last bits. Branches have threads of their own.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
 with _without_chatter():

@@ -35,8 +35,8 @@ from recsys.training.shuffling import epoch_order
 from recsys.training.state import State, Weights, new_state, weights_of
 from recsys.training.telling import Teller
 
-CHECKPOINT_SECONDS = 10.0
-"""Shortest time between two checkpoints: shorter trainings write none, and long ones spend under 2 % on them."""
+CHECKPOINT_SHARE = 0.05
+"""Share of a training's time that its checkpoints may take: short epochs are not all kept, long ones are."""
 
 
 def train_compiled(
@@ -48,7 +48,7 @@ def train_compiled(
     checkpoint: Path | None = None,
     *,
     schedule: Schedule = None,
-    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    checkpoint_share: float = CHECKPOINT_SHARE,
 ) -> Fit:
     """Fit `model` with Adam on the mean squared error.
 
@@ -65,7 +65,7 @@ def train_compiled(
         checkpoint: a folder for checkpoints of this training; an interrupted training continues after
             its last checkpoint and ends with the same bits. Removed when the training has ended.
         schedule: learning rates instead of the settings': a Keras schedule, or one number a step.
-        checkpoint_seconds: no checkpoint sooner than this after the last.
+        checkpoint_share: share of the time that checkpoints may take; the first epoch is kept in any case.
 
     Raises:
         BadSettings: the engine cannot train such a model; the message says what and why.
@@ -74,7 +74,7 @@ def train_compiled(
     if not len(data.train) or not len(data.validation):
         raise BadSettings(f"{model.name}: training needs training ratings and validation ratings.")
     training = _Training(model, data, settings, seed, schedule)
-    return training.run(Teller(progress, settings.epochs, len(data.train)), checkpoint, checkpoint_seconds)
+    return training.run(Teller(progress, settings.epochs, len(data.train)), checkpoint, checkpoint_share)
 
 
 class _Training:
@@ -100,11 +100,11 @@ class _Training:
         self.best: Weights = []
         self.step_sizes = lru_cache(maxsize=2)(self._step_sizes)  # an epoch's are asked for before it begins
 
-    def run(self, teller: Teller, folder: Path | None, checkpoint_seconds: float) -> Fit:
+    def run(self, teller: Teller, folder: Path | None, checkpoint_share: float) -> Fit:
         mark = self._mark() if folder else ""
         found = checkpoints.load(folder, mark) if folder else None
         begun = time.perf_counter() - (found.seconds if found else 0.0)
-        saved = time.perf_counter()
+        saved, cost = time.perf_counter(), 0.0
         state = self._begin(found)
         while len(self.losses) < self.settings.epochs and not (self.losses and self.stopping.exhausted()):
             epoch = len(self.losses) + 1
@@ -114,10 +114,11 @@ class _Training:
             if self.stopping.better(val_loss) and self.settings.patience:
                 self.best = weights_of(self.anatomy, state)
             teller.epoch(epoch, loss, val_loss)
-            if folder and time.perf_counter() - saved >= checkpoint_seconds:
-                seconds = time.perf_counter() - begun
-                checkpoints.save(folder, mark, self._checkpoint(state, seconds))
+            now = time.perf_counter()
+            if folder and cost <= checkpoint_share * (now - saved):
+                checkpoints.save(folder, mark, self._checkpoint(state, now - begun))
                 saved = time.perf_counter()
+                cost = saved - now
         weights = self.best if self.settings.patience else weights_of(self.anatomy, state)
         for variable, value in zip(self.anatomy.variables, weights, strict=True):
             variable.assign(value)

@@ -46,7 +46,7 @@ def train_keras(model: keras.Model, data: FitData, settings: FitSettings, seed: 
         if stopping.better(val_loss) and settings.patience:
             best_weights = model.get_weights()
         progress(
-            epoch, settings.epochs, f"epoch {epoch}/{settings.epochs} · loss {losses[-1]:.4f} · val {val_loss:.4f}"
+            epoch, settings.epochs, f"epoch {epoch}/{settings.epochs} · loss {losses[-1]:.5g} · val {val_loss:.5g}"
         )
         if stopping.exhausted():
             break

@@ -41,10 +41,10 @@ class Teller:
         if now - self._last < SECONDS_BETWEEN and not anyway:
             return
         self._last = now
-        words = [f"epoch {epoch}/{self._epochs}", f"loss {loss:.4f}"]
+        words = [f"epoch {epoch}/{self._epochs}", f"loss {loss:.5g}"]
         if self._val_loss is not None:
-            words.append(f"val {self._val_loss:.4f}")
+            words.append(f"val {self._val_loss:.5g}")
         pace = (done - self._done_before) / max(now - self._begun, 1e-9)
-        if pace > 0:
+        if pace > 0 and done < self._epochs:
             words += [f"{pace * self._rows:,.0f} ratings/s", f"{(self._epochs - done) / pace:.0f} s left"]
         self._progress(done, self._epochs, " · ".join(words))

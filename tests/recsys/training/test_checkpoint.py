@@ -1,3 +1,4 @@
+import math
 import os
 import signal
 import subprocess
@@ -50,7 +51,7 @@ def some_ratings(seed: int = 0) -> FitData:
 
 def run(data: FitData, folder: Path | None, seed: int = SEED) -> tuple[keras.Model, Fit]:
     model = build_dnn(9, 40, SETTINGS, SEED)
-    return model, train_compiled(model, data, SETTINGS, seed, checkpoint=folder, checkpoint_seconds=0)
+    return model, train_compiled(model, data, SETTINGS, seed, checkpoint=folder, checkpoint_share=math.inf)
 
 
 def assert_same_bits(one: tuple[keras.Model, Fit], other: tuple[keras.Model, Fit]) -> None:
@@ -150,9 +151,16 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
         checkpoints.save(tmp_path, "mark", Checkpoint(1, [], [], 1.0, {"state-0": planted}))
 
 
-def test_short_trainings_write_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoints, "save", lambda *_: pytest.fail("a checkpoint was written"))
-    train_compiled(build_dnn(9, 40, SETTINGS, SEED), some_ratings(), SETTINGS, SEED, checkpoint=tmp_path / "run")
+@pytest.mark.parametrize(("share", "kept"), [(math.inf, [1, 2, 3, 4, 5, 6]), (0.0, [1])])
+def test_checkpoints_take_no_more_than_their_share_of_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, kept: list[int]
+) -> None:
+    written: list[int] = []
+    monkeypatch.setattr(checkpoints, "save", lambda folder, mark, checkpoint: written.append(checkpoint.epoch))
+    settings = SETTINGS.model_copy(update={"patience": 0})
+    model = build_dnn(9, 40, settings, SEED)
+    train_compiled(model, some_ratings(), settings, SEED, checkpoint=tmp_path / "run", checkpoint_share=share)
+    assert written == kept
 
 
 def test_a_scheduled_training_with_a_checkpoint_ends_as_one_without(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from recsys.training.anatomy import dissect
 from recsys.training.compiled import train_compiled
 from recsys.training.dropout import mask, site_keys
 from recsys.training.fit import Fit, FitData
-from recsys.training.program import ROWS_PER_CALL, program_for
+from recsys.training.program import program_for
 from recsys.training.shuffling import epoch_order
 
 USERS, ITEMS, BATCH, SEED = 9, 40, 16, 11
@@ -312,29 +312,3 @@ def refused(change: str) -> keras.Model:
 def test_a_model_that_does_not_fit_is_refused_with_the_reason(change: str, reason: str) -> None:
     with pytest.raises(BadSettings, match=f"cannot train odd: .*{reason}.*; use engine keras"):
         train_compiled(refused(change), some_ratings(), SETTINGS, SEED, silent)
-
-
-@pytest.mark.slow
-def test_a_step_costs_what_its_batch_touches_and_not_what_the_catalogue_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    random, rows = np.random.default_rng(0), 64 + 12 * ROWS_PER_CALL
-
-    def microseconds(users: int, items: int) -> float:
-        user, item = random.integers(users, size=rows), random.integers(items, size=rows)
-        rating, numbers = random.normal(3.5, 1, rows), np.arange(rows)
-        columns = user.astype(np.int32), item.astype(np.int32), rating.astype(np.float32)
-        model = build_mf(users, items, MFSettings(), SEED)
-        program = program_for(dissect(model), 64)
-        train, times = program.train, []
-
-        def timed(*arguments: Any) -> Any:
-            start = time.perf_counter()
-            result = train(*arguments).numpy()
-            times.append((time.perf_counter() - start) / program.steps * 1e6)
-            return result
-
-        monkeypatch.setattr(program, "train", timed)
-        train_compiled(model, FitData(*columns, numbers[64:], numbers[:64]), FitSettings(epochs=2), SEED)
-        monkeypatch.setattr(program, "train", train)
-        return min(times)
-
-    assert microseconds(833_333, 166_667) < 1.5 * microseconds(8_333, 1_667)
