@@ -119,6 +119,7 @@ class _Training:
                 checkpoints.save(folder, mark, self._checkpoint(state, now - begun))
                 saved = time.perf_counter()
                 cost = saved - now
+        teller.finished(len(self.losses), self.losses[-1])
         weights = self.best if self.settings.patience else weights_of(self.anatomy, state)
         for variable, value in zip(self.anatomy.variables, weights, strict=True):
             variable.assign(value)

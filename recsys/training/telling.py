@@ -29,9 +29,13 @@ class Teller:
         self._tell(epoch, epoch - 1 + rows / self._rows, loss)
 
     def epoch(self, epoch: int, loss: float, val_loss: float) -> None:
-        """Tell that an epoch is finished; the last one is always told."""
+        """Tell that an epoch is finished."""
         self._val_loss = val_loss
-        self._tell(epoch, epoch, loss, anyway=epoch == self._epochs)
+        self._tell(epoch, epoch, loss)
+
+    def finished(self, epoch: int, loss: float) -> None:
+        """Tell that the training is finished, with its last epoch; this is always told."""
+        self._tell(epoch, self._epochs, loss, anyway=True)
 
     def _tell(self, epoch: int, done: float, loss: float, anyway: bool = False) -> None:
         now = time.perf_counter()

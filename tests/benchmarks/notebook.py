@@ -7,15 +7,13 @@ Prints one line of JSON: seconds of the three trainings, and the test MSE of eac
 
 import argparse
 import json
-import tempfile
 import time
 from pathlib import Path
 
 import keras
-import pandas as pd
 from keras import layers
-from sklearn.model_selection import train_test_split
-from sklearn.preprocessing import LabelEncoder
+
+from tests.benchmarks.notebook_preparation import prepare
 
 EMBEDDING, UNITS = 50, 128
 
@@ -48,15 +46,7 @@ def main() -> None:
     parser.add_argument("ratings", type=Path)
     parser.add_argument("--rows", type=int, default=100_000)
     arguments = parser.parse_args()
-    ratings = pd.read_csv(arguments.ratings).head(arguments.rows)
-    for column in ("userId", "movieId"):
-        ratings[column] = LabelEncoder().fit_transform(ratings[column])
-    train, test = train_test_split(ratings, test_size=0.2, random_state=42)
-    with tempfile.TemporaryDirectory() as folder:
-        train.to_csv(f"{folder}/train_data.csv", index=False)
-        test.to_csv(f"{folder}/test_data.csv", index=False)
-    users, items = ratings["userId"].nunique(), ratings["movieId"].nunique()
-
+    train, test, users, items = prepare(arguments.ratings, arguments.rows)
     seconds, errors = {}, {}
     stopping = keras.callbacks.EarlyStopping(monitor="val_loss", patience=3, restore_best_weights=True)
     for name, model, epochs, callbacks in (
