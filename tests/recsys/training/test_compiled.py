@@ -23,6 +23,7 @@ from recsys.training.dropout import mask, site_keys
 from recsys.training.fit import Fit, FitData
 from recsys.training.program import program_for
 from recsys.training.shuffling import epoch_order
+from recsys.training.telling import Teller
 
 USERS, ITEMS, BATCH, SEED = 9, 40, 16, 11
 SETTINGS = FitSettings(epochs=3, batch_size=BATCH, learning_rate=0.01)
@@ -255,8 +256,26 @@ def test_progress_is_told_at_most_once_a_second_and_at_the_end() -> None:
     )
     assert len(told) <= 2 + time.perf_counter() - start
     assert told[-1][:2] == (100, 100)
-    form = r"epoch 100/100 · loss \d+\.\d{4} · val \d+\.\d{4} · [\d,]+ ratings/s · 0 s left"
-    assert re.fullmatch(form, told[-1][2])
+    assert re.fullmatch(r"epoch 100/100 · loss [\d.e-]+ · val [\d.e-]+", told[-1][2])
+
+
+def test_a_training_that_is_under_way_tells_its_pace_and_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(10, 100, 2))
+    monkeypatch.setattr("recsys.training.telling.time.perf_counter", lambda: float(next(clock)))
+    told: list[str] = []
+    teller = Teller(lambda done, total, text: told.append(text), epochs=4, rows=1000)
+    teller.epoch(1, 1.0, 2.0)
+    teller.chunk(2, 500, 0.75)
+    assert told[-1] == "epoch 2/4 · loss 0.75 · val 2 · 250 ratings/s · 10 s left"
+
+
+def test_the_end_of_a_training_that_stopped_early_is_told_as_the_whole() -> None:
+    told: list[tuple[float, float | None, str]] = []
+    teller = Teller(lambda *words: told.append(words), epochs=20, rows=1000)
+    teller.epoch(1, 1.0, 2.0)
+    teller.epoch(2, 0.5, 2.5)
+    teller.finished(2, 0.5)
+    assert told[-1] == (20, 20, "epoch 2/20 · loss 0.5 · val 2.5")
 
 
 def test_an_exception_from_progress_stops_the_training() -> None:
