@@ -8,7 +8,7 @@ from tests.benchmarks.measuring import report
 from tests.benchmarks.stepping import step_milliseconds
 
 TABLE_ROWS = (1_000, 10_000, 100_000, 1_000_000)
-STEPS: dict[Engine, int] = {"compiled": 20_000, "keras": 50}
+STEPS: dict[Engine, int] = {"compiled": 20_000, "keras": 15}
 
 
 def main() -> None:
