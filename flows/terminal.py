@@ -104,6 +104,8 @@ def show_header(console: Console, settings: Settings, source: Source, plan: list
     """Print what is compared, how, and how much of it is to be computed."""
     cached = sum(planned.cached for planned in plan)
     console.print(Text(source.label, "bold"), Text(f"· protocol {settings.protocol} · seed {settings.seed}"))
+    if source.licence:
+        console.print(Text(source.licence, "dim"), soft_wrap=True)
     console.print(Text(f"{len(plan)} tasks: {cached} cached, {len(plan) - cached} to run", "dim"))
 
 

@@ -1,8 +1,12 @@
 import io
+from pathlib import Path
 
 from rich.console import Console
 
-from flows.terminal import TaskLines
+from flows.planning import Planned
+from flows.terminal import TaskLines, show_header
+from recsys.data.sources import Source
+from recsys.settings import Settings
 from tasks.progress import Event
 
 
@@ -35,6 +39,18 @@ def test_ends_are_named() -> None:
     assert "split" in text.splitlines()[0]
     assert text.splitlines()[0].endswith("cached")
     assert text.splitlines()[1].endswith("failed: it broke")
+
+
+def test_the_header_names_the_data_their_licence_and_the_work_ahead() -> None:
+    console = Console(file=io.StringIO(), width=100, color_system=None)
+    source = Source("ml-1m", "MovieLens 1M", "Free for research.", Path("ratings.dat"), None, None)
+    show_header(console, Settings(seed=7), source, [Planned("ingest", ""), Planned("encode", "first run")])
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines() == [
+        "MovieLens 1M · protocol fair · seed 7",
+        "Free for research.",
+        "2 tasks: 1 cached, 1 to run",
+    ]
 
 
 def test_markup_in_a_message_is_only_text() -> None:
