@@ -32,9 +32,9 @@ clean:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
 .venv/.installed: pyproject.toml requirements.lock | .venv/bin/uv
-	$(BIN)/uv pip install --quiet --constraint requirements.lock --editable '.[sample]'
+	$(BIN)/uv pip install --quiet --compile-bytecode --constraint requirements.lock --editable '.[sample]'
 	@touch $@
 
 .venv/.installed-test: pyproject.toml requirements.lock | .venv/bin/uv
-	$(BIN)/uv pip install --quiet --constraint requirements.lock --editable '.[sample,test]'
+	$(BIN)/uv pip install --quiet --compile-bytecode --constraint requirements.lock --editable '.[sample,test]'
 	@touch .venv/.installed $@
