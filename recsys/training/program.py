@@ -84,9 +84,9 @@ class Program:
         self._head = anatomy.head.model
         self._sites = anatomy.head.sites
         self._shapes = [[x.shape for x in anatomy.lookups if x.input == i] for i in range(len(anatomy.heights))]
-        self.train = tf.function(self._train, jit_compile=True)
-        self.settle = tf.function(self._settle, jit_compile=True)
-        self.squared_error = tf.function(self._squared_error, jit_compile=True)
+        self.train = tf.function(self._train, jit_compile=True, autograph=False)
+        self.settle = tf.function(self._settle, jit_compile=True, autograph=False)
+        self.squared_error = tf.function(self._squared_error, jit_compile=True, autograph=False)
 
     def _train(
         self, state: State, chunk: Chunk, first_step: tf.Tensor, steps: tf.Tensor, numbers: Numbers
