@@ -1,7 +1,9 @@
 """The command line: `python flows/compare.py`."""
 
+import atexit
 import os
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -40,7 +42,16 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         fail(str(error), 2)
     except KeyboardInterrupt:
         fail("stopped; every finished task is kept, and the same command goes on from there.", 130)
-    sys.exit(0)
+    _leave()
+
+
+def _leave() -> NoReturn:
+    """End the process in order, but without the two seconds that it takes to take TensorFlow apart."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def run(

@@ -11,16 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from prefect.settings import (
-    PREFECT_API_URL,
-    PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
-    temporary_settings,
-)
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from rich.console import Console
 
 from flows.compare import compare, wire
 from flows.planning import Planned, Planning
 from flows.running import ModelsFailed
+from flows.server import OwnServer
 from flows.terminal import show_comparison, show_header, show_plan, watching
 from recsys.data.sources import Source, locate
 from recsys.errors import ServerUnavailable
@@ -30,9 +27,6 @@ from tasks.progress import STOP
 
 LOCAL_SERVER = "http://127.0.0.1:4200/api"
 """Where `make ui` starts a server."""
-
-STARTING = {PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 180}
-"""The default of 20 s is too short on 2 cores, where a server's first start migrates a database."""
 
 LOGGERS = {"prefect", "recsys", "tasks"}
 
@@ -71,8 +65,8 @@ class Session:
         all_cached = all(planned.cached for planned in plan)
         failure = None
         with (
-            temporary_settings(_prefect_settings()),
             _keras_loaded(unless=all_cached),
+            _served(),
             watching(self.console),
             _stopping_at_once(),
         ):
@@ -113,8 +107,9 @@ def _check_head(source: Source, settings: Settings) -> None:
     check(source.ratings, settings.data)
 
 
-def _prefect_settings() -> dict[Any, Any]:
-    """Return settings of Prefect for this run: of a server that is running at Prefect's usual place, or of its own.
+@contextmanager
+def _served() -> Iterator[None]:
+    """Use Prefect's server where one is running, named or at Prefect's usual place; else one of the run's own.
 
     Raises:
         ServerUnavailable: PREFECT_API_URL names a server that does not answer.
@@ -128,10 +123,17 @@ def _prefect_settings() -> dict[Any, Any]:
                 f"Prefect's server at {named} does not answer: start it (make ui), or unset PREFECT_API_URL "
                 "and the run starts a server for itself."
             ) from error
-        return STARTING
-    if not named and answer.text == "true":
-        return {PREFECT_API_URL: LOCAL_SERVER}
-    return STARTING
+        answer = None
+    if named:
+        yield
+    elif answer and answer.text == "true":
+        with temporary_settings({PREFECT_API_URL: LOCAL_SERVER}):
+            yield
+    else:
+        server = OwnServer()
+        server.wait()
+        with temporary_settings({PREFECT_API_URL: server.url}):
+            yield
 
 
 @contextmanager
@@ -140,7 +142,7 @@ def _keras_loaded(*, unless: bool) -> Iterator[None]:
 
     The process does not end before it is loaded: what is written to standard error meanwhile would be lost.
     """
-    loading = threading.Thread(target=import_module, args=("recsys.backend",))
+    loading = threading.Thread(target=import_module, args=("recsys.training.train",))
     if not unless:
         loading.start()
     try:
