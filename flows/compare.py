@@ -3,9 +3,11 @@
 python flows/compare.py --help
 """
 
+import os
 from typing import Any
 
 from prefect import flow
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.running import Interpreter, Running
 from recsys.data.sources import Source, locate
@@ -34,7 +36,7 @@ def wire(settings: Settings, source: Source, run: Interpreter) -> Any:
     how = {"seed": settings.seed, "engine": settings.engine, "store": store}
     mf = run.soon(train_mf, settings=settings.mf, **rows, **how)
     dnn = run.soon(train_dnn, settings=settings.dnn, **rows, **how)
-    dnn_tuned = run.soon(train_dnn_tuned, settings=settings.dnn_tuned, after=dnn, **rows, **how)
+    dnn_tuned = run.soon(train_dnn_tuned, settings=settings.dnn_tuned, **rows, **how)
 
     return run.soon(
         report,
@@ -46,7 +48,15 @@ def wire(settings: Settings, source: Source, run: Interpreter) -> Any:
     )
 
 
-@flow(name="compare", flow_run_name="compare {settings.title}")
+WORKERS: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=max(2, os.cpu_count() or 2))
+"""As many trainings at once as there are cores, and never one branch alone."""
+
+
+@flow(
+    name="compare",
+    flow_run_name="compare {settings.title}",
+    task_runner=WORKERS,
+)
 def compare(settings: Settings = Settings()) -> str:
     """Compare MF, DNN and tuned DNN on one set of ratings, and return the report's folder.
 

@@ -66,7 +66,7 @@ class Planning:
             return Unknown(task.name)
         return result
 
-    def soon(self, task: Task[..., Any], /, *, after: Any = None, **arguments: Any) -> Any:
+    def soon(self, task: Task[..., Any], /, **arguments: Any) -> Any:
         """Return the task's cached result, or Unknown."""
         return self.now(task, **arguments)
 

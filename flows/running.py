@@ -16,8 +16,8 @@ class Interpreter(Protocol):
     def now(self, task: Task[..., Any], /, **arguments: Any) -> Any:
         """Have a task done and return its result."""
 
-    def soon(self, task: Task[..., Any], /, *, after: Any = None, **arguments: Any) -> Any:
-        """Have a task done beside others, once `after` is done, and return a promise of its result.
+    def soon(self, task: Task[..., Any], /, **arguments: Any) -> Any:
+        """Have a task done beside others, and return a promise of its result.
 
         Promises among the arguments may be broken: the task is given the reason instead.
         """
@@ -46,11 +46,11 @@ class Running:
         """Run a task and return its result, or raise what it raised."""
         return self.soon(task, **arguments).result()
 
-    def soon(self, task: Task[..., Any], /, *, after: PrefectFuture[Any] | None = None, **arguments: Any) -> Any:
+    def soon(self, task: Task[..., Any], /, **arguments: Any) -> PrefectFuture[Any]:
         """Submit a task and return its future."""
-        tell(task.name, "waiting" if after or "models" in arguments else "running")
-        future = kept_in(self._store, task, refresh=self._refresh).submit(
-            wait_for=[allow_failure(after)] if after else [],
+        tell(task.name, "waiting")
+        kept = kept_in(self._store, task, refresh=self._refresh).with_options(on_running=[_tell_start])
+        future = kept.submit(
             **{
                 name: allow_failure(argument) if _promised(argument) else argument
                 for name, argument in arguments.items()
@@ -76,6 +76,10 @@ class Running:
 
 def _promised(argument: Any) -> bool:
     return isinstance(argument, dict) and any(isinstance(part, PrefectFuture) for part in argument.values())
+
+
+def _tell_start(task: Task[..., Any], run: Any, state: Any) -> None:
+    tell(task.name, "running")
 
 
 def _tell_end(task: str, future: PrefectFuture[Any]) -> None:
