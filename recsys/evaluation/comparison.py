@@ -1,5 +1,7 @@
 """What a run found: the one object that every table, plot, sentence and file is made from."""
 
+from datetime import datetime
+
 from pydantic import BaseModel, ConfigDict
 
 from recsys.settings import Protocol
@@ -53,16 +55,20 @@ class ModelResult(BaselineResult):
     """One row of the table, with what a trained model has beside it.
 
     `best_epoch` is the epoch (1-based) of the lowest validation loss; the weights that were scored
-    are those of `scored_epoch`. `clipped_rows` test predictions lay outside of `Comparison.clipped_to`.
+    are those of `scored_epoch`. The training ran from `started` to `ended` on `device`. `clipped_rows`
+    test predictions lay outside of `Comparison.clipped_to`.
     """
 
     history: History
     scored_epoch: int
     stopped_early: bool
+    started: datetime
+    ended: datetime
     clipped_rows: int
     settings: dict[str, int | float | str | list[int]]
     summary: str
     engine: str
+    device: str
 
 
 class FailedModel(Result):

@@ -224,10 +224,13 @@ def _model_result(name: str, model: TrainedModel, scores: dict[str, Any], clippe
         history=History(loss=facts["loss"], val_loss=facts["val_loss"]),
         scored_epoch=facts["scored_epoch"],
         stopped_early=facts["stopped_early"],
+        started=facts["started"],
+        ended=facts["ended"],
         clipped_rows=clipped_rows,
         settings=facts["settings"],
         summary=facts["summary"],
         engine=facts["engine"],
+        device=facts["device"],
         **scores,
     )
 

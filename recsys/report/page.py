@@ -73,7 +73,11 @@ def _details(model: ModelResult) -> dict[str, Any]:
         (name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
         for name, value in model.settings.items()
     ]
-    return {"title": opening(model.title), "engine": model.engine, "settings": settings, "summary": model.summary}
+    return {
+        "title": opening(model.title),
+        "settings": [*settings, ("engine", model.engine), ("device", model.device)],
+        "summary": model.summary,
+    }
 
 
 def _theme() -> str:

@@ -1,6 +1,7 @@
 """The one door to training."""
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -61,15 +62,20 @@ def train_and_save(
     """Train, and write model.keras and history.parquet (epoch, loss, val_loss) into `folder`.
 
     Returns:
-        The fields of `Fit`, with the model's `settings`, `parameters` and `summary`.
+        The fields of `Fit`, with the model's `settings`, `parameters` and `summary`, and when the training
+        `started` and `ended`, as ISO 8601 in UTC.
     """
+    started = datetime.now(UTC)
     fit = train(model, data, settings, seed, progress, engine=engine, checkpoint=checkpoint)
+    ended = datetime.now(UTC)
     save_model(model, folder / "model.keras")
     epochs = list(range(1, len(fit.loss) + 1))
     history = pa.table({"epoch": pa.array(epochs, pa.int32()), "loss": fit.loss, "val_loss": fit.val_loss})
     pq.write_table(history, folder / "history.parquet", compression="zstd")
     return {
         **asdict(fit),
+        "started": started.isoformat(),
+        "ended": ended.isoformat(),
         "settings": settings.model_dump(mode="json"),
         "parameters": model.count_params(),
         "summary": summary_of(model),

@@ -61,6 +61,8 @@ def report(name: str, rows: list[dict[str, Any]], **facts: Any) -> None:
     for row in rows:
         table.add_row(*(f"{value:,.4g}" if isinstance(value, float) else str(value) for value in row.values()))
     console = Console()
+    if not console.is_terminal:
+        console.width = 160
     console.print(table)
     for fact, value in facts.items():
         console.print(f"{fact}: {value:,.4g}" if isinstance(value, float) else f"{fact}: {value}")

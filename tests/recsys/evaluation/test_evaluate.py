@@ -20,6 +20,8 @@ FACTS = {
     "best_epoch": 1,
     "scored_epoch": 2,
     "stopped_early": False,
+    "started": "2026-05-04T03:02:01+00:00",
+    "ended": "2026-05-04T03:02:02.500000+00:00",
     "seconds": 1.5,
     "engine": "keras",
     "device": "CPU",

@@ -1,6 +1,7 @@
 """A made-up comparison that hangs together, and small ones in which every number is chosen."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,9 @@ def comparison_of(predictions: pd.DataFrame, protocol: str) -> Comparison:
             settings=SETTINGS[name],
             summary=SUMMARY.replace("mf", name),
             engine="keras",
+            device="CPU",
+            started=datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC),
+            ended=datetime(2026, 5, 4, 3, 2, 9, tzinfo=UTC),
         )
         for name in ("mf", "dnn", "dnn_tuned")
     ]
