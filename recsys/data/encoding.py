@@ -51,11 +51,14 @@ def encode(
                 f"All ratings are of one {what} ({ids[0].as_py()!r}): a comparison needs at least 2 {what}s; "
                 f"check that --{what}-column names the right column."
             )
-    rating = pq.read_table(ratings, columns=["rating"])["rating"].to_numpy().astype(np.float32)
-    pairs = user.astype(np.int64) * len(items) + item
-    repeated = len(pairs) - len(np.unique(pairs))
-    if repeated:
-        user, item, rating = _without_duplicates(user, item, rating, pairs, duplicates, repeated, users, items)
+    rating = pq.read_table(ratings, columns=["rating"])["rating"].to_numpy().astype(np.float32, copy=False)
+    repeated = _repeated(_pairs(user, item, len(items)))
+    if repeated and duplicates == "keep":
+        log.warning(
+            "%s ratings repeat an earlier pair of user and item; all are kept (--duplicates keep)", f"{repeated:,}"
+        )
+    elif repeated:
+        user, item, rating = _without_duplicates(user, item, rating, duplicates, repeated, users, items)
     progress(3, 4, f"{len(rating):,} ratings")
     for name, column in (("user", user), ("item", item), ("rating", rating)):
         np.save(folder / f"{name}.npy", column)
@@ -67,28 +70,44 @@ def encode(
 
 
 def _codes(ratings: Path, column: str) -> tuple[npt.NDArray[np.int32], pa.Array]:
-    encoded = pq.read_table(ratings, columns=[column])[column].combine_chunks()
-    if pa.types.is_integer(encoded.type):
-        values, codes = np.unique(encoded.to_numpy(), return_inverse=True)
-        return codes.astype(np.int32), pa.array(values)
-    encoded = encoded.dictionary_encode()
-    # LabelEncoder sorts Python strings, by code point: so does Arrow, byte by byte in UTF-8
-    order = pc.array_sort_indices(encoded.dictionary).to_numpy()
+    """The column's codes, and its distinct values in the order of LabelEncoder, which are the codes' meaning."""
+    encoded = pq.read_table(ratings, columns=[column])[column].dictionary_encode().unify_dictionaries()
+    values = encoded.chunk(0).dictionary
+    # Python's strings are sorted by code point: so are Arrow's, byte by byte in UTF-8
+    order = pc.array_sort_indices(values).to_numpy()
     rank = np.empty(len(order), np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)
-    return rank[encoded.indices.to_numpy()], encoded.dictionary.take(pa.array(order))
+    codes = np.concatenate([rank[chunk.indices.to_numpy()] for chunk in encoded.chunks])
+    return codes, values.take(pa.array(order))
+
+
+def _pairs(user: npt.NDArray[np.int32], item: npt.NDArray[np.int32], items: int) -> npt.NDArray[np.int64]:
+    """One number for each pair of user and item."""
+    pairs = user.astype(np.int64)
+    pairs *= items
+    pairs += item
+    return pairs
+
+
+def _repeated(pairs: npt.NDArray[np.int64]) -> int:
+    """How many pairs stand there again; `pairs` is sorted in its place."""
+    pairs.sort()
+    return int(np.count_nonzero(pairs[1:] == pairs[:-1]))
 
 
 def _without_duplicates(
     user: npt.NDArray[np.int32],
     item: npt.NDArray[np.int32],
     rating: npt.NDArray[np.float32],
-    pairs: npt.NDArray[np.int64],
     duplicates: Duplicates,
     repeated: int,
     users: pa.Array,
     items: pa.Array,
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    pairs = _pairs(user, item, len(items))
+    if duplicates == "last":
+        kept = np.sort(len(pairs) - 1 - np.unique(pairs[::-1], return_index=True)[1])
+        return user[kept], item[kept], rating[kept]
     _, first, group, counts = np.unique(pairs, return_index=True, return_inverse=True, return_counts=True)
     if duplicates == "error":
         where = int(np.flatnonzero(counts > 1)[np.argmin(first[counts > 1])])
@@ -98,14 +117,6 @@ def _without_duplicates(
             f"{repeated:,} ratings repeat an earlier pair of user and item; the first is user {who!r}, item {what!r} "
             f"in ratings {one:,} and {two:,}: remove one, or choose --duplicates keep, last or mean."
         )
-    if duplicates == "keep":
-        log.warning(
-            "%s ratings repeat an earlier pair of user and item; all are kept (--duplicates keep)", f"{repeated:,}"
-        )
-        return user, item, rating
-    if duplicates == "last":
-        kept = np.sort(len(pairs) - 1 - np.unique(pairs[::-1], return_index=True)[1])
-        return user[kept], item[kept], rating[kept]
     means = (np.bincount(group, weights=rating) / counts).astype(np.float32)
     kept = np.sort(first)
     return user[kept], item[kept], means[group[kept]]

@@ -102,7 +102,7 @@ def too_long(file: str, line: int) -> BadRatings:
 
 def unified(data: bytes) -> bytes:
     """`data` with CRLF as LF."""
-    return data.replace(b"\r\n", b"\n")
+    return data.replace(b"\r\n", b"\n") if b"\r" in data else data
 
 
 def records(block: Block, separator: str) -> Iterator[Record]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from recsys.ahead import ahead
 from recsys.data.openers import opened
 from recsys.data.pieces import Piece, table
 from recsys.data.segments import Segments
@@ -92,7 +93,7 @@ def ingest(path: Path, settings: DataSettings, folder: Path, progress: Progress 
         ignored = [name for index, name in enumerate(ratings.names) if index not in ratings.roles.values()]
         columns_told = ", ".join(f"{role} is {name!r}" for role, name in used.items())
         logger.info("%s: %s; ignored: %s", source.name, columns_told, listed(ignored) if ignored else "none")
-        for piece in ratings.pieces:
+        for piece in ahead(ratings.pieces):
             room = None if settings.max_rows is None else settings.max_rows - read
             columns, bad = _usable(piece, room, settings)
             if bad and settings.bad_rows == "error":

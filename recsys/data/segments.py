@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
 
+from recsys.ahead import ahead
 from recsys.data.columns import Role
 from recsys.data.values import Columns
 
@@ -83,8 +84,11 @@ class Segments:
         """
         self._close()
         schema = pa.schema([(name, self._type(name)) for name in self._schema.names])
-        with pa.parquet.ParquetWriter(path, schema, compression="zstd", compression_level=1, store_schema=False) as to:
-            for group in _regrouped(batch.cast(schema) for batch in self._batches()):
+        few = [name for name in schema.names if name != "timestamp"]  # hardly any time stands there twice
+        with pa.parquet.ParquetWriter(
+            path, schema, compression="zstd", compression_level=1, store_schema=False, use_dictionary=few
+        ) as to:
+            for group in ahead(_regrouped(batch.cast(schema) for batch in self._batches())):
                 to.write_table(group, row_group_size=GROUP_ROWS)
         return {field.name: NAMES.get(field.type, str(field.type)) for field in schema}
 
