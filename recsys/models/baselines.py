@@ -10,6 +10,7 @@ from scipy import sparse
 
 Codes = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
+Ratings = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ DAMPINGS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 
 
 def fit_baselines(
-    train: tuple[Codes, Codes, Floats], validation: tuple[Codes, Codes, Floats], users: int, items: int
+    train: tuple[Codes, Codes, Ratings], validation: tuple[Codes, Codes, Ratings], users: int, items: int
 ) -> dict[str, Baseline]:
     """Fit global_mean, user_mean, item_mean and bias_only.
 
@@ -52,8 +53,8 @@ def fit_baselines(
         items: number of item codes.
     """
     user, item, rating = train
-    mean = float(rating.mean())
-    deviation = rating - mean
+    mean = float(rating.mean(dtype=np.float64))
+    deviation = np.subtract(rating, mean, out=np.empty(len(rating), np.float32), dtype=np.float64, casting="same_kind")
     nobody, nothing = np.zeros(users), np.zeros(items)
 
     def chosen_biases() -> tuple[Floats, Floats]:
@@ -77,7 +78,7 @@ def fit_baselines(
     }
 
 
-def damped_mean(code: Codes, deviation: Floats, codes: int, damping: float) -> Floats:
+def damped_mean(code: Codes, deviation: Ratings, codes: int, damping: float) -> Floats:
     """Return sum(deviation) / (count + damping) per code, 0 for a code without rows.
 
     The damping reads as so many ratings of exactly the mean that every user or item starts with.
@@ -91,7 +92,7 @@ def damped_mean(code: Codes, deviation: Floats, codes: int, damping: float) -> F
 def fit_biases(
     user: Codes,
     item: Codes,
-    deviation: Floats,
+    deviation: Ratings,
     users: int,
     items: int,
     dampings: tuple[float, ...],
@@ -111,14 +112,14 @@ def fit_biases(
     Args:
         user: int32 codes, shape (rows,).
         item: int32 codes, shape (rows,).
-        deviation: ratings less their mean, float64, shape (rows,).
+        deviation: ratings less their mean, float32, shape (rows,).
         users: number of user codes.
         items: number of item codes.
         dampings: each λ, in ratings; above 0.
         sweeps: how often both sides are solved, at most.
         tolerance: stop when no user bias moves by more than this share of the deviations' spread.
     """
-    counts = sparse.csr_array((np.ones(len(user)), (user, item)), shape=(users, items))
+    counts = sparse.csr_array((np.ones(len(user), np.float32), (user, item)), shape=(users, items)).astype(np.float64)
     of_users, of_items = counts.sum(axis=1), counts.sum(axis=0)
     user_sums = np.bincount(user, weights=deviation, minlength=users)
     item_sums = np.bincount(item, weights=deviation, minlength=items)
