@@ -39,9 +39,10 @@ def _without_chatter() -> Iterator[None]:
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-# One thread an operation: XLA would split steps of 50 µs over a pool, which doubles their time, and sums of
-# large batches by the number of threads, which changes their last bits. Branches have threads of their own.
-os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+# XLA cuts sums of large batches by the number of threads it finds, which changes their last bits: it finds two,
+# on one core or on sixteen. Two, as two branches train side by side; more only slow down steps of 50 µs.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "2")
+os.environ["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen=false {os.environ.get('XLA_FLAGS', '')}"
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
 with _without_chatter():
