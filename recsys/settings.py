@@ -98,6 +98,25 @@ class MFSettings(FitSettings):
     """Matrix factorisation: the dot product of a user's and an item's embedding."""
 
 
+class BiasedMFSettings(FitSettings):
+    """Matrix factorisation with mean, biases and regularisation; 0 factors leave the biases alone."""
+
+    embedding_size: int = Field(50, ge=0, le=4096, description="numbers per user and per item (factors)")
+    batch_size: int = Field(256, ge=1, description="ratings per gradient step")
+    epochs: int = Field(30, ge=1, le=10_000, description="passes over the training ratings, at most")
+    patience: int = Field(
+        3,
+        ge=0,
+        description="stop after this many epochs without a better validation loss and restore the best weights; "
+        "0: run all epochs and keep the last weights",
+    )
+    user_bias: bool = Field(True, description="whether each user has a bias")
+    item_bias: bool = Field(True, description="whether each item has a bias")
+    l2_factors: float = Field(0.15, ge=0, le=100, description="what a rating pays for the squares of its factors")
+    l2_biases: float = Field(0.01, ge=0, le=100, description="what a rating pays for the squares of its biases")
+    initial_sd: float = Field(0.05, gt=0, le=10, description="standard deviation of the initial factors")
+
+
 class DNNSettings(FitSettings):
     """Deep network on the concatenated embeddings of user and item."""
 

@@ -14,6 +14,13 @@ def embedding(name: str, rows: int, size: int, seed: int) -> keras.layers.Embedd
     return keras.layers.Embedding(rows, size, embeddings_initializer=initial, name=name)
 
 
+def small_embedding(name: str, rows: int, size: int, sd: float, l2: float, seed: int) -> keras.layers.Embedding:
+    """Return an embedding table of shape (rows, size), normal with this sd; each rating pays l2 |row|²."""
+    initial = keras.initializers.RandomNormal(stddev=sd, seed=derive_seed(seed, name)) if sd else "zeros"
+    penalty = keras.regularizers.L2(l2)
+    return keras.layers.Embedding(rows, size, embeddings_initializer=initial, activity_regularizer=penalty, name=name)
+
+
 def dense(name: str, units: int, activation: str, seed: int) -> keras.layers.Dense:
     """Return a dense layer with Glorot-uniform weights and zero biases."""
     initial = keras.initializers.GlorotUniform(seed=derive_seed(seed, name))

@@ -3,7 +3,14 @@
 import sys
 from importlib import import_module
 
-BENCHMARKS = ("against_notebook", "against_catalogue", "throughput", "against_preparation")
+BENCHMARKS = (
+    "against_notebook",
+    "against_catalogue",
+    "throughput",
+    "against_preparation",
+    "against_peers",
+    "whole_flow",
+)
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or BENCHMARKS:
