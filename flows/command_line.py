@@ -62,7 +62,7 @@ def run(
     json: Annotated[bool, Parameter(group=RUN)] = False,
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], group=RUN)] = False,
 ) -> None:
-    """Compare MF, DNN and tuned DNN.
+    """Compare matrix factorisation and deep networks, plain and tuned.
 
     Args:
         settings: see there.

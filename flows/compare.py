@@ -20,6 +20,7 @@ from tasks.split import split
 from tasks.train_dnn import train_dnn
 from tasks.train_dnn_tuned import train_dnn_tuned
 from tasks.train_mf import train_mf
+from tasks.train_mf_tuned import train_mf_tuned
 
 
 def wire(settings: Settings, source: Source, run: Interpreter) -> Any:
@@ -37,11 +38,14 @@ def wire(settings: Settings, source: Source, run: Interpreter) -> Any:
     mf = run.soon(train_mf, settings=settings.mf, **rows, **how)
     dnn = run.soon(train_dnn, settings=settings.dnn, **rows, **how)
     dnn_tuned = run.soon(train_dnn_tuned, settings=settings.dnn_tuned, **rows, **how)
+    models = {"mf": mf, "dnn": dnn, "dnn_tuned": dnn_tuned}
+    if settings.protocol == "fair":
+        models["mf_tuned"] = run.soon(train_mf_tuned, settings=settings.mf_tuned, **rows, **how)
 
     return run.soon(
         report,
         data={"ratings": ratings, "codes": codes, "training": parts["training"], "test": parts["test"]},
-        models={"mf": mf, "dnn": dnn, "dnn_tuned": dnn_tuned},
+        models=models,
         settings=settings,
         source={"name": source.name, "label": source.label, "licence": source.licence},
         store=store,
@@ -58,7 +62,7 @@ WORKERS: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=max(2, os.cpu_count(
     task_runner=WORKERS,
 )
 def compare(settings: Settings = Settings()) -> str:
-    """Compare MF, DNN and tuned DNN on one set of ratings, and return the report's folder.
+    """Compare matrix factorisation and deep networks on one set of ratings, and return the report's folder.
 
     A model that fails leaves the others and the report alone, and fails the run at its end.
     """

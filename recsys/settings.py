@@ -101,9 +101,9 @@ class MFSettings(FitSettings):
 class BiasedMFSettings(FitSettings):
     """Matrix factorisation with mean, biases and regularisation; 0 factors leave the biases alone."""
 
-    embedding_size: int = Field(50, ge=0, le=4096, description="numbers per user and per item (factors)")
+    embedding_size: int = Field(100, ge=0, le=4096, description="numbers per user and per item (factors)")
     batch_size: int = Field(256, ge=1, description="ratings per gradient step")
-    epochs: int = Field(30, ge=1, le=10_000, description="passes over the training ratings, at most")
+    epochs: int = Field(60, ge=1, le=10_000, description="passes over the training ratings, at most")
     patience: int = Field(
         3,
         ge=0,
@@ -112,8 +112,8 @@ class BiasedMFSettings(FitSettings):
     )
     user_bias: bool = Field(True, description="whether each user has a bias")
     item_bias: bool = Field(True, description="whether each item has a bias")
-    l2_factors: float = Field(0.15, ge=0, le=100, description="what a rating pays for the squares of its factors")
-    l2_biases: float = Field(0.01, ge=0, le=100, description="what a rating pays for the squares of its biases")
+    l2_factors: float = Field(0.12, ge=0, le=100, description="what a rating pays for the squares of its factors")
+    l2_biases: float = Field(0.02, ge=0, le=100, description="what a rating pays for the squares of its biases")
     initial_sd: float = Field(0.05, gt=0, le=10, description="standard deviation of the initial factors")
 
 
@@ -176,6 +176,9 @@ class Settings(SettingsModel):
     )
     split: Annotated[SplitSettings, _section("Split", 3)] = SplitSettings()
     mf: Annotated[MFSettings, _section("Matrix factorisation", 4, flat=False)] = MFSettings()
+    mf_tuned: Annotated[BiasedMFSettings, _section("Tuned matrix factorisation (protocol fair)", 4, flat=False)] = (
+        BiasedMFSettings()
+    )
     dnn: Annotated[DNNSettings, _section("Deep network", 5, flat=False)] = DNNSettings()
     dnn_tuned: Annotated[TunedDNNSettings, _section("Tuned deep network", 6, flat=False)] = TunedDNNSettings()
     engine: Annotated[Engine, Parameter(group=Group("Training", sort_key=3))] = Field(

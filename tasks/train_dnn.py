@@ -5,7 +5,7 @@ from prefect import task
 from recsys.settings import DNNSettings, Engine
 from recsys.store import Manifest
 from tasks.caching import ByFingerprint
-from tasks.training import make_model, training_recipe
+from tasks.training import make_model, training_recipe, without_mean
 
 RECIPE = training_recipe("train_dnn", "recsys.models.dnn")
 
@@ -30,4 +30,4 @@ def train_dnn(
     """
     from recsys.models.dnn import build_dnn
 
-    return make_model(RECIPE, build_dnn, settings, codes, training, seed, engine, store)
+    return make_model(RECIPE, without_mean(build_dnn), settings, codes, training, seed, engine, store)

@@ -7,7 +7,7 @@ from prefect import task
 from recsys.settings import Engine, TunedDNNSettings
 from recsys.store import Manifest
 from tasks.caching import ByFingerprint
-from tasks.training import make_model, training_recipe
+from tasks.training import make_model, training_recipe, without_mean
 
 RECIPE = training_recipe("train_dnn_tuned", "recsys.models.dnn")
 
@@ -32,4 +32,5 @@ def train_dnn_tuned(
     """
     from recsys.models.dnn import build_dnn
 
-    return make_model(RECIPE, partial(build_dnn, name="dnn_tuned"), settings, codes, training, seed, engine, store)
+    build = partial(build_dnn, name="dnn_tuned")
+    return make_model(RECIPE, without_mean(build), settings, codes, training, seed, engine, store)

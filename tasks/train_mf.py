@@ -5,7 +5,7 @@ from prefect import task
 from recsys.settings import Engine, MFSettings
 from recsys.store import Manifest
 from tasks.caching import ByFingerprint
-from tasks.training import make_model, training_recipe
+from tasks.training import make_model, training_recipe, without_mean
 
 RECIPE = training_recipe("train_mf", "recsys.models.mf")
 
@@ -30,4 +30,4 @@ def train_mf(
     """
     from recsys.models.mf import build_mf
 
-    return make_model(RECIPE, build_mf, settings, codes, training, seed, engine, store)
+    return make_model(RECIPE, without_mean(build_mf), settings, codes, training, seed, engine, store)

@@ -30,9 +30,16 @@ def training_recipe(task: str, model: str) -> Recipe:
     )
 
 
+def without_mean(
+    build_model: Callable[[int, int, S, int], "keras.Model"],
+) -> Callable[[int, int, S, int, float], "keras.Model"]:
+    """Return `build_model` for use by `make_model`: a model that does not start from the mean rating."""
+    return lambda users, items, settings, seed, mean: build_model(users, items, settings, seed)
+
+
 def make_model(
     recipe: Recipe,
-    build_model: Callable[[int, int, S, int], "keras.Model"],
+    build_model: Callable[[int, int, S, int, float], "keras.Model"],
     settings: S,
     codes: Manifest,
     training: Manifest,
@@ -40,7 +47,7 @@ def make_model(
     engine: Engine,
     store: str,
 ) -> Manifest:
-    """Train what `build_model(users, items, settings, seed)` returns, unless the store has it."""
+    """Train what `build_model(users, items, settings, seed, mean rating)` returns, unless the store has it."""
     arguments = {
         "settings": settings,
         "codes": codes,
@@ -55,9 +62,10 @@ def make_model(
         from recsys.training.train import train_and_save
 
         name = recipe.task.removeprefix("train_")
+        data, facts = FitData.load(Store(store).paths(codes, training)), codes["facts"]
         return train_and_save(
-            build_model(codes["facts"]["users"], codes["facts"]["items"], settings, derive_seed(seed, name)),
-            FitData.load(Store(store).paths(codes, training)),
+            build_model(facts["users"], facts["items"], settings, derive_seed(seed, name), data.mean),
+            data,
             settings,
             derive_seed(seed, name, "shuffling"),
             folder,

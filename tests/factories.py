@@ -9,6 +9,7 @@ from recsys.settings import Settings
 
 SMALL_MODELS: dict[str, Any] = {
     "mf": {"embedding_size": 4, "epochs": 2},
+    "mf_tuned": {"embedding_size": 4, "epochs": 3},
     "dnn": {"embedding_size": 4, "units": [8], "epochs": 2},
     "dnn_tuned": {"embedding_size": 4, "units": [8], "epochs": 3},
 }

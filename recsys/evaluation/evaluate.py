@@ -30,6 +30,7 @@ from recsys.settings import Protocol, SplitSettings
 
 TITLES = {
     "mf": "MF",
+    "mf_tuned": "tuned MF",
     "dnn": "DNN",
     "dnn_tuned": "tuned DNN",
     "global_mean": "global mean",

@@ -1,6 +1,6 @@
 """One colour and one marker per model, the same in every plot; the page's light and dark theme.
 
-Blue, vermilion and green are those of Okabe and Ito, which the colour-blind can tell apart; lines and
+Blue, vermilion and green are those of Okabe and Ito, which the colour-blind can tell apart, beside an indigo; lines and
 markers differ too, so that a plot reads in grey. Each light colour is used once: drawings carry the light
 colours, and inside the page they are replaced by the CSS variable of their role.
 """
@@ -14,6 +14,7 @@ LIGHT = {
     "soft": "#566271",
     "line": "#dde2e8",
     "mf": "#0072b2",
+    "mf_tuned": "#4b3fae",
     "dnn": "#d55e00",
     "dnn_tuned": "#009e73",
     "other_model": "#9b4f96",
@@ -29,6 +30,7 @@ DARK = {
     "soft": "#a9b3bf",
     "line": "#2f3740",
     "mf": "#5ab4f2",
+    "mf_tuned": "#a99df5",
     "dnn": "#ff9b52",
     "dnn_tuned": "#41d1a2",
     "other_model": "#d69ad2",
@@ -50,6 +52,7 @@ class Look:
 
 _LOOKS = {
     "mf": Look(LIGHT["mf"], "o", "-"),
+    "mf_tuned": Look(LIGHT["mf_tuned"], "P", "-"),
     "dnn": Look(LIGHT["dnn"], "s", "-"),
     "dnn_tuned": Look(LIGHT["dnn_tuned"], "^", "-"),
     "bias_only": Look(LIGHT["bias_only"], "D", (0, (4.0, 2.0))),

@@ -27,6 +27,11 @@ class FitData:
     train: npt.NDArray[np.integer]
     validation: npt.NDArray[np.integer]
 
+    @property
+    def mean(self) -> float:
+        """Mean of the training ratings, in rating units."""
+        return float(self.rating[self.train].mean(dtype=np.float64))
+
     @classmethod
     def load(cls, arrays: Mapping[str, Path]) -> Self:
         """Map the .npy files of an encoded and split data set into memory.

@@ -15,7 +15,7 @@ from recsys.settings import Settings
 from tasks.progress import LISTENERS, Event
 from tests.factories import small_settings, write_ratings
 
-ALL = {"ingest", "encode", "split", "train_mf", "train_dnn", "train_dnn_tuned"}
+ALL = {"ingest", "encode", "split", "train_mf", "train_mf_tuned", "train_dnn", "train_dnn_tuned"}
 
 
 MakeSettings = Callable[..., Settings]
@@ -161,7 +161,7 @@ def test_refresh_recomputes_everything_to_the_same_models(run: Run, finished: Ma
     before = {path: (path.stat().st_ino, path.read_bytes()) for path in models}
     assert run(finished(refresh=True)).computed() == ALL
     after = {path: (path.stat().st_ino, path.read_bytes()) for path in models}
-    assert sum(before[path][0] != after[path][0] for path in models) == 3
+    assert sum(before[path][0] != after[path][0] for path in models) == 4
     assert all(before[path][1] == after[path][1] for path in models)
 
 
@@ -177,5 +177,5 @@ def test_two_runs_at_once_on_one_store_do_the_work_once(run: Run, ratings: Path,
     settings = small_settings(ratings, tmp_path)
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(run, [settings, settings]))
-    assert len(list((Path(settings.output.store) / "models").iterdir())) == 3
+    assert len(list((Path(settings.output.store) / "models").iterdir())) == 4
     assert run(settings).computed() == set()

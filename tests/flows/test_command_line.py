@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent.parent
 SMALL = [
     *("--mf.epochs", "2", "--mf.embedding-size", "4"),
     *("--dnn.epochs", "2", "--dnn.embedding-size", "4", "--dnn.units", "8"),
+    *("--mf-tuned.epochs", "2", "--mf-tuned.embedding-size", "4"),
     *("--dnn-tuned.epochs", "2", "--dnn-tuned.embedding-size", "4", "--dnn-tuned.units", "8"),
 ]
 
@@ -63,7 +64,7 @@ def test_json_is_all_there_is_on_standard_output_and_agrees_with_the_predictions
     ratings = str(write_ratings(tmp_path / "r.csv"))
     answer = call("--ratings", ratings, "--json", *SMALL, place=tmp_path, PREFECT_API_URL=prefect_server)
     comparison = json.loads(answer.stdout)
-    assert [model["name"] for model in comparison["models"]] == ["mf", "dnn", "dnn_tuned"]
+    assert [model["name"] for model in comparison["models"]] == ["mf", "dnn", "dnn_tuned", "mf_tuned"]
     assert [row["name"] for row in comparison["baselines"]] == ["global_mean", "user_mean", "item_mean", "bias_only"]
     assert (comparison["protocol"], comparison["seed"], comparison["data"]["rows"]) == ("fair", 42, 400)
     predictions = pd.read_parquet(tmp_path / "reports" / "r-fair" / "predictions.parquet")
