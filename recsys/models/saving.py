@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import zipfile
 from pathlib import Path
 
@@ -14,9 +15,9 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 def save_model(model: keras.Model, path: Path) -> None:
     """Write `model` to `path` (.keras), which opens with stock Keras.
 
-    Keras stamps the file with the time of saving, and adds the optimizer's state and how many
-    optimizers the process has made. Here every time is fixed and the optimizer left out, so that
-    equal models give equal digests.
+    Keras stamps the file with the time of saving and with the addresses of regularisers in memory, and
+    adds the optimizer's state and how many optimizers the process has made. Here times are fixed,
+    addresses are counted, and the optimizer is left out, so that equal models give equal digests.
     """
     stamped = path.with_name(f".stamped-{path.name}")
     bare = keras.Model.from_config(model.get_config())
@@ -27,8 +28,18 @@ def save_model(model: keras.Model, path: Path) -> None:
             data = source.read(name)
             if name == "metadata.json":
                 data = json.dumps({**json.loads(data), "date_saved": "1980-01-01@00:00:00"}).encode()
+            if name == "config.json":
+                data = _counted(data)
             target.writestr(zipfile.ZipInfo(name, EPOCH), data)
     os.unlink(stamped)
+
+
+def _counted(config: bytes) -> bytes:
+    """The configuration with its shared objects numbered from 1, in the order of their appearance."""
+    numbers: dict[bytes, int] = {}
+    return re.sub(
+        rb'(?<="shared_object_id": )\d+', lambda found: b"%d" % numbers.setdefault(found[0], len(numbers) + 1), config
+    )
 
 
 def load_model(path: Path) -> keras.Model:

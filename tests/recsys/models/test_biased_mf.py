@@ -70,11 +70,14 @@ def test_a_larger_penalty_leaves_smaller_factors() -> None:
     assert sizes[1] < 0.5 * sizes[0]
 
 
-def test_it_opens_with_stock_keras(tmp_path: object) -> None:
+def test_it_opens_with_stock_keras_and_equal_models_are_equal_files(tmp_path: object) -> None:
     from pathlib import Path
 
     model = build_biased_mf(USERS, ITEMS, BiasedMFSettings(), 1, mean=3.2)
     path = Path(str(tmp_path)) / "model.keras"
     save_model(model, path)
+    again = build_biased_mf(USERS, ITEMS, BiasedMFSettings(), 1, mean=3.2)
+    save_model(again, path.with_name("again.keras"))
+    assert path.read_bytes() == path.with_name("again.keras").read_bytes()
     user, item = np.array([1, 2]), np.array([3, 4])
     assert np.array_equal(predicted(load_model(path), user, item), predicted(model, user, item))
