@@ -73,8 +73,8 @@ def run(
     """
     from flows.session import Session
 
-    if config:
-        settings = merged(from_yaml(config), settings)
+    # without a file as well: only the merged settings are sure to go together
+    settings = merged(from_yaml(config) if config else Settings(), settings)
     session = Session(settings, as_json=json, verbose=verbose)
     if plan:
         session.explain()

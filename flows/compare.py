@@ -30,8 +30,9 @@ def wire(settings: Settings, source: Source, run: Interpreter) -> Any:
     titles = source.titles and str(source.titles)
 
     ratings = run.now(ingest, ratings=str(source.ratings), data=reading, store=store)
-    codes = run.now(encode, ratings=ratings, titles=titles, duplicates=settings.data.duplicates, store=store)
-    parts = run.now(split, codes=codes, settings=settings.split, protocol=settings.protocol, store=store)
+    encoded = run.now(encode, ratings=ratings, titles=titles, duplicates=settings.data.duplicates, store=store)
+    codes, times = encoded["codes"], encoded["times"] if settings.split.by_time else None
+    parts = run.now(split, codes=codes, times=times, settings=settings.split, protocol=settings.protocol, store=store)
 
     rows = {"codes": codes, "training": parts["training"]}
     how = {"seed": settings.seed, "engine": settings.engine, "store": store}

@@ -14,6 +14,7 @@ Protocol = Literal["fair", "notebook"]
 Dataset = Literal["sample", "ml-latest-small", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m"]
 Duplicates = Literal["keep", "error", "last", "mean"]
 Engine = Literal["compiled", "keras"]
+SplitBy = Literal["random", "user-last", "time", "leave-one-out", "kfold"]
 
 SAMPLE_ROWS = 100_000
 """Rows of the embedded sample that are used by default: the notebook's `head(100000)`."""
@@ -72,11 +73,40 @@ class DataSettings(SettingsModel):
 class SplitSettings(SettingsModel):
     """Which rows are kept away from the training."""
 
-    test_size: float = Field(0.2, gt=0, lt=1, description="share of all ratings that only the report reads")
+    split_by: SplitBy = Field(
+        "random",
+        description="random; user-last: the last share of each user's ratings is the test; time: the latest share of "
+        "all; leave-one-out: each user's last rating; kfold: one of several random folds",
+    )
+    test_size: float = Field(
+        0.2,
+        gt=0,
+        lt=1,
+        description="share of all ratings that only the report reads (not with leave-one-out, nor with kfold)",
+    )
     validation_size: float = Field(
         0.1, gt=0, lt=1, description="share of the training ratings held out for early stopping (protocol fair)"
     )
-    split_seed: int = Field(42, ge=0, lt=2**32, description="random state of the split")
+    split_seed: int = Field(42, ge=0, lt=2**32, description="random state of the split (random and kfold)")
+    folds: int = Field(5, ge=2, description="number of folds (kfold)")
+    fold: int = Field(0, ge=0, description="which fold is the test, counted from 0 (kfold)")
+
+    @property
+    def by_time(self) -> bool:
+        """Whether the split reads the times of the ratings."""
+        return self.split_by in ("user-last", "time", "leave-one-out")
+
+    @property
+    def missing_fold(self) -> str:
+        """What is wrong with a fold that is not there."""
+        return f"fold {self.fold} does not exist: {self.folds} folds are counted from 0 to {self.folds - 1}"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        # without folds of its own, a --fold may belong to the folds of a YAML file that it is merged with later
+        if "folds" in self.model_fields_set and self.fold >= self.folds:
+            raise ValueError(self.missing_fold)
+        return self
 
 
 class FitSettings(SettingsModel):
@@ -189,6 +219,15 @@ class Settings(SettingsModel):
     refresh: Annotated[bool, Parameter(group=Group("Output", sort_key=7))] = Field(
         False, description="recompute everything, whatever is cached"
     )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.protocol == "notebook" and self.split.split_by != "random":
+            raise ValueError(
+                f"protocol notebook splits at random, as the notebook does, and not by {self.split.split_by}: "
+                "choose protocol fair, or split_by random"
+            )
+        return self
 
     @property
     def title(self) -> str:

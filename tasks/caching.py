@@ -27,7 +27,7 @@ class Recipe:
     Attributes:
         task: name of the task.
         layer: folder of the store.
-        manifests: arguments that are manifests, or several by name: their files' digests count.
+        manifests: arguments that are manifests, several by name, or None: their files' digests count.
         facts: whether the manifests' facts count as well, as they do where a task shows them.
         files: arguments that are paths: the file's digest counts.
         settings: arguments that are settings: their values count.
@@ -75,6 +75,8 @@ def _refreshing() -> bool:
 
 
 def _contents(argument: Any, facts: bool) -> Any:
+    if argument is None:
+        return None
     if isinstance(argument, Exception):
         return {"failed": str(argument)}
     if "files" in argument:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recsys.data.sources import read_titles
+from recsys.data.times import NO_TIME
 from recsys.errors import BadRatings
 from recsys.progress import Progress, silent
 from recsys.settings import Duplicates
@@ -25,13 +26,16 @@ def encode(
 
     Writes into `folder`:
         user.npy, item.npy: int32, shape (rows,), codes; rating.npy: float32, shape (rows,).
+        timestamp.npy: int64, shape (rows,), seconds since 1970, NO_TIME where unknown; only where
+            the ratings have times.
         users.parquet: code -> id. items.parquet: code -> id, title (null where none is known).
 
     Args:
-        ratings: parquet with columns user, item, rating.
+        ratings: parquet with columns user, item, rating and, if there are times, timestamp.
         titles: a file of item titles, or None.
         duplicates: what happens to a (user, item) pair that stands there more than once: `keep` all
-            rows, `error`, keep the `last` row, or keep the first row with the `mean` rating.
+            rows, `error`, keep the `last` row, or keep the first row with the `mean` rating; a row
+            that is kept keeps its time.
         folder: an existing folder.
         progress: told after each column.
 
@@ -53,15 +57,18 @@ def encode(
             )
     rating = pq.read_table(ratings, columns=["rating"])["rating"].to_numpy().astype(np.float32, copy=False)
     repeated = _repeated(_pairs(user, item, len(items)))
+    kept = None
     if repeated and duplicates == "keep":
         log.warning(
             "%s ratings repeat an earlier pair of user and item; all are kept (--duplicates keep)", f"{repeated:,}"
         )
     elif repeated:
-        user, item, rating = _without_duplicates(user, item, rating, duplicates, repeated, users, items)
+        kept, rating = _without_duplicates(user, item, rating, duplicates, repeated, users, items)
+        user, item = user[kept], item[kept]
     progress(3, 4, f"{len(rating):,} ratings")
     for name, column in (("user", user), ("item", item), ("rating", rating)):
         np.save(folder / f"{name}.npy", column)
+    _write_times(ratings, kept, folder)
     _write(pa.table({"code": _range(users), "id": users}), folder / "users.parquet")
     _write(pa.table({"code": _range(items), "id": items, "title": _titles(items, titles)}), folder / "items.parquet")
     pairs_told = f"; repeated pairs: {repeated:,} ({duplicates})" if repeated else ""
@@ -103,11 +110,12 @@ def _without_duplicates(
     repeated: int,
     users: pa.Array,
     items: pa.Array,
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """The rows that are kept, in their order, and their ratings."""
     pairs = _pairs(user, item, len(items))
     if duplicates == "last":
         kept = np.sort(len(pairs) - 1 - np.unique(pairs[::-1], return_index=True)[1])
-        return user[kept], item[kept], rating[kept]
+        return kept, rating[kept]
     _, first, group, counts = np.unique(pairs, return_index=True, return_inverse=True, return_counts=True)
     if duplicates == "error":
         where = int(np.flatnonzero(counts > 1)[np.argmin(first[counts > 1])])
@@ -119,7 +127,20 @@ def _without_duplicates(
         )
     means = (np.bincount(group, weights=rating) / counts).astype(np.float32)
     kept = np.sort(first)
-    return user[kept], item[kept], means[group[kept]]
+    return kept, means[group[kept]]
+
+
+def _write_times(ratings: Path, kept: npt.NDArray[np.int64] | None, folder: Path) -> None:
+    """Write timestamp.npy where the ratings have times: of all rows, or of those that are kept."""
+    with pq.ParquetFile(ratings) as file:
+        if "timestamp" not in file.schema_arrow.names:
+            return
+        times, start = np.empty(file.metadata.num_rows, np.int64), 0
+        # block by block: Arrow's column, its int64 and its nulls filled would be three copies at once
+        for block in file.iter_batches(columns=["timestamp"]):
+            times[start : start + len(block)] = block["timestamp"].cast(pa.int64()).fill_null(NO_TIME).to_numpy()
+            start += len(block)
+    np.save(folder / "timestamp.npy", times if kept is None else times[kept])
 
 
 def _titles(items: pa.Array, titles: Path | None) -> pa.Array:

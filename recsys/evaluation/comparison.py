@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from recsys.settings import Protocol
+from recsys.settings import Protocol, SplitBy
 
 
 class Result(BaseModel):
@@ -119,12 +119,15 @@ class Comparison(Result):
     """A whole comparison.
 
     `clipped_to` is the range of the training ratings that predictions were clipped to, None in
-    protocol notebook, which does not clip.
+    protocol notebook, which does not clip. `folds` and `fold` count where `split_by` is kfold.
     """
 
     protocol: Protocol
     seed: int
+    split_by: SplitBy
     split_seed: int
+    folds: int
+    fold: int
     test_size: float
     validation_size: float
     clipped_to: tuple[float, float] | None

@@ -154,7 +154,10 @@ def evaluate(
     comparison = Comparison(
         protocol=protocol,
         seed=seed,
+        split_by=split.split_by,
         split_seed=split.split_seed,
+        folds=split.folds,
+        fold=split.fold,
         test_size=split.test_size,
         validation_size=split.validation_size,
         clipped_to=bounds,

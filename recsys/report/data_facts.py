@@ -2,6 +2,7 @@
 
 from recsys.data.sentences import listed
 from recsys.evaluation.comparison import Comparison
+from recsys.report.held_out import manner
 from recsys.report.wording import count, percent, short
 
 
@@ -36,7 +37,7 @@ def _scale(comparison: Comparison) -> str:
 def _split(comparison: Comparison) -> str:
     data = comparison.data
     held_out = f"{data.validation_rows:,} validation, " if comparison.protocol == "fair" else ""
-    text = f"{data.train_rows:,} training, {held_out}{data.test_rows:,} test"
+    text = f"{data.train_rows:,} training, {held_out}{data.test_rows:,} test, {manner(comparison)}"
     return text if held_out else f"{text}; no validation ratings, the test ratings took their place"
 
 

@@ -1,6 +1,7 @@
 """What the procedure of this run can settle, and what it cannot."""
 
 from recsys.evaluation.comparison import Comparison, ModelResult
+from recsys.report.held_out import what_one_split_leaves_open
 from recsys.report.standing import factorisation, in_order, networks
 from recsys.report.wording import Finding, count, inside, listing, opening
 
@@ -150,11 +151,7 @@ def one_seed(comparison: Comparison) -> str:
     """How far one seed and one split carry; empty where nothing was trained."""
     if not comparison.models:
         return ""
-    return (
-        f"This is one training of each model with one seed ({comparison.seed}) on one random split (split seed "
-        f"{comparison.split_seed}). Another seed or split moves every error a little, and a random split says nothing "
-        f"about predicting later ratings from earlier ones."
-    )
+    return what_one_split_leaves_open(comparison)
 
 
 def validation_chooses(comparison: Comparison) -> str:

@@ -1,6 +1,7 @@
 """How to read the report, and what it takes to get the same numbers again."""
 
 from recsys.evaluation.comparison import Comparison
+from recsys.report.held_out import manner, seeded, which_test, which_validation
 from recsys.report.standing import TIE_SHARE_OF_VARIANCE, TIE_TEST_ROWS, mse_step, tie_margin
 from recsys.report.tables import COLUMNS
 from recsys.report.wording import number, percent, short
@@ -28,16 +29,17 @@ def notes(comparison: Comparison) -> list[tuple[str, str]]:
 
 def provenance(comparison: Comparison) -> list[tuple[str, str]]:
     """What this run was made with."""
-    data, clipped = comparison.data, comparison.clipped_to
+    clipped = comparison.clipped_to
     facts = [
         ("Protocol", comparison.protocol),
         ("Seed of weights, dropout and shuffling", str(comparison.seed)),
-        ("Seed of the split", str(comparison.split_seed)),
-        ("Test ratings", f"{short(100 * comparison.test_size)}% of all ({data.test_rows:,})"),
+        ("Split", manner(comparison)),
     ]
+    if seeded(comparison):
+        facts.append(("Seed of the split", str(comparison.split_seed)))
+    facts.append(("Test ratings", which_test(comparison)))
     if comparison.protocol == "fair":
-        held_out = f"{short(100 * comparison.validation_size)}% of the training ratings ({data.validation_rows:,})"
-        facts.append(("Validation ratings", held_out))
+        facts.append(("Validation ratings", which_validation(comparison)))
     facts.append(
         ("Predictions clipped to", f"{short(clipped[0])} to {short(clipped[1])}" if clipped else "not clipped")
     )

@@ -83,6 +83,8 @@ def test_json_is_all_there_is_on_standard_output_and_agrees_with_the_predictions
         (["--dataset", "ml-9"], "--dataset should be 'sample', 'ml-latest-small'"),
         (["--ratings", "a.csv", "--dataset", "sample"], "Ratings and dataset cannot both be given"),
         (["--min-rating", "5", "--max-rating", "1"], "Min_rating 5 is not below max_rating 1"),
+        (["--protocol", "notebook", "--split-by", "time"], "Protocol notebook splits at random"),
+        (["--fold", "5"], "Fold 5 does not exist: 5 folds are counted from 0 to 4."),
         (["--nonsense"], "Unknown option: --nonsense"),
         (["--ratings", "absent.csv"], "absent.csv does not exist"),
         (["--config", "absent.yaml"], "--config absent.yaml: cannot be read (No such file or directory)."),
@@ -112,6 +114,14 @@ def test_options_on_the_command_line_win_over_the_file(tmp_path: Path) -> None:
     both = merged(base, Settings.model_validate({"dnn": {"dropout": 0.1}, "data": {"bad_rows": "quarantine"}}))
     assert (both.dnn.dropout, both.dnn.units) == (0.1, (64, 32))
     assert (both.data.max_rows, both.data.bad_rows, both.protocol) == (7, "quarantine", "notebook")
+
+
+def test_a_fold_on_the_command_line_is_one_of_the_folds_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("split:\n  split_by: kfold\n  folds: 10\n")
+    assert merged(from_yaml(str(path)), Settings.model_validate({"split": {"fold": 7}})).split.fold == 7
+    with pytest.raises(BadSettings, match="Fold 10 does not exist: 10 folds"):
+        merged(from_yaml(str(path)), Settings.model_validate({"split": {"fold": 10}}))
 
 
 @pytest.mark.parametrize(

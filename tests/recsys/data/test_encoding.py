@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import LabelEncoder
 
 from recsys.data.encoding import encode
+from recsys.data.times import NO_TIME
 from recsys.errors import BadRatings
 from recsys.settings import Duplicates
 
@@ -94,3 +95,31 @@ def test_repeated_pairs_are_told(tmp_path: Path, policy: Duplicates, words: str)
     path = ratings(tmp_path, [1, 1, 1, 2], [1, 2, 1, 2], [1, 2, 4, 5])
     encode(path, None, policy, tmp_path, lambda done, total, text: told.append(text))
     assert told[-1] == words
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"), [("keep", [30, NO_TIME, 10, 20]), ("last", [NO_TIME, 10, 20]), ("mean", [30, NO_TIME, 20])]
+)
+def test_times_stay_with_the_rows_that_are_kept(tmp_path: Path, policy: Duplicates, expected: list[int]) -> None:
+    path = tmp_path / "ratings.parquet"
+    times = pa.array([30, None, 10, 20], pa.int8())
+    pq.write_table(
+        pa.table({"user": [1, 1, 1, 2], "item": [1, 2, 1, 2], "rating": [1.0] * 4, "timestamp": times}), path
+    )
+    encode(path, None, policy, tmp_path)
+    assert column(tmp_path, "timestamp") == expected
+    assert np.load(tmp_path / "timestamp.npy").dtype == np.int64
+
+
+def test_ratings_without_times_get_no_file_of_times(tmp_path: Path) -> None:
+    encode(ratings(tmp_path, [1, 2], [1, 2]), None, "keep", tmp_path)
+    assert not (tmp_path / "timestamp.npy").exists()
+
+
+def test_times_of_many_blocks_keep_their_order(tmp_path: Path) -> None:
+    path, rows = tmp_path / "ratings.parquet", 150_001
+    codes = np.arange(rows, dtype=np.int32)
+    columns = {"user": codes % 7, "item": codes, "rating": codes.astype(np.float32), "timestamp": codes[::-1]}
+    pq.write_table(pa.table(columns), path, row_group_size=50_000)
+    encode(path, None, "keep", tmp_path)
+    assert np.array_equal(np.load(tmp_path / "timestamp.npy"), codes[::-1])

@@ -127,7 +127,10 @@ def comparison_of(predictions: pd.DataFrame, protocol: str) -> Comparison:
     return Comparison(
         protocol="notebook" if protocol == "notebook" else "fair",
         seed=42,
+        split_by="random",
         split_seed=42,
+        folds=5,
+        fold=0,
         test_size=0.2,
         validation_size=0.1,
         clipped_to=None if protocol == "notebook" else (predictions["rating"].min(), predictions["rating"].max()),

@@ -34,3 +34,10 @@ def test_a_rating_that_was_given_once_was_not_given_1_times(with_mse: Build) -> 
         assert histogram(with_data(with_mse(mf=0.8), histogram=bars)).alt.endswith(
             "the most frequent is 1, given once."
         )
+
+
+def test_the_manner_of_the_split_stands_beside_its_sizes(with_mse: Build) -> None:
+    comparison = with_data(with_mse(mf=0.8), train_rows=70, validation_rows=10, test_rows=20)
+    by_time = comparison.model_copy(update={"split_by": "time"})
+    assert dict(data_facts(comparison))["Split"] == "70 training, 10 validation, 20 test, at random"
+    assert dict(data_facts(by_time))["Split"].endswith("20 test, the latest ratings of all held out")

@@ -5,6 +5,7 @@ import pytest
 
 from recsys.evaluation.comparison import Comparison, Score
 from recsys.report import procedure, unseen
+from recsys.report.provenance import provenance
 
 Build = Callable[..., Comparison]
 
@@ -81,6 +82,63 @@ def test_nothing_trained_means_nothing_said_of_seeds(with_mse: Build) -> None:
     comparison = with_mse(global_mean=1.0, failed=("mf", "dnn"))
     assert procedure.unsettled_findings(comparison) == []
     assert "losses per epoch" not in text(procedure.procedure_findings(comparison))
+
+
+@pytest.mark.parametrize(
+    ("split_by", "said", "unsaid"),
+    [
+        ("random", "one random split (split seed 42)", "cut in time"),
+        ("kfold", "one fold, number 2 of 5 counted from 0 (split seed 42)", "cut in time"),
+        ("time", "one cut in time, with no test rating older than a training rating", "later ratings from earlier"),
+        ("user-last", "one split, which tests the last ratings of each user", "split seed"),
+        ("leave-one-out", "one split, which tests the last rating of each user", "split seed"),
+    ],
+)
+def test_what_one_split_leaves_open_depends_on_how_it_was_made(
+    with_mse: Build, split_by: str, said: str, unsaid: str
+) -> None:
+    comparison = with_mse(mf=0.8, dnn=0.7).model_copy(update={"split_by": split_by, "fold": 2})
+    assert f"one seed (42) on {said}" in text(procedure.unsettled_findings(comparison))
+    assert unsaid not in text(procedure.unsettled_findings(comparison))
+
+
+@pytest.mark.parametrize(
+    ("split_by", "manner", "test", "validation"),
+    [
+        ("random", "at random", "25% of all (600)", "10% of the training ratings (240)"),
+        (
+            "kfold",
+            "fold 2 of 5 random ones, counted from 0",
+            "fold 2 of 5 random ones, counted from 0 (600)",
+            "10% of the training ratings (240)",
+        ),
+        (
+            "time",
+            "the latest ratings of all held out",
+            "the latest 25% of all (600)",
+            "the latest 10% of the others (240)",
+        ),
+        (
+            "user-last",
+            "each user's last ratings held out",
+            "the last 25% of each user's ratings, rounded to whole ratings (600)",
+            "the last 10% of each user's other ratings, rounded to whole ratings (240)",
+        ),
+        (
+            "leave-one-out",
+            "each user's last two ratings held out",
+            "the last of each user with 3 ratings or more (600)",
+            "the last but one of each of these users (240)",
+        ),
+    ],
+)
+def test_how_the_rows_were_split_is_told(
+    with_mse: Build, split_by: str, manner: str, test: str, validation: str
+) -> None:
+    comparison = with_data(with_mse(mf=0.8), test_rows=600, validation_rows=240)
+    facts = dict(provenance(comparison.model_copy(update={"split_by": split_by, "fold": 2, "test_size": 0.25})))
+    assert (facts["Split"], facts["Test ratings"], facts["Validation ratings"]) == (manner, test, validation)
+    assert ("Seed of the split" in facts) == (split_by in ("random", "kfold"))
 
 
 @pytest.mark.parametrize(
