@@ -118,6 +118,26 @@ def test_a_changed_dropout_recomputes_the_tuned_network_only(run: Run, finished:
     assert run(changed).computed() == {"train_dnn_tuned"}
 
 
+def test_another_kind_of_split_is_a_reason_to_split_anew(finished: MakeSettings) -> None:
+    assert plan(finished(split={"split_by": "kfold"}))["split"] == "split_by random -> kfold"
+
+
+def test_times_count_only_where_the_split_reads_them(run: Run, ratings: Path, tmp_path: Path) -> None:
+    def timed(name: str, step: int) -> Path:
+        header, *lines = ratings.read_text().splitlines()
+        rows = [f"{line},{10**9 + step * number % 401}" for number, line in enumerate(lines)]
+        (tmp_path / name).write_text("\n".join([f"{header},timestamp", *rows]) + "\n")
+        return tmp_path / name
+
+    run(small_settings(timed("a.csv", 7), tmp_path))
+    assert run(small_settings(timed("b.csv", 11), tmp_path)).computed() == {"ingest", "encode"}
+    by_time = {"split_by": "time"}
+    assert run(small_settings(tmp_path / "a.csv", tmp_path, split=by_time)).computed() == ALL - {"ingest", "encode"}
+    assert run(small_settings(tmp_path / "b.csv", tmp_path, split=by_time)).computed() == ALL - {"ingest", "encode"}
+    comparison = json.loads((tmp_path / "reports" / "run" / "comparison.json").read_text())
+    assert comparison["split_by"] == "time"
+
+
 def test_changed_code_of_the_network_recomputes_its_branch_only(
     run: Run, finished: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,15 @@ def test_a_bad_rating_fails_the_run_with_its_line(prefect_server: str, tmp_path:
     assert not (tmp_path / "reports").exists()
 
 
+def test_a_split_by_time_of_ratings_without_times_fails_the_run(prefect_server: str, tmp_path: Path) -> None:
+    from flows.compare import compare
+
+    ratings = write_ratings(tmp_path / "ratings.csv")
+    with pytest.raises(BadRatings, match="The ratings have no times, which --split-by user-last needs"):
+        compare(small_settings(ratings, tmp_path, split={"split_by": "user-last"}))
+    assert not (tmp_path / "reports").exists()
+
+
 def test_rows_set_aside_lie_beside_the_report(prefect_server: str, tmp_path: Path) -> None:
     from flows.compare import compare
 
