@@ -1,0 +1,218 @@
+"""Neighbours of items: what users gave to similar items, on top of the biases."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, product
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from recsys.models.baselines import Baseline, Codes, Floats, Ratings
+
+Candidate = tuple[int, float]
+"""How many neighbours, and the shrinkage of their similarities."""
+
+NEIGHBOURS = (20, 40, 80)
+"""Numbers of neighbours that item_knn chooses from."""
+
+SHRINKAGES = (25.0, 50.0, 100.0, 200.0)
+"""Shrinkages, in common raters, that item_knn chooses from."""
+
+MOST_STEPS = 1_500_000_000
+"""What is fitted and predicted within about a minute on one core; see `steps`."""
+
+MOST_RATINGS = 10_000_000
+"""More training ratings than this do not fit into 1 GB: each takes some 60 bytes."""
+
+BLOCK_CELLS = 4_000_000
+"""Pairs of items, or of a row and a neighbour, that are held at once: some 300 MB."""
+
+
+@dataclass(frozen=True)
+class ItemKNN:
+    """A rating's bias, and the similar items' mean deviation from theirs.
+
+    prediction(u, i) = b_ui + sum_j s_ij (r_uj - b_uj) / sum_j s_ij, over the `neighbours` items j that
+    the user has rated and that are most similar to i; the lower code of equals. Similarity s_ij is the
+    Pearson correlation of the residuals r - b of the users who rated both, shrunk by
+    (n_ij - 1) / (n_ij - 1 + `shrinkage`) where n_ij is their number (Koren 2010, 'Factor in the
+    Neighbors', sections 2.2 and 3.1). As with the `pearson_baseline` of Surprise, the residuals are not
+    centred again. Only positive similarities count; without any the prediction is b_ui.
+
+    Where a pair of user and item was rated repeatedly, its residual is the mean, and the item is its own
+    neighbour when the pair is to be predicted again.
+
+    Attributes:
+        biases: the b_ui.
+        residuals: float64, shape (users, items): r - b of the training ratings, nothing elsewhere.
+        neighbours: how many there are at most; 0 leaves the biases alone.
+        shrinkage: in common raters.
+        parameters: how many ratings are kept, as similarities are made of them; the biases are not counted.
+        seconds: wall-clock time of the fit, that of the biases included.
+    """
+
+    biases: Baseline
+    residuals: sparse.csr_array
+    neighbours: int
+    shrinkage: float
+    parameters: int
+    seconds: float
+
+    def predict(self, user: Codes, item: Codes) -> Floats:
+        """Return the predicted ratings, shape (rows,), of users and items, int32 codes of shape (rows,)."""
+        candidate = (self.neighbours, self.shrinkage)
+        predicted: Floats = self.biases.predict(user, item) + corrections(self.residuals, user, item, [candidate])[0]
+        return predicted
+
+
+def steps(train: Codes, predicted: Codes, users: int, items: int) -> int:
+    """Estimate the work of fitting and predicting, before any of it is done.
+
+    That is the pairs of training ratings of one user, which the similarities are summed over, the
+    neighbours that predicted rows have to choose from, and the pairs of items.
+
+    Args:
+        train: users of the training ratings, shape (rows,).
+        predicted: users of the rows to be predicted, shape (rows,).
+        users: number of user codes.
+        items: number of item codes.
+    """
+    rated = np.bincount(train, minlength=users).astype(np.int64)
+    return int(rated @ rated) + int(rated[predicted].sum()) + items**2
+
+
+def fit_item_knn(
+    train: tuple[Codes, Codes, Ratings], validation: tuple[Codes, Codes, Ratings], biases: Baseline
+) -> ItemKNN:
+    """Choose the number of neighbours and the shrinkage of lowest validation error.
+
+    Args:
+        train: (user codes, item codes, ratings), shape (rows,) each: what is kept.
+        validation: the same, of rows that choose; none of them may be in `train`, where each would be its own
+            best neighbour.
+        biases: fitted on `train`.
+    """
+    start = time.perf_counter()
+    residuals = residual_matrix(train, biases)
+    user, item, rating = validation
+    left = rating - biases.predict(user, item)
+    candidates = list(product(NEIGHBOURS, SHRINKAGES))
+    errors = [float(np.mean((left - found) ** 2)) for found in corrections(residuals, user, item, candidates)]
+    neighbours, shrinkage = candidates[int(np.argmin(errors))]
+    seconds = biases.seconds + time.perf_counter() - start
+    return ItemKNN(biases, residuals, neighbours, shrinkage, residuals.nnz, seconds)
+
+
+def residual_matrix(train: tuple[Codes, Codes, Ratings], biases: Baseline) -> sparse.csr_array:
+    """Return r - b as float64, shape (users, items), the mean of repeated pairs, zeros stored.
+
+    Args:
+        train: (user codes, item codes, ratings), shape (rows,) each.
+        biases: the b.
+    """
+    user, item, rating = train
+    shape = (len(biases.user), len(biases.item))
+    sums = sparse.csr_array((rating - biases.predict(user, item), (user, item)), shape=shape)
+    counts = sparse.csr_array((np.ones(len(user)), (user, item)), shape=shape)
+    sums.data /= counts.data
+    return sums
+
+
+def corrections(
+    residuals: sparse.csr_array,
+    user: Codes,
+    item: Codes,
+    candidates: Sequence[Candidate],
+    block_cells: int = BLOCK_CELLS,
+) -> list[Floats]:
+    """Return the neighbours' part of the prediction, float64 of shape (rows,), for each candidate.
+
+    Args:
+        residuals: of `residual_matrix`.
+        user: int32 codes, shape (rows,).
+        item: int32 codes, shape (rows,).
+        candidates: (neighbours, shrinkage) each.
+        block_cells: pairs held at once; changes no number.
+    """
+    found = [np.zeros(len(user)) for _ in candidates]
+    for near in _nearby(residuals, user, item, block_cells):
+        for shrinkage in {shrinkage for _, shrinkage in candidates}:
+            similarity = near.correlation * (near.common - 1) / (near.common - 1 + shrinkage)
+            order = np.lexsort((-similarity, near.row))  # stable, so that the lower code of equals comes first
+            row, weight, residual = near.row[order], similarity[order], near.residual[order]
+            rank = np.arange(len(row)) - np.searchsorted(row, np.arange(len(near.rows)))[row]
+            for correction, (neighbours, shrunk_by) in zip(found, candidates, strict=True):
+                if shrunk_by == shrinkage:
+                    nearest = rank < neighbours
+                    correction[near.rows] = _means(row[nearest], weight[nearest], residual[nearest], len(near.rows))
+    return found
+
+
+@dataclass(frozen=True)
+class _Nearby:
+    """Rows to be predicted, and the items that their users have rated and that correlate positively.
+
+    `row` (place in `rows`, ascending), `correlation`, `common` raters and the user's `residual` have one
+    entry a neighbour, by ascending code of the neighbour within a row.
+    """
+
+    rows: npt.NDArray[np.intp]
+    row: npt.NDArray[np.intp]
+    correlation: Floats
+    common: Floats
+    residual: Floats
+
+
+def _nearby(residuals: sparse.csr_array, user: Codes, item: Codes, block_cells: int) -> Iterator[_Nearby]:
+    rated, squared = _like(residuals, np.ones(residuals.nnz)), _like(residuals, residuals.data**2)
+    raters = residuals.T.tocsr()
+    rated_by, squared_by = _like(raters, np.ones(raters.nnz)), _like(raters, raters.data**2)
+    by_item = np.argsort(item, kind="stable")
+    wanted, firsts = np.unique(item[by_item], return_index=True)
+    firsts = np.append(firsts, len(item))
+    items = residuals.shape[1]
+    block = max(1, block_cells // items)
+    for start in range(0, len(wanted), block):
+        some = wanted[start : start + block]
+        common = (rated_by[some] @ rated).toarray().ravel()
+        covariance = (raters[some] @ residuals).toarray().ravel()
+        own, others = (squared_by[some] @ rated).toarray().ravel(), (rated_by[some] @ squared).toarray().ravel()
+        of_block = by_item[firsts[start] : firsts[start + len(some)]]
+        lengths = np.diff(residuals.indptr)[user[of_block]]
+        for part in _parts(lengths, block_cells):
+            rows, length = of_block[part], lengths[part]
+            row = np.repeat(np.arange(len(rows)), length)
+            offset = residuals.indptr[user[rows]] - (np.cumsum(length) - length)
+            place = np.arange(len(row)) + offset[row]
+            pair = (np.searchsorted(some, item[rows]) * items)[row] + residuals.indices[place]
+            # a single common rater says nothing: the shrunk similarity is 0
+            near = np.flatnonzero((covariance[pair] > 0) & (common[pair] > 1))
+            pair = pair[near]
+            yield _Nearby(
+                rows,
+                row[near],
+                covariance[pair] / np.sqrt(own[pair] * others[pair]),
+                common[pair],
+                residuals.data[place[near]],
+            )
+
+
+def _like(matrix: sparse.csr_array, data: Floats) -> sparse.csr_array:
+    return sparse.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def _parts(lengths: npt.NDArray[np.integer], most: int) -> Iterator[slice]:
+    """Cut rows into slices of at most about `most` neighbours, one row at least."""
+    total = np.cumsum(lengths, dtype=np.int64)
+    cuts = np.searchsorted(total, np.arange(most, int(total[-1]), most), side="left") + 1
+    for first, last in pairwise(np.unique([0, *cuts, len(lengths)]).tolist()):
+        yield slice(first, last)
+
+
+def _means(row: npt.NDArray[np.intp], weight: Floats, value: Floats, rows: int) -> Floats:
+    weights = np.bincount(row, weight, minlength=rows)
+    sums = np.bincount(row, weight * value, minlength=rows)
+    means: Floats = np.divide(sums, weights, out=np.zeros(rows), where=weights > 0)
+    return means
