@@ -25,7 +25,7 @@ RECIPE = Recipe(
     settings=("settings", "source"),
     unread={"output": True, "refresh": True, "data": {"downloads"}},
     code=("recsys.report.build",),
-    libraries=("jinja2", "keras", "matplotlib", "numpy", "pandas", "pyarrow", "scikit-learn", "tensorflow"),
+    libraries=("jinja2", "keras", "matplotlib", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "tensorflow"),
 )
 
 log = logging.getLogger(__name__)

@@ -72,7 +72,7 @@ class ModelResult(BaselineResult):
 
 
 class FailedModel(Result):
-    """A model without a row, and why."""
+    """A model or baseline without a row, and why."""
 
     name: str
     title: str
@@ -119,7 +119,8 @@ class Comparison(Result):
     """A whole comparison.
 
     `clipped_to` is the range of the training ratings that predictions were clipped to, None in
-    protocol notebook, which does not clip. `folds` and `fold` count where `split_by` is kfold.
+    protocol notebook, which does not clip. `folds` and `fold` count where `split_by` is kfold. `skipped`
+    are baselines that these ratings are too many for.
     """
 
     protocol: Protocol
@@ -135,3 +136,4 @@ class Comparison(Result):
     models: list[ModelResult]
     baselines: list[BaselineResult]
     failed: list[FailedModel]
+    skipped: list[FailedModel]

@@ -24,7 +24,8 @@ from recsys.evaluation.comparison import (
     Score,
 )
 from recsys.evaluation.metrics import score
-from recsys.models.baselines import fit_baselines
+from recsys.models.baselines import Baseline, fit_baselines
+from recsys.models.item_knn import ItemKNN, fit_item_knn, too_large
 from recsys.progress import Progress, silent
 from recsys.settings import Protocol, SplitSettings
 
@@ -37,6 +38,7 @@ TITLES = {
     "user_mean": "user mean",
     "item_mean": "item mean",
     "bias_only": "bias only",
+    "item_knn": "item kNN",
 }
 """How the report calls what the files call `mf`, `dnn`, …"""
 
@@ -100,7 +102,8 @@ def evaluate(
 
     In protocol `fair`, predictions are clipped to the range of the training ratings, and a rating
     whose user or item has no training rating gets the prediction of bias_only from every model,
-    whose own table holds nothing but random numbers there. Protocol `notebook` does neither.
+    whose own table holds nothing but random numbers there. Protocol `notebook` does neither. Where the
+    ratings are too many for item_knn, it is left out.
 
     Args:
         ratings: the ratings and their split.
@@ -119,13 +122,19 @@ def evaluate(
     user, item = (np.asarray(column[ratings.test]) for column in (ratings.user, ratings.item))
     rating = np.asarray(ratings.rating[ratings.test])
     users, items = pq.read_table(ratings.users), pq.read_table(ratings.items)
-    fitted, choosing = _baseline_rows(ratings, protocol, split)
+    kept, choosing_rows = _choosing_rows(ratings, protocol, split)
+    fitted, choosing = _columns(ratings, ratings.train), _columns(ratings, choosing_rows)
     user_ratings = np.bincount(fitted[0], minlength=users.num_rows).astype(np.int32)
     item_ratings = np.bincount(fitted[1], minlength=items.num_rows).astype(np.int32)
     cold = (user_ratings[user] == 0) | (item_ratings[item] == 0)
     bounds = (float(fitted[2].min()), float(fitted[2].max())) if protocol == "fair" else None
 
-    baselines = fit_baselines(fitted, choosing, users.num_rows, items.num_rows)
+    simple = fit_baselines(fitted, choosing, users.num_rows, items.num_rows)
+    baselines: dict[str, Baseline | ItemKNN] = {**simple}
+    reason = too_large(fitted[0], np.concatenate([choosing[0], user]), users.num_rows, items.num_rows)
+    if not reason:
+        progress(0, len(trained), f"fitting and predicting with {TITLES['item_knn']}")
+        baselines["item_knn"] = _item_knn(fitted, _columns(ratings, kept), choosing, simple["bias_only"])
     del fitted, choosing  # hundreds of megabytes at 20 million ratings
     predicted = {name: baseline.predict(user, item).astype(np.float32) for name, baseline in baselines.items()}
     fallback = predicted["bias_only"] if protocol == "fair" else None
@@ -175,20 +184,31 @@ def evaluate(
             )
             for name, baseline in baselines.items()
         ],
-        failed=[FailedModel(name=name, title=TITLES[name], reason=reason) for name, reason in failed.items()],
+        failed=[FailedModel(name=name, title=TITLES[name], reason=why) for name, why in failed.items()],
+        skipped=[FailedModel(name="item_knn", title=TITLES["item_knn"], reason=reason)] if reason else [],
     )
     return comparison, predictions
 
 
-def _baseline_rows(ratings: Ratings, protocol: Protocol, split: SplitSettings) -> tuple[Any, Any]:
-    def columns(rows: npt.NDArray[np.integer]) -> tuple[Any, ...]:
-        return ratings.user[rows], ratings.item[rows], ratings.rating[rows]
+def _columns(ratings: Ratings, rows: npt.NDArray[np.integer]) -> tuple[Any, ...]:
+    return ratings.user[rows], ratings.item[rows], ratings.rating[rows]
 
+
+def _choosing_rows(ratings: Ratings, protocol: Protocol, split: SplitSettings) -> tuple[Any, Any]:
+    """The training rows that do not choose for a baseline, and the rows that do."""
     if protocol == "fair":
-        return columns(ratings.train), columns(ratings.validation)
+        return ratings.train, ratings.validation
     # the notebook has no validation rows but the test's, which not even a baseline may choose on
-    _, choosing = train_test_split(ratings.train, test_size=split.validation_size, random_state=split.split_seed)
-    return columns(ratings.train), columns(choosing)
+    kept, choosing = train_test_split(ratings.train, test_size=split.validation_size, random_state=split.split_seed)
+    return kept, choosing
+
+
+def _item_knn(fitted: Any, kept: Any, choosing: Any, biases: Baseline) -> ItemKNN:
+    """Choose without the choosing ratings, of which each would be its own neighbour, then keep all that are fitted."""
+    if len(kept[0]) == len(fitted[0]):
+        return fit_item_knn(fitted, choosing, biases)
+    without = fit_baselines(kept, choosing, len(biases.user), len(biases.item))["bias_only"]
+    return fit_item_knn(kept, choosing, without).refitted(fitted, biases)
 
 
 def _predict(path: Path, user: npt.NDArray[np.int32], item: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:

@@ -4,7 +4,7 @@ from recsys.evaluation.comparison import Comparison, ModelResult
 from recsys.report.overfitting import overfitting_findings
 from recsys.report.price import cost_findings, worth_findings, worth_summary
 from recsys.report.procedure import few_test_ratings, limits, optimism
-from recsys.report.rungs import baseline_findings, baseline_summary
+from recsys.report.rungs import baseline_findings, baseline_summary, skipped_findings
 from recsys.report.standing import (
     best,
     factorisation,
@@ -89,7 +89,7 @@ def discussion(comparison: Comparison) -> dict[str, list[Finding]]:
     sections = {
         "Who predicts better": [*ranking_findings(comparison), *gap_findings(comparison)],
         "At what price": [*cost_findings(comparison), *worth_findings(comparison)],
-        "Against the baselines": baseline_findings(comparison),
+        "Against the baselines": [*baseline_findings(comparison), *skipped_findings(comparison)],
         "Overfitting": overfitting_findings(comparison),
         "Unknown users and items, and clipping": unseen_findings(comparison) if scored(comparison) else [],
         "What failed": failure_findings(comparison),

@@ -35,7 +35,10 @@ def markdown_report(comparison: Comparison, plots: Sequence[Plot], *, embedded: 
         *_pictures(plots, "answer", link),
         "## Results",
         _results(comparison),
-        *[f"- **{escaped(row.title)}** has no score: {escaped(row.reason)}" for row in in_order(comparison.failed)],
+        *[
+            f"- **{escaped(row.title)}** has no score: {escaped(row.reason)}"
+            for row in in_order([*comparison.failed, *comparison.skipped])
+        ],
         "## Discussion",
         *[f"### {heading}\n\n{_bullets(findings)}" for heading, findings in discussion(comparison).items()],
         _subsets(comparison),

@@ -52,7 +52,7 @@ def _content(comparison: Comparison, plots: Sequence[Plot]) -> dict[str, Any]:
         "verdict": [finding.text for finding in verdict(comparison)],
         "columns": COLUMNS,
         "rows": shown_rows(comparison),
-        "failed": in_order(comparison.failed),
+        "failed": in_order([*comparison.failed, *comparison.skipped]),
         "discussion": discussion(comparison),
         "subsets": subset_rows(comparison) if comparison.data.cold_test_rows else [],
         "protocol": comparison.protocol,

@@ -19,6 +19,7 @@ LIGHT = {
     "dnn_tuned": "#009e73",
     "other_model": "#9b4f96",
     "bias_only": "#3f4a57",
+    "item_knn": "#6d7986",
     "baseline": "#85909e",
     "good": "#0b6b4f",
     "warn": "#8a5a00",
@@ -35,6 +36,7 @@ DARK = {
     "dnn_tuned": "#41d1a2",
     "other_model": "#d69ad2",
     "bias_only": "#ccd2da",
+    "item_knn": "#9aa5b2",
     "baseline": "#7f8a98",
     "good": "#5fd0a8",
     "warn": "#e5b45a",
@@ -56,6 +58,7 @@ _LOOKS = {
     "dnn": Look(LIGHT["dnn"], "s", "-"),
     "dnn_tuned": Look(LIGHT["dnn_tuned"], "^", "-"),
     "bias_only": Look(LIGHT["bias_only"], "D", (0, (4.0, 2.0))),
+    "item_knn": Look(LIGHT["item_knn"], "P", (0, (1.0, 1.5))),
 }
 
 

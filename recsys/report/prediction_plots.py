@@ -9,14 +9,14 @@ from recsys.report.binning import Counts, Spread, error_by_activity, spread
 from recsys.report.canvas import finished, label, legend, plain_ticks, sheet, stacked
 from recsys.report.palette import LIGHT, look
 from recsys.report.picture import Plot, file_name
-from recsys.report.standing import bias_only, in_order, rmse_step
+from recsys.report.standing import in_order, rmse_step
 from recsys.report.wording import number, opening, short
 
 
 def shown_in_plots(comparison: Comparison, predictions: pd.DataFrame) -> list[BaselineResult]:
-    """The models, and the baseline that any model has to beat, as far as they have predictions."""
-    averages = bias_only(comparison)
-    rows: list[BaselineResult] = [*in_order(comparison.models), *([averages] if averages else [])]
+    """The models, and the baselines that tell users and items apart, as far as they have predictions."""
+    telling = [row for row in in_order(comparison.baselines) if row.name in ("item_knn", "bias_only")]
+    rows: list[BaselineResult] = [*in_order(comparison.models), *telling]
     return [row for row in rows if row.name in predictions.columns]
 
 

@@ -2,7 +2,7 @@
 
 from recsys.evaluation.comparison import BaselineResult, Comparison, ModelResult
 from recsys.report.standing import best, bias_only, in_order, mse_step, outcome, tie_margin
-from recsys.report.wording import Finding, count, inside, listing, number, opening, verb
+from recsys.report.wording import Finding, count, inside, listing, number, opening, stopped, verb
 
 
 def baseline_summary(comparison: Comparison) -> list[Finding]:
@@ -35,6 +35,14 @@ def baseline_findings(comparison: Comparison) -> list[Finding]:
     if not comparison.baselines:
         return [Finding("baselines", "No baseline was scored, so what these errors are worth cannot be told.")]
     return [Finding("baselines", _against(comparison, model)) for model in in_order(comparison.models)]
+
+
+def skipped_findings(comparison: Comparison) -> list[Finding]:
+    """The baselines that these ratings are too many for."""
+    return [
+        Finding("skipped", f"{opening(inside(row.title))} was left out: {stopped(row.reason)}")
+        for row in in_order(comparison.skipped)
+    ]
 
 
 def _against(comparison: Comparison, model: ModelResult) -> str:

@@ -29,7 +29,7 @@ COLUMNS = (
     Column("rmse", "RMSE", "square root of the MSE, in rating units; lower is better"),
     Column("mae", "MAE", "mean absolute error on the test ratings, in rating units; lower is better"),
     Column("r2", "R²", "share of the variance of the test ratings that is explained; higher is better"),
-    Column("parameters", "Parameters", "numbers that were learnt"),
+    Column("parameters", "Parameters", "numbers that were learnt; of item kNN, the training ratings that it keeps"),
     Column("epochs", "Epochs", "passes over the training ratings that were run"),
     Column("best_epoch", "Best epoch", "epoch of the lowest validation loss"),
     Column("fit_seconds", "Fit, s", "wall-clock seconds of the fit, on the machine that ran it"),
@@ -48,21 +48,23 @@ class Cell:
 
 
 def table_rows(comparison: Comparison) -> list[dict[str, Value]]:
-    """One row per model, failed model and baseline, in a fixed order.
+    """One row per model, failed model, baseline and skipped baseline, in a fixed order.
 
     Returns:
-        Dictionaries with the same keys: name, title, kind ("model", "baseline" or "failed"), mse, rmse,
-        mae, r2, parameters, epochs, best_epoch, scored_epoch, fit_seconds, warm_rows, warm_mse,
+        Dictionaries with the same keys: name, title, kind ("model", "baseline", "failed" or "skipped"),
+        mse, rmse, mae, r2, parameters, epochs, best_epoch, scored_epoch, fit_seconds, warm_rows, warm_mse,
         cold_rows, cold_mse and failure (the reason, None where there is a score). Numbers are not rounded.
     """
     models: list[BaselineResult | FailedModel] = [*comparison.models, *comparison.failed]
-    return [_row(row) for row in [*in_order(models), *in_order(comparison.baselines)]]
+    baselines: list[BaselineResult | FailedModel] = [*comparison.baselines, *comparison.skipped]
+    rows = [_row(row, "failed") for row in in_order(models)]
+    return rows + [_row(row, "skipped") for row in in_order(baselines)]
 
 
-def _row(row: BaselineResult | FailedModel) -> dict[str, Value]:
+def _row(row: BaselineResult | FailedModel, unscored: str) -> dict[str, Value]:
     if isinstance(row, FailedModel):
         empty = dict.fromkeys((*[c.key for c in COLUMNS[1:]], "scored_epoch", *_SUBSETS))
-        cells: dict[str, Value] = {"name": row.name, "title": row.title, "kind": "failed", **empty}
+        cells: dict[str, Value] = {"name": row.name, "title": row.title, "kind": unscored, **empty}
         return _in_key_order({**cells, "failure": row.reason})
     trained = isinstance(row, ModelResult)
     return _in_key_order(
@@ -94,7 +96,7 @@ def _in_key_order(row: dict[str, Value]) -> dict[str, Value]:
 
 def shown_rows(comparison: Comparison) -> list[list[Cell]]:
     """The scored rows as people read them, one cell per entry of COLUMNS, the best errors marked."""
-    rows = [row for row in table_rows(comparison) if row["kind"] != "failed"]
+    rows = [row for row in table_rows(comparison) if row["failure"] is None]
     return [[_cell(comparison, column.key, row, rows) for column in COLUMNS] for row in rows]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from recsys.evaluation.comparison import Comparison
 from recsys.evaluation.evaluate import Ratings, TrainedModel, evaluate
+from recsys.models import item_knn
 from recsys.models.mf import build_mf
 from recsys.models.saving import save_model
 from recsys.settings import MFSettings, Protocol, SplitSettings
@@ -91,7 +92,8 @@ def test_scores_are_those_of_the_predictions(ratings: Ratings, trained: dict[str
         assert row.mae == pytest.approx(error.abs().mean())
     assert predictions["user"].iloc[0] == f"u{ratings.user[150]}"
     assert predictions["item"].iloc[0] == 100 + ratings.item[150]
-    assert [row.name for row in comparison.baselines] == ["global_mean", "user_mean", "item_mean", "bias_only"]
+    baselines = ["global_mean", "user_mean", "item_mean", "bias_only", "item_knn"]
+    assert [row.name for row in comparison.baselines] == baselines
 
 
 def test_fair_predictions_stay_on_the_scale_and_notebook_ones_do_not(
@@ -111,6 +113,8 @@ def test_cold_rows_are_counted_scored_apart_and_answered_by_the_biases(
     cold = frame[frame["cold"]]
     assert len(cold) == comparison.data.cold_test_rows == 10
     assert (cold["mf"] == cold["bias_only"]).all()
+    assert (cold["item_knn"] == cold["bias_only"]).all()
+    assert not (frame["item_knn"] == frame["bias_only"])[~frame["cold"]].all()
     assert comparison.models[0].cold is not None
     assert comparison.models[0].cold.rows == 10
     assert comparison.models[0].warm is not None
@@ -124,11 +128,40 @@ def test_a_failed_model_is_named_with_its_reason(ratings: Ratings, trained: dict
     assert [(failed.name, failed.reason) for failed in comparison.failed] == [("dnn", "it broke")]
 
 
+def test_neighbours_are_skipped_with_a_reason_where_the_ratings_are_too_many(
+    ratings: Ratings, trained: dict[str, TrainedModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert compared(ratings, trained)[0].skipped == []
+    monkeypatch.setattr(item_knn, "MOST_STEPS", 100)
+    comparison, predictions = compared(ratings, trained)
+    (skipped,) = comparison.skipped
+    assert (skipped.name, skipped.title) == ("item_knn", "item kNN")
+    assert "comparing 9 items" in skipped.reason
+    assert "item_knn" not in [*predictions.columns, *(row.name for row in comparison.baselines)]
+
+
+def test_in_protocol_notebook_neighbours_choose_without_the_choosing_ratings_and_keep_all(
+    ratings: Ratings, trained: dict[str, TrainedModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+
+    def watched(train: Any, validation: Any, biases: Any) -> item_knn.ItemKNN:
+        sizes.append((len(train[0]), len(validation[0])))
+        return item_knn.fit_item_knn(train, validation, biases)
+
+    monkeypatch.setattr("recsys.evaluation.evaluate.fit_item_knn", watched)
+    notebook, fair = compared(ratings, trained, "notebook")[0], compared(ratings, trained)[0]
+    assert sizes == [(117, 13), (130, 20)]
+    pairs = len(set(zip(ratings.user[:130].tolist(), ratings.item[:130].tolist(), strict=True)))
+    for comparison in (notebook, fair):
+        assert {row.name: row.parameters for row in comparison.baselines}["item_knn"] == pairs
+
+
 def test_test_ratings_change_nothing_but_the_scores(ratings: Ratings, trained: dict[str, TrainedModel]) -> None:
     _, before = compared(ratings, trained)
     ratings.rating[ratings.test] = 1000.0
     _, after = compared(ratings, trained)
-    names = ["mf", "global_mean", "user_mean", "item_mean", "bias_only"]
+    names = ["mf", "global_mean", "user_mean", "item_mean", "bias_only", "item_knn"]
     assert before[names].equals(after[names])
     assert not before["rating"].equals(after["rating"])
 

@@ -1,8 +1,9 @@
 from collections.abc import Callable
 
 from recsys.evaluation.comparison import Comparison
+from recsys.report.discussion import discussion
 from recsys.report.price import cost_findings, worth_findings, worth_summary
-from recsys.report.rungs import baseline_findings, baseline_summary
+from recsys.report.rungs import baseline_findings, baseline_summary, skipped_findings
 
 Build = Callable[..., Comparison]
 
@@ -87,6 +88,24 @@ def test_missing_baselines_are_said_to_be_missing(with_mse: Build) -> None:
     (finding,) = baseline_findings(with_mse(mf=0.8, dnn=0.7))
     assert finding.text.startswith("No baseline was scored")
     assert baseline_summary(with_mse(mf=0.8)) == []
+
+
+def test_neighbours_may_be_the_best_baseline(with_mse: Build) -> None:
+    comparison = with_mse(mf=0.8, dnn=0.7, dnn_tuned=0.71, item_knn=0.65, bias_only=0.75)
+    assert baseline_summary(comparison)[0].text == (
+        "No model beats the best baseline, item kNN (MSE 0.6500, 72,000 parameters)."
+    )
+    assert "DNN (0.7000) beats bias only (0.7500) and loses to item kNN (0.6500)." in [
+        finding.text for finding in baseline_findings(comparison)
+    ]
+    assert "item kNN does better than both" in worth_summary(comparison)[0].text
+
+
+def test_skipped_baseline_is_said_with_its_reason(with_mse: Build) -> None:
+    comparison = with_mse(mf=0.8, bias_only=0.7, skipped=("item_knn",))
+    assert [finding.text for finding in skipped_findings(comparison)] == ["Item kNN was left out: too many items."]
+    assert skipped_findings(comparison)[0] in discussion(comparison)["Against the baselines"]
+    assert skipped_findings(with_mse(mf=0.8, item_knn=0.7)) == []
 
 
 def test_summary_names_winners_and_losers(with_mse: Build) -> None:

@@ -23,6 +23,14 @@ def test_all_rows_have_the_same_keys_and_a_failed_one_has_no_numbers(with_mse: B
     assert not any(isinstance(value, int | float) for value in dnn.values())
 
 
+def test_a_skipped_baseline_stands_among_the_baselines_and_is_not_shown(with_mse: Build) -> None:
+    comparison = with_mse(mf=1.0, bias_only=0.7, skipped=("item_knn",))
+    mf, knn, biases = table_rows(comparison)
+    assert (knn["name"], knn["kind"], knn["failure"]) == ("item_knn", "skipped", "too many items")
+    assert [mf["name"], biases["name"]] == ["mf", "bias_only"]
+    assert [row[0].text for row in shown_rows(comparison)] == ["MF", "Bias only"]
+
+
 def test_best_error_is_marked_in_each_column_and_nowhere_else(with_mse: Build) -> None:
     marked = [[cell.key for cell in row if cell.best] for row in shown_rows(with_mse(mf=1.0, dnn=0.8))]
     assert "mse" not in marked[0]

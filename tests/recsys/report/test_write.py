@@ -72,7 +72,17 @@ def test_report_has_its_files(folder: Path) -> None:
     assert {"report.html", "report.md", "comparison.json", "comparison.csv"} <= names
     pictures = {name for name in names if name.startswith("plots/")}
     stems = {Path(name).stem for name in pictures}
-    assert {"errors", "costs", "ratings", "loss-mf", "losses", "predicted-dnn", "by-user", "by-item"} <= stems
+    assert {
+        "errors",
+        "costs",
+        "ratings",
+        "loss-mf",
+        "losses",
+        "predicted-dnn",
+        "predicted-item-knn",
+        "by-user",
+        "by-item",
+    } <= stems
     assert pictures == {f"plots/{stem}{ending}" for stem in stems for ending in (".png", ".svg")}
 
 
@@ -178,6 +188,14 @@ def without_models(made: Made) -> Made:
     return comparison.model_copy(update={"models": [], "failed": failed}), kept
 
 
+def without_neighbours(made: Made) -> Made:
+    comparison, predictions = made
+    baselines = [row for row in comparison.baselines if row.name != "item_knn"]
+    skipped = [FailedModel(name="item_knn", title="item kNN", reason="too many items")]
+    changed = comparison.model_copy(update={"baselines": baselines, "skipped": skipped})
+    return changed, predictions.drop(columns=["item_knn"])
+
+
 def long_history(made: Made) -> Made:
     comparison, predictions = made
     history = History(loss=[1 / (1 + n) for n in range(10_000)], val_loss=[1 + 1 / (1 + n) for n in range(10_000)])
@@ -193,6 +211,7 @@ def long_history(made: Made) -> Made:
         (lambda made: (made[0].model_copy(update={"baselines": []}), made[1]), "No baseline was scored"),
         (lambda made: (made[0].model_copy(update={"models": [], "baselines": []}), made[1]), "No answer"),
         (long_history, "Loss per epoch"),
+        (without_neighbours, "Item kNN was left out: too many items."),
     ],
 )
 def test_report_is_written_whatever_is_missing(
