@@ -127,7 +127,7 @@ def test_validation_alone_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
     for neighbours in (1, 4, 12):
         for shrinkage in (1.0, 50.0):
             wanted = model(train, neighbours, shrinkage)
-            validation = (*every_pair(), wanted.predict(*every_pair()))
+            validation = (*every_pair(), wanted.predict(*every_pair()).astype(np.float32))
             fitted = fit_item_knn(train, validation, biases)
             assert (fitted.neighbours, fitted.shrinkage) == (neighbours, shrinkage)
             assert (fitted.residuals != wanted.residuals).nnz == 0

@@ -139,7 +139,7 @@ def test_plots_follow_the_theme_and_leak_no_style(page: str) -> None:
 def test_numbers_of_page_markdown_and_comparison_agree(page: str, folder: Path, fair: Made) -> None:
     best = min(fair[0].baselines, key=lambda row: row.mse)
     written = f"{best.mse:.4f}"
-    row = next(row for row in Page(page).rows if row and row[0].strip().lower() == best.title)
+    row = next(row for row in Page(page).rows if row and row[0].strip().lower() == best.title.lower())
     assert written in row[1]
     assert written in (folder / "report.md").read_text(encoding="utf-8")
 
