@@ -15,6 +15,7 @@ Candidate = tuple[int, float]
 """How many neighbours, and the shrinkage of their similarities."""
 
 Places = npt.NDArray[np.int64]
+"""Positions in arrays."""
 
 NEIGHBOURS = (20, 40, 80)
 """Numbers of neighbours that item_knn chooses from."""
@@ -44,7 +45,7 @@ class ItemKNN:
     the user has rated and that are most similar to i; the lower code of equals. Similarity s_ij is the
     Pearson correlation of the residuals r - b of the users who rated both, shrunk by
     (n_ij - 1) / (n_ij - 1 + `shrinkage`) where n_ij is their number (Koren 2010, 'Factor in the
-    Neighbors', sections 2.2 and 3.1). As with the `pearson_baseline` of Surprise, the residuals are not
+    Neighbors', section 2.2). As with the `pearson_baseline` of Surprise, the residuals are not
     centred again. Only positive similarities count; without any the prediction is b_ui.
 
     Where a pair of user and item was rated repeatedly, its residual is the mean, and the item is its own
@@ -167,7 +168,7 @@ def corrections(
         user: int32 codes, shape (rows,).
         item: int32 codes, shape (rows,).
         candidates: (neighbours, shrinkage) each.
-        block_cells: pairs held at once; changes no number.
+        block_cells: pairs held at once, at most 2**22; changes no number.
 
     Raises:
         ValueError: more than 65,536 items.
@@ -194,8 +195,8 @@ def corrections(
 def _by_similarity(row: Places, similarity: Floats, place: Places) -> Places:
     """Return the places within their rows, by falling similarity.
 
-    One sort of packed integers takes a tenth of the time of `lexsort`. It holds similarities to be equal
-    that differ by less than 1e-7, so the lower place comes first.
+    One sort of packed integers spares most of the time of `lexsort`. Similarities that differ by less than
+    some 6e-8 may count as equal: the lower place comes first.
     """
     distance = np.rint((1 - np.minimum(similarity, 1)) * DISTANCES).astype(np.int64)
     key = (row << ROW_SHIFT) | (distance << PLACE_BITS) | place
@@ -248,7 +249,7 @@ def _nearby(residuals: sparse.csr_array, user: Codes, item: Codes, block_cells: 
             yield _Nearby(
                 rows,
                 row[near],
-                covariance[pair] / np.sqrt(own[pair] * others[pair]),
+                covariance[pair] / (np.sqrt(own[pair]) * np.sqrt(others[pair])),
                 common[pair],
                 residuals.data[place[near]],
             )
