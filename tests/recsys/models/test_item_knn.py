@@ -111,6 +111,15 @@ def test_size_of_a_block_changes_no_bit(block_cells: int) -> None:
     assert len({found.tobytes() for found in whole}) == 3
 
 
+def test_candidates_side_by_side_get_what_each_gets_alone() -> None:
+    train = data()
+    residuals = residual_matrix(train, biases_of(train))
+    candidates = [(2, 10.0), (0, 10.0), (9, 0.0), (5, 10.0)]
+    together = corrections(residuals, *every_pair(), candidates)
+    alone = [corrections(residuals, *every_pair(), [candidate])[0] for candidate in candidates]
+    assert [found.tobytes() for found in together] == [found.tobytes() for found in alone]
+
+
 def test_order_of_the_rows_changes_nothing() -> None:
     fitted = model(data(), 4, 10.0)
     user, item = every_pair()
