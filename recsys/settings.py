@@ -169,6 +169,21 @@ class TunedDNNSettings(DNNSettings):
     )
 
 
+class EvidenceSettings(SettingsModel):
+    """When a difference between two models counts."""
+
+    min_effect: float | None = Field(
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="smaller differences in MSE are called a tie, in squared rating units (default: 0.45% of the "
+        "ratings' variance, which is 0.005 on the sample)",
+    )
+    resamples: int = Field(
+        2000, ge=100, le=100_000, description="how often the test users are drawn anew to tell differences from chance"
+    )
+
+
 class OutputSettings(SettingsModel):
     """Where things are kept."""
 
@@ -215,8 +230,9 @@ class Settings(SettingsModel):
         "compiled",
         description="compiled: Keras's numbers at ten to a hundred times its speed; keras: Keras's own fit",
     )
-    output: Annotated[OutputSettings, _section("Output", 7)] = OutputSettings()
-    refresh: Annotated[bool, Parameter(group=Group("Output", sort_key=7))] = Field(
+    evidence: Annotated[EvidenceSettings, _section("Evidence", 7)] = EvidenceSettings()
+    output: Annotated[OutputSettings, _section("Output", 8)] = OutputSettings()
+    refresh: Annotated[bool, Parameter(group=Group("Output", sort_key=8))] = Field(
         False, description="recompute everything, whatever is cached"
     )
 

@@ -1,10 +1,14 @@
 """What a run found: the one object that every table, plot, sentence and file is made from."""
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from recsys.settings import Protocol, SplitBy
+
+DifferenceVerdict = Literal["better", "worse", "too small", "not certain"]
+"""How a row compares with another; the last two are ties, for want of size and for want of evidence."""
 
 
 class Result(BaseModel):
@@ -115,12 +119,31 @@ class DataFacts(Result):
     ignored_columns: list[str]
 
 
+class Difference(Result):
+    """How far the test errors of two rows are apart, and whether that is real.
+
+    `mse_difference` is the MSE of `name` less that of `other`, in squared rating units: below 0, `name`
+    is the better. `low` and `high` are the ends of its 95% interval, None where all test ratings are of one
+    user. `p` is two-sided, `p_corrected` the same after Holm's correction over all differences.
+    """
+
+    name: str
+    other: str
+    mse_difference: float
+    low: float | None
+    high: float | None
+    p: float
+    p_corrected: float
+    verdict: DifferenceVerdict
+
+
 class Comparison(Result):
     """A whole comparison.
 
     `clipped_to` is the range of the training ratings that predictions were clipped to, None in
     protocol notebook, which does not clip. `folds` and `fold` count where `split_by` is kfold. `skipped`
-    are baselines that these ratings are too many for.
+    are baselines that these ratings are too many for. `min_effect` and `resamples` are the settings of the
+    evidence; `differences` has each pair of models, and each model against bias_only.
     """
 
     protocol: Protocol
@@ -137,3 +160,6 @@ class Comparison(Result):
     baselines: list[BaselineResult]
     failed: list[FailedModel]
     skipped: list[FailedModel]
+    min_effect: float | None
+    resamples: int
+    differences: list[Difference]

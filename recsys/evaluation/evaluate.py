@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,14 @@ from recsys.evaluation.comparison import (
     RatingCount,
     Score,
 )
+from recsys.evaluation.effect import smallest_effect
 from recsys.evaluation.metrics import score
+from recsys.evaluation.significance import compare_pairs
 from recsys.models.baselines import Baseline, fit_baselines
 from recsys.models.item_knn import ItemKNN, fit_item_knn, too_large
 from recsys.progress import Progress, silent
-from recsys.settings import Protocol, SplitSettings
+from recsys.seeds import derive_seed
+from recsys.settings import EvidenceSettings, Protocol, SplitSettings
 
 TITLES = {
     "mf": "MF",
@@ -95,6 +99,7 @@ def evaluate(
     protocol: Protocol,
     seed: int,
     split: SplitSettings,
+    evidence: EvidenceSettings,
     data: Mapping[str, Any],
     progress: Progress = silent,
 ) -> tuple[Comparison, pd.DataFrame]:
@@ -112,6 +117,7 @@ def evaluate(
         protocol: `fair` or `notebook`.
         seed: the run's seed.
         split: how the rows were split.
+        evidence: when a difference counts.
         data: `source`, `licence`, `quarantined_rows`, `repeated_pairs`, `duplicates`, `ignored_columns`.
         progress: told after each model.
 
@@ -160,6 +166,9 @@ def evaluate(
         }
     )
     scores = {name: _scores(predictions, name) for name in names}
+    facts = _data_facts(ratings, users.num_rows, items.num_rows, int(cold.sum()), data)
+    pairs = [(later, earlier) for earlier, later in combinations(trained, 2)]
+    pairs += [(name, "bias_only") for name in trained]
     comparison = Comparison(
         protocol=protocol,
         seed=seed,
@@ -170,7 +179,7 @@ def evaluate(
         test_size=split.test_size,
         validation_size=split.validation_size,
         clipped_to=bounds,
-        data=_data_facts(ratings, users.num_rows, items.num_rows, int(cold.sum()), data),
+        data=facts,
         models=[_model_result(name, model, scores[name], clipped[name]) for name, model in trained.items()],
         baselines=[
             BaselineResult(
@@ -186,6 +195,17 @@ def evaluate(
         ],
         failed=[FailedModel(name=name, title=TITLES[name], reason=why) for name, why in failed.items()],
         skipped=[FailedModel(name="item_knn", title=TITLES["item_knn"], reason=reason)] if reason else [],
+        min_effect=evidence.min_effect,
+        resamples=evidence.resamples,
+        differences=compare_pairs(
+            user,
+            rating,
+            predicted,
+            pairs,
+            smallest_effect=smallest_effect(evidence.min_effect, facts.rating_sd),
+            resamples=evidence.resamples,
+            seed=derive_seed(seed, "report", "bootstrap"),
+        ),
     )
     return comparison, predictions
 

@@ -52,6 +52,7 @@ def build_report(
         protocol=settings.protocol,
         seed=settings.seed,
         split=settings.split,
+        evidence=settings.evidence,
         data={
             "source": source["label"],
             "licence": source["licence"],

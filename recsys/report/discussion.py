@@ -7,8 +7,11 @@ from recsys.report.procedure import few_test_ratings, limits, optimism
 from recsys.report.rungs import baseline_findings, baseline_summary, skipped_findings
 from recsys.report.standing import (
     best,
+    difference,
+    effect,
     factorisation,
     in_order,
+    is_uncertain,
     mse_step,
     networks,
     outcome,
@@ -36,10 +39,12 @@ def headline(comparison: Comparison) -> str:
 
 
 def _duel(comparison: Comparison, model: ModelResult, rivals: list[ModelResult]) -> str:
-    margin = tie_margin(comparison)
     groups: dict[str, list[str]] = {"better": [], "tie": [], "worse": []}
+    uncertain = []
     for rival in rivals:
-        groups[outcome(rival.mse, model.mse, margin)].append(inside(rival.title))
+        groups[outcome(comparison, rival, model)].append(inside(rival.title))
+        if is_uncertain(comparison, rival, model):
+            uncertain.append(inside(rival.title))
     better, tied, worse = (listing(groups[name]) for name in ("better", "tie", "worse"))
     name = inside(model.title)
     if better:
@@ -49,6 +54,10 @@ def _duel(comparison: Comparison, model: ModelResult, rivals: list[ModelResult])
     elif worse:
         ties = f" and ties with {tied}" if tied else ""
         clauses = [f"{name} predicts these ratings better than {worse}{ties}"]
+    elif uncertain:
+        level = [title for title in groups["tie"] if title not in uncertain]
+        clauses = [f"{listing([*level, name])} predict these ratings equally well" if level else ""]
+        clauses.append(f"{listing(uncertain)} cannot be told apart from {name} on these ratings")
     else:
         clauses = [f"{listing([*groups['tie'], name])} predict these ratings equally well"]
     return opening("; ".join(clause for clause in clauses if clause))
@@ -56,13 +65,12 @@ def _duel(comparison: Comparison, model: ModelResult, rivals: list[ModelResult])
 
 def _baseline_clause(comparison: Comparison) -> str:
     rival = best(in_order(comparison.baselines))
-    leader = best(in_order(comparison.models))
-    if rival is None or leader is None:
+    if rival is None:
         return ""
-    result = outcome(leader.mse, rival.mse, tie_margin(comparison))
-    if result == "worse":
+    results = {outcome(comparison, model, rival) for model in comparison.models}
+    if results == {"worse"}:
         return f"; no model is as good as the baseline “{inside(rival.title)}”"
-    return f"; no model beats the baseline “{inside(rival.title)}”" if result == "tie" else ""
+    return f"; no model beats the baseline “{inside(rival.title)}”" if "better" not in results else ""
 
 
 def verdict(comparison: Comparison) -> list[Finding]:
@@ -109,15 +117,18 @@ def failure_findings(comparison: Comparison) -> list[Finding]:
 
 def ranking_findings(comparison: Comparison) -> list[Finding]:
     """The lowest error of all, and what cannot be told apart from it."""
-    rows, margin, step = scored(comparison), tie_margin(comparison), mse_step(comparison)
+    rows, step = scored(comparison), mse_step(comparison)
     leader = best(rows)
     if leader is None or len(rows) < 2:
         return []
-    level = [inside(row.title) for row in rows if row is not leader and outcome(row.mse, leader.mse, margin) == "tie"]
+    level = [inside(row.title) for row in rows if row is not leader and outcome(comparison, row, leader) == "tie"]
     text = f"{opening(inside(leader.title))} has the lowest test error of all, an MSE of {number(leader.mse, step)}"
     text += f", in a tie with {listing(level)}." if level else ", by more than a tie."
-    if margin > 0:
-        text += f" A gap of up to {number(margin, step)} in MSE is called a tie here."
+    if comparison.differences:
+        text += f" A difference of MSEs below {number(effect(comparison), step)} is called a tie here, "
+        text += "and so is a larger one that may be chance."
+    elif tie_margin(comparison) > 0:
+        text += f" A gap of up to {number(tie_margin(comparison), step)} in MSE is called a tie here."
     return [Finding("ranking", text)]
 
 
@@ -132,12 +143,15 @@ def _gap(comparison: Comparison, network: ModelResult, model: ModelResult) -> st
     both = f"{opening(inside(network.title))}: test MSE {number(network.mse, step)} against "
     both += f"{number(model.mse, step)} of {inside(model.title)}"
     share = f" ({percent(gap / model.mse)})" if model.mse > 0 else ""
-    result = outcome(network.mse, model.mse, tie_margin(comparison))
+    tested = difference(comparison, network, model)
     if gap == 0:
         return f"{both}, no difference at all."
     direction = "lower" if network.mse < model.mse else "higher"
-    if result == "tie":
-        return f"{both}; {number(gap, step)}{share} {direction} is too small a gap to tell them apart: a tie."
+    if outcome(comparison, network, model) == "tie":
+        why = "is too small a gap to tell them apart"
+        if tested is not None:
+            why = "is too small a gap to matter" if tested.verdict == "too small" else "may be chance"
+        return f"{both}; {number(gap, step)}{share} {direction} {why}: a tie."
     return f"{both}, {number(gap, step)}{share} {direction}."
 
 
@@ -146,13 +160,13 @@ def gap_summary(comparison: Comparison) -> list[Finding]:
     model, rivals = factorisation(comparison), networks(comparison)
     if model is None or not rivals:
         return []
-    step, margin = mse_step(comparison), tie_margin(comparison)
+    step = mse_step(comparison)
     parts = []
     for network in rivals:
         gap = abs(network.mse - model.mse)
         direction = "lower" if network.mse < model.mse else "higher"
         share = percent(gap / model.mse) if model.mse > 0 else ""
-        if outcome(network.mse, model.mse, margin) == "tie":
+        if outcome(comparison, network, model) == "tie":
             size = f"{number(gap, step)}{share and f' or {share}'} {direction}" if gap else "no difference at all"
             parts.append(f"{inside(network.title)} is in a tie ({size})")
         else:

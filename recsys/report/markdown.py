@@ -9,6 +9,7 @@ from pathlib import Path
 from recsys.evaluation.comparison import Comparison
 from recsys.report.data_facts import data_facts
 from recsys.report.discussion import discussion, headline, verdict
+from recsys.report.evidence import DIFFERENCE_HEADINGS, EVIDENCE_TITLE, difference_rows, evidence_findings
 from recsys.report.picture import Plot
 from recsys.report.procedure import procedure_findings, procedure_title, unsettled_findings
 from recsys.report.provenance import notes, provenance
@@ -39,6 +40,10 @@ def markdown_report(comparison: Comparison, plots: Sequence[Plot], *, embedded: 
             f"- **{escaped(row.title)}** has no score: {escaped(row.reason)}"
             for row in in_order([*comparison.failed, *comparison.skipped])
         ],
+        f"## {EVIDENCE_TITLE}" if evidence_findings(comparison) else "",
+        _bullets(evidence_findings(comparison)),
+        _differences(comparison),
+        *_pictures(plots, "evidence", link),
         "## Discussion",
         *[f"### {heading}\n\n{_bullets(findings)}" for heading, findings in discussion(comparison).items()],
         _subsets(comparison),
@@ -108,6 +113,11 @@ def _results(comparison: Comparison) -> str:
         for row in shown_rows(comparison)
     ]
     return _table([column.heading for column in COLUMNS], rows) if rows else ""
+
+
+def _differences(comparison: Comparison) -> str:
+    rows = [[escaped(cell) for cell in row] for row in difference_rows(comparison)]
+    return _table(DIFFERENCE_HEADINGS, rows) if rows else ""
 
 
 def _subsets(comparison: Comparison) -> str:

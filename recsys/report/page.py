@@ -10,6 +10,7 @@ from markupsafe import Markup
 from recsys.evaluation.comparison import Comparison, ModelResult
 from recsys.report.data_facts import data_facts
 from recsys.report.discussion import discussion, headline, verdict
+from recsys.report.evidence import DIFFERENCE_HEADINGS, EVIDENCE_TITLE, difference_rows, evidence_findings
 from recsys.report.palette import DARK, LIGHT
 from recsys.report.picture import Plot
 from recsys.report.procedure import procedure_findings, procedure_title, unsettled_findings
@@ -54,6 +55,10 @@ def _content(comparison: Comparison, plots: Sequence[Plot]) -> dict[str, Any]:
         "rows": shown_rows(comparison),
         "failed": in_order([*comparison.failed, *comparison.skipped]),
         "discussion": discussion(comparison),
+        "evidence_title": EVIDENCE_TITLE,
+        "evidence": evidence_findings(comparison),
+        "difference_headings": DIFFERENCE_HEADINGS,
+        "differences": difference_rows(comparison),
         "subsets": subset_rows(comparison) if comparison.data.cold_test_rows else [],
         "protocol": comparison.protocol,
         "procedure_title": procedure_title(comparison),

@@ -4,6 +4,7 @@ import pandas as pd
 
 from recsys.evaluation.comparison import Comparison
 from recsys.report.canvas import style
+from recsys.report.evidence_plots import differences
 from recsys.report.loss_plots import losses
 from recsys.report.picture import Plot
 from recsys.report.prediction_plots import errors_by_activity, predicted_against_actual
@@ -21,6 +22,7 @@ def draw_plots(comparison: Comparison, predictions: pd.DataFrame) -> list[Plot]:
     """
     with style():
         plots = [errors(comparison), costs(comparison)] if scored(comparison) else []
+        plots += differences(comparison)
         if comparison.data.histogram:
             plots.append(histogram(comparison))
         plots += losses(comparison)

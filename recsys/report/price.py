@@ -1,7 +1,7 @@
 """At what price: fit time and parameters, and whether something cheaper predicts as well."""
 
 from recsys.evaluation.comparison import BaselineResult, Comparison, ModelResult
-from recsys.report.standing import factorisation, is_network, mse_step, networks, outcome, scored, tie_margin
+from recsys.report.standing import factorisation, is_network, is_uncertain, mse_step, networks, outcome, scored
 from recsys.report.wording import Finding, count, inside, listing, number, opening, seconds, times
 
 MEASURABLE_SECONDS = 0.1
@@ -40,10 +40,9 @@ def worth_summary(comparison: Comparison) -> list[Finding]:
     nets = networks(comparison)
     rivals = [cheaper_rival(comparison, network) for network in nets]
     first = rivals[0] if rivals else None
-    margin = tie_margin(comparison)
     if len(nets) < 2 or first is None or any(rival is not first for rival in rivals):
         return worth_findings(comparison)
-    if any(outcome(first.mse, network.mse, margin) != "better" for network in nets):
+    if any(outcome(comparison, first, network) != "better" for network in nets):
         return worth_findings(comparison)
     names = [inside(network.title) for network in nets]
     none = f"Neither {names[0]} nor {names[1]}" if len(names) == 2 else f"None of {listing(names)}"
@@ -55,30 +54,32 @@ def worth_summary(comparison: Comparison) -> list[Finding]:
 
 def cheaper_rival(comparison: Comparison, network: ModelResult) -> BaselineResult | None:
     """The most accurate row that costs less time and fewer parameters than a network and predicts as well."""
-    margin = tie_margin(comparison)
     rivals = [
         row
         for row in scored(comparison)
         if row.fit_seconds < network.fit_seconds
         and row.parameters < network.parameters
         and not is_network(row.name)
-        and outcome(row.mse, network.mse, margin) != "worse"
+        and outcome(comparison, row, network) != "worse"
     ]
     return min(rivals, key=lambda row: (row.mse, row.parameters), default=None)
 
 
 def _worth(comparison: Comparison, network: ModelResult) -> str:
-    margin, rival = tie_margin(comparison), cheaper_rival(comparison, network)
+    rival = cheaper_rival(comparison, network)
     name = opening(inside(network.title))
     if rival is not None:
-        does = "better" if outcome(rival.mse, network.mse, margin) == "better" else "as well"
+        does = "better" if outcome(comparison, rival, network) == "better" else "as well"
+        worth = "is not worth its cost on these ratings"
+        if is_uncertain(comparison, rival, network):
+            worth, does = "is not shown to be worth its cost on these ratings", "as well, for all they tell,"
         return (
-            f"{name} is not worth its cost on these ratings: {inside(rival.title)} does {does} with "
+            f"{name} {worth}: {inside(rival.title)} does {does} with "
             f"{count(rival.parameters, 'parameter')} fitted in {seconds(rival.fit_seconds)}, against "
             f"{network.parameters:,} in {seconds(network.fit_seconds)}."
         )
     model = factorisation(comparison)
-    if model is None or outcome(network.mse, model.mse, margin) != "better":
+    if model is None or outcome(comparison, network, model) != "better":
         return f"{name} is matched by nothing that is cheaper in both time and parameters."
     extra = network.fit_seconds - model.fit_seconds
     price = f"{seconds(extra)} more of fitting" if extra > MEASURABLE_SECONDS else "no more time of fitting"

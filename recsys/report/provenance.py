@@ -1,10 +1,11 @@
 """How to read the report, and what it takes to get the same numbers again."""
 
 from recsys.evaluation.comparison import Comparison
+from recsys.evaluation.effect import LEVEL
 from recsys.report.held_out import manner, seeded, which_test, which_validation
-from recsys.report.standing import TIE_SHARE_OF_VARIANCE, TIE_TEST_ROWS, mse_step, tie_margin
+from recsys.report.standing import TIE_TEST_ROWS, effect, mse_step, tie_margin
 from recsys.report.tables import COLUMNS
-from recsys.report.wording import number, percent, short
+from recsys.report.wording import count, number, percent, short
 
 
 def notes(comparison: Comparison) -> list[tuple[str, str]]:
@@ -14,17 +15,34 @@ def notes(comparison: Comparison) -> list[tuple[str, str]]:
         meanings["Best epoch"] = "epoch of the lowest loss on the test ratings, which stood in for validation ratings"
     meanings["Rating units"] = "whatever the ratings are counted in; their squares for squared errors"
     meanings["Warm and cold"] = "a test rating is cold if its user or its item has no training rating, else warm"
-    margin = tie_margin(comparison)
-    if margin > 0:
-        meanings["Tie"] = (
-            f"two MSEs at most {number(margin, mse_step(comparison))} apart, which is "
-            f"{percent(margin / comparison.data.rating_sd**2)} of the variance of the ratings: about what another seed "
-            f"or chance moves. It is {percent(TIE_SHARE_OF_VARIANCE)} from {TIE_TEST_ROWS:,} test ratings on, and more "
-            f"with fewer of them"
+    meanings["Tie"] = _tie(comparison)
+    if comparison.differences:
+        meanings["95% interval, p"] = (
+            f"how sure a difference of MSEs is, from drawing the test users anew {comparison.resamples:,} times, each "
+            f"with all test ratings; p is how often chance alone would bring a difference as large, corrected after "
+            f"Holm for testing {count(len(comparison.differences), 'difference')}. Neither covers another training or "
+            f"another split"
         )
-    else:
-        meanings["Tie"] = "two equal MSEs, as the ratings do not vary"
     return [(word, f"{meaning}.") for word, meaning in meanings.items()]
+
+
+def _tie(comparison: Comparison) -> str:
+    margin, smallest, variance = tie_margin(comparison), effect(comparison), comparison.data.rating_sd**2
+    if variance == 0:
+        return "two equal MSEs, as the ratings do not vary"
+    step = mse_step(comparison)
+    reason = "about what another seed or chance moves" if comparison.min_effect is None else "as this run was told"
+    tested = (
+        f"two MSEs whose difference is below {number(smallest, step)} ({percent(smallest / variance)} of the variance "
+        f"of the ratings), or whose corrected p is {LEVEL:g} or more. Where no p was computed, "
+        if comparison.differences
+        else ""
+    )
+    return (
+        f"{tested}two MSEs at most {number(margin, step)} apart, which is {percent(margin / variance)} of the variance "
+        f"of the ratings: {reason}. It is {percent(smallest / variance)} from "
+        f"{TIE_TEST_ROWS:,} test ratings on, and more with fewer of them"
+    )
 
 
 def provenance(comparison: Comparison) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """Models against baselines: what does not beat user and item averages has learnt nothing beyond them."""
 
 from recsys.evaluation.comparison import BaselineResult, Comparison, ModelResult
-from recsys.report.standing import best, bias_only, in_order, mse_step, outcome, tie_margin
+from recsys.report.standing import best, bias_only, in_order, mse_step, outcome
 from recsys.report.wording import Finding, count, inside, listing, number, opening, stopped, verb
 
 
@@ -10,8 +10,7 @@ def baseline_summary(comparison: Comparison) -> list[Finding]:
     rival = best(in_order(comparison.baselines))
     if rival is None or not comparison.models:
         return []
-    margin = tie_margin(comparison)
-    winners = [m for m in in_order(comparison.models) if outcome(m.mse, rival.mse, margin) == "better"]
+    winners = [m for m in in_order(comparison.models) if outcome(comparison, m, rival) == "better"]
     bar = f"the best baseline, {inside(rival.title)} (MSE {number(rival.mse, mse_step(comparison))}, "
     bar += f"{count(rival.parameters, 'parameter')})"
     if not winners:
@@ -46,25 +45,25 @@ def skipped_findings(comparison: Comparison) -> list[Finding]:
 
 
 def _against(comparison: Comparison, model: ModelResult) -> str:
-    margin, step = tie_margin(comparison), mse_step(comparison)
+    step = mse_step(comparison)
     groups: dict[str, list[str]] = {"better": [], "tie": [], "worse": []}
     for row in in_order(comparison.baselines):
-        groups[outcome(model.mse, row.mse, margin)].append(f"{inside(row.title)} ({number(row.mse, step)})")
+        groups[outcome(comparison, model, row)].append(f"{inside(row.title)} ({number(row.mse, step)})")
     parts = [
         f"{phrase} {listing(groups[name])}"
         for name, phrase in (("better", "beats"), ("tie", "ties with"), ("worse", "loses to"))
         if groups[name]
     ]
     text = f"{opening(inside(model.title))} ({number(model.mse, step)}) {listing(parts)}. "
-    return (text + _lesson(comparison, model, margin)).strip()
+    return (text + _lesson(comparison, model)).strip()
 
 
-def _lesson(comparison: Comparison, model: BaselineResult, margin: float) -> str:
+def _lesson(comparison: Comparison, model: BaselineResult) -> str:
     mean = next((row for row in comparison.baselines if row.name == "global_mean"), None)
-    if mean is not None and outcome(model.mse, mean.mse, margin) == "worse":
+    if mean is not None and outcome(comparison, model, mean) == "worse":
         return "Answering the mean of the training ratings every time would have done better."
     averages = bias_only(comparison)
-    if averages is None or outcome(model.mse, averages.mse, margin) == "better":
+    if averages is None or outcome(comparison, model, averages) == "better":
         return ""
     return (
         "Its test error shows nothing learnt beyond the averages of users and items: which user likes which item "

@@ -8,7 +8,7 @@ from recsys.evaluation.comparison import BaselineResult, Comparison, ModelResult
 from recsys.report.canvas import finished, label, plain_ticks, sheet
 from recsys.report.palette import LIGHT, look
 from recsys.report.picture import Plot
-from recsys.report.standing import mse_step, scored, tie_margin
+from recsys.report.standing import effect, mse_step, scored
 from recsys.report.wording import number, seconds, short
 
 SHORTEST = 0.1
@@ -16,7 +16,7 @@ SHORTEST = 0.1
 
 def errors(comparison: Comparison) -> Plot:
     """Test MSE of models and baselines, lowest on top."""
-    rows, step, margin = _by_error(comparison), mse_step(comparison), tie_margin(comparison)
+    rows, step, margin = _by_error(comparison), mse_step(comparison), effect(comparison)
     figure, axes = sheet(_height(rows))
     values = [row.mse for row in rows]
     if margin > 0:
@@ -29,7 +29,7 @@ def errors(comparison: Comparison) -> Plot:
     told = "; ".join(f"{row.title} {number(row.mse, step)}" for row in rows)
     caption = "Test error, lowest on top; models in colour, baselines in grey."
     if margin > 0:
-        caption += f" What lies in the shaded band is in a tie with the lowest ({number(margin, step)})."
+        caption += f" What lies in the shaded band is too close to the lowest to matter ({number(margin, step)})."
     return finished(figure, "errors", "answer", caption, f"Test MSE, lowest first: {told}.")
 
 

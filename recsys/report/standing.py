@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Literal, Protocol, TypeVar
 
-from recsys.evaluation.comparison import BaselineResult, Comparison, ModelResult
+from recsys.evaluation.comparison import BaselineResult, Comparison, Difference, ModelResult
+from recsys.evaluation.effect import TIE_SHARE_OF_VARIANCE, smallest_effect
 
 Outcome = Literal["better", "tie", "worse"]
 
@@ -20,31 +21,33 @@ class Named(Protocol):
 Row = TypeVar("Row", bound=Named)
 Scored = TypeVar("Scored", bound=BaselineResult)
 
-TIE_SHARE_OF_VARIANCE = 0.0045
-"""Gaps in MSE below this share of the ratings' variance are a tie: 0.005 where the variance is 1.12, as
-on MovieLens' scale of 0.5 to 5. That is two standard errors of a paired difference over
-TIE_TEST_ROWS test ratings, and about what another seed or another split moves."""
-
 TIE_TEST_ROWS = 20_000
-"""With fewer test ratings chance moves more, as one over the square root of their number; with more of
-them the seed still does, so the margin does not shrink."""
+"""Where no difference was tested, two standard errors of a paired difference over this many test ratings
+are the smallest effect. With fewer of them chance moves more, as one over the square root of their number;
+with more of them the seed still does, so the margin does not shrink."""
 
 FIXED_ORDER = ("mf", "mf_tuned", "dnn", "dnn_tuned", "item_knn", "bias_only", "item_mean", "user_mean", "global_mean")
 
 
+def effect(comparison: Comparison) -> float:
+    """The MSE difference below which two rows are a tie whatever the evidence, in squared rating units."""
+    return smallest_effect(comparison.min_effect, comparison.data.rating_sd)
+
+
 def tie_margin(comparison: Comparison) -> float:
-    """The largest gap between two test MSEs that is still called a tie, in squared rating units."""
+    """The largest gap between two test MSEs that is a tie where the difference was not tested."""
     return gap_by_chance(comparison, comparison.data.test_rows)
 
 
 def gap_by_chance(comparison: Comparison, rows: int) -> float:
     """The largest gap between two MSEs over the same `rows` ratings that may be chance."""
-    return mse_step(comparison) * max(1.0, math.sqrt(TIE_TEST_ROWS / max(1, rows)))
+    return effect(comparison) * max(1.0, math.sqrt(TIE_TEST_ROWS / max(1, rows)))
 
 
 def mse_step(comparison: Comparison) -> float:
     """The smallest difference of squared errors that is worth writing; 0 where ratings do not vary."""
-    return TIE_SHARE_OF_VARIANCE * comparison.data.rating_sd**2
+    scale = smallest_effect(None, comparison.data.rating_sd)
+    return min(scale, effect(comparison) or scale)
 
 
 def rmse_step(comparison: Comparison) -> float:
@@ -52,11 +55,28 @@ def rmse_step(comparison: Comparison) -> float:
     return TIE_SHARE_OF_VARIANCE * comparison.data.rating_sd / 2
 
 
-def outcome(mse: float, rival: float, margin: float) -> Outcome:
-    """How one error compares with a rival's."""
-    if abs(mse - rival) <= margin:
+def outcome(comparison: Comparison, row: BaselineResult, rival: BaselineResult) -> Outcome:
+    """How one row compares with a rival: as their difference was found, or by the margin if it was not tested."""
+    tested = difference(comparison, row, rival)
+    if tested is not None:
+        if tested.verdict in ("too small", "not certain"):
+            return "tie"
+        return "better" if (tested.verdict == "better") == (tested.name == row.name) else "worse"
+    if abs(row.mse - rival.mse) <= tie_margin(comparison):
         return "tie"
-    return "better" if mse < rival else "worse"
+    return "better" if row.mse < rival.mse else "worse"
+
+
+def difference(comparison: Comparison, row: BaselineResult, rival: BaselineResult) -> Difference | None:
+    """The tested difference of two rows, whichever comes first in it."""
+    names = {row.name, rival.name}
+    return next((tested for tested in comparison.differences if {tested.name, tested.other} == names), None)
+
+
+def is_uncertain(comparison: Comparison, row: BaselineResult, rival: BaselineResult) -> bool:
+    """Whether two rows are a tie for want of evidence, not of size."""
+    tested = difference(comparison, row, rival)
+    return tested is not None and tested.verdict == "not certain"
 
 
 def in_order(rows: Sequence[Row]) -> list[Row]:

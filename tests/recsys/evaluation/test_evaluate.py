@@ -12,7 +12,7 @@ from recsys.evaluation.evaluate import Ratings, TrainedModel, evaluate
 from recsys.models import item_knn
 from recsys.models.mf import build_mf
 from recsys.models.saving import save_model
-from recsys.settings import MFSettings, Protocol, SplitSettings
+from recsys.settings import EvidenceSettings, MFSettings, Protocol, SplitSettings
 
 USERS, ITEMS, ROWS = 8, 9, 200
 FACTS = {
@@ -71,7 +71,10 @@ def trained(tmp_path: Path) -> dict[str, TrainedModel]:
 
 
 def compared(
-    ratings: Ratings, trained: dict[str, TrainedModel], protocol: Protocol = "fair"
+    ratings: Ratings,
+    trained: dict[str, TrainedModel],
+    protocol: Protocol = "fair",
+    evidence: EvidenceSettings | None = None,
 ) -> tuple[Comparison, pd.DataFrame]:
     return evaluate(
         ratings,
@@ -80,12 +83,13 @@ def compared(
         protocol=protocol,
         seed=1,
         split=SplitSettings(),
+        evidence=evidence or EvidenceSettings(resamples=100),
         data=DATA,
     )
 
 
 def test_scores_are_those_of_the_predictions(ratings: Ratings, trained: dict[str, TrainedModel]) -> None:
-    comparison, predictions = evaluate(ratings, trained, {}, protocol="fair", seed=1, split=SplitSettings(), data=DATA)
+    comparison, predictions = compared(ratings, trained)
     for row in [*comparison.models, *comparison.baselines]:
         error = predictions[row.name].astype(float) - predictions["rating"].astype(float)
         assert row.mse == pytest.approx((error**2).mean())

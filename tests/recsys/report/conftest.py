@@ -18,6 +18,8 @@ from recsys.evaluation.comparison import (
     RatingCount,
     Score,
 )
+from recsys.evaluation.effect import smallest_effect
+from recsys.evaluation.significance import compare_pairs
 
 TITLES = {
     "mf": "MF",
@@ -40,6 +42,10 @@ NOISE = {
     "item_knn": 0.58,
 }
 SECONDS = {"mf": 65.2, "dnn": 91.4, "dnn_tuned": 70.3, "bias_only": 0.6, "item_knn": 3.2}
+PAIRS = [
+    *[("dnn", "mf"), ("dnn_tuned", "mf"), ("dnn_tuned", "dnn")],
+    *[("mf", "bias_only"), ("dnn", "bias_only"), ("dnn_tuned", "bias_only")],
+]
 USERS, ITEMS, FACTORS = 702, 8227, 50
 PARAMETERS = {"mf": 446_450, "dnn": 476_019, "dnn_tuned": 476_019, "bias_only": USERS + ITEMS + 1, "item_knn": 72_000}
 
@@ -142,6 +148,17 @@ def comparison_of(predictions: pd.DataFrame, protocol: str) -> Comparison:
         baselines=baselines,
         failed=[],
         skipped=[],
+        min_effect=None,
+        resamples=100,
+        differences=compare_pairs(
+            predictions["user"].to_numpy(),
+            predictions["rating"].to_numpy(),
+            {name: predictions[name].to_numpy() for name in TITLES},
+            PAIRS,
+            smallest_effect=smallest_effect(None, variance**0.5),
+            resamples=100,
+            seed=1,
+        ),
     )
 
 
@@ -245,6 +262,7 @@ def with_mse(fair: Made) -> Callable[..., Comparison]:
                 "baselines": [row for row in changed if not isinstance(row, ModelResult)],
                 "failed": [FailedModel(name=name, title=TITLES[name], reason="its loss became NaN") for name in failed],
                 "skipped": [FailedModel(name=name, title=TITLES[name], reason="too many items") for name in skipped],
+                "differences": [],
             }
         )
 

@@ -1,0 +1,151 @@
+"""Whether differences between models are real: paired squared errors, users resampled, many pairs allowed for.
+
+Ratings of one user err together, so what is drawn anew is users, with all of their test rows (the pairs cluster
+bootstrap; Cameron, Gelbach and Miller 2008, "Bootstrap-Based Improvements for Inference with Clustered Errors").
+The statistic is a ratio, the sum of the differences over the number of rows, which is the difference of the MSEs.
+
+The p value and the interval come from the bootstrap's standard error and Student's t with one degree of freedom
+less than there are users (Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapters 6 and 12). The
+share of resamples beyond zero would do without t, but is never below one in `resamples`: once corrected for several
+pairs, 100 resamples could then find nothing, however large.
+
+What is covered is chance in who was tested. Another training or another split is not.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import stdtr, stdtrit
+
+from recsys.evaluation.comparison import Difference, DifferenceVerdict
+from recsys.evaluation.effect import LEVEL
+
+DRAWN_AT_ONCE = 2_000_000
+"""Users drawn at once, over all resamples of a chunk: some 60 MB."""
+
+Floats = npt.NDArray[np.float64]
+
+
+def compare_pairs(
+    user: npt.NDArray[np.integer],
+    rating: npt.NDArray[np.floating],
+    predicted: Mapping[str, npt.NDArray[np.floating]],
+    pairs: Sequence[tuple[str, str]],
+    *,
+    smallest_effect: float,
+    resamples: int,
+    seed: int,
+) -> list[Difference]:
+    """Test each pair of predictions of the same rows.
+
+    Args:
+        user: codes from 0, shape (rows,); rows of one user are drawn together.
+        rating: shape (rows,), in rating units.
+        predicted: name -> predictions, shape (rows,), in rating units.
+        pairs: names (one, other); a negative difference says that `one` errs less.
+        smallest_effect: smaller differences are a tie, in squared rating units.
+        resamples: how often the users are drawn.
+        seed: of the draws.
+
+    Returns:
+        One difference a pair, in the order of `pairs`; p values are corrected over all of them.
+
+    Raises:
+        ValueError: there are no rows.
+    """
+    if len(user) == 0:
+        raise ValueError("there are no rows to compare on")
+    if not pairs:
+        return []
+    names = list(dict.fromkeys(name for pair in pairs for name in pair))
+    counted = np.bincount(user)
+    tested = counted > 0
+    sums = np.stack([_squared_errors(user, rating, predicted[name])[tested] for name in names], axis=1)
+    rows = counted[tested].astype(np.float64)
+
+    one, other = ([names.index(pair[side]) for pair in pairs] for side in (0, 1))
+    mse = sums.sum(axis=0) / rows.sum()
+    differences = mse[one] - mse[other]
+    errors = _standard_errors(sums, rows, one, other, resamples, np.random.default_rng(seed))
+    users = len(rows)
+    p = [_p_value(difference, error, users) for difference, error in zip(differences, errors, strict=True)]
+    reach = [float(stdtrit(users - 1, 1 - LEVEL / 2)) * error if users > 1 else None for error in errors]
+    found = zip(pairs, differences.tolist(), reach, p, holm(p), strict=True)
+    return [_difference(pair, value, half, p, corrected, smallest_effect) for pair, value, half, p, corrected in found]
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Correct p values for being several (Holm 1979, "A Simple Sequentially Rejective Multiple Test Procedure").
+
+    Returns:
+        Corrected p values in the order given, each at most 1: rejecting those below a level rejects any true
+        hypothesis at all with at most that probability, whatever depends on what.
+    """
+    corrected, largest = [0.0] * len(p), 0.0
+    for rank, place in enumerate(sorted(range(len(p)), key=lambda place: p[place])):
+        largest = max(largest, min(1.0, (len(p) - rank) * p[place]))
+        corrected[place] = largest
+    return corrected
+
+
+def _squared_errors(
+    user: npt.NDArray[np.integer], rating: npt.NDArray[np.floating], predicted: npt.NDArray[np.floating]
+) -> Floats:
+    error = np.subtract(predicted, rating, dtype=np.float64)
+    return np.bincount(user, weights=np.square(error, out=error)).astype(np.float64, copy=False)
+
+
+def _standard_errors(
+    sums: Floats, rows: Floats, one: Sequence[int], other: Sequence[int], resamples: int, random: np.random.Generator
+) -> list[float]:
+    users = len(rows)
+    if users < 2:
+        return [0.0] * len(one)
+    drawn = []
+    chunk = max(1, DRAWN_AT_ONCE // users)
+    weighed = np.vstack([sums.T, rows])
+    for start in range(0, resamples, chunk):
+        size = min(chunk, resamples - start)
+        # counts of uniform draws are multinomial, and ten times as fast as asking numpy for a multinomial
+        places = random.integers(users, size=(size, users))
+        places += users * np.arange(size)[:, None]
+        counts = np.bincount(places.ravel(), minlength=size * users).reshape(size, users)
+        # no BLAS, whose bits depend on the number of cores
+        totals = np.einsum("ru,cu->rc", counts, weighed)
+        mse = totals[:, :-1] / totals[:, -1:]
+        drawn.append(mse[:, one] - mse[:, other])
+    # a resample's variance is that of a population, smaller than the sample's by this factor
+    spread = np.concatenate(drawn).std(axis=0, ddof=1) * np.sqrt(users / (users - 1))
+    return [float(error) for error in spread]
+
+
+def _p_value(difference: float, error: float, users: int) -> float:
+    if users < 2 or difference == 0:
+        return 1.0
+    return float(2 * stdtr(users - 1, -abs(difference) / error)) if error > 0 else 0.0
+
+
+def _difference(
+    pair: tuple[str, str], value: float, reach: float | None, p: float, corrected: float, smallest_effect: float
+) -> Difference:
+    low, high = (None, None) if reach is None else (value - reach, value + reach)
+    return Difference(
+        name=pair[0],
+        other=pair[1],
+        mse_difference=value,
+        low=low,
+        high=high,
+        p=p,
+        p_corrected=corrected,
+        verdict=_verdict(value, reach, corrected, smallest_effect),
+    )
+
+
+def _verdict(value: float, reach: float | None, p_corrected: float, smallest_effect: float) -> DifferenceVerdict:
+    certain = p_corrected < LEVEL
+    if certain and abs(value) >= smallest_effect:
+        return "better" if value < 0 else "worse"
+    # a small difference with a wide interval may be a large one: only a narrow interval shows that it is small
+    narrow = reach is not None and abs(value) + reach <= smallest_effect
+    return "too small" if certain or narrow else "not certain"

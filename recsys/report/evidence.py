@@ -1,0 +1,116 @@
+"""Are the differences real: what was tested, effect first, and what that settles."""
+
+from recsys.evaluation.comparison import BaselineResult, Comparison, Difference
+from recsys.report.standing import effect, mse_step, scored
+from recsys.report.wording import NOTHING, Finding, inside, listing, number, opening
+
+Tested = tuple[Difference, BaselineResult, BaselineResult]
+
+EVIDENCE_TITLE = "Are the differences real?"
+DIFFERENCE_HEADINGS = ("Rows compared", "Difference in MSE", "95% interval", "p, corrected", "Verdict")
+SMALLEST_P = 0.001
+"""Below this, a p value says more about the tails of a distribution than about the ratings."""
+
+
+def tested_differences(comparison: Comparison) -> list[Tested]:
+    """Each difference with its two rows, in the order they were tested."""
+    rows = {row.name: row for row in scored(comparison)}
+    return [
+        (tested, rows[tested.name], rows[tested.other])
+        for tested in comparison.differences
+        if tested.name in rows and tested.other in rows
+    ]
+
+
+def difference_rows(comparison: Comparison) -> list[tuple[str, ...]]:
+    """One row a difference, a text for each of DIFFERENCE_HEADINGS."""
+    step = mse_step(comparison)
+    return [
+        (
+            f"{opening(inside(row.title))} against {inside(rival.title)}",
+            number(tested.mse_difference, step),
+            interval(tested, step),
+            _shown_p(tested.p_corrected),
+            _shown_verdict(tested, row, rival),
+        )
+        for tested, row, rival in tested_differences(comparison)
+    ]
+
+
+def interval(tested: Difference, step: float) -> str:
+    """A difference's 95% interval, a dash where there is none."""
+    if tested.low is None or tested.high is None:
+        return NOTHING
+    return f"{number(tested.low, step)} to {number(tested.high, step)}"
+
+
+def is_real(tested: Difference) -> bool:
+    """Whether a difference is both certain and large enough to matter."""
+    return tested.verdict in ("better", "worse")
+
+
+def evidence_findings(comparison: Comparison) -> list[Finding]:
+    """How many differences are real and the largest of them, then the ties and what kind of tie they are."""
+    differences = tested_differences(comparison)
+    if not differences:
+        return []
+    texts = [_real(comparison, differences), _ties(differences)]
+    return [Finding("evidence", text) for text in texts if text]
+
+
+def _real(comparison: Comparison, differences: list[Tested]) -> str:
+    real = [entry for entry in differences if is_real(entry[0])]
+    step, total = mse_step(comparison), len(differences)
+    settled = f"both certain and large enough to matter ({number(effect(comparison), step)} of MSE)"
+    if not real:
+        subject = "The one difference tested is not" if total == 1 else f"None of the {total} differences tested is"
+        return f"{subject} {settled}."
+    tested, row, rival = max(real, key=lambda entry: abs(entry[0].mse_difference))
+    better, worse = (row, rival) if tested.verdict == "better" else (rival, row)
+    size = f"{number(abs(tested.mse_difference), step)} (95% interval {_reach(tested, step)})"
+    if total == 1:
+        subject = "The one difference tested is"
+    else:
+        are = "is" if len(real) == 1 else "are"
+        subject = f"All {total} differences tested are" if len(real) == total else f"{len(real)} of {total} {are}"
+    largest = "it is" if len(real) == 1 else "the largest is"
+    return f"{subject} {settled}: {largest} {size}, by which {inside(better.title)} beats {inside(worse.title)}."
+
+
+def _reach(tested: Difference, step: float) -> str:
+    """The interval of the size of a difference, whatever its sign."""
+    if tested.low is None or tested.high is None:
+        return NOTHING
+    low, high = (tested.low, tested.high) if tested.mse_difference > 0 else (-tested.high, -tested.low)
+    return f"{number(low, step)} to {number(high, step)}"
+
+
+def _ties(differences: list[Tested]) -> str:
+    uncertain = _pairs(differences, "not certain")
+    small = _pairs(differences, "too small")
+    parts = [
+        f"not certain, as chance in who was tested may bring as much: {uncertain}" if uncertain else "",
+        f"too small to matter: {small}" if small else "",
+    ]
+    return opening(f"{'; '.join(part for part in parts if part)}.") if uncertain or small else ""
+
+
+def _pairs(differences: list[Tested], verdict: str) -> str:
+    return listing(
+        [
+            f"{inside(row.title)} against {inside(rival.title)}"
+            for tested, row, rival in differences
+            if tested.verdict == verdict
+        ]
+    )
+
+
+def _shown_p(p: float) -> str:
+    return f"{p:.3f}" if p >= SMALLEST_P else f"under {SMALLEST_P}"
+
+
+def _shown_verdict(tested: Difference, row: BaselineResult, rival: BaselineResult) -> str:
+    if is_real(tested):
+        better = row if tested.verdict == "better" else rival
+        return f"{inside(better.title)} is better"
+    return "tie: too small to matter" if tested.verdict == "too small" else "tie: not certain"
