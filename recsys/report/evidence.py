@@ -61,7 +61,9 @@ def evidence_findings(comparison: Comparison) -> list[Finding]:
 def _real(comparison: Comparison, differences: list[Tested]) -> str:
     real = [entry for entry in differences if is_real(entry[0])]
     step, total = mse_step(comparison), len(differences)
-    settled = f"both certain and large enough to matter ({number(effect(comparison), step)} of MSE)"
+    settled = "certain"
+    if effect(comparison) > 0:
+        settled = f"both certain and large enough to matter (at least {number(effect(comparison), step)} of MSE)"
     if not real:
         subject = "The one difference tested is not" if total == 1 else f"None of the {total} differences tested is"
         return f"{subject} {settled}."
@@ -72,7 +74,9 @@ def _real(comparison: Comparison, differences: list[Tested]) -> str:
         subject = "The one difference tested is"
     else:
         are = "is" if len(real) == 1 else "are"
-        subject = f"All {total} differences tested are" if len(real) == total else f"{len(real)} of {total} {are}"
+        subject = (
+            f"All {total} differences tested are" if len(real) == total else f"{len(real)} of {total} differences {are}"
+        )
     largest = "it is" if len(real) == 1 else "the largest is"
     return f"{subject} {settled}: {largest} {size}, by which {inside(better.title)} beats {inside(worse.title)}."
 

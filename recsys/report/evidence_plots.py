@@ -6,7 +6,7 @@ from recsys.report.evidence import difference_rows, interval, is_real, tested_di
 from recsys.report.palette import LIGHT, look
 from recsys.report.picture import Plot
 from recsys.report.standing import effect, mse_step
-from recsys.report.wording import number
+from recsys.report.wording import MINUS, number
 
 
 def differences(comparison: Comparison) -> list[Plot]:
@@ -40,7 +40,7 @@ def differences(comparison: Comparison) -> list[Plot]:
             ha="center",
             fontsize=8.5,
         )
-    names = [f"{label(row.title)}\nagainst {label(rival.title)}" for _, row, rival in shown]
+    names = [f"{label(row.title)} {MINUS}\n{label(rival.title)}" for _, row, rival in shown]
     axes.set_yticks(range(len(shown)), names, color=LIGHT["ink"], fontsize=8)
     axes.set_ylim(len(shown) - 0.4, -0.8)
     axes.margins(x=0.12)
@@ -52,9 +52,7 @@ def differences(comparison: Comparison) -> list[Plot]:
         f"{name} {number(tested.mse_difference, step)} ({interval(tested, step)}), {verdict}"
         for (name, *_, verdict), (tested, _, _) in zip(difference_rows(comparison), shown, strict=True)
     )
-    caption = (
-        "Each difference in test error with its 95% interval; left of 0 the row named first is better. Hollow: a tie."
-    )
+    caption = "Each difference with its 95% interval; left of 0 the row named first is better. Hollow: a tie."
     if smallest > 0:
         caption += f" In the shaded band, {number(smallest, step)} to each side, it is too small to matter."
     return [finished(figure, "differences", "evidence", caption, f"Differences in test MSE: {told}.")]

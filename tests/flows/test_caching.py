@@ -138,6 +138,15 @@ def test_times_count_only_where_the_split_reads_them(run: Run, ratings: Path, tm
     assert comparison["split_by"] == "time"
 
 
+@pytest.mark.parametrize("evidence", [{"min_effect": 0.02}, {"resamples": 300}], ids=str)
+def test_changed_settings_of_the_evidence_make_a_new_report_and_nothing_else(
+    finished: MakeSettings, evidence: dict[str, float]
+) -> None:
+    planned = plan(finished(evidence=evidence))
+    assert {task for task, why in planned.items() if why} == {"report"}
+    assert next(iter(evidence)) in planned["report"]
+
+
 def test_changed_code_of_the_network_recomputes_its_branch_only(
     run: Run, finished: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -183,3 +183,28 @@ def test_predictions_that_had_to_be_clipped_are_counted(ratings: Ratings, traine
     warm = predictions["mf"][~predictions["cold"]]
     assert fair.models[0].clipped_rows == ((warm < 1) | (warm > 5)).sum() > 0
     assert notebook.models[0].clipped_rows == 0
+
+
+def test_each_model_is_compared_with_every_other_and_with_the_biases(
+    ratings: Ratings, trained: dict[str, TrainedModel]
+) -> None:
+    three = dict.fromkeys(("mf", "dnn", "dnn_tuned"), trained["mf"])
+    comparison, frame = compared(ratings, three)
+    assert {(found.name, found.other) for found in comparison.differences} == {
+        *[("dnn", "mf"), ("dnn_tuned", "mf"), ("dnn_tuned", "dnn")],
+        *[("mf", "bias_only"), ("dnn", "bias_only"), ("dnn_tuned", "bias_only")],
+    }
+    mse = {row.name: row.mse for row in [*comparison.models, *comparison.baselines]}
+    for found in comparison.differences:
+        assert found.mse_difference == pytest.approx(mse[found.name] - mse[found.other], abs=1e-9)
+    assert compared(ratings, three)[0] == comparison
+    assert len(frame) == 50
+
+
+def test_evidence_follows_its_settings(ratings: Ratings, trained: dict[str, TrainedModel]) -> None:
+    plain, _ = compared(ratings, trained)
+    lenient, _ = compared(ratings, trained, evidence=EvidenceSettings(min_effect=1e6, resamples=200))
+    assert plain.differences[0].verdict == "worse"
+    assert lenient.differences[0].verdict == "too small"
+    assert (lenient.min_effect, lenient.resamples) == (1e6, 200)
+    assert lenient.differences[0].p != plain.differences[0].p

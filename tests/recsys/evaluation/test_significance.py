@@ -1,0 +1,170 @@
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from scipy.stats import norm
+
+from recsys.evaluation.comparison import Difference
+from recsys.evaluation.effect import smallest_effect
+from recsys.evaluation.significance import compare_pairs, holm
+
+Floats = npt.NDArray[np.float64]
+Rows = tuple[npt.NDArray[np.int64], Floats, dict[str, Floats]]
+
+
+def erring(scales: Sequence[float], *, users: int, seed: int, mean_rows: int = 20) -> Rows:
+    """Predictions of ratings of 0: each user has an error level of his own with each model, times its scale.
+
+    The expected squared error of a model is the square of its scale.
+    """
+    random = np.random.default_rng(seed)
+    user = np.repeat(np.arange(users), 1 + random.poisson(mean_rows - 1, size=users))
+    predicted = {
+        f"m{place}": scale * np.sqrt(random.gamma(2.0, 0.5, size=users))[user] * random.normal(size=len(user))
+        for place, scale in enumerate(scales)
+    }
+    return user, np.zeros(len(user)), predicted
+
+
+def compared(rows: Rows, pairs: Sequence[tuple[str, str]] = (("m0", "m1"),), **changes: Any) -> list[Difference]:
+    return compare_pairs(*rows, pairs, **{"smallest_effect": 0.005, "resamples": 500, "seed": 1, **changes})
+
+
+def side_by_side(models: int) -> list[tuple[str, str]]:
+    """Pairs that share no model, so that each is an experiment of its own."""
+    return [(f"m{place}", f"m{place + 1}") for place in range(0, models, 2)]
+
+
+@pytest.mark.parametrize("users", [15, 60])
+def test_equal_models_are_told_apart_as_often_as_the_level_says(users: int) -> None:
+    rejected = []
+    for seed in range(5):
+        rows = erring([1.0] * 400, users=users, seed=seed)
+        rejected += [found.p < 0.05 for found in compared(rows, side_by_side(400), seed=seed)]
+    # 1,000 experiments: a standard deviation of 0.7%
+    assert 0.03 < np.mean(rejected) < 0.07
+
+
+def test_a_test_that_takes_rows_for_independent_would_reject_too_often() -> None:
+    rows = erring([1.0] * 400, users=60, seed=0, mean_rows=100)
+    _, _, predicted = rows
+    naive = []
+    for one, other in side_by_side(400):
+        difference = predicted[one] ** 2 - predicted[other] ** 2
+        naive.append(2 * norm.sf(abs(difference.mean()) / (difference.std() / np.sqrt(len(difference)))) < 0.05)
+    ours = [found.p < 0.05 for found in compared(rows, side_by_side(400))]
+    assert np.mean(naive) > 0.25
+    assert np.mean(ours) < 0.11
+
+
+def test_intervals_cover_the_true_difference_as_often_as_they_say() -> None:
+    covered = []
+    for seed in range(5):
+        rows = erring([1.0, 1.1] * 200, users=80, seed=seed)
+        for found in compared(rows, side_by_side(400), seed=seed):
+            assert found.low is not None
+            assert found.high is not None
+            covered.append(found.low <= 1.0 - 1.21 <= found.high)
+    assert 0.93 < np.mean(covered) < 0.97
+
+
+def test_a_large_true_difference_is_found_and_has_the_sign_of_the_better() -> None:
+    rows = erring([1.0, 1.5], users=200, seed=3)
+    (found,) = compared(rows)
+    (turned,) = compared(rows, [("m1", "m0")])
+    _, _, predicted = rows
+    assert found.mse_difference == pytest.approx((predicted["m0"] ** 2).mean() - (predicted["m1"] ** 2).mean())
+    assert found.p_corrected < 1e-6
+    assert (found.verdict, turned.verdict) == ("better", "worse")
+    assert turned.mse_difference == -found.mse_difference
+
+
+def test_a_large_difference_is_found_with_the_fewest_resamples_and_several_pairs() -> None:
+    rows = erring([1.0, 1.5, 2.0, 3.0], users=200, seed=3)
+    pairs = [(f"m{one}", f"m{other}") for other in range(4) for one in range(other)]
+    assert {found.verdict for found in compared(rows, pairs, resamples=100)} == {"better"}
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_other_ones() -> None:
+    rows = erring([1.0, 1.1], users=50, seed=4)
+    assert compared(rows) == compared(rows)
+    assert compared(rows)[0].p != compared(rows, seed=2)[0].p
+    assert compared(rows)[0].p == pytest.approx(compared(rows, seed=2)[0].p, rel=0.5)
+
+
+def test_the_order_of_the_rows_does_not_matter() -> None:
+    user, rating, predicted = rows = erring([1.0, 1.1], users=50, seed=5)
+    order = np.random.default_rng(0).permutation(len(user))
+    shuffled = user[order], rating[order], {name: values[order] for name, values in predicted.items()}
+    (one,), (other,) = compared(rows), compared(shuffled)
+    for field in ("mse_difference", "low", "high", "p"):
+        assert getattr(one, field) == pytest.approx(getattr(other, field), rel=1e-9)
+
+
+def test_users_without_test_rows_do_not_count() -> None:
+    user, rating, predicted = rows = erring([1.0, 1.1], users=50, seed=6)
+    assert compared((user * 7 + 3, rating, predicted)) == compared(rows)
+
+
+def test_many_users_are_drawn_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = erring([1.0, 1.1], users=50, seed=7)
+    whole = compared(rows)
+    monkeypatch.setattr("recsys.evaluation.significance.DRAWN_AT_ONCE", 170)
+    assert compared(rows)[0].p == pytest.approx(whole[0].p, rel=1e-9)
+
+
+def test_correction_is_that_of_an_example_by_hand() -> None:
+    # in order: 4 × 0.005, 3 × 0.01, 2 × 0.03, and 1 × 0.04, which may not fall below the one before
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    assert holm([0.04]) == [0.04]
+    assert holm([]) == []
+
+
+def test_p_values_are_corrected_over_all_pairs() -> None:
+    found = compared(erring([1.0, 1.05, 1.1], users=80, seed=8), [("m0", "m1"), ("m0", "m2"), ("m1", "m2")])
+    assert [difference.p_corrected for difference in found] == holm([difference.p for difference in found])
+
+
+def test_a_certain_difference_below_the_smallest_effect_is_too_small() -> None:
+    rows = erring([1.0, 1.5], users=200, seed=3)
+    (found,) = compared(rows, smallest_effect=5.0)
+    assert found.p_corrected < 0.05
+    assert found.verdict == "too small"
+
+
+def test_a_small_difference_with_a_wide_interval_is_not_certain_and_with_a_narrow_one_too_small() -> None:
+    rows = erring([1.0, 1.0], users=30, seed=9)
+    (found,) = compared(rows)
+    assert found.p > 0.05
+    assert found.high is not None
+    assert found.high > 0.01
+    assert compared(rows, smallest_effect=0.9 * found.high)[0].verdict == "not certain"
+    assert compared(rows, smallest_effect=10.0)[0].verdict == "too small"
+
+
+def test_equal_predictions_do_not_differ_at_all() -> None:
+    user, rating, predicted = erring([1.0], users=30, seed=10)
+    (found,) = compared((user, rating, {**predicted, "m1": predicted["m0"]}), smallest_effect=0.0)
+    assert (found.mse_difference, found.low, found.high, found.p) == (0.0, 0.0, 0.0, 1.0)
+    assert found.verdict == "too small"
+
+
+def test_one_user_settles_nothing() -> None:
+    _, rating, predicted = erring([1.0, 9.0], users=2, seed=11)
+    (found,) = compared((np.zeros(len(rating), np.int64), rating, predicted))
+    assert (found.low, found.high, found.p, found.verdict) == (None, None, 1.0, "not certain")
+
+
+def test_without_rows_there_is_nothing_to_compare() -> None:
+    with pytest.raises(ValueError, match="no rows"):
+        compared((np.zeros(0, np.int64), np.zeros(0), {"m0": np.zeros(0), "m1": np.zeros(0)}))
+
+
+def test_smallest_effect_follows_the_scale_unless_it_is_named() -> None:
+    assert smallest_effect(None, 1.0588) == pytest.approx(0.005, abs=5e-5)
+    assert smallest_effect(None, 10.588) == pytest.approx(0.5, abs=5e-3)
+    assert smallest_effect(0.02, 10.588) == 0.02
+    assert smallest_effect(0.0, 10.588) == 0.0
