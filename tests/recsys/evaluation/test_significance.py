@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from scipy.stats import norm
+from scipy.stats import norm, ttest_rel
 
 from recsys.evaluation.comparison import Difference
 from recsys.evaluation.effect import smallest_effect
@@ -45,6 +45,17 @@ def test_equal_models_are_told_apart_as_often_as_the_level_says(users: int) -> N
         rejected += [found.p < 0.05 for found in compared(rows, side_by_side(400), seed=seed)]
     # 1,000 experiments: a standard deviation of 0.7%
     assert 0.03 < np.mean(rejected) < 0.07
+
+
+def test_where_users_have_as_many_rows_each_it_is_the_paired_t_test_over_users() -> None:
+    random = np.random.default_rng(2)
+    user, predicted = np.repeat(np.arange(5), 4), {name: random.normal(size=20) for name in ("m0", "m1")}
+    (found,) = compared((user, np.zeros(20), predicted), resamples=50_000)
+    one, other = ((predicted[name] ** 2).reshape(5, 4).mean(axis=1) for name in ("m0", "m1"))
+    expected = ttest_rel(one, other)
+    low, high = expected.confidence_interval()
+    assert (found.mse_difference, found.p) == pytest.approx((one.mean() - other.mean(), expected.pvalue), rel=0.02)
+    assert (found.low, found.high) == pytest.approx((low, high), rel=0.02)
 
 
 def test_a_test_that_takes_rows_for_independent_would_reject_too_often() -> None:
