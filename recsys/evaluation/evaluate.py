@@ -27,6 +27,7 @@ from recsys.evaluation.comparison import (
 from recsys.evaluation.effect import smallest_effect
 from recsys.evaluation.metrics import score
 from recsys.evaluation.significance import compare_pairs
+from recsys.memory import give_back
 from recsys.models.baselines import Baseline, fit_baselines
 from recsys.models.item_knn import ItemKNN, fit_item_knn, too_large
 from recsys.progress import Progress, silent
@@ -125,6 +126,7 @@ def evaluate(
         The comparison, and its predictions: one row a test rating with the columns user, item,
         rating, cold, user_ratings, item_ratings, and one a model and baseline.
     """
+    give_back()
     user, item = (np.asarray(column[ratings.test]) for column in (ratings.user, ratings.item))
     rating = np.asarray(ratings.rating[ratings.test])
     users, items = pq.read_table(ratings.users), pq.read_table(ratings.items)

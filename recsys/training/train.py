@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recsys.backend import keras
+from recsys.memory import give_back
 from recsys.models.saving import save_model, summary_of
 from recsys.progress import Progress, silent
 from recsys.settings import Engine, FitSettings
@@ -65,6 +66,7 @@ def train_and_save(
         The fields of `Fit`, with the model's `settings`, `parameters` and `summary`, and when the training
         `started` and `ended`, as ISO 8601 in UTC.
     """
+    give_back()
     started = datetime.now(UTC)
     fit = train(model, data, settings, seed, progress, engine=engine, checkpoint=checkpoint)
     ended = datetime.now(UTC)

@@ -57,7 +57,7 @@ def test_each_bias_can_be_left_out(without: str) -> None:
     model = build_biased_mf(USERS, ITEMS, settings, 1, mean=0.0)
     side = {"user_bias": "user", "item_bias": "movie"}[without]
     assert f"{side}_bias" not in [layer.name for layer in model.layers]
-    assert model.count_params() == 50 * (USERS + ITEMS) + (ITEMS if side == "user" else USERS)
+    assert model.count_params() == 100 * (USERS + ITEMS) + (ITEMS if side == "user" else USERS)
 
 
 def test_a_larger_penalty_leaves_smaller_factors() -> None:
