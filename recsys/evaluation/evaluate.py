@@ -137,13 +137,14 @@ def evaluate(
     cold = (user_ratings[user] == 0) | (item_ratings[item] == 0)
     bounds = (float(fitted[2].min()), float(fitted[2].max())) if protocol == "fair" else None
 
-    simple = fit_baselines(fitted, choosing, users.num_rows, items.num_rows)
+    without = _columns(ratings, kept) if protocol == "notebook" else None
+    simple = fit_baselines(fitted, choosing, users.num_rows, items.num_rows, without)
     baselines: dict[str, Baseline | ItemKNN] = {**simple}
     reason = too_large(fitted[0], np.concatenate([choosing[0], user]), users.num_rows, items.num_rows)
     if not reason:
         progress(0, len(trained), f"fitting and predicting with {TITLES['item_knn']}")
-        baselines["item_knn"] = _item_knn(fitted, _columns(ratings, kept), choosing, simple["bias_only"])
-    del fitted, choosing  # hundreds of megabytes at 20 million ratings
+        baselines["item_knn"] = _item_knn(fitted, without, choosing, simple["bias_only"])
+    del fitted, choosing, without  # hundreds of megabytes at 20 million ratings
     predicted = {name: baseline.predict(user, item).astype(np.float32) for name, baseline in baselines.items()}
     fallback = predicted["bias_only"] if protocol == "fair" else None
     for number, (name, model) in enumerate(trained.items()):
@@ -225,12 +226,12 @@ def _choosing_rows(ratings: Ratings, protocol: Protocol, split: SplitSettings) -
     return kept, choosing
 
 
-def _item_knn(fitted: Any, kept: Any, choosing: Any, biases: Baseline) -> ItemKNN:
+def _item_knn(fitted: Any, without: Any | None, choosing: Any, biases: Baseline) -> ItemKNN:
     """Choose without the choosing ratings, of which each would be its own neighbour, then keep all that are fitted."""
-    if len(kept[0]) == len(fitted[0]):
+    if without is None:
         return fit_item_knn(fitted, choosing, biases)
-    without = fit_baselines(kept, choosing, len(biases.user), len(biases.item))["bias_only"]
-    return fit_item_knn(kept, choosing, without).refitted(fitted, biases)
+    of_rest = fit_baselines(without, choosing, len(biases.user), len(biases.item))["bias_only"]
+    return fit_item_knn(without, choosing, of_rest).refitted(fitted, biases)
 
 
 def _predict(path: Path, user: npt.NDArray[np.int32], item: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:

@@ -41,8 +41,11 @@ DAMPINGS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 """Strengths of regularisation that bias_only chooses from."""
 
 
+Rows = tuple[Codes, Codes, Ratings]
+
+
 def fit_baselines(
-    train: tuple[Codes, Codes, Ratings], validation: tuple[Codes, Codes, Ratings], users: int, items: int
+    train: Rows, validation: Rows, users: int, items: int, without: Rows | None = None
 ) -> dict[str, Baseline]:
     """Fit global_mean, user_mean, item_mean and bias_only.
 
@@ -51,19 +54,27 @@ def fit_baselines(
         validation: the same, of the rows that choose the regularisation of bias_only.
         users: number of user codes.
         items: number of item codes.
+        without: where `validation` is a part of `train`, the rest of it: a regularisation chosen by ratings
+            that were fitted would be too weak.
     """
     user, item, rating = train
-    mean = float(rating.mean(dtype=np.float64))
-    deviation = np.subtract(rating, mean, out=np.empty(len(rating), np.float32), dtype=np.float64, casting="same_kind")
+    mean, deviation = _centred(rating)
     nobody, nothing = np.zeros(users), np.zeros(items)
 
     def chosen_biases() -> tuple[Floats, Floats]:
+        kept = without or train
+        middle, spread = _centred(kept[2])
+
         def error(biases: tuple[Floats, Floats]) -> float:
             of_user, of_item = biases
-            predicted = mean + of_user[validation[0]] + of_item[validation[1]]
+            predicted = middle + of_user[validation[0]] + of_item[validation[1]]
             return float(np.mean((predicted - validation[2]) ** 2))
 
-        return min(fit_biases(user, item, deviation, users, items, DAMPINGS), key=error)
+        fitted = fit_biases(kept[0], kept[1], spread, users, items, DAMPINGS)
+        chosen = min(range(len(DAMPINGS)), key=lambda place: error(fitted[place]))
+        if without is None:
+            return fitted[chosen]
+        return fit_biases(user, item, deviation, users, items, (DAMPINGS[chosen],))[0]
 
     def timed(fit: Callable[[], tuple[Floats, Floats]], parameters: int) -> Baseline:
         start = time.perf_counter()
@@ -76,6 +87,13 @@ def fit_baselines(
         "item_mean": timed(lambda: (nobody, damped_mean(item, deviation, items, 0)), items + 1),
         "bias_only": timed(chosen_biases, users + items + 1),
     }
+
+
+def _centred(rating: Ratings) -> tuple[float, Ratings]:
+    """The mean, and the ratings less their mean."""
+    mean = float(rating.mean(dtype=np.float64))
+    deviation = np.empty(len(rating), np.float32)
+    return mean, np.subtract(rating, mean, out=deviation, dtype=np.float64, casting="same_kind")
 
 
 def damped_mean(code: Codes, deviation: Ratings, codes: int, damping: float) -> Floats:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recsys.models.baselines import damped_mean, fit_baselines, fit_biases
+from recsys.models.baselines import DAMPINGS, damped_mean, fit_baselines, fit_biases
 
 
 def data(
@@ -54,3 +54,17 @@ def test_bias_only_beats_the_means_where_both_sides_matter() -> None:
         51,
         91,
     ]
+
+
+def test_the_regularisation_is_not_chosen_by_ratings_that_were_fitted() -> None:
+    user, item, rating = data(rows=600)
+    rating = (rating + 4 * np.random.default_rng(1).normal(size=600)).astype(np.float32)
+    parts = (slice(600), slice(500), slice(500, 600))
+    everything, rest, choosing = ((user[rows], item[rows], rating[rows]) for rows in parts)
+    fits = fit_biases(user, item, rating - rating.mean(), 40, 50, DAMPINGS)
+
+    def chosen(without: tuple[np.ndarray, np.ndarray, np.ndarray] | None) -> float:
+        biases = fit_baselines(everything, choosing, 40, 50, without)["bias_only"].user
+        return DAMPINGS[int(np.argmin([np.abs(biases - of_user).max() for of_user, _ in fits]))]
+
+    assert chosen(None) < chosen(rest)
