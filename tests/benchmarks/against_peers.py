@@ -27,7 +27,14 @@ from recsys.settings import DataSettings
 from tests.benchmarks.made_ratings import write_ratings
 from tests.benchmarks.measuring import RESULTS, ROOT, report, run
 
-PEERS = {"scikit-surprise": "1.1.5", "lenskit": "2025.8.1", "cornac": "3.0.1", "myfm": "0.4.0"}
+VERSIONS = {
+    "scikit-surprise": "1.1.5",
+    "lenskit": "2025.8.1",
+    "cornac": "3.0.1",
+    "myfm": "0.4.0",
+    "setuptools": "80.9.0",
+}
+"""Setuptools because myFM asks it for its own version."""
 EPOCHS = (2, 5, 10, 20, 40, 80, 160)
 DEFAULT_EPOCHS = 20
 ROWS = 1_000_000
@@ -88,7 +95,7 @@ def _environment() -> Path:
     if not (folder / ".installed").exists():
         uv = Path(sys.executable).with_name("uv")
         subprocess.run([uv, "venv", "--quiet", "--clear", folder], check=True)
-        wanted = [f"{name}=={version}" for name, version in PEERS.items()]
+        wanted = [f"{name}=={version}" for name, version in VERSIONS.items()]
         subprocess.run([uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, *wanted], check=True)
         (folder / ".installed").touch()
     return python

@@ -46,7 +46,7 @@ def cornac(rows: Rows, epochs: int) -> tuple[float, Predict]:
 
     def predict(user: Any, item: Any) -> Any:
         known = [(data.uid_map.get(u), data.iid_map.get(i)) for u, i in zip(user.tolist(), item.tolist(), strict=True)]
-        return [model.global_mean if u is None or i is None else model.score(u, np.array([i]))[0] for u, i in known]
+        return [model.global_mean if u is None or i is None else float(model.score(u, i)) for u, i in known]
 
     return seconds, predict
 
