@@ -18,7 +18,7 @@ from recsys.settings import Settings
 STANDARD_ERROR = os.dup(2)
 """Where standard error goes even while TensorFlow is being loaded, which must not write there."""
 
-RUN = Group("Run", sort_key=8)
+RUN = Group("Run", sort_key=9)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

@@ -184,6 +184,21 @@ class EvidenceSettings(SettingsModel):
     )
 
 
+class RankingSettings(SettingsModel):
+    """Whose lists of all items are ranked, and what should stand at their top."""
+
+    ranking_users: int = Field(
+        200,
+        ge=0,
+        description="test users whose lists of all items are ranked, drawn where there are more; 0: no ranking",
+    )
+    ranking_threshold: float | None = Field(
+        None,
+        allow_inf_nan=False,
+        description="lowest test rating of an item that a list should begin with (default: the training ratings' mean)",
+    )
+
+
 class OutputSettings(SettingsModel):
     """Where things are kept."""
 
@@ -231,8 +246,9 @@ class Settings(SettingsModel):
         description="compiled: Keras's numbers at ten to a hundred times its speed; keras: Keras's own fit",
     )
     evidence: Annotated[EvidenceSettings, _section("Evidence", 7)] = EvidenceSettings()
-    output: Annotated[OutputSettings, _section("Output", 8)] = OutputSettings()
-    refresh: Annotated[bool, Parameter(group=Group("Output", sort_key=8))] = Field(
+    ranking: Annotated[RankingSettings, _section("Ranking", 8)] = RankingSettings()
+    output: Annotated[OutputSettings, _section("Output", 9)] = OutputSettings()
+    refresh: Annotated[bool, Parameter(group=Group("Output", sort_key=9))] = Field(
         False, description="recompute everything, whatever is cached"
     )
 

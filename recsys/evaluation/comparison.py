@@ -38,13 +38,51 @@ class History(Result):
     val_loss: list[float]
 
 
+class Ranking(Result):
+    """How well the whole catalogue is ordered for the `users` whose lists were ranked.
+
+    All but `users` and `tied_users` are from 0 to 1; higher is better. `ndcg_at_10`, `recall_at_10` and
+    `mrr` are means over the users, `ndcg_at_10_error` is the standard error of the first, None for a
+    single user. `coverage_at_10` is the share of the catalogue in anybody's first ten. `tied_users` have
+    equal scores at the tenth and the eleventh place.
+    """
+
+    users: int
+    ndcg_at_10: float
+    ndcg_at_10_error: float | None
+    recall_at_10: float
+    mrr: float
+    coverage_at_10: float
+    tied_users: int
+
+
+class RankedLists(Result):
+    """Whose lists were ranked: `users`, drawn from the `eligible_users` where those are more.
+
+    A test user is eligible with a test rating of at least `threshold`, in rating units, of an item that
+    the user has no training or validation rating of; `users_without` have none. `items` is the
+    size of the catalogue.
+    """
+
+    users: int
+    eligible_users: int
+    users_without: int
+    items: int
+    threshold: float
+
+
 class BaselineResult(Result):
-    """One row of the table."""
+    """One row of the table.
+
+    `user_rmse` is the RMSE of each user's test ratings, averaged over the users, in rating units.
+    `ranking` is None where nobody's list was ranked.
+    """
 
     name: str
     title: str
     mse: float
     rmse: float
+    user_rmse: float
     mae: float
     r2: float | None
     parameters: int
@@ -53,6 +91,7 @@ class BaselineResult(Result):
     fit_seconds: float
     warm: Score | None
     cold: Score | None
+    ranking: Ranking | None
 
 
 class ModelResult(BaselineResult):
@@ -141,9 +180,10 @@ class Comparison(Result):
     """A whole comparison.
 
     `clipped_to` is the range of the training ratings that predictions were clipped to, None in
-    protocol notebook, which does not clip. `folds` and `fold` count where `split_by` is kfold. `skipped`
-    are baselines that these ratings are too many for. `min_effect` and `resamples` are the settings of the
-    evidence; `differences` has each pair of models, and each model against bias_only.
+    protocol notebook, which does not clip. `folds` and `fold` count where `split_by` is kfold. `ranking` is None
+    where ranking was turned off. `skipped` are baselines that these ratings are too many for. `min_effect`
+    and `resamples` are the settings of the evidence; `differences` has each pair of models, and each model
+    against bias_only.
     """
 
     protocol: Protocol
@@ -156,6 +196,7 @@ class Comparison(Result):
     validation_size: float
     clipped_to: tuple[float, float] | None
     data: DataFacts
+    ranking: RankedLists | None
     models: list[ModelResult]
     baselines: list[BaselineResult]
     failed: list[FailedModel]

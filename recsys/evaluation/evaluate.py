@@ -25,14 +25,15 @@ from recsys.evaluation.comparison import (
     Score,
 )
 from recsys.evaluation.effect import smallest_effect
-from recsys.evaluation.metrics import score
+from recsys.evaluation.metrics import score, user_rmse
+from recsys.evaluation.ranking import Lists, Predict, lists_to_rank, rank
 from recsys.evaluation.significance import compare_pairs
 from recsys.memory import give_back
 from recsys.models.baselines import Baseline, fit_baselines
 from recsys.models.item_knn import ItemKNN, fit_item_knn, too_large
 from recsys.progress import Progress, silent
 from recsys.seeds import derive_seed
-from recsys.settings import EvidenceSettings, Protocol, SplitSettings
+from recsys.settings import EvidenceSettings, Protocol, RankingSettings, SplitSettings
 
 TITLES = {
     "mf": "MF",
@@ -101,6 +102,7 @@ def evaluate(
     seed: int,
     split: SplitSettings,
     evidence: EvidenceSettings,
+    ranking: RankingSettings,
     data: Mapping[str, Any],
     progress: Progress = silent,
 ) -> tuple[Comparison, pd.DataFrame]:
@@ -109,7 +111,8 @@ def evaluate(
     In protocol `fair`, predictions are clipped to the range of the training ratings, and a rating
     whose user or item has no training rating gets the prediction of bias_only from every model,
     whose own table holds nothing but random numbers there. Protocol `notebook` does neither. Where the
-    ratings are too many for item_knn, it is left out.
+    ratings are too many for item_knn, it is left out. Lists are ranked by predictions that are not clipped,
+    as clipping would make the best of them equal; item_knn is too slow for the lists.
 
     Args:
         ratings: the ratings and their split.
@@ -119,6 +122,7 @@ def evaluate(
         seed: the run's seed.
         split: how the rows were split.
         evidence: when a difference counts.
+        ranking: whose lists are ranked.
         data: `source`, `licence`, `quarantined_rows`, `repeated_pairs`, `duplicates`, `ignored_columns`.
         progress: told after each model.
 
@@ -137,6 +141,18 @@ def evaluate(
     cold = (user_ratings[user] == 0) | (item_ratings[item] == 0)
     bounds = (float(fitted[2].min()), float(fitted[2].max())) if protocol == "fair" else None
 
+    lists: Lists | None = None
+    if ranking.ranking_users:
+        lists = lists_to_rank(
+            fitted,
+            choosing,
+            (user, item, rating),
+            users.num_rows,
+            items.num_rows,
+            threshold=ranking.ranking_threshold,
+            most=ranking.ranking_users,
+            seed=derive_seed(seed, "ranking"),
+        )
     without = _columns(ratings, kept) if protocol == "notebook" else None
     simple = fit_baselines(fitted, choosing, users.num_rows, items.num_rows, without)
     baselines: dict[str, Baseline | ItemKNN] = {**simple}
@@ -146,11 +162,14 @@ def evaluate(
         baselines["item_knn"] = _item_knn(fitted, without, choosing, simple["bias_only"])
     del fitted, choosing, without  # hundreds of megabytes at 20 million ratings
     predicted = {name: baseline.predict(user, item).astype(np.float32) for name, baseline in baselines.items()}
-    fallback = predicted["bias_only"] if protocol == "fair" else None
+    ranked = {name: rank(lists, baseline.predict) if lists else None for name, baseline in simple.items()}
     for number, (name, model) in enumerate(trained.items()):
         progress(number, len(trained), f"predicting with {TITLES[name]}")
-        prediction = _predict(model.path, user, item)
-        predicted[name] = prediction if fallback is None else np.where(cold, fallback, prediction)
+        predict = _predictor(model.path)
+        if protocol == "fair":
+            predict = _answered_where_cold(predict, simple["bias_only"], user_ratings > 0, item_ratings > 0)
+        predicted[name] = predict(user, item).astype(np.float32, copy=False)
+        ranked[name] = rank(lists, predict) if lists else None
     clipped = dict.fromkeys(predicted, 0)
     if bounds:
         clipped = {name: _outside(prediction, *bounds) for name, prediction in predicted.items()}
@@ -168,7 +187,11 @@ def evaluate(
             **{name: predicted[name] for name in names},
         }
     )
-    scores = {name: _scores(predictions, name) for name in names}
+    scores = {
+        name: _scores(predictions, name)
+        | {"user_rmse": user_rmse(user, rating, predicted[name]), "ranking": ranked.get(name)}
+        for name in names
+    }
     facts = _data_facts(ratings, users.num_rows, items.num_rows, int(cold.sum()), data)
     pairs = [(later, earlier) for earlier, later in combinations(trained, 2)]
     pairs += [(name, "bias_only") for name in trained]
@@ -183,6 +206,7 @@ def evaluate(
         validation_size=split.validation_size,
         clipped_to=bounds,
         data=facts,
+        ranking=lists.facts if lists else None,
         models=[_model_result(name, model, scores[name], clipped[name]) for name, model in trained.items()],
         baselines=[
             BaselineResult(
@@ -234,15 +258,34 @@ def _item_knn(fitted: Any, without: Any | None, choosing: Any, biases: Baseline)
     return fit_item_knn(without, choosing, of_rest).refitted(fitted, biases)
 
 
-def _predict(path: Path, user: npt.NDArray[np.int32], item: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
+def _predictor(path: Path) -> Predict:
     from recsys.models.saving import load_model
 
     model = load_model(path)
-    chunks = [
-        np.asarray(model.predict_on_batch([user[start : start + CHUNK, None], item[start : start + CHUNK, None]]))[:, 0]
-        for start in range(0, len(user), CHUNK)
-    ]
-    return np.concatenate(chunks)
+
+    def predict(user: npt.NDArray[np.int32], item: npt.NDArray[np.int32]) -> npt.NDArray[np.floating]:
+        chunks = [
+            np.asarray(model.predict_on_batch([user[start : start + CHUNK, None], item[start : start + CHUNK, None]]))[
+                :, 0
+            ]
+            for start in range(0, len(user), CHUNK)
+        ]
+        return np.concatenate(chunks)
+
+    return predict
+
+
+def _answered_where_cold(
+    predict: Predict, biases: Baseline, warm_users: npt.NDArray[np.bool_], warm_items: npt.NDArray[np.bool_]
+) -> Predict:
+    """Return `predict` with the answer of `biases` wherever the user or the item is not warm."""
+
+    def answer(user: npt.NDArray[np.int32], item: npt.NDArray[np.int32]) -> npt.NDArray[np.floating]:
+        prediction, cold = predict(user, item), ~(warm_users[user] & warm_items[item])
+        prediction[cold] = biases.predict(user[cold], item[cold])
+        return prediction
+
+    return answer
 
 
 def _scores(predictions: pd.DataFrame, name: str) -> dict[str, Any]:

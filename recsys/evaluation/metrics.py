@@ -19,3 +19,21 @@ def score(rating: npt.NDArray[np.floating], prediction: npt.NDArray[np.floating]
         mae=float(mean_absolute_error(rating, prediction)),
         r2=float(r2_score(rating, prediction)) if varies else None,
     )
+
+
+def user_rmse(
+    user: npt.NDArray[np.int32], rating: npt.NDArray[np.floating], prediction: npt.NDArray[np.floating]
+) -> float:
+    """Return the RMSE of each user's ratings, averaged over the users, in rating units.
+
+    Every user counts alike here; in the RMSE over all ratings, those with many of them count most.
+
+    Args:
+        user: codes, shape (rows,).
+        rating: shape (rows,).
+        prediction: shape (rows,).
+    """
+    squares = (rating.astype(np.float64) - prediction) ** 2
+    rows = np.bincount(user)
+    means = np.bincount(user, weights=squares)[rows > 0] / rows[rows > 0]
+    return float(np.sqrt(means).mean())

@@ -53,6 +53,7 @@ def build_report(
         seed=settings.seed,
         split=settings.split,
         evidence=settings.evidence,
+        ranking=settings.ranking,
         data={
             "source": source["label"],
             "licence": source["licence"],

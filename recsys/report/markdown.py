@@ -14,7 +14,8 @@ from recsys.report.picture import Plot
 from recsys.report.procedure import procedure_findings, procedure_title, unsettled_findings
 from recsys.report.provenance import notes, provenance
 from recsys.report.standing import in_order
-from recsys.report.tables import COLUMNS, shown_rows, subset_rows
+from recsys.report.tables import COLUMNS, RANKING_COLUMNS, Cell, Column, ranking_rows, shown_rows, subset_rows
+from recsys.report.top_ten import top_ten_findings
 from recsys.report.wording import Finding, printable
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#|~$!])")
@@ -35,7 +36,7 @@ def markdown_report(comparison: Comparison, plots: Sequence[Plot], *, embedded: 
         _bullets(verdict(comparison)),
         *_pictures(plots, "answer", link),
         "## Results",
-        _results(comparison),
+        _scores(COLUMNS, shown_rows(comparison)),
         *[
             f"- **{escaped(row.title)}** has no score: {escaped(row.reason)}"
             for row in in_order([*comparison.failed, *comparison.skipped])
@@ -44,6 +45,9 @@ def markdown_report(comparison: Comparison, plots: Sequence[Plot], *, embedded: 
         _bullets(evidence_findings(comparison)),
         _differences(comparison),
         *_pictures(plots, "evidence", link),
+        "## Ranking" if comparison.ranking else "",
+        _scores(RANKING_COLUMNS, ranking_rows(comparison)),
+        _bullets(top_ten_findings(comparison)),
         "## Discussion",
         *[f"### {heading}\n\n{_bullets(findings)}" for heading, findings in discussion(comparison).items()],
         _subsets(comparison),
@@ -107,12 +111,9 @@ def _bullets(findings: Sequence[Finding]) -> str:
     return "\n".join(f"- {escaped(finding.text)}" for finding in findings)
 
 
-def _results(comparison: Comparison) -> str:
-    rows = [
-        [f"**{escaped(cell.text)}**" if cell.best else escaped(cell.text) for cell in row]
-        for row in shown_rows(comparison)
-    ]
-    return _table([column.heading for column in COLUMNS], rows) if rows else ""
+def _scores(columns: Sequence[Column], cells: Sequence[Sequence[Cell]]) -> str:
+    rows = [[f"**{escaped(cell.text)}**" if cell.best else escaped(cell.text) for cell in row] for row in cells]
+    return _table([column.heading for column in columns], rows) if rows else ""
 
 
 def _differences(comparison: Comparison) -> str:

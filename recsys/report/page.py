@@ -17,7 +17,8 @@ from recsys.report.procedure import procedure_findings, procedure_title, unsettl
 from recsys.report.provenance import notes, provenance
 from recsys.report.standing import in_order
 from recsys.report.svg import themed
-from recsys.report.tables import COLUMNS, shown_rows, subset_rows
+from recsys.report.tables import COLUMNS, RANKING_COLUMNS, ranking_rows, shown_rows, subset_rows
+from recsys.report.top_ten import top_ten_findings
 from recsys.report.wording import opening, printable
 
 
@@ -53,6 +54,9 @@ def _content(comparison: Comparison, plots: Sequence[Plot]) -> dict[str, Any]:
         "verdict": [finding.text for finding in verdict(comparison)],
         "columns": COLUMNS,
         "rows": shown_rows(comparison),
+        "ranking": top_ten_findings(comparison),
+        "ranking_columns": RANKING_COLUMNS,
+        "ranking_rows": ranking_rows(comparison),
         "failed": in_order([*comparison.failed, *comparison.skipped]),
         "discussion": discussion(comparison),
         "evidence_title": EVIDENCE_TITLE,

@@ -4,7 +4,7 @@ from recsys.evaluation.comparison import Comparison
 from recsys.evaluation.effect import LEVEL
 from recsys.report.held_out import manner, seeded, which_test, which_validation
 from recsys.report.standing import TIE_TEST_ROWS, effect, mse_step, tie_margin
-from recsys.report.tables import COLUMNS
+from recsys.report.tables import COLUMNS, RANKING_COLUMNS
 from recsys.report.wording import count, number, percent, short
 
 
@@ -13,6 +13,8 @@ def notes(comparison: Comparison) -> list[tuple[str, str]]:
     meanings = {column.heading: column.meaning for column in COLUMNS[1:]}
     if comparison.protocol == "notebook":
         meanings["Best epoch"] = "epoch of the lowest loss on the test ratings, which stood in for validation ratings"
+    if comparison.ranking and comparison.ranking.users:
+        meanings |= {column.heading: column.meaning for column in RANKING_COLUMNS[1:]}
     meanings["Rating units"] = "whatever the ratings are counted in; their squares for squared errors"
     meanings["Warm and cold"] = "a test rating is cold if its user or its item has no training rating, else warm"
     meanings["Tie"] = _tie(comparison)

@@ -4,9 +4,9 @@ import csv
 import io
 from dataclasses import dataclass
 
-from recsys.evaluation.comparison import BaselineResult, Comparison, FailedModel, ModelResult
+from recsys.evaluation.comparison import BaselineResult, Comparison, FailedModel, ModelResult, Ranking
 from recsys.report.standing import in_order, mse_step, rmse_step, scored
-from recsys.report.wording import NOTHING, number, opening
+from recsys.report.wording import NOTHING, number, opening, percent
 
 Value = str | float | int | None
 
@@ -27,6 +27,7 @@ COLUMNS = (
     Column("title", "Model", "models first, then the baselines that any model has to beat"),
     Column("mse", "MSE", "mean squared error on the test ratings, in squared rating units; lower is better"),
     Column("rmse", "RMSE", "square root of the MSE, in rating units; lower is better"),
+    Column("user_rmse", "RMSE per user", "RMSE of each user's test ratings, averaged over the users; lower is better"),
     Column("mae", "MAE", "mean absolute error on the test ratings, in rating units; lower is better"),
     Column("r2", "R²", "share of the variance of the test ratings that is explained; higher is better"),
     Column("parameters", "Parameters", "numbers that were learnt; of item kNN, the training ratings that it keeps"),
@@ -34,8 +35,32 @@ COLUMNS = (
     Column("best_epoch", "Best epoch", "epoch of the lowest validation loss"),
     Column("fit_seconds", "Fit, s", "wall-clock seconds of the fit, on the machine that ran it"),
 )
+RANKING_COLUMNS = (
+    Column("title", "Model", "models first, then the baselines"),
+    Column(
+        "ndcg_at_10",
+        "NDCG@10",
+        "relevant items among the first 10 of a list, counted for less at a later place, as a share of what the best "
+        "order gives, averaged over the users; higher is better",
+    ),
+    Column("ndcg_at_10_error", "± SE", "standard error of the NDCG@10: how far it may be from that of many more users"),
+    Column(
+        "recall_at_10",
+        "Recall@10",
+        "share of a user's relevant items that are among the first 10, averaged over the users; higher is better",
+    ),
+    Column(
+        "mrr",
+        "MRR",
+        "1 divided by the place of the first relevant item of a list, averaged over the users; higher is better",
+    ),
+    Column("coverage_at_10", "Coverage@10", "share of all items that are among the first 10 of some list"),
+)
 SHORTEST_SHOWN = 0.1
-LOWER_IS_BETTER = ("mse", "rmse", "mae")
+LOWER_IS_BETTER = ("mse", "rmse", "user_rmse", "mae")
+HIGHER_IS_BETTER = ("r2", "ndcg_at_10", "recall_at_10", "mrr")
+NDCG_STEP = 0.001
+"""Smallest difference of a metric from 0 to 1 that is worth writing."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +76,11 @@ def table_rows(comparison: Comparison) -> list[dict[str, Value]]:
     """One row per model, failed model, baseline and skipped baseline, in a fixed order.
 
     Returns:
-        Dictionaries with the same keys: name, title, kind ("model", "baseline", "failed" or "skipped"),
-        mse, rmse, mae, r2, parameters, epochs, best_epoch, scored_epoch, fit_seconds, warm_rows, warm_mse,
-        cold_rows, cold_mse and failure (the reason, None where there is a score). Numbers are not rounded.
+        Dictionaries with the same keys: name, title, kind ("model", "baseline", "failed" or "skipped"), mse,
+        rmse, user_rmse, mae, r2, parameters, epochs, best_epoch, scored_epoch, fit_seconds, warm_rows,
+        warm_mse, cold_rows, cold_mse, ranked_users, ndcg_at_10, ndcg_at_10_error, recall_at_10, mrr,
+        coverage_at_10, tied_users (all None where the row's lists were not ranked) and failure (the reason,
+        None where there is a score). Numbers are not rounded.
     """
     models: list[BaselineResult | FailedModel] = [*comparison.models, *comparison.failed]
     baselines: list[BaselineResult | FailedModel] = [*comparison.baselines, *comparison.skipped]
@@ -63,7 +90,7 @@ def table_rows(comparison: Comparison) -> list[dict[str, Value]]:
 
 def _row(row: BaselineResult | FailedModel, unscored: str) -> dict[str, Value]:
     if isinstance(row, FailedModel):
-        empty = dict.fromkeys((*[c.key for c in COLUMNS[1:]], "scored_epoch", *_SUBSETS))
+        empty = dict.fromkeys((*[c.key for c in COLUMNS[1:]], "scored_epoch", *_SUBSETS, *_RANKING))
         cells: dict[str, Value] = {"name": row.name, "title": row.title, "kind": unscored, **empty}
         return _in_key_order({**cells, "failure": row.reason})
     trained = isinstance(row, ModelResult)
@@ -78,15 +105,23 @@ def _row(row: BaselineResult | FailedModel, unscored: str) -> dict[str, Value]:
             "warm_mse": row.warm.mse if row.warm else None,
             "cold_rows": row.cold.rows if row.cold else None,
             "cold_mse": row.cold.mse if row.cold else None,
+            **_ranking(row.ranking),
             "failure": None,
         }
     )
 
 
+def _ranking(ranking: Ranking | None) -> dict[str, Value]:
+    if ranking is None:
+        return dict.fromkeys(_RANKING)
+    return {"ranked_users": ranking.users, **ranking.model_dump(exclude={"users"})}
+
+
 _SUBSETS = ("warm_rows", "warm_mse", "cold_rows", "cold_mse")
+_RANKING = ("ranked_users", "ndcg_at_10", "ndcg_at_10_error", "recall_at_10", "mrr", "coverage_at_10", "tied_users")
 _KEYS = (
-    *("name", "title", "kind", "mse", "rmse", "mae", "r2", "parameters", "epochs", "best_epoch", "scored_epoch"),
-    *("fit_seconds", *_SUBSETS, "failure"),
+    *("name", "title", "kind", "mse", "rmse", "user_rmse", "mae", "r2", "parameters", "epochs", "best_epoch"),
+    *("scored_epoch", "fit_seconds", *_SUBSETS, *_RANKING, "failure"),
 )
 
 
@@ -98,6 +133,12 @@ def shown_rows(comparison: Comparison) -> list[list[Cell]]:
     """The scored rows as people read them, one cell per entry of COLUMNS, the best errors marked."""
     rows = [row for row in table_rows(comparison) if row["failure"] is None]
     return [[_cell(comparison, column.key, row, rows) for column in COLUMNS] for row in rows]
+
+
+def ranking_rows(comparison: Comparison) -> list[list[Cell]]:
+    """The ranked rows as people read them, one cell per entry of RANKING_COLUMNS, the best numbers marked."""
+    rows = [row for row in table_rows(comparison) if row["ranked_users"]]
+    return [[_cell(comparison, column.key, row, rows) for column in RANKING_COLUMNS] for row in rows]
 
 
 def _cell(comparison: Comparison, key: str, row: dict[str, Value], rows: list[dict[str, Value]]) -> Cell:
@@ -114,7 +155,7 @@ def _is_best(key: str, value: Value, rows: list[dict[str, Value]]) -> bool:
         return False
     if key in LOWER_IS_BETTER:
         return value == min(numbers)
-    return key == "r2" and value == max(numbers)
+    return key in HIGHER_IS_BETTER and value == max(numbers)
 
 
 def _shown(comparison: Comparison, key: str, value: Value) -> str:
@@ -122,10 +163,14 @@ def _shown(comparison: Comparison, key: str, value: Value) -> str:
         return opening(value) if value else NOTHING
     if key == "mse":
         return number(value, mse_step(comparison))
-    if key in ("rmse", "mae"):
+    if key in ("rmse", "user_rmse", "mae"):
         return number(value, rmse_step(comparison))
     if key == "r2":
         return number(value, 0.01)
+    if key == "coverage_at_10":
+        return percent(value)
+    if key in _RANKING:
+        return number(value, NDCG_STEP)
     if key == "fit_seconds":
         return number(value, 1) if value >= SHORTEST_SHOWN else f"<{SHORTEST_SHOWN}"
     return f"{value:,}"

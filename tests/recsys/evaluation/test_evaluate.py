@@ -1,7 +1,9 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -9,10 +11,13 @@ import pytest
 
 from recsys.evaluation.comparison import Comparison
 from recsys.evaluation.evaluate import Ratings, TrainedModel, evaluate
+from recsys.evaluation.ranking import Predict, lists_to_rank, rank
 from recsys.models import item_knn
+from recsys.models.baselines import fit_baselines
 from recsys.models.mf import build_mf
-from recsys.models.saving import save_model
-from recsys.settings import EvidenceSettings, MFSettings, Protocol, SplitSettings
+from recsys.models.saving import load_model, save_model
+from recsys.seeds import derive_seed
+from recsys.settings import EvidenceSettings, MFSettings, Protocol, RankingSettings, SplitSettings
 
 USERS, ITEMS, ROWS = 8, 9, 200
 FACTS = {
@@ -30,6 +35,7 @@ FACTS = {
     "parameters": 68,
     "summary": "…",
 }
+RANKING = RankingSettings()
 DATA: dict[str, Any] = {
     "source": "a file",
     "licence": None,
@@ -75,6 +81,7 @@ def compared(
     trained: dict[str, TrainedModel],
     protocol: Protocol = "fair",
     evidence: EvidenceSettings | None = None,
+    ranking: RankingSettings = RANKING,
 ) -> tuple[Comparison, pd.DataFrame]:
     return evaluate(
         ratings,
@@ -84,6 +91,7 @@ def compared(
         seed=1,
         split=SplitSettings(),
         evidence=evidence or EvidenceSettings(resamples=100),
+        ranking=ranking,
         data=DATA,
     )
 
@@ -94,6 +102,8 @@ def test_scores_are_those_of_the_predictions(ratings: Ratings, trained: dict[str
         error = predictions[row.name].astype(float) - predictions["rating"].astype(float)
         assert row.mse == pytest.approx((error**2).mean())
         assert row.mae == pytest.approx(error.abs().mean())
+        by_user = (error**2).groupby(predictions["user"]).mean() ** 0.5
+        assert row.user_rmse == pytest.approx(by_user.mean())
     assert predictions["user"].iloc[0] == f"u{ratings.user[150]}"
     assert predictions["item"].iloc[0] == 100 + ratings.item[150]
     baselines = ["global_mean", "user_mean", "item_mean", "bias_only", "item_knn"]
@@ -208,3 +218,45 @@ def test_evidence_follows_its_settings(ratings: Ratings, trained: dict[str, Trai
     assert lenient.differences[0].verdict == "too small"
     assert (lenient.min_effect, lenient.resamples) == (1e6, 200)
     assert lenient.differences[0].p != plain.differences[0].p
+
+
+@pytest.mark.parametrize("protocol", ["fair", "notebook"])
+def test_lists_are_those_of_unclipped_predictions_and_of_the_cold_rule(
+    ratings: Ratings, trained: dict[str, TrainedModel], protocol: Protocol
+) -> None:
+    rows = {name: getattr(ratings, name) for name in ("train", "validation", "test")}
+    if protocol == "notebook":
+        rows["train"], rows["validation"] = np.arange(150), rows["test"]
+        ratings = replace(ratings, train=rows["train"], validation=rows["validation"])
+    settings = RankingSettings(ranking_users=3, ranking_threshold=2)
+    comparison, _ = compared(ratings, trained, protocol, ranking=settings)
+
+    part = {name: (ratings.user[kept], ratings.item[kept], ratings.rating[kept]) for name, kept in rows.items()}
+    model = load_model(trained["mf"].path)
+    user, item = np.divmod(np.arange(USERS * ITEMS, dtype=np.int32), np.int32(ITEMS))
+    table = np.asarray(model.predict_on_batch([user[:, None], item[:, None]])).reshape(USERS, ITEMS)
+    answers = {"own": table, "ruled": table.copy()}
+    bias_only = fit_baselines(part["train"], part["validation"], USERS, ITEMS)["bias_only"]
+    cold = (user == USERS - 1) | (item == ITEMS - 1)
+    answers["ruled"][cold.reshape(USERS, ITEMS)] = bias_only.predict(user[cold], item[cold])
+    left_out = part["validation"] if protocol == "fair" else part["train"]
+    seed = derive_seed(1, "ranking")
+    lists = lists_to_rank(part["train"], left_out, part["test"], USERS, ITEMS, threshold=2, most=3, seed=seed)
+    rankings = {name: rank(lists, _from(scores)) for name, scores in answers.items()}
+    assert rankings["own"] != rankings["ruled"]
+    assert comparison.models[0].ranking == rankings["ruled" if protocol == "fair" else "own"]
+    assert comparison.ranking == lists.facts
+    assert lists.facts.users == 3 < lists.facts.eligible_users
+
+
+def _from(scores: npt.NDArray[np.floating]) -> Predict:
+    return lambda user, item: scores[user, item]
+
+
+def test_ranking_can_be_turned_off(ratings: Ratings, trained: dict[str, TrainedModel]) -> None:
+    off, _ = compared(ratings, trained, ranking=RankingSettings(ranking_users=0))
+    on, _ = compared(ratings, trained)
+    assert off.ranking is None
+    assert not [row for row in [*off.models, *off.baselines] if row.ranking]
+    unranked = [row.name for row in [*on.models, *on.baselines] if row.ranking is None]
+    assert unranked == ["item_knn"]

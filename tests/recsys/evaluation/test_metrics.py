@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recsys.evaluation.metrics import score
+from recsys.evaluation.metrics import score, user_rmse
 
 
 def test_scores_are_those_of_the_definitions() -> None:
@@ -19,3 +19,8 @@ def test_constant_ratings_have_no_r2() -> None:
 def test_single_precision_is_scored_in_double() -> None:
     rating = np.full(1_000_000, 4.1, np.float32)
     assert score(rating, rating + np.float32(1)).mse == pytest.approx(1, rel=1e-6)
+
+
+def test_each_user_counts_alike_in_the_rmse_per_user() -> None:
+    user, rating = np.array([5, 2, 5, 5], np.int32), np.array([1, 4, 1, 1], np.float32)
+    assert user_rmse(user, rating, np.array([1, 2, 2, 3], np.float32)) == pytest.approx((2 + (5 / 3) ** 0.5) / 2)

@@ -15,10 +15,13 @@ from recsys.evaluation.comparison import (
     FailedModel,
     History,
     ModelResult,
+    RankedLists,
+    Ranking,
     RatingCount,
     Score,
 )
 from recsys.evaluation.effect import smallest_effect
+from recsys.evaluation.metrics import user_rmse
 from recsys.evaluation.significance import compare_pairs
 
 TITLES = {
@@ -46,6 +49,15 @@ PAIRS = [
     *[("dnn", "mf"), ("dnn_tuned", "mf"), ("dnn_tuned", "dnn")],
     *[("mf", "bias_only"), ("dnn", "bias_only"), ("dnn_tuned", "bias_only")],
 ]
+NDCG = {
+    "mf": 0.0312,
+    "dnn": 0.0254,
+    "dnn_tuned": 0.0478,
+    "global_mean": 0.0101,
+    "user_mean": 0.0101,
+    "item_mean": 0.0022,
+    "bias_only": 0.0431,
+}
 USERS, ITEMS, FACTORS = 702, 8227, 50
 PARAMETERS = {"mf": 446_450, "dnn": 476_019, "dnn_tuned": 476_019, "bias_only": USERS + ITEMS + 1, "item_knn": 72_000}
 
@@ -144,6 +156,7 @@ def comparison_of(predictions: pd.DataFrame, protocol: str) -> Comparison:
         validation_size=0.1,
         clipped_to=None if protocol == "notebook" else (predictions["rating"].min(), predictions["rating"].max()),
         data=facts_of(predictions, protocol),
+        ranking=RankedLists(users=200, eligible_users=640, users_without=31, items=ITEMS, threshold=3.54),
         models=models,
         baselines=baselines,
         failed=[],
@@ -172,13 +185,31 @@ def row_of(predictions: pd.DataFrame, name: str, variance: float) -> dict[str, A
         "name": name,
         "title": TITLES[name],
         **whole.model_dump(exclude={"rows"}),
+        "user_rmse": user_rmse(
+            predictions["user"].to_numpy(), predictions["rating"].to_numpy(), predictions[name].to_numpy()
+        ),
         "parameters": PARAMETERS.get(name, 1),
         "epochs": {"mf": 10, "dnn": 10, "dnn_tuned": 5}.get(name, 0),
         "best_epoch": best,
         "fit_seconds": SECONDS.get(name, 0.01),
         "warm": score(predictions[~cold], name, variance),
         "cold": score(predictions[cold], name, variance),
+        "ranking": ranking(NDCG[name], tied_users=200 if name == "global_mean" else 0) if name in NDCG else None,
     }
+
+
+def ranking(ndcg: float, **changes: Any) -> Ranking:
+    """A ranking of 200 lists."""
+    fields: dict[str, Any] = {
+        "users": 200,
+        "ndcg_at_10": ndcg,
+        "ndcg_at_10_error": 0.004,
+        "recall_at_10": 0.8 * ndcg,
+        "mrr": 1.5 * ndcg,
+        "coverage_at_10": 0.01,
+        "tied_users": 0,
+    }
+    return Ranking(**{**fields, **changes})
 
 
 def score(rows: pd.DataFrame, name: str, variance: float) -> Score | None:

@@ -1,0 +1,116 @@
+"""What the numbers say about the first ten items of the ranked lists."""
+
+import math
+
+from recsys.evaluation.comparison import BaselineResult, Comparison, RankedLists, Ranking
+from recsys.report.standing import best, in_order, scored
+from recsys.report.tables import NDCG_STEP
+from recsys.report.wording import Finding, count, inside, listing, number, opening, short
+
+STANDARD_ERRORS = 2
+"""Gaps of up to so many standard errors may be chance."""
+
+Ranked = tuple[BaselineResult, Ranking]
+
+
+def top_ten_findings(comparison: Comparison) -> list[Finding]:
+    """Whose lists were ranked, who orders them best, and where equal scores decided."""
+    facts = comparison.ranking
+    if facts is None:
+        return []
+    texts = [
+        lists(comparison, facts),
+        best_by_both(comparison),
+        against_baselines(comparison),
+        decided_by_codes(comparison),
+    ]
+    return [Finding("top ten", text) for text in texts if text]
+
+
+def lists(comparison: Comparison, facts: RankedLists) -> str:
+    """Whose lists were ranked, and what is in them."""
+    own = "training and validation ratings" if comparison.protocol == "fair" else "training ratings"
+    if not facts.eligible_users:
+        return (
+            f"No list was ranked: no test user has a test rating of at least {short(facts.threshold)} of an item "
+            f"outside of the user's own {own}."
+        )
+    who = f"the lists of all {facts.users:,} test users who have one"
+    if facts.users < facts.eligible_users:
+        who = f"the lists of {facts.users:,} of the {facts.eligible_users:,} test users who have one, drawn by the seed"
+    elif facts.users == 1:
+        who = "the list of the only test user who has one"
+    without = facts.users_without
+    left_out = f"; left out: {count(without, 'test user')} without one" if without else ""
+    return (
+        f"A list holds all {facts.items:,} items but those of the user's own {own}, and should begin with the relevant "
+        f"ones: those that the user gave a test rating of at least {short(facts.threshold)}. Ranked: {who}{left_out}."
+    )
+
+
+def best_by_both(comparison: Comparison) -> str:
+    """Whether the model of the lowest test error also has the highest NDCG@10."""
+    models = _ranked(in_order(comparison.models))
+    leader = best([row for row, _ in models])
+    if leader is None or len(models) < 2:
+        return ""
+    row, ranking = _first(models)
+    if ranking.ndcg_at_10 == 0:
+        return "No model has a relevant item among the first 10 of any list."
+    own = next(found for model, found in models if model is leader)
+    name = opening(inside(leader.title))
+    if own.ndcg_at_10 == ranking.ndcg_at_10:
+        return f"{name} has the lowest test error of the models, and the highest NDCG@10 as well ({_shown(own)})."
+    return (
+        f"{name} has the lowest test error of the models, but {inside(row.title)} has the highest NDCG@10, "
+        f"{_shown(ranking)} against {_shown(own)}{_chance(ranking, own)}."
+    )
+
+
+def against_baselines(comparison: Comparison) -> str:
+    """The highest NDCG@10 of a baseline against that of a model."""
+    models, baselines = _ranked(in_order(comparison.models)), _ranked(in_order(comparison.baselines))
+    if not models or not baselines:
+        return ""
+    (model, ranking), (baseline, other) = _first(models), _first(baselines)
+    both = f"{_shown(other)} against {_shown(ranking)} of {inside(model.title)}"
+    name = f"the baseline “{inside(baseline.title)}”"
+    if other.ndcg_at_10 == ranking.ndcg_at_10:
+        return f"{opening(name)} has the same NDCG@10 as the best model, {_shown(other)}."
+    chance = _chance(other, ranking)
+    if other.ndcg_at_10 > ranking.ndcg_at_10:
+        return f"{opening(name)} has a higher NDCG@10 than any model, {both}{chance}."
+    return f"No baseline has an NDCG@10 as high as the best model's: {name} comes next, {both}{chance}."
+
+
+def decided_by_codes(comparison: Comparison) -> str:
+    """For how many users the first ten items were not told from others by their scores."""
+    tied = [(row, ranking) for row, ranking in _ranked(scored(comparison)) if ranking.tied_users]
+    if not tied:
+        return ""
+    told = [f"{ranking.tied_users:,} of {ranking.users:,} lists of {inside(row.title)}" for row, ranking in tied]
+    return (
+        f"Equal scores stand in the order of the items' ids. Nothing else chose some of the first 10 "
+        f"in {listing(told)}."
+    )
+
+
+def _ranked(rows: list[BaselineResult]) -> list[Ranked]:
+    return [(row, row.ranking) for row in rows if row.ranking is not None]
+
+
+def _first(rows: list[Ranked]) -> Ranked:
+    return max(rows, key=lambda pair: pair[1].ndcg_at_10)
+
+
+def _shown(ranking: Ranking) -> str:
+    return number(ranking.ndcg_at_10, NDCG_STEP)
+
+
+def _chance(one: Ranking, other: Ranking) -> str:
+    """A clause where the gap is small beside its standard error, as of independent means; empty where it is not."""
+    if one.ndcg_at_10_error is None or other.ndcg_at_10_error is None:
+        return ", over a single user"
+    margin = STANDARD_ERRORS * math.hypot(one.ndcg_at_10_error, other.ndcg_at_10_error)
+    small = abs(one.ndcg_at_10 - other.ndcg_at_10) <= margin
+    return f", a gap that chance may have made among {count(one.users, 'user')}" if small else ""

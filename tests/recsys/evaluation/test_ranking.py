@@ -1,0 +1,178 @@
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from sklearn.metrics import ndcg_score
+
+from recsys.evaluation.comparison import Ranking
+from recsys.evaluation.ranking import Codes, Lists, Predict, Rows, lists_to_rank, rank
+
+USERS, ITEMS = 30, 40
+
+
+def rows_of(*triples: tuple[int, int, float]) -> Rows:
+    user, item, rating = zip(*triples, strict=True) if triples else ((), (), ())
+    return np.array(user, np.int32), np.array(item, np.int32), np.array(rating, np.float32)
+
+
+def random_split(seed: int = 0) -> tuple[Rows, Rows, Rows]:
+    """Distinct pairs of user and item, rated from 1 to 5; the last users rate very little."""
+    random = np.random.default_rng(seed)
+    pairs = random.choice(USERS * ITEMS, 700, replace=False)
+    pairs = pairs[(pairs // ITEMS < USERS - 5) | (random.random(len(pairs)) < 0.15)]
+    rating = random.integers(1, 6, len(pairs)).astype(np.float32)
+    user, item = (pairs // ITEMS).astype(np.int32), (pairs % ITEMS).astype(np.int32)
+    cuts = (slice(0, 300), slice(300, 350), slice(350, None))
+    train, validation, test = ((user[cut], item[cut], rating[cut]) for cut in cuts)
+    return train, validation, test
+
+
+def listed(train: Rows, validation: Rows, test: Rows, **changes: Any) -> Lists:
+    chosen: dict[str, Any] = {"threshold": None, "most": 1000, "seed": 1, **changes}
+    return lists_to_rank(train, validation, test, chosen.pop("users", USERS), chosen.pop("items", ITEMS), **chosen)
+
+
+def scoring(table: npt.NDArray[np.floating]) -> Predict:
+    return lambda user, item: table[user, item]
+
+
+def table_of(seed: int, levels: int | None = None) -> npt.NDArray[np.float32]:
+    """Scores of all pairs: all different, or with so many levels and thus many ties."""
+    random = np.random.default_rng(seed)
+    if levels:
+        return random.integers(levels, size=(USERS, ITEMS)).astype(np.float32)
+    return random.permutation(USERS * ITEMS).reshape(USERS, ITEMS).astype(np.float32)
+
+
+def ranked(lists: Lists, predict: Predict, **changes: Any) -> Ranking:
+    ranking = rank(lists, predict, **changes)
+    assert ranking is not None
+    return ranking
+
+
+def by_loops(split: tuple[Rows, Rows, Rows], table: npt.NDArray[np.floating], threshold: float) -> dict[str, float]:
+    """The metrics as one would work them out on paper."""
+    train, validation, test = split
+    recalls, reciprocals, gains, shown, tied = [], [], [], set(), 0
+    for user in range(USERS):
+        seen = {int(i) for u, i, _ in [*zip(*train, strict=True), *zip(*validation, strict=True)] if u == user}
+        relevant = {int(i) for u, i, r in zip(*test, strict=True) if u == user and r >= threshold} - seen
+        if not relevant:
+            continue
+        order = sorted((i for i in range(ITEMS) if i not in seen), key=lambda i: (-table[user, i], i))
+        recalls.append(len(relevant & set(order[:10])) / len(relevant))
+        reciprocals.append(1 / (1 + min(order.index(i) for i in relevant)))
+        gain = sum(1 / math.log2(place + 2) for place, item in enumerate(order[:10]) if item in relevant)
+        gains.append(gain / sum(1 / math.log2(place + 2) for place in range(min(10, len(relevant)))))
+        shown |= set(order[:10])
+        tied += len(order) > 10 and bool(table[user, order[9]] == table[user, order[10]])
+    return {
+        "users": len(recalls),
+        "ndcg_at_10": sum(gains) / len(gains),
+        "ndcg_at_10_error": float(np.std(gains, ddof=1)) / len(gains) ** 0.5,
+        "recall_at_10": sum(recalls) / len(recalls),
+        "mrr": sum(reciprocals) / len(reciprocals),
+        "coverage_at_10": len(shown) / ITEMS,
+        "tied_users": tied,
+    }
+
+
+@pytest.mark.parametrize("levels", [None, 3])
+def test_metrics_are_those_of_plain_loops(levels: int | None) -> None:
+    split, table = random_split(), table_of(1, levels)
+    ranking = ranked(listed(*split, threshold=4.0), scoring(table))
+    expected = by_loops(split, table, 4.0)
+    assert ranking.model_dump() == pytest.approx(expected)
+    assert (expected["tied_users"] > 0) == (levels is not None)
+
+
+def test_ndcg_is_scikit_learns_where_no_scores_are_equal() -> None:
+    lists, table = listed(*random_split(), threshold=3.0), table_of(2)
+    scores = []
+    for user, seen, relevant in zip(lists.user, lists.seen.toarray(), lists.relevant.toarray(), strict=True):
+        scores.append(ndcg_score([relevant[~seen]], [table[user][~seen]], k=10))
+    assert ranked(lists, scoring(table)).ndcg_at_10 == pytest.approx(np.mean(scores))
+
+
+def test_equal_scores_stand_in_the_order_of_the_codes() -> None:
+    nothing = rows_of((0, 0, 3.0))
+    flat = scoring(np.zeros((2, 12)))
+    early = ranked(listed(nothing, rows_of(), rows_of((1, 2, 5.0)), users=2, items=12), flat)
+    late = ranked(listed(nothing, rows_of(), rows_of((1, 11, 5.0)), users=2, items=12), flat)
+    assert [early.mrr, early.recall_at_10, early.tied_users] == pytest.approx([1 / 3, 1, 1])
+    assert [late.mrr, late.recall_at_10, late.ndcg_at_10] == pytest.approx([1 / 12, 0, 0])
+
+
+@pytest.mark.parametrize("seen_in", ["train", "validation"])
+def test_a_users_own_items_are_left_out_and_those_of_others_are_not(seen_in: str) -> None:
+    best_two = rows_of((0, 0, 3.0), (0, 1, 3.0), (1, 2, 3.0))
+    other = rows_of((2, 3, 3.0))
+    train, validation = (best_two, other) if seen_in == "train" else (other, best_two)
+    lists = listed(train, validation, rows_of((0, 2, 5.0), (1, 1, 5.0)), users=3, items=15)
+    falling = scoring(np.tile(-np.arange(15.0), (3, 1)))
+    assert lists.user.tolist() == [0, 1]
+    assert ranked(lists, falling).mrr == pytest.approx((1 + 1 / 2) / 2)
+
+
+def test_an_item_rated_again_in_the_test_is_not_relevant() -> None:
+    lists = listed(rows_of((0, 0, 3.0)), rows_of(), rows_of((0, 0, 5.0), (0, 1, 5.0), (1, 0, 5.0)), users=2, items=15)
+    assert lists.relevant.toarray().nonzero()[0].tolist() == [0, 1]
+    assert lists.relevant.toarray().nonzero()[1].tolist() == [1, 0]
+
+
+def test_a_short_list_does_not_cover_what_was_left_out_of_it() -> None:
+    lists = listed(rows_of((0, 0, 3.0), (0, 1, 3.0)), rows_of(), rows_of((0, 3, 5.0)), users=1, items=4)
+    ranking = ranked(lists, scoring(np.array([[4.0, 3.0, 2.0, 1.0]])))
+    assert (ranking.coverage_at_10, ranking.mrr, ranking.ndcg_at_10_error) == (0.5, 0.5, None)
+
+
+def test_users_without_a_relevant_item_are_counted_and_not_ranked() -> None:
+    test = rows_of((0, 5, 5.0), (1, 5, 2.9), (2, 6, 1.0), (3, 6, 3.0))
+    lists = listed(rows_of((0, 0, 2.0), (0, 1, 4.0)), rows_of((0, 2, 9.0)), test)
+    assert lists.user.tolist() == [0, 3]
+    assert (lists.facts.users, lists.facts.eligible_users, lists.facts.users_without) == (2, 2, 2)
+    assert lists.facts.threshold == 3.0
+
+
+def test_nobody_to_rank_for_gives_no_ranking() -> None:
+    lists = listed(rows_of((0, 0, 3.0)), rows_of(), rows_of((0, 1, 2.0)))
+    assert (lists.facts.users, lists.facts.users_without) == (0, 1)
+    assert rank(lists, scoring(table_of(1))) is None
+
+
+def test_a_threshold_is_reached_by_a_rating_that_single_precision_rounds_down() -> None:
+    assert float(np.float32(4.1)) < 4.1
+    lists = listed(rows_of((0, 0, 3.0)), rows_of(), rows_of((0, 1, 4.1), (1, 1, 4.0)), threshold=4.1)
+    assert lists.user.tolist() == [0]
+
+
+def test_a_draw_is_of_the_size_asked_for_and_hangs_on_the_seed_alone() -> None:
+    split = random_split()
+    everybody = listed(*split)
+    drawn, again, other = (listed(*split, most=8, seed=seed) for seed in (5, 5, 6))
+    assert drawn.facts.users == len(drawn.user) == 8
+    assert drawn.facts.eligible_users == len(everybody.user) > 8
+    assert drawn.user.tolist() == again.user.tolist() != other.user.tolist()
+    assert set(drawn.user) <= set(everybody.user)
+    rows = np.isin(everybody.user, drawn.user)
+    assert (drawn.relevant.toarray() == everybody.relevant.toarray()[rows]).all()
+    assert (drawn.seen.toarray() == everybody.seen.toarray()[rows]).all()
+
+
+@pytest.mark.parametrize("levels", [None, 3])
+def test_size_of_the_blocks_changes_nothing_but_how_much_is_asked_at_once(levels: int | None) -> None:
+    lists, table, asked = listed(*random_split()), table_of(3, levels), list[int]()
+
+    def predict(user: Codes, item: Codes) -> npt.NDArray[np.floating]:
+        asked.append(len(user))
+        return table[user, item]
+
+    whole = rank(lists, predict)
+    assert asked == [len(lists.user) * ITEMS]
+    for pairs, most in ((1, ITEMS), (ITEMS * 7 + 3, ITEMS * 7)):
+        asked.clear()
+        assert rank(lists, predict, pairs) == whole
+        assert max(asked) == most
+        assert sum(asked) == len(lists.user) * ITEMS
