@@ -21,6 +21,9 @@ from tasks.progress import LISTENERS, Event
 MARKS = {"waiting": "·", "running": "▸", "cached": "✓", "done": "✓", "failed": "✗"}
 STYLES = {"waiting": "dim", "running": "cyan", "cached": "dim", "done": "green", "failed": "bold red"}
 
+LEFT_TO_THE_REPORT = ("user_rmse",)
+"""Columns that a terminal of 80 characters has no room for."""
+
 BAR = 20
 """Characters of a progress bar."""
 
@@ -120,8 +123,8 @@ def show_plan(console: Console, plan: list[Planned]) -> None:
 def show_comparison(console: Console, comparison: Comparison) -> None:
     """Print the table of models and baselines, and the verdict."""
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    rows = shown_rows(comparison)
-    for number, column in enumerate(COLUMNS):
+    rows = [[cell for cell in row if cell.key not in LEFT_TO_THE_REPORT] for row in shown_rows(comparison)]
+    for number, column in enumerate(column for column in COLUMNS if column.key not in LEFT_TO_THE_REPORT):
         widest = max((len(row[number].text) for row in rows), default=0)
         table.add_column(column.heading, justify="right" if number else "left", min_width=widest)
     for row in rows:

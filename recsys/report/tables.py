@@ -136,9 +136,16 @@ def shown_rows(comparison: Comparison) -> list[list[Cell]]:
 
 
 def ranking_rows(comparison: Comparison) -> list[list[Cell]]:
-    """The ranked rows as people read them, one cell per entry of RANKING_COLUMNS, the best numbers marked."""
+    """The ranked rows as people read them, one cell per entry of RANKING_COLUMNS, the best numbers marked.
+
+    A row of which equal scores left the first ten of every list to the items' ids is never the best.
+    """
     rows = [row for row in table_rows(comparison) if row["ranked_users"]]
-    return [[_cell(comparison, column.key, row, rows) for column in RANKING_COLUMNS] for row in rows]
+    chosen = [row for row in rows if row["tied_users"] != row["ranked_users"]]
+    return [
+        [_cell(comparison, column.key, row, chosen if row in chosen else []) for column in RANKING_COLUMNS]
+        for row in rows
+    ]
 
 
 def _cell(comparison: Comparison, key: str, row: dict[str, Value], rows: list[dict[str, Value]]) -> Cell:

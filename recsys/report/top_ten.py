@@ -54,11 +54,16 @@ def best_by_both(comparison: Comparison) -> str:
     leader = best([row for row, _ in models])
     if leader is None or len(models) < 2:
         return ""
-    row, ranking = _first(models)
-    if ranking.ndcg_at_10 == 0:
-        return "No model has a relevant item among the first 10 of any list."
     own = next(found for model, found in models if model is leader)
     name = opening(inside(leader.title))
+    if _left_to_ids(own):
+        return (
+            f"{name} has the lowest test error of the models, but equal scores leave the first 10 of all its lists to "
+            f"the items' ids."
+        )
+    row, ranking = _first(_chosen(models))
+    if ranking.ndcg_at_10 == 0:
+        return "No model has a relevant item among the first 10 of any list."
     if own.ndcg_at_10 == ranking.ndcg_at_10:
         return f"{name} has the lowest test error of the models, and the highest NDCG@10 as well ({_shown(own)})."
     return (
@@ -69,7 +74,7 @@ def best_by_both(comparison: Comparison) -> str:
 
 def against_baselines(comparison: Comparison) -> str:
     """The highest NDCG@10 of a baseline against that of a model."""
-    models, baselines = _ranked(in_order(comparison.models)), _ranked(in_order(comparison.baselines))
+    models, baselines = (_chosen(_ranked(in_order(rows))) for rows in (comparison.models, comparison.baselines))
     if not models or not baselines:
         return ""
     (model, ranking), (baseline, other) = _first(models), _first(baselines)
@@ -88,15 +93,31 @@ def decided_by_codes(comparison: Comparison) -> str:
     tied = [(row, ranking) for row, ranking in _ranked(scored(comparison)) if ranking.tied_users]
     if not tied:
         return ""
-    told = [f"{ranking.tied_users:,} of {ranking.users:,} lists of {inside(row.title)}" for row, ranking in tied]
+    told = [
+        f"{ranking.tied_users:,} of {ranking.users:,} lists of {inside(row.title)}"
+        for row, ranking in tied
+        if not _left_to_ids(ranking)
+    ]
+    wholly = [inside(row.title) for row, ranking in tied if _left_to_ids(ranking)]
+    told += [f"all lists of {listing(wholly)}"] if wholly else []
+    unfit = " A row of which that holds for all lists is not called the best here." if wholly else ""
     return (
-        f"Equal scores stand in the order of the items' ids. Nothing else chose some of the first 10 "
-        f"in {listing(told)}."
+        f"Equal scores stand in the order of the items' ids, which filled some of the first 10 places "
+        f"in {listing(told)}.{unfit}"
     )
 
 
 def _ranked(rows: list[BaselineResult]) -> list[Ranked]:
     return [(row, row.ranking) for row in rows if row.ranking is not None]
+
+
+def _left_to_ids(ranking: Ranking) -> bool:
+    """Whether equal scores left the first ten of every list to the items' ids, which may know what is popular."""
+    return ranking.tied_users == ranking.users
+
+
+def _chosen(rows: list[Ranked]) -> list[Ranked]:
+    return [(row, ranking) for row, ranking in rows if not _left_to_ids(ranking)]
 
 
 def _first(rows: list[Ranked]) -> Ranked:

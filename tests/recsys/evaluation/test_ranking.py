@@ -80,10 +80,13 @@ def by_loops(split: tuple[Rows, Rows, Rows], table: npt.NDArray[np.floating], th
 
 
 @pytest.mark.parametrize("levels", [None, 3])
-def test_metrics_are_those_of_plain_loops(levels: int | None) -> None:
+@pytest.mark.parametrize("threshold", [4.0, 1.0])
+def test_metrics_are_those_of_plain_loops(levels: int | None, threshold: float) -> None:
     split, table = random_split(), table_of(1, levels)
-    ranking = ranked(listed(*split, threshold=4.0), scoring(table))
-    expected = by_loops(split, table, 4.0)
+    lists = listed(*split, threshold=threshold)
+    assert (lists.relevant.sum(axis=1).max() > 10) == (threshold == 1.0)
+    ranking = ranked(lists, scoring(table))
+    expected = by_loops(split, table, threshold)
     assert ranking.model_dump() == pytest.approx(expected)
     assert (expected["tied_users"] > 0) == (levels is not None)
 
@@ -123,9 +126,11 @@ def test_an_item_rated_again_in_the_test_is_not_relevant() -> None:
 
 
 def test_a_short_list_does_not_cover_what_was_left_out_of_it() -> None:
-    lists = listed(rows_of((0, 0, 3.0), (0, 1, 3.0)), rows_of(), rows_of((0, 3, 5.0)), users=1, items=4)
-    ranking = ranked(lists, scoring(np.array([[4.0, 3.0, 2.0, 1.0]])))
-    assert (ranking.coverage_at_10, ranking.mrr, ranking.ndcg_at_10_error) == (0.5, 0.5, None)
+    train = rows_of(*((0, item, 3.0) for item in range(12)))
+    lists = listed(train, rows_of(), rows_of((0, 15, 5.0)), users=1, items=16)
+    ranking = ranked(lists, scoring(-np.arange(16.0)[None]))
+    assert (ranking.coverage_at_10, ranking.mrr, ranking.ndcg_at_10_error) == (4 / 16, 1 / 4, None)
+    assert ranking.tied_users == 0
 
 
 def test_users_without_a_relevant_item_are_counted_and_not_ranked() -> None:

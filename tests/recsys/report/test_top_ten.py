@@ -42,6 +42,18 @@ def without_rankings(comparison: Comparison, facts: RankedLists | None) -> Compa
     )
 
 
+def with_tied(comparison: Comparison, **tied_users: int) -> Comparison:
+    def tied(rows: list[Any]) -> list[Any]:
+        return [
+            row.model_copy(update={"ranking": row.ranking.model_copy(update={"tied_users": tied_users[row.name]})})
+            if row.name in tied_users
+            else row
+            for row in rows
+        ]
+
+    return comparison.model_copy(update={"models": tied(comparison.models), "baselines": tied(comparison.baselines)})
+
+
 @pytest.mark.parametrize(
     ("ndcg", "error", "said"),
     [
@@ -107,11 +119,31 @@ def test_best_baseline_is_above_or_below_the_best_model(with_mse: Build, ndcg: f
 
 
 def test_rows_whose_first_ten_were_chosen_by_ids_are_named(with_mse: Build) -> None:
-    assert decided_by_codes(with_mse(mf=0.7, global_mean=1.0)) == (
-        "Equal scores stand in the order of the items' ids. Nothing else chose some of the first 10 in 200 of 200 "
-        "lists of global mean."
+    comparison = with_tied(with_mse(mf=0.7, dnn=0.8, user_mean=0.9, global_mean=1.0), dnn=7, user_mean=200)
+    start = "Equal scores stand in the order of the items' ids, which filled some of the first 10 places in "
+    assert decided_by_codes(comparison) == (
+        f"{start}7 of 200 lists of DNN and all lists of user mean and global mean. "
+        "A row of which that holds for all lists is not called the best here."
     )
+    assert decided_by_codes(with_tied(with_mse(mf=0.7, dnn=0.8), dnn=7)) == f"{start}7 of 200 lists of DNN."
     assert decided_by_codes(with_mse(mf=0.7, bias_only=0.8)) == ""
+
+
+def test_what_ids_have_chosen_is_never_the_best(with_mse: Build) -> None:
+    comparison = with_ndcg(
+        with_mse(mf=0.7, dnn=0.8, bias_only=0.8, user_mean=0.9), mf=0.03, dnn=0.05, bias_only=0.01, user_mean=0.09
+    )
+    by_scores, by_ids = (with_tied(comparison, **tied) for tied in ({"user_mean": 199}, {"user_mean": 200}))
+    assert "“user mean” has a higher" in against_baselines(by_scores)
+    assert "“bias only” comes next" in against_baselines(by_ids)
+    for changed, best in ((by_scores, "User mean"), (by_ids, "DNN")):
+        marked = [row[0].text for row in ranking_rows(changed) if "ndcg_at_10" in [c.key for c in row if c.best]]
+        assert marked == [best]
+    assert "and the highest NDCG@10 as well (0.0300)" in best_by_both(with_tied(comparison, dnn=200))
+    assert best_by_both(with_tied(comparison, mf=200)) == (
+        "MF has the lowest test error of the models, but equal scores leave the first 10 of all its lists to the "
+        "items' ids."
+    )
 
 
 @pytest.mark.parametrize(
