@@ -64,28 +64,35 @@ def best_by_both(comparison: Comparison) -> str:
     row, ranking = _first(_chosen(models))
     if ranking.ndcg_at_10 == 0:
         return "No model has a relevant item among the first 10 of any list."
+    among = " of any" + _of_chosen(models) if _of_chosen(models) else ""
     if own.ndcg_at_10 == ranking.ndcg_at_10:
-        return f"{name} has the lowest test error of the models, and the highest NDCG@10 as well ({_shown(own)})."
+        return (
+            f"{name} has the lowest test error of the models, and the highest NDCG@10{among} as well ({_shown(own)})."
+        )
     return (
-        f"{name} has the lowest test error of the models, but {inside(row.title)} has the highest NDCG@10, "
+        f"{name} has the lowest test error of the models, but {inside(row.title)} has the highest NDCG@10{among}, "
         f"{_shown(ranking)} against {_shown(own)}{_chance(ranking, own)}."
     )
 
 
 def against_baselines(comparison: Comparison) -> str:
     """The highest NDCG@10 of a baseline against that of a model."""
-    models, baselines = (_chosen(_ranked(in_order(rows))) for rows in (comparison.models, comparison.baselines))
+    any_model, any_baseline = _ranked(in_order(comparison.models)), _ranked(in_order(comparison.baselines))
+    models, baselines = _chosen(any_model), _chosen(any_baseline)
     if not models or not baselines:
         return ""
     (model, ranking), (baseline, other) = _first(models), _first(baselines)
     both = f"{_shown(other)} against {_shown(ranking)} of {inside(model.title)}"
     name = f"the baseline “{inside(baseline.title)}”"
     if other.ndcg_at_10 == ranking.ndcg_at_10:
-        return f"{opening(name)} has the same NDCG@10 as the best model, {_shown(other)}."
+        return f"{opening(name)} has the same NDCG@10 as the best model{_of_chosen(any_model)}, {_shown(other)}."
     chance = _chance(other, ranking)
     if other.ndcg_at_10 > ranking.ndcg_at_10:
-        return f"{opening(name)} has a higher NDCG@10 than any model, {both}{chance}."
-    return f"No baseline has an NDCG@10 as high as the best model's: {name} comes next, {both}{chance}."
+        return f"{opening(name)} has a higher NDCG@10 than any model{_of_chosen(any_model)}, {both}{chance}."
+    return (
+        f"No baseline{_of_chosen(any_baseline)} has an NDCG@10 as high as that of the best model"
+        f"{_of_chosen(any_model)}: {name} comes next, {both}{chance}."
+    )
 
 
 def decided_by_codes(comparison: Comparison) -> str:
@@ -118,6 +125,11 @@ def _left_to_ids(ranking: Ranking) -> bool:
 
 def _chosen(rows: list[Ranked]) -> list[Ranked]:
     return [(row, ranking) for row, ranking in rows if not _left_to_ids(ranking)]
+
+
+def _of_chosen(rows: list[Ranked]) -> str:
+    """What the rows that may be the best are, where not all of them may; empty where all may."""
+    return "" if len(_chosen(rows)) == len(rows) else " whose scores choose its lists"
 
 
 def _first(rows: list[Ranked]) -> Ranked:
