@@ -30,13 +30,16 @@ class Lists:
 
     Attributes:
         user: int32 codes, shape (lists,), ascending.
-        seen: bool, shape (lists, items): items that the user has a training or validation rating of.
-        relevant: bool, shape (lists, items): unseen items that the user rated well in the test; one at
-            least in every row.
+        item: int32 codes of the whole catalogue in a drawn order, shape (items,), in which equal scores stand.
+        seen: bool, shape (lists, items), columns as in `item`: items that the user has a training or
+            validation rating of.
+        relevant: bool, shape (lists, items), columns as in `item`: unseen items that the user rated well in
+            the test; one at least in every row.
         facts: how these users were found.
     """
 
     user: Codes
+    item: Codes
     seen: sparse.csr_array
     relevant: sparse.csr_array
     facts: RankedLists
@@ -53,10 +56,11 @@ def lists_to_rank(
     most: int,
     seed: int,
 ) -> Lists:
-    """Choose the test users whose lists are ranked.
+    """Choose the test users whose lists are ranked, and the order of equal scores.
 
     A test user without a relevant item has no list to get right and is left out. Of the others, `most`
-    are drawn where there are more of them.
+    are drawn where there are more of them. Codes tell of popularity where ids do, so equal scores stand
+    in a drawn order, the same for all lists and whoever predicts.
 
     Args:
         train: (user codes, item codes, ratings), shape (rows,) each.
@@ -66,7 +70,7 @@ def lists_to_rank(
         items: number of item codes.
         threshold: the lowest rating of a relevant item, in rating units; None: the training ratings' mean.
         most: how many lists at most; above 0.
-        seed: of the draw.
+        seed: of both draws.
     """
     if threshold is None:
         threshold = float(train[2].mean(dtype=np.float64))
@@ -75,14 +79,17 @@ def lists_to_rank(
     user, item = test[0][liked], test[1][liked]
     unseen = ~np.asarray(seen[user, item]).ravel() if len(user) else np.zeros(0, bool)
     user, item = user[unseen], item[unseen]
+    random = np.random.default_rng(seed)
+    order = random.permutation(items).astype(np.int32)
     eligible = np.unique(user)
     chosen = eligible
     if len(eligible) > most:
-        chosen = np.sort(np.random.default_rng(seed).choice(eligible, most, replace=False))
+        chosen = np.sort(random.choice(eligible, most, replace=False))
     return Lists(
         user=chosen,
-        seen=seen[chosen],
-        relevant=_marked(user, item, users, items)[chosen],
+        item=order,
+        seen=seen[chosen][:, order],
+        relevant=_marked(user, item, users, items)[chosen][:, order],
         facts=RankedLists(
             users=len(chosen),
             eligible_users=len(eligible),
@@ -100,7 +107,7 @@ def _marked(user: Codes, item: Codes, users: int, items: int) -> sparse.csr_arra
 def rank(lists: Lists, predict: Predict, pairs: int = PAIRS) -> Ranking | None:
     """Rank the catalogue for every list by the predicted ratings, best first, and score the lists.
 
-    Equal scores stand in the order of the item codes. With binary relevance, and K = TOP:
+    Equal scores stand in the order of `lists.item`. With binary relevance, and K = TOP:
 
         NDCG@K = sum of 1 / log2(place + 1) over the relevant items of the first K places, as a share of
             what it is with the relevant items first (Järvelin and Kekäläinen 2002, 'Cumulated
@@ -122,7 +129,6 @@ def rank(lists: Lists, predict: Predict, pairs: int = PAIRS) -> Ranking | None:
         return None
     discounts = 1 / np.log2(np.arange(2, TOP + 2))
     ideal = np.cumsum(discounts)
-    catalogue = np.arange(items, dtype=np.int32)
     ndcg, recall, reciprocal = np.empty(count), np.empty(count), np.empty(count)
     shown, tied = np.zeros(items, bool), 0
     block = max(1, pairs // items)
@@ -130,7 +136,7 @@ def rank(lists: Lists, predict: Predict, pairs: int = PAIRS) -> Ranking | None:
         part = slice(start, min(start + block, count))
         user = lists.user[part]
         # single precision, as the reported predictions are: what differs by rounding alone is a tie
-        scores = predict(np.repeat(user, items), np.tile(catalogue, len(user))).astype(np.float32)
+        scores = predict(np.repeat(user, items), np.tile(lists.item, len(user))).astype(np.float32)
         scores = scores.reshape(len(user), items)
         seen = lists.seen[part].toarray()
         scores[seen] = -np.inf

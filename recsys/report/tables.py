@@ -138,7 +138,7 @@ def shown_rows(comparison: Comparison) -> list[list[Cell]]:
 def ranking_rows(comparison: Comparison) -> list[list[Cell]]:
     """The ranked rows as people read them, one cell per entry of RANKING_COLUMNS, the best numbers marked.
 
-    A row of which equal scores left the first ten of every list to the items' ids is never the best.
+    A row of which equal scores left the first ten of every list to chance is never the best.
     """
     rows = [row for row in table_rows(comparison) if row["ranked_users"]]
     chosen = [row for row in rows if row["tied_users"] != row["ranked_users"]]

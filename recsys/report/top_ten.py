@@ -20,9 +20,10 @@ def top_ten_findings(comparison: Comparison) -> list[Finding]:
         return []
     texts = [
         lists(comparison, facts),
+        too_slow(comparison, facts),
         best_by_both(comparison),
         against_baselines(comparison),
-        decided_by_codes(comparison),
+        decided_by_chance(comparison),
     ]
     return [Finding("top ten", text) for text in texts if text]
 
@@ -48,6 +49,14 @@ def lists(comparison: Comparison, facts: RankedLists) -> str:
     )
 
 
+def too_slow(comparison: Comparison, facts: RankedLists) -> str:
+    """Which row was scored but not ranked, where any list was."""
+    slow = [row for row in comparison.baselines if row.name == "item_knn" and row.ranking is None]
+    if not slow or not facts.users:
+        return ""
+    return f"{opening(inside(slow[0].title))} was not ranked, as that would take too long."
+
+
 def best_by_both(comparison: Comparison) -> str:
     """Whether the model of the lowest test error also has the highest NDCG@10."""
     models = _ranked(in_order(comparison.models))
@@ -56,10 +65,10 @@ def best_by_both(comparison: Comparison) -> str:
         return ""
     own = next(found for model, found in models if model is leader)
     name = opening(inside(leader.title))
-    if _left_to_ids(own):
+    if _left_to_chance(own):
         return (
             f"{name} has the lowest test error of the models, but equal scores leave the first 10 of all its lists to "
-            f"the items' ids."
+            f"chance."
         )
     row, ranking = _first(_chosen(models))
     if ranking.ndcg_at_10 == 0:
@@ -89,13 +98,14 @@ def against_baselines(comparison: Comparison) -> str:
     chance = _chance(other, ranking)
     if other.ndcg_at_10 > ranking.ndcg_at_10:
         return f"{opening(name)} has a higher NDCG@10 than any model{_of_chosen(any_model)}, {both}{chance}."
+    no_baseline = "No baseline" if len(any_baseline) == len(comparison.baselines) else "No ranked baseline"
     return (
-        f"No baseline{_of_chosen(any_baseline)} has an NDCG@10 as high as that of the best model"
+        f"{no_baseline}{_of_chosen(any_baseline)} has an NDCG@10 as high as that of the best model"
         f"{_of_chosen(any_model)}: {name} comes next, {both}{chance}."
     )
 
 
-def decided_by_codes(comparison: Comparison) -> str:
+def decided_by_chance(comparison: Comparison) -> str:
     """For how many users the first ten items were not told from others by their scores."""
     tied = [(row, ranking) for row, ranking in _ranked(scored(comparison)) if ranking.tied_users]
     if not tied:
@@ -103,14 +113,14 @@ def decided_by_codes(comparison: Comparison) -> str:
     told = [
         f"{ranking.tied_users:,} of {ranking.users:,} lists of {inside(row.title)}"
         for row, ranking in tied
-        if not _left_to_ids(ranking)
+        if not _left_to_chance(ranking)
     ]
-    wholly = [inside(row.title) for row, ranking in tied if _left_to_ids(ranking)]
+    wholly = [inside(row.title) for row, ranking in tied if _left_to_chance(ranking)]
     told += [f"all lists of {listing(wholly)}"] if wholly else []
     unfit = " A row of which that holds for all lists is not called the best here." if wholly else ""
     return (
-        f"Equal scores stand in the order of the items' ids, which filled some of the first 10 places "
-        f"in {listing(told)}.{unfit}"
+        f"Equal scores stand in an order drawn by the seed, the same for all lists: chance decided some of the first "
+        f"10 places in {listing(told)}.{unfit}"
     )
 
 
@@ -118,13 +128,13 @@ def _ranked(rows: list[BaselineResult]) -> list[Ranked]:
     return [(row, row.ranking) for row in rows if row.ranking is not None]
 
 
-def _left_to_ids(ranking: Ranking) -> bool:
-    """Whether equal scores left the first ten of every list to the items' ids, which may know what is popular."""
+def _left_to_chance(ranking: Ranking) -> bool:
+    """Whether equal scores left the first ten of every list to chance."""
     return ranking.tied_users == ranking.users
 
 
 def _chosen(rows: list[Ranked]) -> list[Ranked]:
-    return [(row, ranking) for row, ranking in rows if not _left_to_ids(ranking)]
+    return [(row, ranking) for row, ranking in rows if not _left_to_chance(ranking)]
 
 
 def _of_chosen(rows: list[Ranked]) -> str:

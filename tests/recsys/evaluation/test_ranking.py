@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy import sparse
 from sklearn.metrics import ndcg_score
 
 from recsys.evaluation.comparison import Ranking
@@ -52,7 +53,14 @@ def ranked(lists: Lists, predict: Predict, **changes: Any) -> Ranking:
     return ranking
 
 
-def by_loops(split: tuple[Rows, Rows, Rows], table: npt.NDArray[np.floating], threshold: float) -> dict[str, float]:
+def in_code_order(lists: Lists, columns: sparse.csr_array) -> npt.NDArray[np.bool_]:
+    ordered: npt.NDArray[np.bool_] = columns.toarray()[:, np.argsort(lists.item)]
+    return ordered
+
+
+def by_loops(
+    split: tuple[Rows, Rows, Rows], table: npt.NDArray[np.floating], threshold: float, of_equals: list[int]
+) -> dict[str, float]:
     """The metrics as one would work them out on paper."""
     train, validation, test = split
     recalls, reciprocals, gains, shown, tied = [], [], [], set(), 0
@@ -61,7 +69,7 @@ def by_loops(split: tuple[Rows, Rows, Rows], table: npt.NDArray[np.floating], th
         relevant = {int(i) for u, i, r in zip(*test, strict=True) if u == user and r >= threshold} - seen
         if not relevant:
             continue
-        order = sorted((i for i in range(ITEMS) if i not in seen), key=lambda i: (-table[user, i], i))
+        order = sorted((i for i in range(ITEMS) if i not in seen), key=lambda i: (-table[user, i], of_equals.index(i)))
         recalls.append(len(relevant & set(order[:10])) / len(relevant))
         reciprocals.append(1 / (1 + min(order.index(i) for i in relevant)))
         gain = sum(1 / math.log2(place + 2) for place, item in enumerate(order[:10]) if item in relevant)
@@ -86,7 +94,7 @@ def test_metrics_are_those_of_plain_loops(levels: int | None, threshold: float) 
     lists = listed(*split, threshold=threshold)
     assert (lists.relevant.sum(axis=1).max() > 10) == (threshold == 1.0)
     ranking = ranked(lists, scoring(table))
-    expected = by_loops(split, table, threshold)
+    expected = by_loops(split, table, threshold, lists.item.tolist())
     assert ranking.model_dump() == pytest.approx(expected)
     assert (expected["tied_users"] > 0) == (levels is not None)
 
@@ -94,18 +102,40 @@ def test_metrics_are_those_of_plain_loops(levels: int | None, threshold: float) 
 def test_ndcg_is_scikit_learns_where_no_scores_are_equal() -> None:
     lists, table = listed(*random_split(), threshold=3.0), table_of(2)
     scores = []
-    for user, seen, relevant in zip(lists.user, lists.seen.toarray(), lists.relevant.toarray(), strict=True):
+    seen_by, relevant_for = (in_code_order(lists, columns) for columns in (lists.seen, lists.relevant))
+    for user, seen, relevant in zip(lists.user, seen_by, relevant_for, strict=True):
         scores.append(ndcg_score([relevant[~seen]], [table[user][~seen]], k=10))
     assert ranked(lists, scoring(table)).ndcg_at_10 == pytest.approx(np.mean(scores))
 
 
-def test_equal_scores_stand_in_the_order_of_the_codes() -> None:
+def test_equal_scores_stand_in_the_drawn_order() -> None:
     nothing = rows_of((0, 0, 3.0))
     flat = scoring(np.zeros((2, 12)))
-    early = ranked(listed(nothing, rows_of(), rows_of((1, 2, 5.0)), users=2, items=12), flat)
-    late = ranked(listed(nothing, rows_of(), rows_of((1, 11, 5.0)), users=2, items=12), flat)
+    third, last = (int(listed(nothing, rows_of(), nothing, users=2, items=12).item[place]) for place in (2, 11))
+    early = ranked(listed(nothing, rows_of(), rows_of((1, third, 5.0)), users=2, items=12), flat)
+    late = ranked(listed(nothing, rows_of(), rows_of((1, last, 5.0)), users=2, items=12), flat)
     assert [early.mrr, early.recall_at_10, early.tied_users] == pytest.approx([1 / 3, 1, 1])
     assert [late.mrr, late.recall_at_10, late.ndcg_at_10] == pytest.approx([1 / 12, 0, 0])
+
+
+def test_order_of_equals_is_drawn_by_the_seed_alone_and_holds_every_item_once() -> None:
+    split = random_split()
+    first, of_fewer, other_seed = listed(*split), listed(*split, most=8), listed(*split, seed=2)
+    assert first.item.tolist() == of_fewer.item.tolist() != other_seed.item.tolist()
+    assert sorted(first.item.tolist()) == list(range(ITEMS)) != first.item.tolist()
+    assert first.item.dtype == np.int32
+
+
+def test_equal_scores_favour_no_low_code() -> None:
+    """Items of low codes are the liked ones, and a constant knows nothing of it."""
+    items = 1000
+    liked = rows_of(*[(0, item, 5.0) for item in range(10)])
+    flat = scoring(np.zeros((1, items)))
+    found = [
+        ranked(listed(rows_of((0, 999, 3.0)), rows_of(), liked, users=1, items=items, seed=seed), flat).ndcg_at_10
+        for seed in range(50)
+    ]
+    assert np.mean(found) == pytest.approx(10 / items, abs=0.015)
 
 
 @pytest.mark.parametrize("seen_in", ["train", "validation"])
@@ -121,8 +151,8 @@ def test_a_users_own_items_are_left_out_and_those_of_others_are_not(seen_in: str
 
 def test_an_item_rated_again_in_the_test_is_not_relevant() -> None:
     lists = listed(rows_of((0, 0, 3.0)), rows_of(), rows_of((0, 0, 5.0), (0, 1, 5.0), (1, 0, 5.0)), users=2, items=15)
-    assert lists.relevant.toarray().nonzero()[0].tolist() == [0, 1]
-    assert lists.relevant.toarray().nonzero()[1].tolist() == [1, 0]
+    assert in_code_order(lists, lists.relevant)[:, :2].tolist() == [[False, True], [True, False]]
+    assert lists.relevant.sum() == 2
 
 
 def test_a_short_list_does_not_cover_what_was_left_out_of_it() -> None:
@@ -162,8 +192,9 @@ def test_a_draw_is_of_the_size_asked_for_and_hangs_on_the_seed_alone() -> None:
     assert drawn.user.tolist() == again.user.tolist() != other.user.tolist()
     assert set(drawn.user) <= set(everybody.user)
     rows = np.isin(everybody.user, drawn.user)
-    assert (drawn.relevant.toarray() == everybody.relevant.toarray()[rows]).all()
-    assert (drawn.seen.toarray() == everybody.seen.toarray()[rows]).all()
+    for name in ("relevant", "seen"):
+        of_drawn, of_everybody = (in_code_order(found, getattr(found, name)) for found in (drawn, everybody))
+        assert (of_drawn == of_everybody[rows]).all()
 
 
 @pytest.mark.parametrize("levels", [None, 3])

@@ -8,7 +8,7 @@ from recsys.evaluation.comparison import Comparison, RankedLists, Ranking
 from recsys.report.markdown import markdown_report
 from recsys.report.page import html_page
 from recsys.report.tables import RANKING_COLUMNS, ranking_rows, table_csv, table_rows
-from recsys.report.top_ten import against_baselines, best_by_both, decided_by_codes, lists, top_ten_findings
+from recsys.report.top_ten import against_baselines, best_by_both, decided_by_chance, lists, top_ten_findings
 
 Build = Callable[..., Comparison]
 
@@ -118,36 +118,53 @@ def test_best_baseline_is_above_or_below_the_best_model(with_mse: Build, ndcg: f
     assert against_baselines(comparison) == said
 
 
-def test_rows_whose_first_ten_were_chosen_by_ids_are_named(with_mse: Build) -> None:
+def test_rows_whose_first_ten_were_chosen_by_chance_are_named(with_mse: Build) -> None:
     comparison = with_tied(with_mse(mf=0.7, dnn=0.8, user_mean=0.9, global_mean=1.0), dnn=7, user_mean=200)
-    start = "Equal scores stand in the order of the items' ids, which filled some of the first 10 places in "
-    assert decided_by_codes(comparison) == (
+    start = (
+        "Equal scores stand in an order drawn by the seed, the same for all lists: "
+        "chance decided some of the first 10 places in "
+    )
+    assert decided_by_chance(comparison) == (
         f"{start}7 of 200 lists of DNN and all lists of user mean and global mean. "
         "A row of which that holds for all lists is not called the best here."
     )
-    assert decided_by_codes(with_tied(with_mse(mf=0.7, dnn=0.8), dnn=7)) == f"{start}7 of 200 lists of DNN."
-    assert decided_by_codes(with_mse(mf=0.7, bias_only=0.8)) == ""
+    assert decided_by_chance(with_tied(with_mse(mf=0.7, dnn=0.8), dnn=7)) == f"{start}7 of 200 lists of DNN."
+    assert decided_by_chance(with_mse(mf=0.7, bias_only=0.8)) == ""
 
 
-def test_what_ids_have_chosen_is_never_the_best(with_mse: Build) -> None:
+def test_what_chance_has_chosen_is_never_the_best(with_mse: Build) -> None:
     comparison = with_ndcg(
         with_mse(mf=0.7, dnn=0.8, bias_only=0.8, user_mean=0.9), mf=0.03, dnn=0.05, bias_only=0.01, user_mean=0.09
     )
-    by_scores, by_ids = (with_tied(comparison, **tied) for tied in ({"user_mean": 199}, {"user_mean": 200}))
+    by_scores, by_chance = (with_tied(comparison, **tied) for tied in ({"user_mean": 199}, {"user_mean": 200}))
     assert "“user mean” has a higher" in against_baselines(by_scores)
-    assert against_baselines(by_ids) == (
+    assert against_baselines(by_chance) == (
         "No baseline whose scores choose its lists has an NDCG@10 as high as that of the best model: "
         "the baseline “bias only” comes next, 0.0100 against 0.0500 of DNN."
     )
-    for changed, best in ((by_scores, "User mean"), (by_ids, "DNN")):
+    for changed, best in ((by_scores, "User mean"), (by_chance, "DNN")):
         marked = [row[0].text for row in ranking_rows(changed) if "ndcg_at_10" in [c.key for c in row if c.best]]
         assert marked == [best]
     highest = "the highest NDCG@10 of any whose scores choose its lists as well (0.0300)"
     assert highest in best_by_both(with_tied(comparison, dnn=200))
     assert best_by_both(with_tied(comparison, mf=200)) == (
-        "MF has the lowest test error of the models, but equal scores leave the first 10 of all its lists to the "
-        "items' ids."
+        "MF has the lowest test error of the models, but equal scores leave the first 10 of all its lists to chance."
     )
+
+
+def test_item_knn_is_told_to_be_unranked_where_it_was_scored_and_lists_were_ranked(with_mse: Build) -> None:
+    comparison, said = with_mse(mf=0.7, bias_only=0.8, item_knn=0.75), "Item kNN was not ranked"
+    assert comparison.ranking is not None
+    assert [finding.text for finding in top_ten_findings(comparison)][1] == f"{said}, as that would take too long."
+    assert [row[0].text for row in ranking_rows(comparison)] == ["MF", "Bias only"]
+    nobody = without_rankings(comparison, comparison.ranking.model_copy(update={"users": 0, "eligible_users": 0}))
+    others = (with_mse(mf=0.7, bias_only=0.8, skipped=("item_knn",)), without_rankings(comparison, None), nobody)
+    assert not [finding for other in others for finding in top_ten_findings(other) if said in finding.text]
+
+
+def test_an_unranked_baseline_is_not_said_to_be_below_a_model(with_mse: Build) -> None:
+    assert against_baselines(with_mse(mf=0.7, item_mean=0.8)).startswith("No baseline has")
+    assert against_baselines(with_mse(mf=0.7, item_mean=0.8, item_knn=0.75)).startswith("No ranked baseline has")
 
 
 @pytest.mark.parametrize(
