@@ -8,7 +8,7 @@ from recsys.settings import DNNSettings, Engine, MFSettings
 from recsys.training.fit import FitData
 from recsys.training.train import train
 
-REPEATS: dict[Engine, int] = {"compiled": 3, "keras": 1}
+REPEATS: dict[Engine, int] = {"compiled": 2, "keras": 1}
 """Whatever else runs on a machine makes some measurements too long and none too short."""
 
 
