@@ -41,7 +41,7 @@ class OwnServer:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=self._complaints,
-            env={"PREFECT_SERVER_ANALYTICS_ENABLED": "false", **os.environ, "PREFECT__SERVER_EPHEMERAL": "1"},
+            env={"PREFECT_SERVER_ANALYTICS_ENABLED": "false", **os.environ},
             start_new_session=True,  # Ctrl-C ends the run, which has to tell the server so
         )
         atexit.register(self.stop)

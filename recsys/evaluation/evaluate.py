@@ -246,8 +246,7 @@ def _choosing_rows(ratings: Ratings, protocol: Protocol, split: SplitSettings) -
     if protocol == "fair":
         return ratings.train, ratings.validation
     # the notebook has no validation rows but the test's, which not even a baseline may choose on
-    kept, choosing = train_test_split(ratings.train, test_size=split.validation_size, random_state=split.split_seed)
-    return kept, choosing
+    return tuple(train_test_split(ratings.train, test_size=split.validation_size, random_state=split.split_seed))
 
 
 def _item_knn(fitted: Any, without: Any | None, choosing: Any, biases: Baseline) -> ItemKNN:
