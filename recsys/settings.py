@@ -169,9 +169,47 @@ class TunedDNNSettings(DNNSettings):
     )
 
 
-class EvidenceSettings(SettingsModel):
-    """When a difference between two models counts."""
+class TuningSettings(SettingsModel):
+    """How much is searched for better settings, for both families alike."""
 
+    budget: float = Field(
+        1,
+        ge=0,
+        le=10_000,
+        description="how much is searched for better settings (protocol fair): 1 is 6 trials and 60 s of training "
+        "for MF and as much for DNN, 10 is ten times that; 0 takes the settings as they are",
+    )
+
+    @property
+    def trials(self) -> int:
+        """Trials of a family, its default settings being the first."""
+        return max(1, round(6 * self.budget))
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training after which a family begins no more trials."""
+        return 60 * self.budget
+
+
+class EvidenceSettings(SettingsModel):
+    """How often everything is repeated, and when a difference between two models counts."""
+
+    seeds: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="how many initialisation seeds each model is trained with, counted up from the seed "
+        "(default: 5, and 1 in protocol notebook)",
+    )
+    splits: int = Field(
+        1,
+        ge=1,
+        le=1000,
+        description="under how many split seeds all is tuned, trained and tested, counted up from the first",
+    )
+    splits_also: tuple[SplitBy, ...] = Field(
+        (), description="further kinds of split under which all is tuned, trained and tested again"
+    )
     min_effect: float | None = Field(
         None,
         ge=0,
@@ -245,6 +283,7 @@ class Settings(SettingsModel):
         "compiled",
         description="compiled: Keras's numbers at ten to a hundred times its speed; keras: Keras's own fit",
     )
+    tuning: Annotated[TuningSettings, _section("Tuning", 6)] = TuningSettings()
     evidence: Annotated[EvidenceSettings, _section("Evidence", 7)] = EvidenceSettings()
     ranking: Annotated[RankingSettings, _section("Ranking", 8)] = RankingSettings()
     output: Annotated[OutputSettings, _section("Output", 9)] = OutputSettings()
@@ -260,6 +299,12 @@ class Settings(SettingsModel):
                 "choose protocol fair, or split_by random"
             )
         return self
+
+    @property
+    def seeds(self) -> list[int]:
+        """The initialisation seeds of every model, the run's own first."""
+        many = self.evidence.seeds or (5 if self.protocol == "fair" else 1)
+        return [(self.seed + number) % 2**32 for number in range(many)]
 
     @property
     def title(self) -> str:

@@ -75,7 +75,8 @@ class BaselineResult(Result):
     """One row of the table.
 
     `user_rmse` is the RMSE of each user's test ratings, averaged over the users, in rating units.
-    `ranking` is None where nobody's list was ranked.
+    `predict_microseconds` is the time that one prediction took, of many made together. `ranking` is None where
+    nobody's list was ranked.
     """
 
     name: str
@@ -89,19 +90,52 @@ class BaselineResult(Result):
     epochs: int
     best_epoch: int | None
     fit_seconds: float
+    predict_microseconds: float | None = None
     warm: Score | None
     cold: Score | None
     ranking: Ranking | None
 
 
+class SeedResult(Result):
+    """What one initialisation seed gave: errors on the test ratings, and the seconds of its fit."""
+
+    seed: int
+    mse: float
+    rmse: float
+    mae: float
+    fit_seconds: float
+
+
+class Spread(Result):
+    """How far the MSE moves with the seed, in squared rating units.
+
+    `sd` is the standard deviation over the seeds; `low` and `high` are the ends of the 95% interval of their
+    mean (Student's t).
+    """
+
+    sd: float
+    low: float
+    high: float
+
+
 class ModelResult(BaselineResult):
     """One row of the table, with what a trained model has beside it.
 
-    `best_epoch` is the epoch (1-based) of the lowest validation loss; the weights that were scored
-    are those of `scored_epoch`. The training ran from `started` to `ended` on `device`. `clipped_rows`
+    The errors are means over `seeds`; `spread` is None with a single one. Everything else is of the first seed.
+
+    `history` and `best_epoch`, the epoch (1-based) of the lowest validation loss, are of the fit that chose
+    the number of epochs; the weights that were scored are those of `scored_epoch`. Where `refitted_rows` is a
+    number, these weights come from a fit of their own to so many ratings, training and validation, for that
+    many epochs. The training ran from `started` to `ended` on `device`; `peak_mb` is the most memory that its
+    process held meanwhile, whatever else it did. `file_bytes` is the size of the model's file. `clipped_rows`
     test predictions lay outside of `Comparison.clipped_to`.
     """
 
+    seeds: list[SeedResult] = []
+    spread: Spread | None = None
+    refitted_rows: int | None = None
+    file_bytes: int | None = None
+    peak_mb: float | None = None
     history: History
     scored_epoch: int
     stopped_early: bool
@@ -112,6 +146,68 @@ class ModelResult(BaselineResult):
     summary: str
     engine: str
     device: str
+
+
+class Combination(BaselineResult):
+    """A row whose predictions are made of other rows'.
+
+    `kind` is "seeds" for the mean of one model's seeds, "blend" for a weighted sum of `members` (names of
+    rows), whose `weights` were chosen on validation ratings. Its costs are the sums of its members'.
+    """
+
+    kind: Literal["seeds", "blend"]
+    members: list[str]
+    weights: list[float]
+
+
+class Trial(Result):
+    """One configuration that a search tried.
+
+    `settings` are those of the searched fields. `val_mse` is the lowest validation loss that it reached in
+    `epochs`, at `best_epoch`; None where it failed, for `reason`. A trial is "pruned" where others of its round
+    were better after the first epochs. `seconds` counts all of its training.
+    """
+
+    number: int
+    state: Literal["finished", "pruned", "failed"]
+    settings: dict[str, int | float | bool | str | list[int]]
+    epochs: int
+    best_epoch: int | None
+    val_mse: float | None
+    seconds: float
+    parameters: int | None
+    reason: str | None = None
+
+
+class SearchedSetting(Result):
+    """A field that a search varied: either between `low` and `high`, or among `choices`.
+
+    `ordered` choices are numbers or sizes, of which the first and the last are edges.
+    """
+
+    name: str
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    choices: list[int | float | bool | str | list[int]] = []
+    ordered: bool = False
+
+
+class Tuning(Result):
+    """The search of one family: `name` is the row that its winner became.
+
+    Trial 0 is the family's default configuration. `winner` is the number of the chosen trial, None where all
+    failed.
+    """
+
+    name: str
+    title: str
+    trials_allowed: int
+    seconds_allowed: float
+    seconds_used: float
+    searched: list[SearchedSetting]
+    trials: list[Trial]
+    winner: int | None
 
 
 class FailedModel(Result):
@@ -176,6 +272,26 @@ class Difference(Result):
     verdict: DifferenceVerdict
 
 
+class OtherScore(Result):
+    """The MSE of a row under another split, in squared rating units."""
+
+    name: str
+    title: str
+    mse: float
+
+
+class OtherSplit(Result):
+    """The same comparison under another split: everything was tuned, trained and tested anew."""
+
+    split_by: SplitBy
+    split_seed: int
+    test_rows: int
+    cold_test_rows: int
+    rating_sd: float
+    scores: list[OtherScore]
+    differences: list[Difference]
+
+
 class Comparison(Result):
     """A whole comparison.
 
@@ -183,7 +299,8 @@ class Comparison(Result):
     protocol notebook, which does not clip. `folds` and `fold` count where `split_by` is kfold. `ranking` is None
     where ranking was turned off. `skipped` are baselines that these ratings are too many for. `min_effect`
     and `resamples` are the settings of the evidence; `differences` has each pair of models, and each model
-    against bias_only.
+    against bias_only. `tuning` has the searches of the tuned rows, empty in protocol notebook. `other_splits` are
+    further splits of the same ratings.
     """
 
     protocol: Protocol
@@ -199,8 +316,11 @@ class Comparison(Result):
     ranking: RankedLists | None
     models: list[ModelResult]
     baselines: list[BaselineResult]
+    combinations: list[Combination] = []
     failed: list[FailedModel]
     skipped: list[FailedModel]
     min_effect: float | None
     resamples: int
     differences: list[Difference]
+    tuning: list[Tuning] = []
+    other_splits: list[OtherSplit] = []
