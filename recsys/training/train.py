@@ -72,7 +72,10 @@ def train_and_save(
     ended = datetime.now(UTC)
     save_model(model, folder / "model.keras")
     epochs = list(range(1, len(fit.loss) + 1))
-    history = pa.table({"epoch": pa.array(epochs, pa.int32()), "loss": fit.loss, "val_loss": fit.val_loss})
+    val_loss: list[float | None] = [*fit.val_loss] or [None] * len(epochs)
+    history = pa.table(
+        {"epoch": pa.array(epochs, pa.int32()), "loss": fit.loss, "val_loss": pa.array(val_loss, pa.float64())}
+    )
     pq.write_table(history, folder / "history.parquet", compression="zstd")
     return {
         **asdict(fit),
