@@ -176,8 +176,14 @@ class TuningSettings(SettingsModel):
         1,
         ge=0,
         le=10_000,
-        description="how much is searched for better settings (protocol fair): 1 is 6 trials and 60 s of training "
-        "for MF and as much for DNN, 10 is ten times that; 0 takes the settings as they are",
+        description="how much is searched for better settings (protocol fair): 1 is 6 trials and up to 120 s of "
+        "training for MF and as much for DNN, 10 is ten times that; 0 takes the settings as they are",
+    )
+    trial_epochs: int = Field(
+        60,
+        ge=1,
+        le=10_000,
+        description="passes over the training ratings of a trial, at most; the first trial has its own",
     )
 
     @property
@@ -188,7 +194,7 @@ class TuningSettings(SettingsModel):
     @property
     def seconds(self) -> float:
         """Seconds of training after which a family begins no more trials."""
-        return 60 * self.budget
+        return 120 * self.budget
 
 
 class EvidenceSettings(SettingsModel):

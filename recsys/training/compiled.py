@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from recsys.backend import keras
 from recsys.backend import tensorflow as tf
-from recsys.errors import BadSettings, TrainingDiverged
+from recsys.errors import TrainingDiverged
 from recsys.progress import Progress, silent
 from recsys.settings import FitSettings
 from recsys.training import checkpoint as checkpoints
