@@ -17,6 +17,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from recsys.errors import TrialsFailed
 from recsys.evaluation.comparison import SearchedSetting, Trial, Tuning
 from recsys.settings import FitSettings, TuningSettings
 from recsys.store import Manifest
@@ -49,15 +50,13 @@ class Found:
 
     Attributes:
         tuning: its course.
-        settings: the winner's, None where every trial failed.
-        chosen: the winner's training, which chose the number of epochs, None where every trial failed.
-        reason: why every trial failed, if so.
+        settings: the winner's; the defaults where every trial failed.
+        chosen: the winner's training, which chose the number of epochs; why there is none where every trial failed.
     """
 
     tuning: Tuning
-    settings: FitSettings | None
-    chosen: Manifest | None
-    reason: str
+    settings: FitSettings
+    chosen: Manifest | Exception
 
 
 Asking = Generator[list[Attempt], Sequence[Manifest | Exception], None]
@@ -223,9 +222,9 @@ def _found(family: Family, title: str, budget: TuningSettings, tried: list[_Trie
         trials=[_trial(family, one) for one in tried],
         winner=winner.number if winner else None,
     )
-    if winner is None:
-        return Found(tuning, None, None, f"every trial failed; the first: {tried[0].reason}")
-    return Found(tuning, winner.settings, winner.made, "")
+    if winner is None or winner.made is None:
+        return Found(tuning, tried[0].settings, TrialsFailed(f"every trial failed; the first: {tried[0].reason}"))
+    return Found(tuning, winner.settings, winner.made)
 
 
 def _searched(name: str, where: Between | OneOf) -> SearchedSetting:
