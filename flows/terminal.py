@@ -14,7 +14,7 @@ from flows.planning import Planned
 from recsys.data.sources import Source
 from recsys.evaluation.comparison import Comparison
 from recsys.report.discussion import headline, verdict
-from recsys.report.tables import COLUMNS, shown_rows
+from recsys.report.tables import shown_columns, shown_rows
 from recsys.settings import Settings
 from tasks.progress import LISTENERS, Event, Status
 
@@ -144,7 +144,8 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
     """Print the table of models and baselines, and the verdict."""
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     rows = [[cell for cell in row if cell.key not in LEFT_TO_THE_REPORT] for row in shown_rows(comparison)]
-    for number, column in enumerate(column for column in COLUMNS if column.key not in LEFT_TO_THE_REPORT):
+    columns = [column for column in shown_columns(comparison) if column.key not in LEFT_TO_THE_REPORT]
+    for number, column in enumerate(columns):
         widest = max((len(row[number].text) for row in rows), default=0)
         table.add_column(column.heading, justify="right" if number else "left", min_width=widest)
     for row in rows:

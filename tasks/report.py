@@ -11,7 +11,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from recsys.evaluation.comparison import Comparison, Tuning
 from recsys.report.markdown import embedded_markdown
 from recsys.report.publish import publish
-from recsys.report.tables import COLUMNS, shown_rows
+from recsys.report.tables import shown_columns, shown_rows
 from recsys.settings import Settings
 from recsys.store import Facts, Manifest, Store
 from tasks.caching import Recipe, Uncached
@@ -93,6 +93,6 @@ def _show_in_ui(folder: Path) -> None:
 
 
 def _table(comparison: Comparison) -> list[dict[str, str]]:
-    """The table that people read: the rows of models and baselines, by heading."""
-    headings = [column.heading for column in COLUMNS]
+    """The table that people read: the rows of models, combinations and baselines, by heading."""
+    headings = [column.heading for column in shown_columns(comparison)]
     return [dict(zip(headings, (cell.text for cell in row), strict=True)) for row in shown_rows(comparison)]

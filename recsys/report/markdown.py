@@ -14,7 +14,7 @@ from recsys.report.picture import Plot
 from recsys.report.procedure import procedure_findings, procedure_title, unsettled_findings
 from recsys.report.provenance import notes, provenance
 from recsys.report.standing import in_order
-from recsys.report.tables import COLUMNS, RANKING_COLUMNS, Cell, Column, ranking_rows, shown_rows, subset_rows
+from recsys.report.tables import RANKING_COLUMNS, Cell, Column, ranking_rows, shown_columns, shown_rows, subset_rows
 from recsys.report.top_ten import top_ten_findings
 from recsys.report.wording import Finding, printable
 
@@ -36,7 +36,7 @@ def markdown_report(comparison: Comparison, plots: Sequence[Plot], *, embedded: 
         _bullets(verdict(comparison)),
         *_pictures(plots, "answer", link),
         "## Results",
-        _scores(COLUMNS, shown_rows(comparison)),
+        _scores(shown_columns(comparison), shown_rows(comparison)),
         *[
             f"- **{escaped(row.title)}** has no score: {escaped(row.reason)}"
             for row in in_order([*comparison.failed, *comparison.skipped])

@@ -17,7 +17,7 @@ from recsys.report.procedure import procedure_findings, procedure_title, unsettl
 from recsys.report.provenance import notes, provenance
 from recsys.report.standing import in_order
 from recsys.report.svg import themed
-from recsys.report.tables import COLUMNS, RANKING_COLUMNS, ranking_rows, shown_rows, subset_rows
+from recsys.report.tables import RANKING_COLUMNS, ranking_rows, shown_columns, shown_rows, subset_rows
 from recsys.report.top_ten import top_ten_findings
 from recsys.report.wording import opening, printable
 
@@ -52,7 +52,7 @@ def _content(comparison: Comparison, plots: Sequence[Plot]) -> dict[str, Any]:
         "style": Markup(_theme() + _shipped("report.css")),
         "headline": headline(comparison),
         "verdict": [finding.text for finding in verdict(comparison)],
-        "columns": COLUMNS,
+        "columns": shown_columns(comparison),
         "rows": shown_rows(comparison),
         "ranking": top_ten_findings(comparison),
         "ranking_columns": RANKING_COLUMNS,

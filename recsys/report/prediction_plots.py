@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from recsys.evaluation.comparison import BaselineResult, Comparison, ModelResult
+from recsys.evaluation.comparison import BaselineResult, Comparison
 from recsys.report.binning import Counts, Spread, error_by_activity, spread
 from recsys.report.canvas import finished, label, legend, plain_ticks, sheet, stacked
-from recsys.report.palette import LIGHT, look
+from recsys.report.palette import LIGHT, look_of
 from recsys.report.picture import Plot, file_name
 from recsys.report.standing import in_order, rmse_step
 from recsys.report.wording import number, opening, short
@@ -35,7 +35,7 @@ def predicted_against_actual(comparison: Comparison, predictions: pd.DataFrame) 
 
 def _boxes(row: BaselineResult, drawn: Spread, limits: tuple[float, float]) -> Plot:
     figure, axes = sheet(3.1)
-    colour = look(row.name, baseline=not isinstance(row, ModelResult)).colour
+    colour = look_of(row).colour
     lowest, lower, middle, upper, highest = drawn.quantiles.T
     half = 0.36 * drawn.width
     reach = (drawn.centre[0] - drawn.width / 2, drawn.centre[-1] + drawn.width / 2)
@@ -77,7 +77,7 @@ def _by_activity(
     places = np.arange(len(found.labels), dtype=np.int64)
     handles = []
     for row in rows:
-        shape = look(row.name, baseline=not isinstance(row, ModelResult))
+        shape = look_of(row)
         (line,) = upper.plot(
             places, found.rmse[row.name], color=shape.colour, marker=shape.marker, linestyle=shape.line
         )

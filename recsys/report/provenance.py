@@ -4,13 +4,13 @@ from recsys.evaluation.comparison import Comparison
 from recsys.evaluation.effect import LEVEL
 from recsys.report.held_out import manner, seeded, which_test, which_validation
 from recsys.report.standing import TIE_TEST_ROWS, effect, mse_step, tie_margin
-from recsys.report.tables import COLUMNS, RANKING_COLUMNS
+from recsys.report.tables import RANKING_COLUMNS, shown_columns
 from recsys.report.wording import count, number, percent, short
 
 
 def notes(comparison: Comparison) -> list[tuple[str, str]]:
     """The words of the report and their meanings."""
-    meanings = {column.heading: column.meaning for column in COLUMNS[1:]}
+    meanings = {column.heading: column.meaning for column in shown_columns(comparison)[1:]}
     if comparison.protocol == "notebook":
         meanings["Best epoch"] = "epoch of the lowest loss on the test ratings, which stood in for validation ratings"
     if comparison.ranking and comparison.ranking.users:
