@@ -16,8 +16,11 @@ def combination_summary(comparison: Comparison) -> list[Finding]:
     if leader is None or single is None:
         return []
     step = mse_step(comparison)
-    text = f"The lowest error of all is a combination's, {made_of(comparison, leader)}: MSE {number(leader.mse, step)}, "
-    text += f"{number(single.mse - leader.mse, step)} less than the best single row, {inside(single.title)}."
+    text = f"The lowest error of all is a combination's, {made_of(comparison, leader)}: an MSE of "
+    text += (
+        f"{number(leader.mse, step)}, which is {number(single.mse - leader.mse, step)} less than the best single row, "
+    )
+    text += f"{inside(single.title)}."
     return [Finding("combination", text)]
 
 
@@ -46,4 +49,5 @@ def _against_single(comparison: Comparison, made: Combination) -> str:
     else:
         share = f" ({percent(gap / single.mse)})" if single.mse > 0 else ""
         compared = f"{number(gap, step)}{share} {'below' if result == 'better' else 'above'} {whose}"
-    return f"{text}, {compared}. It takes {seconds(made.fit_seconds)} of fitting, against {seconds(single.fit_seconds)}."
+    cost = f"It takes {seconds(made.fit_seconds)} of fitting, against {seconds(single.fit_seconds)}."
+    return f"{text}, {compared}. {cost}"

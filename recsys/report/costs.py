@@ -34,14 +34,14 @@ def cost_rows(comparison: Comparison) -> list[tuple[str, ...]]:
 
 
 def _cost_row(comparison: Comparison, row: BaselineResult) -> tuple[str, ...]:
-    trained = row if isinstance(row, ModelResult) else None
+    file_bytes, peak_mb = (row.file_bytes, row.peak_mb) if isinstance(row, ModelResult) else (None, None)
     return (
         opening(inside(row.title)),
         f"{row.parameters:,}",
-        _known(trained and trained.file_bytes, size),
+        _known(file_bytes, size),
         seconds(row.fit_seconds),
         seconds(all_in_seconds(comparison, row)),
-        _known(trained and trained.peak_mb, lambda megabytes: size(megabytes * 1e6)),
+        _known(peak_mb, lambda megabytes: size(megabytes * 1e6)),
         _known(row.predict_microseconds, lambda microseconds: f"{short(microseconds)} µs"),
     )
 

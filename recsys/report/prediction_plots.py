@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from recsys.evaluation.comparison import BaselineResult, Comparison
-from recsys.report.binning import Counts, Spread, error_by_activity, spread
+from recsys.report.binning import Spread, error_by_activity, spread
 from recsys.report.canvas import finished, label, legend, plain_ticks, sheet, stacked
 from recsys.report.palette import LIGHT, look_of
 from recsys.report.picture import Plot, file_name
@@ -87,7 +88,7 @@ def _by_activity(
     upper.set_ylabel("RMSE (rating units)")
     upper.tick_params(axis="x", length=0)
     plain_ticks(upper, y=True)
-    _row_counts(lower, places, found.rows.tolist())
+    row_counts(lower, places, found.rows.tolist())
     lower.set_xticks(places, found.labels, fontsize=6.8)
     lower.set_xlabel(f"training ratings of the {kind}")
     step = rmse_step(comparison)
@@ -100,8 +101,9 @@ def _by_activity(
     return finished(figure, f"by-{kind}", "activity", caption, alt)
 
 
-def _row_counts(axes: Axes, places: Counts, rows: list[int]) -> None:
-    axes.bar(places, rows, width=0.6, color=LIGHT["baseline"])
+def row_counts(axes: Axes, places: NDArray[np.number], rows: list[int], width: float = 0.6) -> None:
+    """Draw how many rows there are at each place, with the numbers above the bars."""
+    axes.bar(places, rows, width=width, color=LIGHT["baseline"])
     axes.set_ylabel("rows")
     axes.set_ylim(0, 1.35 * max(rows))
     axes.set_yticks([])

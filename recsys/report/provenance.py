@@ -52,7 +52,7 @@ def provenance(comparison: Comparison) -> list[tuple[str, str]]:
     clipped = comparison.clipped_to
     facts = [
         ("Protocol", comparison.protocol),
-        ("Seed of weights, dropout and shuffling", str(comparison.seed)),
+        ("Seed of weights, dropout and shuffling", _seeds(comparison)),
         ("Split", manner(comparison)),
     ]
     if seeded(comparison):
@@ -64,3 +64,8 @@ def provenance(comparison: Comparison) -> list[tuple[str, str]]:
         ("Predictions clipped to", f"{short(clipped[0])} to {short(clipped[1])}" if clipped else "not clipped")
     )
     return facts
+
+
+def _seeds(comparison: Comparison) -> str:
+    used = list(dict.fromkeys(seed.seed for model in comparison.models for seed in model.seeds))
+    return ", ".join(map(str, used or [comparison.seed]))
