@@ -24,8 +24,13 @@ STYLES = {"waiting": "dim", "running": "cyan", "cached": "dim", "done": "green",
 WORSE: tuple[Status, ...] = ("cached", "done", "failed")
 """How a run may end; of several runs the last of these counts."""
 
-LEFT_TO_THE_REPORT = ("user_rmse",)
+LEFT_TO_THE_REPORT = ("user_rmse", "epochs", "best_epoch")
 """Columns that a terminal of 80 characters has no room for."""
+
+WIDEST_TITLE = 16
+"""Characters of a row's title beside the numbers; a longer one takes several lines."""
+
+WIDEST_HEADING = 10
 
 BAR = 20
 """Characters of a progress bar."""
@@ -147,7 +152,10 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
     columns = [column for column in shown_columns(comparison) if column.key not in LEFT_TO_THE_REPORT]
     for number, column in enumerate(columns):
         widest = max((len(row[number].text) for row in rows), default=0)
-        table.add_column(column.heading, justify="right" if number else "left", min_width=widest)
+        if number:
+            table.add_column(column.heading, justify="right", min_width=widest, max_width=max(widest, WIDEST_HEADING))
+        else:
+            table.add_column(column.heading, min_width=min(widest, WIDEST_TITLE), max_width=WIDEST_TITLE)
     for row in rows:
         table.add_row(*(Text(cell.text, "bold green" if cell.best else "") for cell in row))
     console.print(Group(Text(), table, Text()))

@@ -2,10 +2,9 @@
 
 from recsys.evaluation.comparison import Comparison
 from recsys.report.duel import Duel, duel
-from recsys.report.held_out import which_test
-from recsys.report.seeds import seeds_in_words
+from recsys.report.held_out import manner
 from recsys.report.standing import best_network, factorisation, mse_step, rmse_step
-from recsys.report.wording import Finding, inside, number, short
+from recsys.report.wording import Finding, count, inside, number, short
 
 
 def typical_error(comparison: Comparison) -> list[Finding]:
@@ -29,10 +28,16 @@ def certainty_summary(comparison: Comparison) -> list[Finding]:
     contest = duel(comparison)
     if contest is None:
         return []
-    seeds = seeds_in_words(comparison)
-    ground = f"{seeds} of each model" if seeds != "1 seed" else "1 training of each model"
-    basis = f"Tested on {which_test(comparison)} ratings, with {ground}"
-    return [Finding("certainty", f"{_likely(comparison, contest)}{basis}.")]
+    return [Finding("certainty", f"{_likely(comparison, contest)}{_basis(comparison)}.")]
+
+
+def _basis(comparison: Comparison) -> str:
+    counts = sorted({max(1, len(model.seeds)) for model in comparison.models})
+    split = f"Basis: {count(comparison.data.test_rows, 'test rating')} (split: {manner(comparison)})"
+    if counts[-1] == 1:
+        return f"{split}, each model trained once"
+    often = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
+    return f"{split}, each model trained {often} times from other random starting weights"
 
 
 def _likely(comparison: Comparison, contest: Duel) -> str:

@@ -66,7 +66,7 @@ def _more_users(comparison: Comparison, tested: Difference) -> str:
     if not factors:
         return ""
     settled = "show that the difference is too small to matter" if gap < smallest else "make the difference certain"
-    return f"{_so_many(min(factors))} as many test users would {settled}, if it stayed at {_size(comparison, gap)}."
+    return f"{_so_many(min(factors))} test users would {settled}, if it stayed at {_size(comparison, gap)}."
 
 
 def _wider(comparison: Comparison, tested: Difference) -> float:
@@ -79,8 +79,8 @@ def _wider(comparison: Comparison, tested: Difference) -> float:
 def _so_many(factor: float) -> str:
     """An interval shrinks with the square root of the users, so `factor` is the square of how much it has to."""
     if factor > MOST_TIMES:
-        return f"more than {MOST_TIMES:,} times"
-    return f"about {times(factor)}" if factor >= FEWEST_TIMES else "hardly more than"
+        return f"more than {MOST_TIMES:,} times as many"
+    return f"about {times(factor)} as many" if factor >= FEWEST_TIMES else "a few more"
 
 
 def _size(comparison: Comparison, gap: float) -> str:

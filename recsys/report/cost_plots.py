@@ -24,26 +24,30 @@ GAP = 5.0
 Box = tuple[float, ...]
 """Left, bottom, right and top, in points."""
 
+Mark = tuple[float, float, float, str]
+"""Fit time once and all in, test MSE, and name of a row."""
+
 
 def accuracy_against_cost(comparison: Comparison) -> Plot:
     """Test MSE against fit time of every row; a line leads to a hollow mark at the time with search and all seeds."""
     rows = every_row(comparison)
     figure, axes = sheet(4.2)
     axes.set_xscale("log")
-    drawn = []
+    drawn: list[Mark] = []
     for row in rows:
-        shape, at, whole = look_of(row), _shown(row.fit_seconds), _shown(all_in_seconds(comparison, row))
-        if search_seconds(comparison, row):
+        shape, at = look_of(row), _shown(row.fit_seconds)
+        whole = _shown(all_in_seconds(comparison, row)) if search_seconds(comparison, row) else at
+        if whole != at:
             axes.plot([at, whole], [row.mse, row.mse], color=shape.colour, linewidth=1, linestyle=(0, (1.0, 1.5)))
             axes.plot([whole], [row.mse], marker=shape.marker, color=shape.colour, mfc=LIGHT["paper"], linestyle="none")
         axes.plot([at], [row.mse], marker=shape.marker, color=shape.colour, markersize=7, linestyle="none")
-        drawn.append((at, row.mse))
+        drawn.append((at, whole, row.mse, label(row.title)))
     axes.margins(x=0.16, y=0.09)
     axes.minorticks_off()
     axes.set_xlabel("fit time (s, log scale)")
     axes.set_ylabel("test MSE (rating units²)")
     plain_ticks(axes, x=True, y=True)
-    _name_points(figure, axes, drawn, [label(row.title) for row in rows])
+    _name_marks(figure, axes, drawn)
     return finished(figure, "accuracy-cost", "costs", _caption(comparison), _alt(comparison, rows))
 
 
@@ -68,21 +72,24 @@ def _alt(comparison: Comparison, rows: Sequence[BaselineResult]) -> str:
     return f"Test MSE and fit time: {'; '.join(told)}."
 
 
-def _name_points(figure: Figure, axes: Axes, points: Sequence[tuple[float, float]], names: Sequence[str]) -> None:
-    """Write each name beside its point where it hides no other name and no point, else where it hides least."""
+def _name_marks(figure: Figure, axes: Axes, marks: Sequence[Mark]) -> None:
+    """Write each name beside its mark where it hides no other name and no mark, else where it hides least."""
     figure.draw_without_rendering()
     scale = 72 / figure.dpi
-    places = [tuple(scale * float(value) for value in axes.transData.transform(point)) for point in points]
     sides = (scale * axes.bbox.x0, scale * axes.bbox.x1)
-    taken = [(x - GAP, y - GAP, x + GAP, y + GAP) for x, y in places]
-    for (x, y), point, name in zip(places, points, names, strict=True):
+    taken: list[Box] = []
+    for once, whole, mse, _ in marks:
+        (left, y), (right, _) = scale * axes.transData.transform([(once, mse), (whole, mse)])
+        taken.append((left - GAP, y - GAP, right + GAP, y + GAP))
+    for (once, _, mse, name), own in zip(marks, list(taken), strict=True):
+        x, y = own[0] + GAP, own[1] + GAP
         width = 0.6 * POINTS * len(name)
         boxes = [(x + across, y + up, x + across + width, y + up + HEIGHT) for across, up in _offsets(width)]
         chosen = min(boxes, key=lambda box: _hidden(box, taken, sides))
         taken.append(chosen)
         axes.annotate(
             name,
-            point,
+            (once, mse),
             xytext=(chosen[0] - x, chosen[1] - y),
             textcoords="offset points",
             va="bottom",

@@ -23,7 +23,7 @@ EFFECTS: tuple[Effect, ...] = get_args(Effect)
 
 def split_headings(comparison: Comparison) -> tuple[str, ...]:
     """The headings of the table of splits."""
-    return (*("Split", "Test ratings", "Cold"), *_titles(comparison).values(), "Verdict")
+    return (*("Split", "Verdict", "Test ratings", "Cold"), *_titles(comparison).values())
 
 
 def split_rows(comparison: Comparison) -> list[tuple[str, ...]]:
@@ -40,10 +40,10 @@ def split_rows(comparison: Comparison) -> list[tuple[str, ...]]:
     return [
         (
             opening(split_name(split)),
+            _verdict(contest),
             f"{split.test_rows:,}",
             percent(split.cold_test_rows / split.test_rows) if split.test_rows else NOTHING,
             *(number(mse.get(name), step) for name in _titles(comparison)),
-            _verdict(contest),
         )
         for split, mse, contest in rows
     ]

@@ -82,7 +82,7 @@ def shown_columns(comparison: Comparison) -> tuple[Column, ...]:
     seeds = seeds_in_words(comparison)
     meaning = f"standard deviation of a model's MSE over {seeds}; all errors of a model are means over its seeds"
     at = [column.key for column in COLUMNS].index("mse") + 1
-    return (*COLUMNS[:at], Column(SPREAD_KEY, f"± sd of {seeds}", meaning), *COLUMNS[at:])
+    return (*COLUMNS[:at], Column(SPREAD_KEY, f"± sd, {seeds}", meaning), *COLUMNS[at:])
 
 
 def table_caption(comparison: Comparison) -> str:
