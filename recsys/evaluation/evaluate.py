@@ -105,7 +105,7 @@ def evaluate(
             answers.add(name, predict, test, bounds)
             if name not in answers.ranking:
                 answers.ranking[name] = rank(lists, predict) if lists else None
-        if model.validation:
+        if protocol == "fair" and model.validation:
             answer = np.where(unknown, answers.validation["bias_only"], np.load(model.validation))
             answers.validation[name] = clipped(answer, bounds)
     facts = data_facts(ratings, users.num_rows, items.num_rows, int(test.cold.sum()), data)
