@@ -25,7 +25,10 @@ RECIPE = Recipe(
     settings=("settings", "source", "tuning"),
     unread={"output": True, "refresh": True, "data": {"downloads"}},
     code=("recsys.report.build",),
-    libraries=("jinja2", "keras", "matplotlib", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "tensorflow"),
+    libraries=(
+        *("jinja2", "keras", "matplotlib", "numpy", "optuna", "pandas", "pyarrow", "scikit-learn", "scipy"),
+        "tensorflow",
+    ),
 )
 
 log = logging.getLogger(__name__)

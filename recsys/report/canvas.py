@@ -71,6 +71,12 @@ def stacked(height: float) -> tuple[Figure, Axes, Axes]:
     return figure, upper, lower
 
 
+def abreast(height: float, panels: int) -> tuple[Figure, list[Axes]]:
+    """A figure with sets of axes side by side that share their y axis."""
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    return figure, list(figure.subplots(1, panels, sharey=True, squeeze=False)[0])
+
+
 def finished(figure: Figure, name: str, section: str, caption: str, alt: str) -> Plot:
     """Render a figure."""
     caption, alt = printable(caption), printable(alt)

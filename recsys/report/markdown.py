@@ -11,6 +11,7 @@ from recsys.report.costs import COST_CAPTION, COST_HEADINGS, cost_rows
 from recsys.report.data_facts import data_facts
 from recsys.report.discussion import discussion, headline, verdict
 from recsys.report.evidence import DIFFERENCE_HEADINGS, EVIDENCE_TITLE, difference_rows, evidence_findings
+from recsys.report.network_shape import SHAPE_HEADINGS, SHAPE_TITLE, shape_findings, shape_rows
 from recsys.report.other_splits import (
     OTHER_SPLITS_CAPTION,
     OTHER_SPLITS_TITLE,
@@ -21,6 +22,8 @@ from recsys.report.other_splits import (
 from recsys.report.picture import Plot
 from recsys.report.procedure import procedure_findings, procedure_title, unsettled_findings
 from recsys.report.provenance import notes, provenance
+from recsys.report.search_findings import SEARCH_TITLE, search_findings, search_warnings
+from recsys.report.search_tables import budget_headings, budget_rows, trial_tables
 from recsys.report.seeds import SEED_HEADINGS, seed_findings, seed_rows
 from recsys.report.standing import in_order
 from recsys.report.tables import RANKING_COLUMNS, Cell, Column, ranking_rows, shown_columns, shown_rows, subset_rows
@@ -74,6 +77,7 @@ def markdown_report(comparison: Comparison, plots: Sequence[Plot], *, embedded: 
         _bullets(procedure_findings(comparison)),
         "### What this run does not settle" if unsettled_findings(comparison) else "",
         _bullets(unsettled_findings(comparison)),
+        *_searches(comparison, plots, link),
         "## The ratings",
         _pairs(data_facts(comparison)),
         *_pictures(plots, "data", link),
@@ -146,6 +150,22 @@ def _told(
 def _texts(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     cells = [[escaped(cell) for cell in row] for row in rows]
     return _table([escaped(heading) for heading in headings], cells) if cells else ""
+
+
+def _searches(comparison: Comparison, plots: Sequence[Plot], link: Callable[[Plot], str]) -> list[str]:
+    if not comparison.tuning:
+        return []
+    return [
+        f"## {SEARCH_TITLE}",
+        _bullets([*search_findings(comparison), *search_warnings(comparison)]),
+        _texts(budget_headings(comparison), budget_rows(comparison)),
+        *_pictures(plots, "search", link),
+        f"### {SHAPE_TITLE}" if shape_rows(comparison) else "",
+        _bullets(shape_findings(comparison)),
+        _texts(SHAPE_HEADINGS, shape_rows(comparison)),
+        *_pictures(plots, "shape", link),
+        *[f"### {escaped(table.title)}\n\n{_texts(table.headings, table.rows)}" for table in trial_tables(comparison)],
+    ]
 
 
 def _subsets(comparison: Comparison) -> str:

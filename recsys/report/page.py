@@ -12,6 +12,7 @@ from recsys.report.costs import COST_CAPTION, COST_HEADINGS, cost_rows
 from recsys.report.data_facts import data_facts
 from recsys.report.discussion import discussion, headline, verdict
 from recsys.report.evidence import DIFFERENCE_HEADINGS, EVIDENCE_TITLE, difference_rows, evidence_findings
+from recsys.report.network_shape import SHAPE_HEADINGS, SHAPE_TITLE, shape_findings, shape_rows
 from recsys.report.other_splits import (
     OTHER_SPLITS_CAPTION,
     OTHER_SPLITS_TITLE,
@@ -23,6 +24,8 @@ from recsys.report.palette import DARK, LIGHT
 from recsys.report.picture import Plot
 from recsys.report.procedure import procedure_findings, procedure_title, unsettled_findings
 from recsys.report.provenance import notes, provenance
+from recsys.report.search_findings import SEARCH_TITLE, search_findings, search_warnings
+from recsys.report.search_tables import budget_headings, budget_rows, trial_tables
 from recsys.report.seeds import SEED_HEADINGS, seed_findings, seed_rows
 from recsys.report.standing import in_order
 from recsys.report.svg import themed
@@ -89,12 +92,30 @@ def _content(comparison: Comparison, plots: Sequence[Plot]) -> dict[str, Any]:
         "procedure_title": procedure_title(comparison),
         "procedure": procedure_findings(comparison),
         "unsettled": unsettled_findings(comparison),
+        "search": _search(comparison),
         "facts": data_facts(comparison),
         "models": [_details(model) for model in in_order(comparison.models)],
         "notes": notes(comparison),
         "provenance": provenance(comparison),
         "plots": sections,
         "source": comparison.data.source,
+    }
+
+
+def _search(comparison: Comparison) -> dict[str, Any] | None:
+    if not comparison.tuning:
+        return None
+    return {
+        "title": SEARCH_TITLE,
+        "findings": search_findings(comparison),
+        "warnings": search_warnings(comparison),
+        "budget_headings": budget_headings(comparison),
+        "budget": budget_rows(comparison),
+        "trials": trial_tables(comparison),
+        "shape_title": SHAPE_TITLE,
+        "shape": shape_findings(comparison),
+        "shape_headings": SHAPE_HEADINGS,
+        "shape_rows": shape_rows(comparison),
     }
 
 

@@ -11,6 +11,8 @@ from recsys.report.loss_plots import losses
 from recsys.report.picture import Plot
 from recsys.report.prediction_plots import errors_by_activity, predicted_against_actual
 from recsys.report.score_plots import costs, errors, histogram
+from recsys.report.search_plots import searches
+from recsys.report.shape_plot import network_shapes
 from recsys.report.standing import scored
 
 
@@ -29,6 +31,8 @@ def draw_plots(comparison: Comparison, predictions: pd.DataFrame) -> list[Plot]:
             plots.append(accuracy_against_cost(comparison))
         if comparison.data.histogram:
             plots.append(histogram(comparison))
+        plots += searches(comparison)
+        plots += network_shapes(comparison)
         plots += losses(comparison)
         if not predictions.empty:
             plots += predicted_against_actual(comparison, predictions)

@@ -1,7 +1,17 @@
 """What the procedure of this run can settle, and what it cannot."""
 
+from collections.abc import Sequence
+
 from recsys.evaluation.comparison import Comparison, ModelResult
 from recsys.report.held_out import what_stays_open
+from recsys.report.search_fairness import (
+    both_sides,
+    equal_searches,
+    short_searches,
+    side_searches,
+    unequal_searches,
+)
+from recsys.report.searches import same_budget
 from recsys.report.standing import factorisation, in_order, networks
 from recsys.report.wording import Finding, count, inside, listing, opening
 
@@ -26,6 +36,7 @@ def procedure_findings(comparison: Comparison) -> list[Finding]:
         texts = [
             validation_chooses(comparison),
             refits(comparison),
+            equal_searches(comparison),
             "" if comparison.clipped_to is None else _CLIPPED,
             same_rows(comparison),
         ]
@@ -36,7 +47,12 @@ def unsettled_findings(comparison: Comparison) -> list[Finding]:
     """What protocol fair leaves open; protocol notebook's faults say it already."""
     if comparison.protocol == "notebook":
         return []
-    texts = [one_sided_tuning(comparison), bare_factorisation(comparison), seeds_and_splits(comparison)]
+    texts = [
+        one_sided_tuning(comparison),
+        short_searches(comparison),
+        bare_factorisation(comparison),
+        seeds_and_splits(comparison),
+    ]
     return [Finding("unsettled", text) for text in texts if text]
 
 
@@ -96,6 +112,9 @@ def one_sided_tuning(comparison: Comparison) -> str:
     model, rivals = factorisation(comparison), networks(comparison)
     if model is None or not rivals:
         return ""
+    searches = side_searches(comparison)
+    if searches:
+        return unequal_searches(comparison)
     tuned = [inside(network.title) for network in rivals if _is_tuned(network)]
     if tuned and not _is_tuned(model):
         return (
@@ -105,10 +124,10 @@ def one_sided_tuning(comparison: Comparison) -> str:
         )
     if tuned:
         return (
-            f"Both sides were held back by hand, {listing(tuned)} and {inside(model.title)}; no settings were searched "
-            f"on either side, so neither is known to be at its best."
+            f"Both sides were held back by hand, {listing(tuned)} and {inside(model.title)}; no search chose their "
+            f"settings, so neither is known to be at its best."
         )
-    return "No side was tuned: no settings were searched, so neither is known to be at its best."
+    return "No side was tuned: no search chose any settings, so neither is known to be at its best."
 
 
 def few_test_ratings(comparison: Comparison) -> str:
@@ -125,11 +144,24 @@ def limits(comparison: Comparison) -> str:
     model, rivals = factorisation(comparison), networks(comparison)
     if model is None or not rivals:
         return "One seed and one split: another of either would move every error a little."
-    tuned = [inside(network.title) for network in rivals if _is_tuned(network)]
-    effort = "no search for better settings on either side"
-    if tuned and not _is_tuned(model):
-        effort = f"{listing(tuned)} tuned by hand against {inside(model.title)} not tuned at all"
+    effort = _effort(comparison, model, rivals)
     return f"One seed, one split, and {effort}: this says nothing about networks and matrix factorisation in general."
+
+
+def _effort(comparison: Comparison, model: ModelResult, rivals: Sequence[ModelResult]) -> str:
+    """In a few words, what was done for better settings."""
+    searches = side_searches(comparison)
+    if both_sides(searches):
+        if not same_budget(searches):
+            return "searches of unequal budgets"
+        trials = [f"{len(tuning.trials):,}" for tuning in searches]
+        return f"a search of {trials[0]} trials a side" if len({*trials}) == 1 else f"{listing(trials)} trials a side"
+    if searches:
+        return f"a search of {listing([inside(tuning.title) for tuning in searches])} alone"
+    tuned = [inside(network.title) for network in rivals if _is_tuned(network)]
+    if tuned and not _is_tuned(model):
+        return f"{listing(tuned)} tuned by hand against {inside(model.title)} not tuned at all"
+    return "no search for better settings on either side"
 
 
 def _is_tuned(model: ModelResult) -> bool:

@@ -252,11 +252,11 @@ def table_csv(comparison: Comparison) -> str:
     lines = csv.DictWriter(written, fieldnames=_KEYS, lineterminator="\n")
     lines.writeheader()
     for row in table_rows(comparison):
-        lines.writerow({key: _disarmed(value) for key, value in row.items()})
+        lines.writerow({key: disarmed(value) for key, value in row.items()})
     return written.getvalue()
 
 
-def _disarmed(value: Value) -> Value:
+def disarmed(value: Value) -> Value:
     """A text on one line that no spreadsheet takes for a formula."""
     if not isinstance(value, str):
         return value

@@ -167,7 +167,7 @@ def test_a_short_list_does_not_cover_what_was_left_out_of_it() -> None:
 
 def test_users_without_a_relevant_item_are_counted_and_not_ranked() -> None:
     test = rows_of((0, 5, 5.0), (1, 5, 2.9), (2, 6, 1.0), (3, 6, 3.0))
-    lists = listed(rows_of((0, 0, 2.0), (0, 1, 4.0)), rows_of((0, 2, 9.0)), test)
+    lists = listed(rows_of((0, 0, 2.0), (0, 1, 4.0)), rows_of((0, 2, 3.0)), test)
     assert lists.user.tolist() == [0, 3]
     assert (lists.facts.users, lists.facts.eligible_users, lists.facts.users_without) == (2, 2, 2)
     assert lists.facts.threshold == 3.0
