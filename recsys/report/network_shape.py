@@ -11,7 +11,7 @@ from recsys.report.standing import is_network, mse_step
 from recsys.report.wording import Finding, count, inside, listing, number, opening, short
 
 SHAPE_TITLE = "How many layers, how many units, how much dropout?"
-SHAPE_HEADINGS = ("Network", "Trials", "Lowest validation MSE", "Median validation MSE", "Best trial")
+SHAPE_HEADINGS = ("Network", "Trials", "Lowest MSE", "Median MSE", "Best trial")
 
 FEW = 3
 """With fewer trials, the lowest error of a group says more about the other settings that they drew."""
@@ -83,7 +83,7 @@ def _units_label(low: float, upper: float | None) -> str:
 def _dropout_label(low: float, upper: float | None) -> str:
     if upper is None:
         return f"dropout {short(low)}" if low else "no dropout"
-    return f"dropout from {short(low)} to under {short(upper)}"
+    return f"dropout {short(low)} to under {short(upper)}"
 
 
 def _question(
@@ -153,10 +153,13 @@ def _answer(comparison: Comparison, question: Question) -> str:
     first, *others = sorted(_comparable(question), key=lambda group: error(group.best))
     level = [group for group in others if error(group.best) - error(first.best) <= chance]
     beaten = [group for group in others if group not in level]
-    reached = f"the lowest validation MSE is {number(error(first.best), step)}, with {first.label}"
-    ties = f"that of {listing([_told(group, step) for group in level])} is no higher than chance may bring"
-    losses = f"it is higher with {listing([_told(group, step) for group in beaten])}"
-    parts = [reached, *([ties] if level else []), *([losses] if beaten else [])]
+    parts = [f"the lowest validation MSE is {number(error(first.best), step)}, with {first.label}"]
+    if level:
+        parts.append(
+            f"with {listing([_told(group, step) for group in level])} it is no more above that than chance brings"
+        )
+    if beaten:
+        parts.append(f"with {listing([_told(group, step) for group in beaten])} it is higher")
     left_out = sum(len(group.trials) for group in question.groups) - sum(len(g.trials) for g in _comparable(question))
     rest = ""
     if left_out:

@@ -155,7 +155,9 @@ def _effort(comparison: Comparison, model: ModelResult, rivals: Sequence[ModelRe
         if not same_budget(searches):
             return "searches of unequal budgets"
         trials = [f"{len(tuning.trials):,}" for tuning in searches]
-        return f"a search of {trials[0]} trials a side" if len({*trials}) == 1 else f"{listing(trials)} trials a side"
+        return (
+            f"a search of {trials[0]} trials a side" if len({*trials}) == 1 else f"searches of {listing(trials)} trials"
+        )
     if searches:
         return f"a search of {listing([inside(tuning.title) for tuning in searches])} alone"
     tuned = [inside(network.title) for network in rivals if _is_tuned(network)]

@@ -125,7 +125,7 @@ def _front_line(axes: Axes, steps: Sequence[Tried]) -> None:
             [max(tried.seconds, SHORTEST) for _, tried in steps],
             [error(tried) for _, tried in steps],
             where="post",
-            color=LIGHT["baseline"],
+            color=LIGHT["soft"],
             linewidth=1.2,
         )
 
