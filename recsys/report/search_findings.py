@@ -177,4 +177,4 @@ def _unknown_importance(comparison: Comparison) -> str:
     if not few:
         return ""
     had = [f"{inside(tuning.title)} has {len(in_state(tuning, 'finished')):,}" for tuning in few]
-    return f"Which settings matter most it takes {ENOUGH} finished trials to tell: {listing(had)}."
+    return f"It takes {ENOUGH} finished trials to tell which settings matter most: {listing(had)}."

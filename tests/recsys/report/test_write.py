@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
-from recsys.evaluation.comparison import Comparison, FailedModel, History
+from recsys.evaluation.comparison import Comparison, FailedModel, History, SearchedSetting
 from recsys.report.markdown import embedded_markdown, escaped
 from recsys.report.write import write_report
+from tests.made_searches import dnn_search, mf_search, trial, tuning
 
 Made = tuple[Comparison, pd.DataFrame]
 HOSTILE = '=_<script>alert("x")</script> & $x^2$ | `a` ](plots/errors.png) <b>\x00\x1b[31m'
@@ -166,12 +168,48 @@ def test_small_report_is_well_below_its_limit(page: str) -> None:
     assert len(page) < 500_000
 
 
+def searched(made: Made) -> Made:
+    comparison, predictions = made
+    return comparison.model_copy(update={"tuning": [mf_search(), dnn_search()]}), predictions
+
+
+@pytest.fixture(scope="module")
+def searched_folder(fair: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(searched(fair), tmp_path_factory.mktemp("searched") / "report")
+
+
+def test_searches_are_in_the_page_its_twin_and_files_of_their_own(searched_folder: Path) -> None:
+    parsed = Page((searched_folder / "report.html").read_text(encoding="utf-8"))
+    markdown = (searched_folder / "report.md").read_text(encoding="utf-8")
+    assert len(parsed.ids) == len(set(parsed.ids))
+    assert ["Trials begun", "24", "30"] in [[cell.strip() for cell in row] for row in parsed.rows]
+    assert "| Trials begun | 24 | 30 |" in markdown
+    assert "How the settings were searched" in markdown
+    assert pq.read_table(searched_folder / "trials.parquet").num_rows == 54
+    assert (searched_folder / "trials.csv").read_text(encoding="utf-8").count("\n") == 55
+
+
+def test_same_searches_give_the_same_bytes(fair: Made, searched_folder: Path, tmp_path: Path) -> None:
+    assert content(write(searched(fair), tmp_path / "again")) == content(searched_folder)
+
+
+def test_without_a_search_nothing_speaks_of_one(folder: Path, page: str) -> None:
+    assert not [name for name in content(folder) if "trials" in name or "search" in name]
+    assert "How the settings were searched" not in page
+    assert "trials.csv" not in page
+
+
 def hostile(made: Made) -> Made:
     comparison, predictions = made
+    odd = [SearchedSetting(name=HOSTILE, choices=[HOSTILE, "plain"])]
+    trials = [trial(0, 0.8, {HOSTILE: HOSTILE}), trial(1, 0.7, {HOSTILE: "plain"}), trial(2, None, reason=HOSTILE)]
+    searches = [tuning("dnn_tuned", trials, title=HOSTILE, searched=odd)]
     models = [m.model_copy(update={"title": HOSTILE, "summary": f"```\n{HOSTILE}"}) for m in comparison.models]
     facts = comparison.data.model_copy(update={"source": HOSTILE, "licence": HOSTILE, "ignored_columns": [HOSTILE]})
     failed = [FailedModel(name="other", title=HOSTILE, reason=HOSTILE)]
-    return comparison.model_copy(update={"models": models, "data": facts, "failed": failed}), predictions
+    return comparison.model_copy(
+        update={"models": models, "data": facts, "failed": failed, "tuning": searches}
+    ), predictions
 
 
 def test_hostile_texts_stay_texts(fair: Made, tmp_path: Path) -> None:
