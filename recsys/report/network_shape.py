@@ -16,8 +16,11 @@ SHAPE_HEADINGS = ("Network", "Trials", "Lowest MSE", "Median MSE", "Best trial")
 FEW = 3
 """With fewer trials, the lowest error of a group says more about the other settings that they drew."""
 
-MOST_GROUPS = 6
-"""With more different values than this, they are put into bins."""
+MOST_SIZES = 6
+"""With more different sizes than this, they are put into bins."""
+
+Label = Callable[[float, float | None], str]
+"""What a group is called, from its smallest value and, of a bin, its upper end."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,16 @@ def questions(comparison: Comparison) -> list[Question]:
     dropped = [trial for trial in tried if not math.isnan(_dropout(trial))]
     found = []
     if shaped:
-        found.append(_question("the number of layers", lambda trial: len(_units(trial)), shaped, _layers_label))
-        found.append(_question("the units of the first layer", lambda trial: _units(trial)[0], shaped, _units_label))
-    if dropped:
-        found.append(_question("dropout", _dropout, dropped, _dropout_label))
+        layers = {trial.number: float(len(_units(trial))) for trial in shaped}
+        first = {trial.number: float(_units(trial)[0]) for trial in shaped}
+        found.append(Question("the number of layers", _alike(shaped, layers, _layers_label)))
+        group = _alike if len({*first.values()}) <= MOST_SIZES else _binned
+        found.append(Question("the units of the first layer", group(shaped, first, _units_label)))
+    if dropped and tuning:
+        drawn = any(setting.name == "dropout" and setting.low is not None for setting in tuning.searched)
+        group = _binned if drawn else _alike
+        shares = {trial.number: _dropout(trial) for trial in dropped}
+        found.append(Question("dropout", group(dropped, shares, _dropout_label)))
     return found
 
 
@@ -72,8 +81,8 @@ def _dropout(trial: Trial) -> float:
     return value if isinstance(value, int | float) else math.nan
 
 
-def _layers_label(low: float, upper: float | None) -> str:
-    return count(int(low), "layer") if upper is None else f"{short(low)} to {short(upper - 1)} layers"
+def _layers_label(low: float, _: float | None) -> str:
+    return count(int(low), "layer")
 
 
 def _units_label(low: float, upper: float | None) -> str:
@@ -86,30 +95,29 @@ def _dropout_label(low: float, upper: float | None) -> str:
     return f"dropout {short(low)} to under {short(upper)}"
 
 
-def _question(
-    name: str, value: Callable[[Trial], float], trials: list[Trial], label: Callable[[float, float | None], str]
-) -> Question:
-    different = sorted({value(trial) for trial in trials})
-    bins: list[tuple[float, float | None]] = [(at, None) for at in different]
-    if len(different) > MOST_GROUPS:
-        bins = _bins(different)
+def _alike(trials: list[Trial], values: dict[int, float], label: Label) -> list[Group]:
+    """A group for each value, the values by number of trial."""
+    return [
+        Group(label(at, None), at, [trial for trial in trials if values[trial.number] == at])
+        for at in sorted({*values.values()})
+    ]
+
+
+def _binned(trials: list[Trial], values: dict[int, float], label: Label) -> list[Group]:
+    """A group for each bin that has a trial, the values by number of trial."""
     groups = []
-    for low, upper in bins:
-        within = [trial for trial in trials if _lies_in(value(trial), low, upper)]
+    for low, upper in _bins(max(values.values())):
+        within = [trial for trial in trials if low <= values[trial.number] < upper]
         if within:
             groups.append(Group(label(low, upper), low, within))
-    return Question(name, groups)
+    return groups
 
 
-def _lies_in(value: float, low: float, upper: float | None) -> bool:
-    return value == low if upper is None else low <= value < upper
-
-
-def _bins(values: list[float]) -> list[tuple[float, float | None]]:
+def _bins(largest: float) -> list[tuple[float, float]]:
     """Tenths for shares, doublings for sizes."""
-    if values[-1] < 1:
+    if largest < 1:
         return [(tenth / 10, (tenth + 1) / 10) for tenth in range(10)]
-    return [(2.0**power, 2.0 ** (power + 1)) for power in range(int(math.log2(values[-1])) + 1)]
+    return [(2.0**power, 2.0 ** (power + 1)) for power in range(int(math.log2(largest)) + 1)]
 
 
 def shape_rows(comparison: Comparison) -> list[list[str]]:

@@ -89,7 +89,7 @@ def _history(comparison: Comparison) -> Plot:
 
 def _history_told(comparison: Comparison, tuning: Tuning) -> str:
     won, text = winner(tuning), f"{inside(tuning.title)} over {count(len(tuning.trials), 'trial')}"
-    return f"{text}, lowest {number(won.val_mse, mse_step(comparison))} in trial {won.number}" if won else text
+    return f"{text}, won by trial {won.number} with {number(won.val_mse, mse_step(comparison))}" if won else text
 
 
 def _costs(comparison: Comparison) -> Plot:

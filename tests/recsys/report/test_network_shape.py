@@ -1,18 +1,19 @@
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from recsys.evaluation.comparison import Comparison, Trial
+from recsys.evaluation.comparison import Comparison, SearchedSetting, Trial
 from recsys.report.network_shape import questions, shape_findings, shape_rows
 from tests.made_searches import dnn_search, mf_search, trial, tuning
 
 Build = Callable[..., Comparison]
 
 
-def of(with_mse: Build, trials: list[Trial]) -> Comparison:
+def of(with_mse: Build, trials: list[Trial], **changes: Any) -> Comparison:
     comparison = with_mse(dnn_tuned=0.8)
     data = comparison.data.model_copy(update={"validation_rows": 20_000})
-    return comparison.model_copy(update={"data": data, "tuning": [tuning("dnn_tuned", trials)]})
+    return comparison.model_copy(update={"data": data, "tuning": [tuning("dnn_tuned", trials, **changes)]})
 
 
 def shaped(*tried: tuple[list[int], float, float]) -> list[Trial]:
@@ -61,9 +62,11 @@ def test_dropout_and_units_of_many_values_are_put_into_bins(with_mse: Build) -> 
     assert all(sum(len(g.trials) for g in q.groups) == 9 for q in questions(of(with_mse, tried)))
 
 
-def test_few_values_stay_as_they_are(with_mse: Build) -> None:
+def test_values_that_were_choices_stay_as_they_are(with_mse: Build) -> None:
     tried = shaped(([64], 0.0, 0.8), ([128], 0.25, 0.8))
-    labels = [group.label for question in questions(of(with_mse, tried)) for group in question.groups]
+    choices = [SearchedSetting(name="dropout", choices=[0.0, 0.25], ordered=True)]
+    asked = questions(of(with_mse, tried, searched=choices))
+    labels = [group.label for question in asked for group in question.groups]
     assert labels == ["1 layer", "first layer of 64", "first layer of 128", "no dropout", "dropout 0.25"]
 
 

@@ -81,7 +81,7 @@ def test_pictures_say_what_they_show(with_mse: Build) -> None:
     assert "Hollow" in history.caption
     assert "Cross: failed." in history.caption
     assert "1 trial above" in history.caption
-    assert "tuned MF over 24 trials, lowest 0.7634 in trial 9" in history.alt
+    assert "tuned MF over 24 trials, won by trial 9 with 0.7634" in history.alt
     assert "1 trial above" in plots["search-shape"].caption
 
 
