@@ -86,7 +86,7 @@ def _layers_label(low: float, _: float | None) -> str:
 
 
 def _units_label(low: float, upper: float | None) -> str:
-    return f"first layer of {short(low)}" if upper is None else f"first layer of {short(low)} to {short(upper - 1)}"
+    return f"a first layer of {short(low)}" if upper is None else f"a first layer of {short(low)} to {short(upper - 1)}"
 
 
 def _dropout_label(low: float, upper: float | None) -> str:
@@ -164,7 +164,7 @@ def _answer(comparison: Comparison, question: Question) -> str:
     parts = [f"the lowest validation MSE is {number(error(first.best), step)}, with {first.label}"]
     if level:
         parts.append(
-            f"with {listing([_told(group, step) for group in level])} it is no more above that than chance brings"
+            f"with {listing([_told(group, step) for group in level])} it is higher by no more than chance may bring"
         )
     if beaten:
         parts.append(f"with {listing([_told(group, step) for group in beaten])} it is higher")
