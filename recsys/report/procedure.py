@@ -142,10 +142,15 @@ def few_test_ratings(comparison: Comparison) -> str:
 def limits(comparison: Comparison) -> str:
     """In one sentence, how far the whole comparison carries."""
     model, rivals = factorisation(comparison), networks(comparison)
+    seeds = count(max((len(row.seeds) for row in comparison.models), default=1) or 1, "seed")
+    splits = count(1 + len(comparison.other_splits), "split")
     if model is None or not rivals:
-        return "One seed and one split: another of either would move every error a little."
+        return f"{opening(seeds)} and {splits}: others of either would move every error a little."
     effort = _effort(comparison, model, rivals)
-    return f"One seed, one split, and {effort}: this says nothing about networks and matrix factorisation in general."
+    return (
+        f"{opening(seeds)}, {splits}, and {effort}, on one set of ratings: this says nothing about networks and matrix "
+        f"factorisation in general."
+    )
 
 
 def _effort(comparison: Comparison, model: ModelResult, rivals: Sequence[ModelResult]) -> str:

@@ -182,7 +182,7 @@ def comparison_of(predictions: pd.DataFrame, protocol: str) -> Comparison:
         differences=compare_pairs(
             predictions["user"].to_numpy(),
             predictions["rating"].to_numpy(),
-            {name: predictions[name].to_numpy() for name in NOISE},
+            {name: [predictions[name].to_numpy()] for name in NOISE},
             PAIRS,
             smallest_effect=smallest_effect(None, variance**0.5),
             resamples=100,
@@ -399,7 +399,7 @@ def with_everything(comparison: Comparison, predictions: pd.DataFrame) -> Made:
             "differences": compare_pairs(
                 predictions["user"].to_numpy(),
                 predictions["rating"].to_numpy(),
-                {name: predictions[name].to_numpy() for name in TITLES},
+                {name: [predictions[name].to_numpy()] for name in TITLES},
                 [("dnn_tuned", "mf_tuned"), ("dnn", "mf_tuned"), ("mf", "mf_tuned"), ("mf_tuned", "bias_only")],
                 smallest_effect=smallest_effect(None, variance**0.5),
                 resamples=100,

@@ -221,6 +221,7 @@ def test_early_stopping_restores_the_weights_of_the_best_epoch() -> None:
     settings = SETTINGS.model_copy(update={"epochs": 60, "patience": 2, "learning_rate": 0.05})
     fit = train_compiled(model, data, settings, SEED)
     assert fit.stopped_early
+    assert fit.best_epoch is not None
     assert len(fit.loss) == fit.best_epoch + 2
     assert fit.scored_epoch == fit.best_epoch == int(np.argmin(fit.val_loss)) + 1
     again = dnn()

@@ -52,6 +52,7 @@ def test_reported_validation_loss_is_that_of_the_models_predictions(data: FitDat
 def test_early_stopping_restores_the_best_weights(data: FitData) -> None:
     model, result = fit(data, epochs=60, patience=2, learning_rate=0.05)
     assert result.stopped_early
+    assert result.best_epoch is not None
     assert len(result.loss) == result.best_epoch + 2
     assert result.scored_epoch == result.best_epoch
     rows = data.validation
