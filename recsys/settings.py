@@ -14,6 +14,7 @@ Protocol = Literal["fair", "notebook"]
 Dataset = Literal["sample", "ml-latest-small", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m"]
 Duplicates = Literal["keep", "error", "last", "mean"]
 Engine = Literal["compiled", "keras"]
+Activation = Literal["relu", "tanh", "gelu", "silu"]
 SplitBy = Literal["random", "user-last", "time", "leave-one-out", "kfold"]
 
 SAMPLE_ROWS = 100_000
@@ -157,7 +158,7 @@ class DNNSettings(FitSettings):
 
 
 class TunedDNNSettings(DNNSettings):
-    """The notebook's hand-tuned network: dropout and early stopping."""
+    """A deep network with what careful engineers add; as it stands, the notebook's hand-tuned network."""
 
     dropout: float = Field(0.3, ge=0, lt=1, description="share of a hidden layer's outputs dropped while training")
     epochs: int = Field(20, ge=1, le=10_000, description="passes over the training ratings, at most")
@@ -166,6 +167,25 @@ class TunedDNNSettings(DNNSettings):
         ge=0,
         description="stop after this many epochs without a better validation loss and restore the best weights; "
         "0: run all epochs and keep the last weights",
+    )
+    activation: Activation = Field("relu", description="activation of the hidden layers")
+    input_dropout: float = Field(
+        0.0, ge=0, lt=1, description="share of the concatenated embeddings dropped while training"
+    )
+    batch_normalisation: bool = Field(False, description="whether hidden layers are normalised over each batch")
+    l2_embeddings: float = Field(0.0, ge=0, le=100, description="what a rating pays for the squares of its embeddings")
+    l2_kernels: float = Field(
+        0.0, ge=0, le=100, description="what the loss pays for the squares of the dense layers' weights"
+    )
+    biases: bool = Field(
+        False, description="whether the ratings' mean, a user bias and an item bias are added to the network"
+    )
+    l2_biases: float = Field(0.02, ge=0, le=100, description="what a rating pays for the squares of its biases")
+    dot_factors: int = Field(
+        0, ge=0, le=4096, description="size of further embeddings whose dot product is added to the network; 0: none"
+    )
+    l2_dot: float = Field(
+        0.12, ge=0, le=100, description="what a rating pays for the squares of its further embeddings"
     )
 
 

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from recsys.backend import keras
     from recsys.training.fit import FitData
 
-RECIPE = training_recipe("train_dnn_tuned", "recsys.models.dnn")
-TRIAL = trial_recipe("try_dnn", "recsys.models.dnn")
+RECIPE = training_recipe("train_dnn_tuned", "recsys.models.deep")
+TRIAL = trial_recipe("try_dnn", "recsys.models.deep")
 
 
 def build(users: int, items: int, settings: TunedDNNSettings, seed: int, data: "FitData") -> "keras.Model":
-    """Return the untrained model; of `data` it reads nothing."""
-    from recsys.models.dnn import build_dnn
+    """Return the untrained model; of `data` it reads the mean."""
+    from recsys.models.deep import build_deep
 
-    return build_dnn(users, items, settings, seed, name="dnn_tuned")
+    return build_deep(users, items, settings, seed, data.mean)
 
 
 @task(

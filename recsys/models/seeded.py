@@ -8,10 +8,12 @@ from recsys.backend import keras
 from recsys.seeds import derive_seed
 
 
-def embedding(name: str, rows: int, size: int, seed: int) -> keras.layers.Embedding:
-    """Return an embedding table of shape (rows, size), uniform in ±0.05."""
+def embedding(name: str, rows: int, size: int, seed: int, l2: float = 0.0) -> keras.layers.Embedding:
+    """Return an embedding table of shape (rows, size), uniform in ±0.05; each rating pays l2 |row|²."""
     initial = keras.initializers.RandomUniform(seed=derive_seed(seed, name))
-    return keras.layers.Embedding(rows, size, embeddings_initializer=initial, name=name)
+    return keras.layers.Embedding(
+        rows, size, embeddings_initializer=initial, activity_regularizer=_penalty(l2), name=name
+    )
 
 
 def small_embedding(name: str, rows: int, size: int, sd: float, l2: float, seed: int) -> keras.layers.Embedding:
@@ -21,7 +23,15 @@ def small_embedding(name: str, rows: int, size: int, sd: float, l2: float, seed:
     return keras.layers.Embedding(rows, size, embeddings_initializer=initial, activity_regularizer=penalty, name=name)
 
 
-def dense(name: str, units: int, activation: str, seed: int) -> keras.layers.Dense:
-    """Return a dense layer with Glorot-uniform weights and zero biases."""
+def dense(
+    name: str, units: int, activation: str, seed: int, *, l2: float = 0.0, bias: bool = True
+) -> keras.layers.Dense:
+    """Return a dense layer with Glorot-uniform weights and zero biases; the loss pays l2 |weights|²."""
     initial = keras.initializers.GlorotUniform(seed=derive_seed(seed, name))
-    return keras.layers.Dense(units, activation=activation, kernel_initializer=initial, name=name)
+    return keras.layers.Dense(
+        units, activation, bias, kernel_initializer=initial, kernel_regularizer=_penalty(l2), name=name
+    )
+
+
+def _penalty(l2: float) -> keras.regularizers.L2 | None:
+    return keras.regularizers.L2(l2) if l2 else None

@@ -13,12 +13,10 @@ from typing import Any, NoReturn
 from recsys.backend import keras
 from recsys.errors import BadSettings
 from recsys.training.head import Call, Head, build_head
+from recsys.training.penalties import PENALTIES, strengths
 
 INPUTS = ("user", "item")
 """What the model's inputs are, in their order."""
-
-PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
-"""Activity regularisers that an embedding may have."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +56,8 @@ class Anatomy:
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """The model's variables: the lookups' tables, then the others in the head's order."""
-        return [lookup.layer.trainable_variables[0] for lookup in self.lookups] + self.head.weights
+        """The model's variables: the lookups' tables, then the others in the head's order, the kept ones last."""
+        return [lookup.layer.trainable_variables[0] for lookup in self.lookups] + self.head.weights + self.head.kept
 
 
 def dissect(model: keras.Model) -> Anatomy:
@@ -67,7 +65,7 @@ def dissect(model: keras.Model) -> Anatomy:
 
     Raises:
         BadSettings: it is not made of embeddings that are fed by two inputs, and of layers above them
-            that keep nothing but trained weights.
+            that keep nothing but trained weights and the moving statistics of batches.
     """
     if not hasattr(model, "operations") or len(model.inputs) != len(INPUTS):
         _refuse(model, "it is not a functional model with two inputs, user and item")
@@ -84,6 +82,10 @@ def dissect(model: keras.Model) -> Anatomy:
             _refuse(model, f"layer {call.layer.name} is not fed with one id a rating by an input of the model")
     if len({id(call.layer) for call in found}) < len(found):
         _refuse(model, "an Embedding layer is used twice")
+    if any(
+        type(call.layer) is keras.layers.BatchNormalization and call.kwargs.get("mask") is not None for call in calls
+    ):
+        _refuse(model, "a BatchNormalization is called with a mask of its own")
     found.sort(key=lambda call: positions[id(call.args[0])])
     lookups = [_lookup(call, positions[id(call.args[0])]) for call in found]
     heights = [{lookup.layer.input_dim for lookup in lookups if lookup.input == i} for i in range(len(INPUTS))]
@@ -109,8 +111,15 @@ def _objection(layer: keras.layers.Layer) -> str | None:
         return f"computes in {layer.dtype_policy.name}, not in float32"
     if penalty is not None and not (embedding and type(penalty) in PENALTIES):
         return "has an activity_regularizer, which the engine knows as L1, L2 or L1L2 of an Embedding only"
+    if any(
+        variable.regularizer is not None and type(variable.regularizer) not in PENALTIES
+        for variable in layer.trainable_variables
+    ):
+        return "has a weight regulariser other than L1, L2 or L1L2"
     if type(layer) is keras.layers.Dropout:
         return None if layer.noise_shape is None else "has a noise_shape"
+    if type(layer) is keras.layers.BatchNormalization and layer.trainable:
+        return "normalises across replicas" if layer.synchronized else None
     if layer.non_trainable_variables:
         return "keeps values that are not trained by gradients"
     if not embedding:
@@ -127,12 +136,13 @@ def _objection(layer: keras.layers.Layer) -> str | None:
 
 def _lookup(call: Call, position: int) -> Lookup:
     layer = call.layer
-    l1, l2 = (float(getattr(layer.activity_regularizer, name, 0.0)) for name in ("l1", "l2"))
-    return Lookup(layer, position, layer.output_dim, tuple(call.outputs.shape[1:]), l1, l2)
+    return Lookup(
+        layer, position, layer.output_dim, tuple(call.outputs.shape[1:]), *strengths(layer.activity_regularizer)
+    )
 
 
 def _recorded_calls(model: keras.Model) -> tuple[list[Call], list[Any], Any]:
-    """Clone the model, with tables of one row, and note which layer was called on what."""
+    """Clone the model, with tables of one row and without penalties; note which layer was called on what."""
     originals: dict[int, keras.layers.Layer] = {}
     calls: list[Call] = []
 
@@ -141,6 +151,7 @@ def _recorded_calls(model: keras.Model) -> tuple[list[Call], list[Any], Any]:
         if isinstance(layer, keras.layers.Embedding):
             config["input_dim"] = 1
         config |= {name: "zeros" for name in config if name.endswith("_initializer")}
+        config |= {name: None for name in config if name.endswith("_regularizer")}
         try:
             copy = type(layer).from_config(config)
         except (TypeError, ValueError) as error:

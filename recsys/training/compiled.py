@@ -56,8 +56,9 @@ def train_compiled(
 
     Args:
         model: a functional model from [user code, item code] to ratings; its dropout rates and its
-            embeddings' activity regularisers (L1, L2: each rating pays for its own rows) are used. It
-            holds the trained weights afterwards, those of the best epoch where there is patience.
+            embeddings' activity regularisers (L1, L2: each rating pays for its own rows) are used, and its
+            weights' regularisers. It holds the trained weights afterwards, those of the best epoch where
+            there is patience.
         data: ratings, and which to train and validate on.
         settings: epochs, batch size, learning rate and patience are read.
         seed: of the shuffling and of dropout.
@@ -89,9 +90,11 @@ class _Training:
         inputs = range(len(self.anatomy.heights))
         self.numbers = Numbers(
             rates=tf.constant(head.rates, tf.float32),
-            keys=tf.constant(site_keys(seed, len(head.sites)), tf.uint32),
+            keys=tf.constant(site_keys(seed, head.rates), tf.uint32),
             l1=[tf.constant([x.l1 for x in lookups if x.input == i for _ in range(x.width)]) for i in inputs],
             l2=[tf.constant([x.l2 for x in lookups if x.input == i for _ in range(x.width)]) for i in inputs],
+            dense_l1=tf.constant([l1 for l1, _ in head.penalties], tf.float32),
+            dense_l2=tf.constant([l2 for _, l2 in head.penalties], tf.float32),
         )
         self.initial = [np.asarray(variable) for variable in self.anatomy.variables]
         self.losses: list[float] = []

@@ -6,6 +6,7 @@ loop and TensorFlow's Threefry 0.09 ms for 64 x 128 units, where the arithmetic 
 0.3 ms; dropout does not need cryptographic bits.
 """
 
+from collections.abc import Sequence
 from math import prod
 
 import numpy as np
@@ -14,9 +15,15 @@ import numpy.typing as npt
 from recsys.backend import tensorflow as tf
 
 
-def site_keys(seed: int, sites: int) -> npt.NDArray[np.uint32]:
-    """One key for each place in the model where something can be dropped, shape (sites,)."""
-    return np.random.SeedSequence([seed, 0xD409]).generate_state(sites, np.uint32).astype(np.uint32)
+def site_keys(seed: int, rates: Sequence[float]) -> npt.NDArray[np.uint32]:
+    """One key for each place in the model where something can be dropped, shape (sites,).
+
+    Those with a rate of 0 have no key of their own, so that the masks of the others do not depend on them.
+    """
+    dropping = np.asarray(rates) > 0
+    keys = np.zeros(len(rates), np.uint32)
+    keys[dropping] = np.random.SeedSequence([seed, 0xD409]).generate_state(int(dropping.sum()), np.uint32)
+    return keys
 
 
 def mask(key: tf.Tensor, step: tf.Tensor, shape: tuple[int, ...], rate: tf.Tensor) -> tf.Tensor:

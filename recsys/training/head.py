@@ -2,8 +2,11 @@
 
 Its inputs are the looked-up rows and the dropout masks. Masks come from outside because then a dropout
 rate is a number like the learning rate, and needs no other program. For the same reason every hidden
-Dense layer is followed by a mask, whether or not the model has a Dropout layer there: a network without
-dropout is the network with rate 0.
+layer is followed by a mask, whether or not the model has a Dropout layer there: a network without
+dropout is the network with rate 0. Penalties on weights are numbers too, and no part of the head.
+
+A head that normalises batches has one more input, which ratings of a batch are real: padding must not
+count in their mean and variance.
 """
 
 import json
@@ -11,6 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from recsys.backend import keras
+from recsys.training.penalties import strengths
+
+HIDDEN = (keras.layers.Dense, keras.layers.Activation, keras.layers.Concatenate)
+"""Layers whose results a Dropout usually follows."""
 
 NUMBERS = {"name", "seed", "trainable"}
 """Parts of a layer's configuration on which its arithmetic does not depend."""
@@ -32,9 +39,11 @@ class Head:
     """From rows to ratings.
 
     Attributes:
-        model: takes the rows of each lookup, then the mask of each site; shares no weight with the
-            user's model.
+        model: takes the rows of each lookup, then the mask of each site, then, where `kept` is not empty,
+            which ratings are real, bool of shape (batch,); shares no weight with the user's model.
         weights: the user's variables that stand for `model.trainable_variables`, in their order.
+        penalties: what the loss pays for |w| and for w² of each of the weights.
+        kept: those that stand for `model.non_trainable_variables`: moving means and variances of batches.
         sites: shape, without the batch, of what each mask is multiplied with.
         rates: dropout rate at each site.
         signature: equal for two heads that do the same arithmetic.
@@ -42,6 +51,8 @@ class Head:
 
     model: keras.Model
     weights: list[keras.Variable]
+    penalties: list[tuple[float, float]]
+    kept: list[keras.Variable]
     sites: list[tuple[int, ...]]
     rates: list[float]
     signature: str
@@ -55,16 +66,19 @@ def build_head(calls: list[Call], lookups: list[Call], output: Any) -> Head:
             replay.drop(call)
         elif call not in lookups:
             replay.repeat(call)
-    model = keras.Model([*replay.rows, *replay.masks], replay.now[id(output)])
+    model = keras.Model([*replay.rows, *replay.masks, *replay.real], replay.now[id(output)])
     originals = {
         id(copy): variable
         for call in calls
         if isinstance(call.layer, keras.layers.Layer) and call not in lookups  # `a + b` is an operation, not a layer
-        for copy, variable in zip(call.clone.trainable_variables, call.layer.trainable_variables, strict=True)
+        for copy, variable in zip(call.clone.variables, call.layer.variables, strict=True)
     }
+    weights = [originals[id(copy)] for copy in model.trainable_variables]
     return Head(
         model=model,
-        weights=[originals[id(copy)] for copy in model.trainable_variables],
+        weights=weights,
+        penalties=[strengths(variable.regularizer) for variable in weights],
+        kept=[originals[id(copy)] for copy in model.non_trainable_variables],
         sites=[tuple(mask.shape[1:]) for mask in replay.masks],
         rates=replay.rates,
         signature=json.dumps([replay.script, replay.numbers[id(replay.now[id(output)])]], sort_keys=True, default=str),
@@ -76,6 +90,7 @@ class _Replay:
         self.rows = [keras.Input(call.outputs.shape[1:]) for call in lookups]
         self.masks: list[Any] = []
         self.rates: list[float] = []
+        self.real: list[Any] = []
         self.script: list[Any] = [list(rows.shape) for rows in self.rows]
         self.now = {id(call.outputs): rows for call, rows in zip(lookups, self.rows, strict=True)}
         self.numbers = {id(rows): number for number, rows in enumerate(self.rows)}
@@ -89,13 +104,15 @@ class _Replay:
     def repeat(self, call: Call) -> None:
         """Call the clone again; mask its result if it is a hidden layer that a Dropout may follow."""
         args, kwargs = keras.tree.map_structure(lambda x: self.now.get(id(x), x), (call.args, call.kwargs))
-        results = call.clone(*args, **kwargs)
+        normalises = type(call.layer) is keras.layers.BatchNormalization
+        real = {"mask": self._which_are_real(len(args[0].shape))} if normalises else {}
+        results = call.clone(*args, **{**kwargs, **real})
         layer = self.layers.setdefault(id(call.clone), len(self.layers))
         operands = keras.tree.map_structure(lambda x: self.numbers.get(id(x), x), (args, kwargs))
-        self.script.append([layer, type(call.layer).__qualname__, _without_numbers(call.layer.get_config()), operands])
+        self.script.append([layer, type(call.layer).__qualname__, _without_numbers(call.clone.get_config()), operands])
         following = self.readers.get(id(call.outputs), [])
         dropouts = [reader for reader in following if type(reader.layer) is keras.layers.Dropout]
-        if isinstance(call.layer, keras.layers.Dense) and following and (not dropouts or len(following) == 1):
+        if isinstance(call.layer, HIDDEN) and following and (not dropouts or len(following) == 1):
             self.site_of[id(call.outputs)] = len(self.masks)
             results = self._masked(results, 0.0)
         for before, after in zip(keras.tree.flatten(call.outputs), keras.tree.flatten(results), strict=True):
@@ -111,6 +128,12 @@ class _Replay:
         else:
             self.now[id(call.outputs)] = self._masked(self.now[id(source)], float(call.layer.rate))
             self.numbers[id(self.now[id(call.outputs)])] = len(self.numbers)
+
+    def _which_are_real(self, rank: int) -> Any:
+        """Which ratings are real, of shape (batch, 1, …), one axis fewer than the `rank` of what is normalised."""
+        if not self.real:
+            self.real.append(keras.Input((), dtype="bool"))
+        return keras.layers.Reshape((1,) * (rank - 2))(self.real[0]) if rank > 2 else self.real[0]
 
     def _masked(self, tensor: Any, rate: float) -> Any:
         mask = keras.Input(tensor.shape[1:])

@@ -56,12 +56,16 @@ class Numbers(NamedTuple):
         keys: key of each site's masks, uint32.
         l1: for each input, what a rating pays for |w| in each column of its row, float32 of shape (width,).
         l2: the same for w².
+        dense_l1: what the loss pays for |w| of each of the head's weights, float32 of shape (weights,).
+        dense_l2: the same for w².
     """
 
     rates: tf.Tensor
     keys: tf.Tensor
     l1: list[tf.Tensor]
     l2: list[tf.Tensor]
+    dense_l1: tf.Tensor
+    dense_l2: tf.Tensor
 
 
 class Program:
@@ -111,10 +115,11 @@ class Program:
 
         tables = [table.read_value() for table in state.tables]
         dense = [Moments(*(part.read_value() for part in moments)) for moments in state.dense]
+        kept = [variable.read_value() for variable in state.kept]
         slots = [tf.zeros(table.shape[0], tf.int32) for table in tables]
-        start = (tf.constant(0), tf.constant(0.0, tf.float64), tables, dense, slots)
-        _, error, tables, dense, _ = tf.while_loop(lambda i, *_: i < steps, body, start)
-        for variable, value in zip(tf.nest.flatten(state), tf.nest.flatten((tables, dense)), strict=True):
+        start = (tf.constant(0), tf.constant(0.0, tf.float64), tables, dense, kept, slots)
+        _, error, tables, dense, kept, _ = tf.while_loop(lambda i, *_: i < steps, body, start)
+        for variable, value in zip(tf.nest.flatten(state), tf.nest.flatten((tables, dense, kept)), strict=True):
             variable.assign(value)
         return error
 
@@ -126,8 +131,9 @@ class Program:
         numbers: Numbers,
         tables: list[tf.Tensor],
         dense: list[Moments],
+        kept: list[tf.Tensor],
         slots: list[tf.Tensor],
-    ) -> tuple[tf.Tensor, list[tf.Tensor], list[Moments], list[tf.Tensor]]:
+    ) -> tuple[tf.Tensor, list[tf.Tensor], list[Moments], list[tf.Tensor], list[tf.Tensor]]:
         """Step number `now` of the training, the `i`-th of the chunk."""
         count = chunk.counts[i]
         real = tf.range(self.batch) < count
@@ -141,9 +147,9 @@ class Program:
         weights = [row.w for row in rows], [moments.w for moments in dense]
         with tf.GradientTape() as tape:
             tape.watch(weights)
-            predicted, penalty = self._predict(*weights, masks)
+            predicted, kept = self._predict(*weights, kept, masks, real, training=True)
             squares = tf.square(predicted - chunk.ratings[i])
-            loss = tf.reduce_sum(squares * share) + penalty
+            loss = tf.reduce_sum(squares * share)
         row_gradients, gradients = tape.gradient(loss, weights, unconnected_gradients="zero")
 
         alpha, tail = chunk.alphas[i], chunk.tails[i + 1]
@@ -153,22 +159,30 @@ class Program:
             gradient += (numbers.l1[k] * tf.sign(row.w) + 2 * numbers.l2[k] * row.w) * share[:, None]
             updated.append(apply_gradient(tables[k], ids[k], row, gradient, alpha, now, tail, slots[k]))
         tables, slots = ([pair[j] for pair in updated] for j in range(2))
-        dense = [update(old, g, tf.square(g), alpha) for old, g in zip(dense, gradients, strict=True)]
-        return tf.cast(tf.reduce_sum(tf.where(real, squares, 0.0)), tf.float64), tables, dense, slots
+        for k, (old, gradient) in enumerate(zip(dense, gradients, strict=True)):
+            gradient += numbers.dense_l1[k] * tf.sign(old.w) + 2 * numbers.dense_l2[k] * old.w
+            dense[k] = update(old, gradient, tf.square(gradient), alpha)
+        return tf.cast(tf.reduce_sum(tf.where(real, squares, 0.0)), tf.float64), tables, dense, kept, slots
 
     def _predict(
-        self, rows: list[tf.Tensor], weights: list[tf.Tensor], masks: list[tf.Tensor]
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Ratings, shape (batch,), and what the model's weight regularisers add to the loss."""
+        self,
+        rows: list[tf.Tensor],
+        weights: list[tf.Tensor],
+        kept: list[tf.Tensor],
+        masks: list[tf.Tensor],
+        real: tf.Tensor,
+        *,
+        training: bool,
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Ratings, shape (batch,), and what the head keeps after it has seen those that are `real`."""
         pieces = [
             tf.reshape(piece, (-1, *shape))
             for row, shapes in zip(rows, self._shapes, strict=True)
             for piece, shape in zip(tf.split(row, [shape[-1] for shape in shapes], axis=1), shapes, strict=True)
         ]
-        ratings, _, losses = self._head.stateless_call(
-            weights, [], [*pieces, *masks], training=True, return_losses=True
-        )
-        return tf.reshape(ratings, [-1]), tf.add_n(losses) if losses else tf.constant(0.0)
+        inputs = [*pieces, *masks, real] if kept else [*pieces, *masks]
+        ratings, kept = self._head.stateless_call(weights, kept, inputs, training=training)
+        return tf.reshape(ratings, [-1]), kept
 
     def _settle(self, state: State, step: tf.Tensor, next_tail: tf.Tensor) -> None:
         """Let all rows catch up with the end of an epoch, and prepare them for the next.
@@ -182,16 +196,19 @@ class Program:
             table.assign(settled(table.read_value(), step, next_tail))
 
     def _squared_error(self, state: State, ids: list[tf.Tensor], ratings: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-        """The sum of the first `count` ratings' squared errors without dropout, float64; tables are settled."""
+        """The sum of the first `count` ratings' squared errors, float64, as in inference; tables are settled."""
         rows = [
             tf.gather(table.read_value(), id_)[:, : width_of(table)]
             for table, id_ in zip(state.tables, ids, strict=True)
         ]
         rating_count = ratings.shape[0]
         masks = [tf.ones((rating_count, *shape)) for shape in self._sites]
-        predicted, _ = self._predict(rows, [moments.w.read_value() for moments in state.dense], masks)
+        weights = [moments.w.read_value() for moments in state.dense]
+        kept = [variable.read_value() for variable in state.kept]
+        real = tf.range(rating_count) < count
+        predicted, _ = self._predict(rows, weights, kept, masks, real, training=False)
         squares = tf.cast(tf.square(predicted - ratings), tf.float64)
-        return tf.reduce_sum(tf.where(tf.range(rating_count) < count, squares, tf.constant(0.0, tf.float64)))
+        return tf.reduce_sum(tf.where(real, squares, tf.constant(0.0, tf.float64)))
 
 
 _programs: OrderedDict[Any, Program] = OrderedDict()

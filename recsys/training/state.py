@@ -20,20 +20,24 @@ class State(NamedTuple):
     Attributes:
         tables: for each input its embeddings, side by side, laid out as `tables` says.
         dense: the other weights with their moments.
+        kept: what the head keeps without training it, moving means and variances of batches.
     """
 
     tables: list[tf.Variable]
     dense: list[Moments]
+    kept: list[tf.Variable]
 
 
 def new_state(anatomy: Anatomy, weights: Weights, tail: npt.NDArray[np.float32]) -> State:
     """The state before the first step; `tail` is H and H' there."""
-    embeddings, dense = weights[: len(anatomy.lookups)], weights[len(anatomy.lookups) :]
+    first, last = len(anatomy.lookups), len(weights) - len(anatomy.head.kept)
+    embeddings, dense, kept = weights[:first], weights[first:last], weights[last:]
     tables = []
     for position in range(len(anatomy.heights)):
         parts = [part for part, x in zip(embeddings, anatomy.lookups, strict=True) if x.input == position]
         tables.append(tf.Variable(new_table(parts, tail)))
-    return State(tables, [Moments(*(tf.Variable(part) for part in (w, 0 * w, 0 * w))) for w in dense])
+    moments = [Moments(*(tf.Variable(part) for part in (w, 0 * w, 0 * w))) for w in dense]
+    return State(tables, moments, [tf.Variable(value) for value in kept])
 
 
 def weights_of(anatomy: Anatomy, state: State) -> Weights:
@@ -43,4 +47,4 @@ def weights_of(anatomy: Anatomy, state: State) -> Weights:
         widths = [x.width for x in anatomy.lookups if x.input == position]
         columns = table[: anatomy.heights[position], : width_of(table)].numpy()
         weights += [np.ascontiguousarray(part) for part in np.split(columns, np.cumsum(widths)[:-1], axis=1)]
-    return weights + [moments.w.numpy() for moments in state.dense]
+    return weights + [variable.numpy() for variable in (*(moments.w for moments in state.dense), *state.kept)]

@@ -155,7 +155,7 @@ def test_changed_code_of_the_network_recomputes_its_branch_only(
 
     monkeypatch.setattr("tasks.caching.code_of", changed)
     assert plan(finished())["train_dnn"] == "recsys/models/dnn.py changed"
-    assert run(finished()).computed() == {"train_dnn", "train_dnn_tuned"}
+    assert run(finished()).computed() == {"train_dnn"}
 
 
 @pytest.mark.parametrize(

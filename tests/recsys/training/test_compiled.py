@@ -13,10 +13,11 @@ import pytest
 from recsys.backend import keras
 from recsys.backend import tensorflow as tf
 from recsys.errors import BadSettings, TrainingDiverged
+from recsys.models.deep import build_deep
 from recsys.models.dnn import build_dnn
 from recsys.models.mf import build_mf
 from recsys.progress import silent
-from recsys.settings import DNNSettings, FitSettings, MFSettings
+from recsys.settings import DNNSettings, FitSettings, MFSettings, TunedDNNSettings
 from recsys.training.anatomy import dissect
 from recsys.training.compiled import train_compiled
 from recsys.training.dropout import mask, site_keys
@@ -53,6 +54,16 @@ def dnn(dropout: float = 0.0, name: str = "dnn", seed: int = SEED) -> keras.Mode
     return build_dnn(USERS, ITEMS, DNNSettings(embedding_size=4, units=(8, 6), dropout=dropout), seed, name)
 
 
+def deep(**changes: Any) -> keras.Model:
+    """Everything that the deep family has, but dropout."""
+    everything = {
+        "activation": "gelu", "batch_normalisation": True, "biases": True, "dot_factors": 3,
+        **{f"l2_{part}": 0.02 for part in ("embeddings", "kernels", "biases", "dot")}, **changes,
+    }  # fmt: skip
+    settings = TunedDNNSettings.model_validate({"embedding_size": 4, "units": (8, 6), "dropout": 0.0, **everything})
+    return build_deep(USERS, ITEMS, settings, SEED, mean=3.0)
+
+
 def embedding(name: str, rows: int, width: int, l2: float) -> keras.layers.Embedding:
     start = keras.initializers.RandomUniform(seed=len(name))
     return layers.Embedding(
@@ -75,6 +86,14 @@ def deep_with_shortcut() -> keras.Model:
     shared = layers.Dense(4, activation="relu", kernel_regularizer="l2")
     hidden = layers.Dropout(0.0)(layers.Concatenate()([shared(p), shared(q), layers.Multiply()([p, q])]))
     return keras.Model([user, item], layers.Dense(1)(hidden) + layers.Dot(axes=1)([p, q]), name="deep")
+
+
+def normalised_early() -> keras.Model:
+    """Statistics of a batch over rows with an axis of 1, and an L1 penalty on what scales them."""
+    user, item = (keras.Input((1,), dtype="int32", name=name) for name in ("user", "item"))
+    p, q = layers.Embedding(USERS, 4)(user), layers.Embedding(ITEMS, 4)(item)
+    p = layers.BatchNormalization(momentum=0.9, gamma_regularizer=keras.regularizers.L1(0.01))(p)
+    return keras.Model([user, item], layers.Dense(1)(layers.Flatten()(layers.Concatenate()([p, q]))), name="early")
 
 
 def stock_fit(model: keras.Model, data: FitData, optimizer: Any = None, eager: bool = False) -> list[list[float]]:
@@ -110,7 +129,7 @@ def assert_same_training(model: keras.Model, fit: Fit, stock: keras.Model, losse
         np.testing.assert_allclose(ours, theirs, atol=2e-4)
 
 
-@pytest.mark.parametrize("build", [mf, dnn, biased_mf, deep_with_shortcut, one_user_mf])
+@pytest.mark.parametrize("build", [mf, dnn, biased_mf, deep_with_shortcut, one_user_mf, deep, normalised_early])
 def test_losses_and_weights_are_those_of_keras_fit(build: Callable[[], keras.Model]) -> None:
     data = some_ratings(users=1 if build is one_user_mf else USERS)
     model, stock = build(), build()
@@ -130,7 +149,7 @@ class SameMask(keras.layers.Layer):  # type: ignore[misc]
         if not training:
             return x
         self.step += 1
-        key = tf.constant(site_keys(SEED, 2)[0], tf.uint32)
+        key = tf.constant(site_keys(SEED, [self.rate])[0], tf.uint32)
         return x * mask(key, tf.constant(self.step), tuple(x.shape), tf.constant(self.rate))
 
 
@@ -148,7 +167,7 @@ def test_dropout_trains_as_in_keras_under_the_same_masks() -> None:
 
 
 def test_masks_drop_the_rate_and_keep_the_mean() -> None:
-    keys = site_keys(SEED, 2)
+    keys = site_keys(SEED, [0.3, 0.0, 0.3])[[0, 2]]
     masks = np.stack([
         mask(tf.constant(key), tf.constant(step), (64, 100), tf.constant(0.3)).numpy()
         for key, step in ((keys[0], 1), (keys[0], 2), (keys[1], 1))
@@ -185,8 +204,30 @@ def test_other_numbers_and_other_names_do_not_compile_again() -> None:
         train_compiled(other, data, settings, seed)
         assert program_for(dissect(other), BATCH) is program
     assert program.traces == before
+    assert program_for(dissect(deep()), BATCH) is not program
     assert program_for(dissect(mf()), BATCH) is not program
     assert program_for(dissect(dnn()), BATCH + 1) is not program
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+def test_penalties_and_dropout_of_any_strength_are_one_program(normalised: bool) -> None:
+    strengths = dict.fromkeys(("l2_embeddings", "l2_kernels", "l2_biases", "l2_dot"), 0.0)
+    rates = {"dropout": 0.3, "input_dropout": 0.4}
+    plain, braked, dropping = (
+        deep(batch_normalisation=normalised, **changes) for changes in (strengths, {"l2_kernels": 5.0}, rates)
+    )
+    program = program_for(dissect(plain), BATCH)
+    assert program_for(dissect(braked), BATCH) is program_for(dissect(dropping), BATCH) is program
+    assert program_for(dissect(deep(batch_normalisation=normalised, activation="tanh")), BATCH) is not program
+
+
+def test_dropout_of_the_input_is_a_site_that_takes_no_other_sites_masks() -> None:
+    rates = [
+        dissect(deep(**changes)).head.rates for changes in ({"dropout": 0.3}, {"dropout": 0.3, "input_dropout": 0.1})
+    ]
+    assert [sorted(rate for rate in each if rate) for each in rates] == [[0.3], [0.1, 0.3]]
+    assert site_keys(SEED, rates[0])[rates[0].index(0.3)] == site_keys(SEED, [0.3])[0]
+    assert len(set(site_keys(SEED, rates[1]).tolist()) - {0}) == 2
 
 
 def test_trainings_side_by_side_give_the_bits_of_one_alone() -> None:
@@ -229,8 +270,22 @@ def test_early_stopping_restores_the_weights_of_the_best_epoch() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), again.get_weights(), strict=True))
 
 
-def test_the_returned_model_is_the_one_that_was_validated(tmp_path: Path) -> None:
-    data, model = some_ratings(), biased_mf()
+def test_early_stopping_restores_the_moving_statistics() -> None:
+    data, model = some_ratings(), deep()
+    fit = train_compiled(model, data, SETTINGS.model_copy(update={"epochs": 60, "patience": 2}), SEED)
+    assert fit.best_epoch < len(fit.loss)
+    again = deep()
+    train_compiled(again, data, SETTINGS.model_copy(update={"epochs": fit.best_epoch}), SEED)
+    name = "normalised1"
+    moving = [np.asarray(weight) for weight in model.get_layer(name).non_trainable_weights]
+    assert all(np.array_equal(*pair) for pair in zip(model.get_weights(), again.get_weights(), strict=True))
+    assert len(moving) == 2
+    assert not np.array_equal(moving[1], np.asarray(deep().get_layer(name).moving_variance))
+
+
+@pytest.mark.parametrize("build", [biased_mf, deep])
+def test_the_returned_model_is_the_one_that_was_validated(tmp_path: Path, build: Callable[[], keras.Model]) -> None:
+    data, model = some_ratings(), build()
     fit = train_compiled(model, data, SETTINGS, SEED)
     model.save(tmp_path / "model.keras")
     rows = data.validation
@@ -295,7 +350,11 @@ def refused(change: str) -> keras.Model:
     if change == "fed by a layer":
         q = layers.Embedding(40, 4)(layers.Reshape((1,))(item))
     if change == "state":
-        q = layers.BatchNormalization()(q)
+        q = layers.BatchNormalization(trainable=False)(q)
+    if change == "masked":
+        q = layers.Reshape((1, 4))(layers.BatchNormalization()(q[:, 0], mask=p[:, 0, 0] > 0))
+    if change == "orthogonal":
+        q = layers.Dense(4, kernel_regularizer="orthogonal_regularizer")(q)
     if change == "code":
         q = layers.Lambda(lambda x: x + 1)(q)
     if change == "noise":
@@ -322,6 +381,8 @@ def refused(change: str) -> keras.Model:
         ("state", r"\(BatchNormalization\) keeps values that are not trained"),
         ("code", r"\(Lambda\) cannot be rebuilt from its configuration"),
         ("noise", r"\(GaussianNoise\) keeps values that are not trained"),
+        ("masked", "is called with a mask of its own"),
+        ("orthogonal", "has a weight regulariser other than L1, L2 or L1L2"),
         ("activity", "has an activity_regularizer"),
         ("frozen", r"\(Embedding\) keeps values that are not trained"),
         ("heights", "Embeddings with different numbers of rows"),
