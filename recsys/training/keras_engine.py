@@ -28,7 +28,7 @@ def train_keras(model: keras.Model, data: FitData, settings: FitSettings, seed: 
         TrainingDiverged: a loss became NaN or infinite.
     """
     data.require_rows(model.name, settings.patience)
-    model.compile(optimizer=keras.optimizers.Adam(settings.learning_rate), loss="mean_squared_error")
+    model.compile(optimizer=keras.optimizers.Adam(settings.learning_rate), loss="mean_squared_error", metrics=["mse"])
     validation = _columns(data, data.validation) if len(data.validation) else None
     stopping = EarlyStopping(settings.patience)
     losses: list[float] = []
@@ -37,8 +37,11 @@ def train_keras(model: keras.Model, data: FitData, settings: FitSettings, seed: 
     for epoch in range(1, settings.epochs + 1):
         inputs, ratings = _columns(data, data.train[epoch_order(len(data.train), seed, epoch)])
         history = model.fit(inputs, ratings, batch_size=settings.batch_size, shuffle=False, verbose=0).history
-        losses.append(float(history["loss"][0]))
-        val_loss = validation and float(model.evaluate(*validation, batch_size=VALIDATION_BATCH, verbose=0))
+        # Keras's own `loss` contains the penalties
+        losses.append(float(history["mse"][0]))
+        val_loss = validation and float(
+            model.evaluate(*validation, batch_size=VALIDATION_BATCH, verbose=0, return_dict=True)["mse"]
+        )
         for loss in (losses[-1], val_loss):
             if loss is not None and not math.isfinite(loss):
                 raise TrainingDiverged(

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from recsys.backend import keras
+from recsys.models.deep import build_deep
 from recsys.models.dnn import build_dnn
-from recsys.settings import DNNSettings
+from recsys.settings import DNNSettings, TunedDNNSettings
 from recsys.training import checkpoint as checkpoints
 from recsys.training.checkpoint import Checkpoint
 from recsys.training.compiled import train_compiled
@@ -49,8 +50,9 @@ def some_ratings(seed: int = 0) -> FitData:
     return FitData(user, item, rating, np.arange(250), np.arange(250, 300))
 
 
-def run(data: FitData, folder: Path | None, seed: int = SEED) -> tuple[keras.Model, Fit]:
-    model = build_dnn(9, 40, SETTINGS, SEED)
+def run(data: FitData, folder: Path | None, seed: int = SEED, *, normalised: bool = False) -> tuple[keras.Model, Fit]:
+    settings = TunedDNNSettings.model_validate({**SETTINGS.model_dump(), "batch_normalisation": normalised})
+    model = build_deep(9, 40, settings, SEED, mean=3.0)
     return model, train_compiled(model, data, SETTINGS, seed, checkpoint=folder, checkpoint_share=math.inf)
 
 
@@ -60,7 +62,7 @@ def assert_same_bits(one: tuple[keras.Model, Fit], other: tuple[keras.Model, Fit
         assert np.array_equal(a, b)
 
 
-def interrupted(data: FitData, folder: Path, epochs: int = 2, seed: int = SEED) -> None:
+def interrupted(data: FitData, folder: Path, epochs: int = 2, seed: int = SEED, *, normalised: bool = False) -> None:
     """Train and stop after some epochs, as an exception would."""
     kept: list[int] = []
 
@@ -74,7 +76,7 @@ def interrupted(data: FitData, folder: Path, epochs: int = 2, seed: int = SEED) 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoints, "save", save)
         with pytest.raises(KeyboardInterrupt):
-            run(data, folder, seed)
+            run(data, folder, seed, normalised=normalised)
 
 
 def epochs_trained(data: FitData, folder: Path, seed: int = SEED) -> tuple[list[int], tuple[keras.Model, Fit]]:
@@ -109,6 +111,14 @@ def test_a_checkpoint_of_another_training_is_ignored(tmp_path: Path, change: str
     epochs, fresh = epochs_trained(data, tmp_path)
     assert epochs[0] == 1
     assert_same_bits(fresh, run(data, None))
+
+
+def test_moving_statistics_are_kept_too(tmp_path: Path) -> None:
+    data = some_ratings()
+    interrupted(data, tmp_path, normalised=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["epoch-00002"]
+    continued = run(data, tmp_path, normalised=True)
+    assert_same_bits(continued, run(data, None, normalised=True))
 
 
 @pytest.mark.parametrize("name", ["arrays.npz", "state.json"])

@@ -352,7 +352,7 @@ def refused(change: str) -> keras.Model:
     if change == "state":
         q = layers.BatchNormalization(trainable=False)(q)
     if change == "masked":
-        q = layers.Reshape((1, 4))(layers.BatchNormalization()(q[:, 0], mask=p[:, 0, 0] > 0))
+        q = layers.BatchNormalization()(q[:, 0], mask=p[:, 0, 0] > 0)[:, None]
     if change == "orthogonal":
         q = layers.Dense(4, kernel_regularizer="orthogonal_regularizer")(q)
     if change == "code":

@@ -1,15 +1,18 @@
 from concurrent.futures import ThreadPoolExecutor
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from recsys.backend import keras
 from recsys.errors import TrainingDiverged
+from recsys.models.deep import build_deep
 from recsys.models.dnn import build_dnn
 from recsys.models.mf import build_mf
-from recsys.settings import DNNSettings, MFSettings
+from recsys.settings import DNNSettings, Engine, MFSettings, TunedDNNSettings
 from recsys.training.fit import Fit, FitData
 from recsys.training.keras_engine import train_keras
+from recsys.training.train import train
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +50,16 @@ def test_reported_validation_loss_is_that_of_the_models_predictions(data: FitDat
     rows = data.validation
     predicted = model.predict([data.user[rows, None], data.item[rows, None]], verbose=0)[:, 0]
     assert result.val_loss[-1] == pytest.approx(float(np.mean((predicted - data.rating[rows]) ** 2)), rel=1e-5)
+
+
+def test_penalties_are_no_part_of_the_reported_losses(data: FitData) -> None:
+    settings = TunedDNNSettings(embedding_size=4, units=(8,), epochs=2, patience=0, l2_kernels=3.0, biases=True)
+    results, engines = [], get_args(Engine)
+    for engine in engines:
+        model = build_deep(12, 15, settings.model_copy(update={"dropout": 0.0}), 5, data.mean)
+        results.append(train(model, data, settings, 5, engine=engine))
+    assert results[0].loss == pytest.approx(results[1].loss, rel=1e-3)
+    assert results[0].val_loss == pytest.approx(results[1].val_loss, rel=1e-3)
 
 
 def test_early_stopping_restores_the_best_weights(data: FitData) -> None:
