@@ -32,6 +32,9 @@ def small_settings(ratings: Path, place: Path, **changes: Any) -> Settings:
         "data": {"ratings": str(ratings)},
         "output": {"store": str(place / "store"), "reports": str(place / "reports"), "name": "run"},
         **SMALL_MODELS,
+        "tuning": {"budget": 0, "trial_epochs": 4},
+        "evidence": {"seeds": 1, "resamples": 100},
+        "ranking": {"ranking_users": 5},
     }
     for name, value in changes.items():
         whole[name] = {**whole.get(name, {}), **value} if isinstance(value, dict) else value

@@ -10,12 +10,16 @@ from typing import Any
 
 import pytest
 
+from recsys.evaluation.comparison import Comparison
 from recsys.fingerprint import code_of
 from recsys.settings import Settings
 from tasks.progress import LISTENERS, Event
 from tests.factories import small_settings, write_ratings
 
-ALL = {"ingest", "encode", "split", "train_mf", "train_mf_tuned", "train_dnn", "train_dnn_tuned"}
+TRAINED = {"train_mf", "try_mf", "train_mf_tuned", "train_dnn", "try_dnn", "train_dnn_tuned"}
+ALL = {"ingest", "encode", "split"} | TRAINED
+MODELS = 6
+"""The fits that choose the epochs of MF and DNN, and the four that are scored."""
 
 
 MakeSettings = Callable[..., Settings]
@@ -25,14 +29,13 @@ class Heard:
     """Which tasks ended how."""
 
     def __init__(self) -> None:
-        self.ends: dict[str, str] = {}
+        self.ends: set[tuple[str, str]] = set()
 
     def __call__(self, event: Event) -> None:
-        if event.status in {"cached", "done", "failed"}:
-            self.ends[event.task] = event.status
+        self.ends.add((event.task, event.status))
 
     def computed(self) -> set[str]:
-        return {task for task, end in self.ends.items() if end == "done" and task != "report"}
+        return {task for task, end in self.ends if end == "done" and task != "report"}
 
 
 Run = Callable[[Settings], Heard]
@@ -113,9 +116,38 @@ def test_one_changed_rating_recomputes_everything(
 
 def test_a_changed_dropout_recomputes_the_tuned_network_only(run: Run, finished: MakeSettings) -> None:
     changed = finished(dnn_tuned={"dropout": 0.2})
-    assert plan(changed)["train_dnn_tuned"] == "dropout 0.3 -> 0.2"
-    assert plan(changed)["report"] == "after train_dnn_tuned"
-    assert run(changed).computed() == {"train_dnn_tuned"}
+    assert plan(changed)["try_dnn"] == "dropout 0.3 -> 0.2"
+    assert plan(changed)["train_dnn_tuned"] == "after try_dnn"
+    assert plan(changed)["report"] == "after try_dnn and train_dnn_tuned"
+    assert run(changed).computed() == {"try_dnn", "train_dnn_tuned"}
+
+
+def test_a_further_seed_trains_each_model_once_more_and_tries_nothing(run: Run, finished: MakeSettings) -> None:
+    further = finished(evidence={"seeds": 2})
+    assert plan(further)["train_mf"].startswith("seed ")
+    assert plan(further)["try_mf"] == ""
+    assert run(further).computed() == {"train_mf", "train_mf_tuned", "train_dnn", "train_dnn_tuned"}
+
+
+def test_a_larger_budget_tries_more_and_loads_what_was_tried(run: Run, finished: MakeSettings) -> None:
+    larger = finished(tuning={"budget": 0.5})
+    heard = run(larger)
+    assert {("try_mf", "cached"), ("try_dnn", "cached"), ("try_mf", "done"), ("try_dnn", "done")} <= heard.ends
+    assert set(plan(larger).values()) == {""}
+    assert run(larger).computed() == set()
+    comparison = Comparison.model_validate_json((Path(larger.output.reports) / "run" / "comparison.json").read_bytes())
+    assert [len(tuning.trials) for tuning in comparison.tuning] == [3, 3]
+
+
+def test_another_split_is_compared_as_well_and_shares_nothing_but_the_codes(run: Run, finished: MakeSettings) -> None:
+    also = finished(evidence={"splits": 2})
+    heard = run(also)
+    assert heard.computed() == {"split", "score"} | TRAINED
+    comparison = Comparison.model_validate_json((Path(also.output.reports) / "run" / "comparison.json").read_bytes())
+    (other,) = comparison.other_splits
+    assert (other.split_seed, other.test_rows) == (43, 80)
+    assert {row.mse for row in comparison.models}.isdisjoint(score.mse for score in other.scores)
+    assert run(also).computed() == set()
 
 
 def test_another_kind_of_split_is_a_reason_to_split_anew(finished: MakeSettings) -> None:
@@ -190,7 +222,7 @@ def test_refresh_recomputes_everything_to_the_same_models(run: Run, finished: Ma
     before = {path: (path.stat().st_ino, path.read_bytes()) for path in models}
     assert run(finished(refresh=True)).computed() == ALL
     after = {path: (path.stat().st_ino, path.read_bytes()) for path in models}
-    assert sum(before[path][0] != after[path][0] for path in models) == 4
+    assert sum(before[path][0] != after[path][0] for path in models) == MODELS
     assert all(before[path][1] == after[path][1] for path in models)
 
 
@@ -206,5 +238,5 @@ def test_two_runs_at_once_on_one_store_do_the_work_once(run: Run, ratings: Path,
     settings = small_settings(ratings, tmp_path)
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(run, [settings, settings]))
-    assert len(list((Path(settings.output.store) / "models").iterdir())) == 4
+    assert len(list((Path(settings.output.store) / "models").iterdir())) == MODELS
     assert run(settings).computed() == set()

@@ -273,6 +273,7 @@ def test_early_stopping_restores_the_weights_of_the_best_epoch() -> None:
 def test_early_stopping_restores_the_moving_statistics() -> None:
     data, model = some_ratings(), deep()
     fit = train_compiled(model, data, SETTINGS.model_copy(update={"epochs": 60, "patience": 2}), SEED)
+    assert fit.best_epoch is not None
     assert fit.best_epoch < len(fit.loss)
     again = deep()
     train_compiled(again, data, SETTINGS.model_copy(update={"epochs": fit.best_epoch}), SEED)
