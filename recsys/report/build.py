@@ -1,6 +1,5 @@
 """From a run's artefacts to its report."""
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from recsys.evaluation.evaluate import Ratings, TrainedModel, evaluate
-from recsys.fingerprint import code_of
 from recsys.progress import Progress, silent
 from recsys.report.run_manifest import run_manifest
 from recsys.report.write import write_report
@@ -69,7 +67,7 @@ def build_report(
     predictions.to_parquet(folder / "predictions.parquet", index=False, compression="zstd")
     if data["ratings"]["facts"]["quarantined_rows"]:
         shutil.copyfile(store.path(data["ratings"], "quarantine.csv"), folder / "quarantine.csv")
-    described = run_manifest(settings, {**data, **trained}, code_of(["recsys.report.build"]))
-    (folder / "manifest.json").write_text(json.dumps(described, indent=1) + "\n")
+    described = run_manifest(settings, {**data, **trained}, comparison)
+    (folder / "manifest.json").write_text(described.to_json(), encoding="utf-8")
     progress(1, 1, "written")
     return {"models": len(trained), "failed": len(models) - len(trained)}
