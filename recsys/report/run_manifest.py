@@ -33,6 +33,9 @@ UNRECORDED: dict[str, Any] = {"output": True, "refresh": True, "data": {"downloa
 
 MEASURES = {"mse", "rmse", "user_rmse", "mae", "r2"}
 
+COUNTS = {"users", "tied_users"}
+"""Of a ranking: how many, not how well."""
+
 
 class Environment(BaseModel):
     """What made the numbers, beside data and settings: `code` by module of recsys, `versions` by library."""
@@ -162,4 +165,4 @@ def _scores(comparison: Comparison) -> Iterator[tuple[str, dict[str, float | Non
 
 
 def _measures(row: BaselineResult) -> dict[str, Any]:
-    return row.model_dump(include=MEASURES) | (row.ranking.model_dump() if row.ranking else {})
+    return row.model_dump(include=MEASURES) | (row.ranking.model_dump(exclude=COUNTS) if row.ranking else {})

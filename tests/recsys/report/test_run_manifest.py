@@ -84,6 +84,7 @@ def test_every_row_has_its_scores_and_nothing_that_a_clock_measured(fair: tuple[
     assert scores["dnn"]["mse"] == rows["dnn"].mse
     assert {"rmse", "user_rmse", "mae", "r2", "ndcg_at_10", "recall_at_10", "mrr"} <= set(scores["dnn"])
     assert not any("second" in measure for measures in scores.values() for measure in measures)
+    assert "tied_users" not in scores["dnn"]
     assert "ndcg_at_10" not in scores["item_knn"]
 
 
