@@ -6,21 +6,26 @@ python flows/compare.py --help
 import os
 from typing import Any
 
-from prefect import flow
+from prefect import Task, flow
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.running import Interpreter, Running
+from flows.tuning import tune
 from recsys.data.sources import Source, locate
-from recsys.settings import Settings
+from recsys.settings import FitSettings, Settings, SplitSettings
 from tasks.encode import encode
 from tasks.ingest import ingest
 from tasks.progress import TaskProgress
 from tasks.report import report
+from tasks.score import score
 from tasks.split import split
 from tasks.train_dnn import train_dnn
 from tasks.train_dnn_tuned import train_dnn_tuned
 from tasks.train_mf import train_mf
 from tasks.train_mf_tuned import train_mf_tuned
+
+Model = tuple[Task[..., Any], FitSettings]
+"""A task that trains, and the settings of what it trains."""
 
 
 def wire(settings: Settings, source: Source, run: Interpreter) -> Any:
@@ -31,26 +36,53 @@ def wire(settings: Settings, source: Source, run: Interpreter) -> Any:
 
     ratings = run.now(ingest, ratings=str(source.ratings), data=reading, store=store)
     encoded = run.now(encode, ratings=ratings, titles=titles, duplicates=settings.data.duplicates, store=store)
-    codes, times = encoded["codes"], encoded["times"] if settings.split.by_time else None
-    parts = run.now(split, codes=codes, times=times, settings=settings.split, protocol=settings.protocol, store=store)
-
-    rows = {"codes": codes, "training": parts["training"]}
-    how = {"seed": settings.seed, "engine": settings.engine, "store": store}
-    mf = run.soon(train_mf, settings=settings.mf, **rows, **how)
-    dnn = run.soon(train_dnn, settings=settings.dnn, **rows, **how)
-    dnn_tuned = run.soon(train_dnn_tuned, settings=settings.dnn_tuned, **rows, **how)
-    models = {"mf": mf, "dnn": dnn, "dnn_tuned": dnn_tuned}
-    if settings.protocol == "fair":
-        models["mf_tuned"] = run.soon(train_mf_tuned, settings=settings.mf_tuned, **rows, **how)
-
+    judged = wire_split(settings, settings.split, encoded, run)
+    others = {}
+    for other in settings.other_splits:
+        trained = wire_split(settings, other, encoded, run)
+        name = f"{other.split_by} {other.split_seed}"
+        others[name] = run.soon(
+            score, data=trained["data"], models=trained["models"], split=other, settings=settings, store=store
+        )
     return run.soon(
         report,
-        data={"ratings": ratings, "codes": codes, "training": parts["training"], "test": parts["test"]},
-        models=models,
+        data={"ratings": ratings, **judged["data"]},
+        models=judged["models"],
+        tuning=judged["tuning"],
+        others=others,
         settings=settings,
         source={"name": source.name, "label": source.label, "licence": source.licence},
         store=store,
     )
+
+
+def wire_split(settings: Settings, how: SplitSettings, encoded: Any, run: Interpreter) -> dict[str, Any]:
+    """Wire all that is trained under one split, up to the door of the test rows."""
+    codes, times = encoded["codes"], encoded["times"] if how.by_time else None
+    store, protocol = settings.output.store, settings.protocol
+    parts = run.now(split, codes=codes, times=times, settings=how, protocol=protocol, store=store)
+    given = {"codes": codes, "training": parts["training"], "engine": settings.engine, "store": store}
+
+    def fits(train: Task[..., Any], model: FitSettings, chosen: Any = None) -> dict[str, Any]:
+        again = {
+            str(seed): run.soon(train, settings=model, seed=seed, chosen=chosen, **given) for seed in settings.seeds
+        }
+        return {"chosen": chosen, **again} if chosen else again
+
+    def chosen(train: Task[..., Any], model: FitSettings) -> Any:
+        return run.soon(train, settings=model, seed=settings.seed, chosen=None, **given)
+
+    data = {"codes": codes, "training": parts["training"], "test": parts["test"]}
+    plain: dict[str, Model] = {"mf": (train_mf, settings.mf), "dnn": (train_dnn, settings.dnn)}
+    if protocol == "notebook":
+        plain["dnn_tuned"] = (train_dnn_tuned, settings.dnn_tuned)
+        return {"data": data, "models": {name: fits(*model) for name, model in plain.items()}, "tuning": []}
+
+    models = {name: fits(*model, chosen=chosen(*model)) for name, model in plain.items()}
+    found = tune(settings, run, seed=settings.seed, **given)
+    for name, train in (("mf_tuned", train_mf_tuned), ("dnn_tuned", train_dnn_tuned)):
+        models[name] = fits(train, found[name].settings, found[name].chosen)
+    return {"data": data, "models": models, "tuning": [one.tuning for one in found.values()]}
 
 
 WORKERS: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=max(2, os.cpu_count() or 2))

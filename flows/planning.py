@@ -1,12 +1,13 @@
 """What a run would compute, and why, found without running anything."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from prefect import Task
 
+from flows.running import Call
 from recsys.errors import DamagedArtefact
 from recsys.fingerprint import Fingerprint
 from recsys.store import Store
@@ -15,14 +16,16 @@ from tasks.caching import Recipe, Uncached, manifest_of, recipe_of, records
 
 @dataclass(frozen=True)
 class Planned:
-    """A task of the plan: `why` is empty where its result is cached."""
+    """A task of the plan, run `runs` times: `why` is empty where all results are cached, `cached_runs` of them are."""
 
     task: str
     why: str
+    runs: int = 1
+    cached_runs: int = 0
 
     @property
     def cached(self) -> bool:
-        """Whether the task's result is there."""
+        """Whether all of the task's results are there."""
         return not self.why
 
 
@@ -36,6 +39,21 @@ class Unknown:
         """Return a part of the unknown result: as unknown."""
         return self
 
+    @property
+    def settings(self) -> "Unknown":
+        """The settings that a search will have found."""
+        return self
+
+    @property
+    def chosen(self) -> "Unknown":
+        """The training that a search will have chosen."""
+        return self
+
+    @property
+    def tuning(self) -> "Unknown":
+        """The course that a search will have taken."""
+        return self
+
 
 @dataclass
 class Planning:
@@ -43,32 +61,49 @@ class Planning:
 
     store: str
     refresh: bool = False
-    tasks: list[Planned] = field(default_factory=list)
+    _planned: dict[str, Planned] = field(default_factory=dict)
+
+    @property
+    def tasks(self) -> list[Planned]:
+        """What was looked up, in order."""
+        return list(self._planned.values())
 
     def now(self, task: Task[..., Any], /, **arguments: Any) -> Any:
         """Return the task's cached result, or Unknown."""
         recipe = recipe_of(task)
         waits_for = [unknown.task for unknown in _unknown(arguments)]
         if waits_for:
-            self.tasks.append(Planned(task.name, f"after {' and '.join(dict.fromkeys(waits_for))}"))
+            self._note(task.name, f"after {' and '.join(dict.fromkeys(waits_for))}")
             return Unknown(task.name)
         fingerprint = recipe.fingerprint(arguments)
         try:
             if self.refresh:
                 raise DamagedArtefact("everything is to be recomputed (--refresh)")
             result = self._look_up(task, fingerprint)
-            self.tasks.append(Planned(task.name, ""))
+            self._note(task.name, "")
         except (FileNotFoundError, NotADirectoryError):
-            self.tasks.append(Planned(task.name, self._reason(recipe, fingerprint)))
+            self._note(task.name, self._reason(recipe, fingerprint))
             return Unknown(task.name)
         except DamagedArtefact as damage:
-            self.tasks.append(Planned(task.name, str(damage)))
+            self._note(task.name, str(damage))
             return Unknown(task.name)
         return result
 
     def soon(self, task: Task[..., Any], /, **arguments: Any) -> Any:
         """Return the task's cached result, or Unknown."""
         return self.now(task, **arguments)
+
+    def together(self, calls: Sequence[Call]) -> list[Any]:
+        """Return the tasks' cached results, or Unknown."""
+        return [self.now(task, **arguments) for task, arguments in calls]
+
+    def unknown(self, results: Sequence[Any]) -> Unknown | None:
+        """Return the first unknown result."""
+        return next((result for result in results if isinstance(result, Unknown)), None)
+
+    def _note(self, task: str, why: str) -> None:
+        before = self._planned.get(task, Planned(task, "", runs=0))
+        self._planned[task] = Planned(task, before.why or why, before.runs + 1, before.cached_runs + (not why))
 
     def _look_up(self, task: Task[..., Any], fingerprint: Fingerprint) -> Any:
         store = Store(self.store)
@@ -94,6 +129,8 @@ def _unknown(argument: Any) -> list[Unknown]:
         return [argument]
     if isinstance(argument, Mapping):
         return [unknown for part in argument.values() for unknown in _unknown(part)]
+    if isinstance(argument, list):
+        return [unknown for part in argument for unknown in _unknown(part)]
     return []
 
 

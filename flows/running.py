@@ -1,5 +1,6 @@
 """Running the DAG with Prefect."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from prefect import Task, allow_failure
@@ -8,6 +9,9 @@ from prefect.futures import PrefectFuture
 from recsys.errors import UserError
 from tasks.caching import kept_in
 from tasks.progress import tell
+
+Call = tuple[Task[..., Any], dict[str, Any]]
+"""A task and its arguments."""
 
 
 class Interpreter(Protocol):
@@ -21,6 +25,12 @@ class Interpreter(Protocol):
 
         Promises among the arguments may be broken: the task is given the reason instead.
         """
+
+    def together(self, calls: Sequence[Call]) -> list[Any]:
+        """Have some tasks done side by side, any of which may fail, and return their results or what they raised."""
+
+    def unknown(self, results: Sequence[Any]) -> Any:
+        """Return the first of some results that is not known, None if all are."""
 
 
 class ModelsFailed(UserError):
@@ -40,7 +50,7 @@ class Running:
         """Keep results in `store`; with `refresh`, use none of those that are there."""
         self._store = store
         self._refresh = refresh
-        self._futures: dict[str, PrefectFuture[Any]] = {}
+        self._futures: list[tuple[str, PrefectFuture[Any]]] = []
 
     def now(self, task: Task[..., Any], /, **arguments: Any) -> Any:
         """Run a task and return its result, or raise what it raised."""
@@ -48,6 +58,19 @@ class Running:
 
     def soon(self, task: Task[..., Any], /, **arguments: Any) -> PrefectFuture[Any]:
         """Submit a task and return its future."""
+        future = self._submit(task, arguments)
+        self._futures.append((task.name, future))
+        return future
+
+    def together(self, calls: Sequence[Call]) -> list[Any]:
+        """Run some tasks side by side and return their results, or what they raised."""
+        futures = [self._submit(task, arguments) for task, arguments in calls]
+        return [future.result(raise_on_failure=False) for future in futures]
+
+    def unknown(self, results: Sequence[Any]) -> None:
+        """Return None: all results are known."""
+
+    def _submit(self, task: Task[..., Any], arguments: dict[str, Any]) -> PrefectFuture[Any]:
         tell(task.name, "waiting")
         kept = kept_in(self._store, task, refresh=self._refresh).with_options(on_running=[_tell_start])
         future = kept.submit(
@@ -56,7 +79,6 @@ class Running:
                 for name, argument in arguments.items()
             },
         )
-        self._futures[task.name] = future
         future.add_done_callback(lambda done: _tell_end(task.name, done))
         return future
 
@@ -67,15 +89,20 @@ class Running:
             ModelsFailed: a model has no row in the report.
         """
         folder = report.result()
-        failed = {name: future.result(raise_on_failure=False) for name, future in self._futures.items()}
-        reasons = {name: str(result) for name, result in failed.items() if isinstance(result, Exception)}
+        reasons: dict[str, str] = {}
+        for name, future in self._futures:
+            result = future.result(raise_on_failure=False)
+            if isinstance(result, Exception):
+                reasons.setdefault(name, str(result))
         if reasons:
             raise ModelsFailed(reasons, folder)
         return folder
 
 
 def _promised(argument: Any) -> bool:
-    return isinstance(argument, dict) and any(isinstance(part, PrefectFuture) for part in argument.values())
+    if isinstance(argument, dict):
+        return any(_promised(part) for part in argument.values())
+    return isinstance(argument, PrefectFuture)
 
 
 def _tell_start(task: Task[..., Any], run: Any, state: Any) -> None:

@@ -14,15 +14,23 @@ from flows.planning import Planned
 from recsys.data.sources import Source
 from recsys.evaluation.comparison import Comparison
 from recsys.report.discussion import headline, verdict
-from recsys.report.tables import COLUMNS, shown_rows
+from recsys.report.tables import shown_columns, shown_rows
 from recsys.settings import Settings
-from tasks.progress import LISTENERS, Event
+from tasks.progress import LISTENERS, Event, Status
 
 MARKS = {"waiting": "·", "running": "▸", "cached": "✓", "done": "✓", "failed": "✗"}
 STYLES = {"waiting": "dim", "running": "cyan", "cached": "dim", "done": "green", "failed": "bold red"}
 
-LEFT_TO_THE_REPORT = ("user_rmse",)
+WORSE: tuple[Status, ...] = ("cached", "done", "failed")
+"""How a run may end; of several runs the last of these counts."""
+
+LEFT_TO_THE_REPORT = ("user_rmse", "epochs", "best_epoch")
 """Columns that a terminal of 80 characters has no room for."""
+
+WIDEST_TITLE = 16
+"""Characters of a row's title beside the numbers; a longer one takes several lines."""
+
+WIDEST_HEADING = 10
 
 BAR = 20
 """Characters of a progress bar."""
@@ -33,12 +41,24 @@ SECONDS_BETWEEN_LINES = 15.0
 
 @dataclass
 class Line:
-    """The state of one task on the terminal."""
+    """The state of one task on the terminal, of which there may be several runs."""
 
     event: Event
     since: float
     until: float | None = None
     said_at: float = 0.0
+    runs: int = 0
+    ended: int = 0
+    worst: Status = "cached"
+
+    def end(self, event: Event) -> Event:
+        """Count a run that has ended; return what there is to show of the task."""
+        self.ended += 1
+        self.worst = max(self.worst, event.status, key=WORSE.index)
+        if self.ended < self.runs:
+            return Event(event.task, "running", self.event.text, self.event.done, self.event.total)
+        text = event.text or (self.event.text if self.worst == "done" and self.event.status == "running" else "")
+        return Event(event.task, self.worst, text)
 
 
 @dataclass
@@ -52,14 +72,16 @@ class TaskLines:
         """Take an event of a task."""
         now = time.monotonic()
         line = self.lines.setdefault(event.task, Line(event, now))
-        if line.event.status == "waiting" and event.status == "running":
+        line.runs += event.status == "waiting"
+        if event.status == "waiting" and line.event.status == "running":
+            return  # others of the task's runs are under way
+        if line.event.status == "waiting" and event.status == "running" and not line.ended:
             line.since = now
-        ended = event.status in {"cached", "done", "failed"}
+        if event.status in WORSE:
+            event = line.end(event)
+        ended = line.ended >= line.runs > 0 or event.status in WORSE
         changed = event.status != line.event.status
-        if ended:
-            line.until = now
-            if event.status == "done" and not event.text:
-                event = Event(event.task, event.status, line.event.text)
+        line.until = now if ended else None
         line.event = event
         news = ended or changed or now - line.said_at >= SECONDS_BETWEEN_LINES
         if news and not self.console.is_terminal and event.status != "waiting":
@@ -79,6 +101,8 @@ class TaskLines:
         took = f"{seconds:6.1f} s" if event.status in {"running", "done"} else " " * 8
         share = event.done / event.total if event.status == "running" and event.total else None
         row = Text(f"{MARKS[event.status]} {event.task:<16}{took}  ", style=STYLES[event.status])
+        if line.runs > 1:
+            row.append(f"{line.ended}/{line.runs}  ")
         if share is not None and self.console.is_terminal:
             row.append("━" * round(BAR * share)).append("━" * (BAR - round(BAR * share)), "bright_black")
         if share is not None:
@@ -116,7 +140,8 @@ def show_plan(console: Console, plan: list[Planned]) -> None:
     """Print for each task whether it is cached or has to run, and why."""
     for planned in plan:
         text = Text(f"{planned.task:<16}")
-        text.append("cached" if planned.cached else f"to run: {planned.why}", "dim" if planned.cached else "cyan")
+        some = f"{planned.cached_runs} of {planned.runs} cached, " if planned.cached_runs else ""
+        text.append("cached" if planned.cached else f"{some}to run: {planned.why}", "dim" if planned.cached else "cyan")
         console.print(text, soft_wrap=True)
 
 
@@ -124,9 +149,13 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
     """Print the table of models and baselines, and the verdict."""
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     rows = [[cell for cell in row if cell.key not in LEFT_TO_THE_REPORT] for row in shown_rows(comparison)]
-    for number, column in enumerate(column for column in COLUMNS if column.key not in LEFT_TO_THE_REPORT):
+    columns = [column for column in shown_columns(comparison) if column.key not in LEFT_TO_THE_REPORT]
+    for number, column in enumerate(columns):
         widest = max((len(row[number].text) for row in rows), default=0)
-        table.add_column(column.heading, justify="right" if number else "left", min_width=widest)
+        if number:
+            table.add_column(column.heading, justify="right", min_width=widest, max_width=max(widest, WIDEST_HEADING))
+        else:
+            table.add_column(column.heading, min_width=min(widest, WIDEST_TITLE), max_width=WIDEST_TITLE)
     for row in rows:
         table.add_row(*(Text(cell.text, "bold green" if cell.best else "") for cell in row))
     console.print(Group(Text(), table, Text()))

@@ -37,5 +37,9 @@ class TrainingDiverged(UserError):
     """A training whose loss became infinite or NaN."""
 
 
+class TrialsFailed(UserError):
+    """A search of which no trial could be trained."""
+
+
 class DamagedArtefact(Exception):
     """A file of the store that is missing or differs from its digest; its maker has to run again."""

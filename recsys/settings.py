@@ -176,8 +176,14 @@ class TuningSettings(SettingsModel):
         1,
         ge=0,
         le=10_000,
-        description="how much is searched for better settings (protocol fair): 1 is 6 trials and 60 s of training "
-        "for MF and as much for DNN, 10 is ten times that; 0 takes the settings as they are",
+        description="how much is searched for better settings (protocol fair): 1 is 6 trials and up to 120 s of "
+        "training for MF and as much for DNN, 10 is ten times that; 0 takes the settings as they are",
+    )
+    trial_epochs: int = Field(
+        60,
+        ge=1,
+        le=10_000,
+        description="passes over the training ratings of a trial, at most; the first trial has its own",
     )
 
     @property
@@ -188,7 +194,7 @@ class TuningSettings(SettingsModel):
     @property
     def seconds(self) -> float:
         """Seconds of training after which a family begins no more trials."""
-        return 60 * self.budget
+        return 120 * self.budget
 
 
 class EvidenceSettings(SettingsModel):
@@ -209,6 +215,11 @@ class EvidenceSettings(SettingsModel):
     )
     splits_also: tuple[SplitBy, ...] = Field(
         (), description="further kinds of split under which all is tuned, trained and tested again"
+    )
+    combine: bool = Field(
+        True,
+        description="whether rows are added for the mean of a tuned model's seeds and for a blend of rows, its weights "
+        "chosen on validation ratings (protocol fair)",
     )
     min_effect: float | None = Field(
         None,
@@ -298,6 +309,15 @@ class Settings(SettingsModel):
                 f"protocol notebook splits at random, as the notebook does, and not by {self.split.split_by}: "
                 "choose protocol fair, or split_by random"
             )
+        if self.protocol == "notebook" and self.evidence.splits_also:
+            raise ValueError(
+                "protocol notebook splits at random, as the notebook does: choose protocol fair for splits_also"
+            )
+        if self.evidence.splits > 1 and self.split.by_time:
+            raise ValueError(
+                f"splits counts split seeds, which a split by {self.split.split_by} does not read: "
+                "choose split_by random or kfold"
+            )
         return self
 
     @property
@@ -305,6 +325,15 @@ class Settings(SettingsModel):
         """The initialisation seeds of every model, the run's own first."""
         many = self.evidence.seeds or (5 if self.protocol == "fair" else 1)
         return [(self.seed + number) % 2**32 for number in range(many)]
+
+    @property
+    def other_splits(self) -> list[SplitSettings]:
+        """The further splits under which all is compared again."""
+        seeds = [(self.split.split_seed + number) % 2**32 for number in range(1, self.evidence.splits)]
+        kinds = [kind for kind in dict.fromkeys(self.evidence.splits_also) if kind != self.split.split_by]
+        return [self.split.model_copy(update={"split_seed": seed}) for seed in seeds] + [
+            self.split.model_copy(update={"split_by": kind}) for kind in kinds
+        ]
 
     @property
     def title(self) -> str:

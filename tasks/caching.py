@@ -94,6 +94,8 @@ def _digest(store: Store, path: str | None) -> str | None:
 def _values(settings: Any, unread: Mapping[str, Any]) -> Any:
     if isinstance(settings, BaseModel):
         return settings.model_dump(mode="json", exclude=dict(unread))
+    if isinstance(settings, list):
+        return [_values(part, {}) for part in settings]
     return settings
 
 

@@ -8,10 +8,10 @@ from typing import Any
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from recsys.evaluation.comparison import Comparison
+from recsys.evaluation.comparison import Comparison, Tuning
 from recsys.report.markdown import embedded_markdown
 from recsys.report.publish import publish
-from recsys.report.tables import COLUMNS, shown_rows
+from recsys.report.tables import shown_columns, shown_rows
 from recsys.settings import Settings
 from recsys.store import Facts, Manifest, Store
 from tasks.caching import Recipe, Uncached
@@ -20,9 +20,9 @@ from tasks.progress import TaskProgress
 RECIPE = Recipe(
     task="report",
     layer="reports",
-    manifests=("data", "models"),
+    manifests=("data", "models", "others"),
     facts=True,
-    settings=("settings", "source"),
+    settings=("settings", "source", "tuning"),
     unread={"output": True, "refresh": True, "data": {"downloads"}},
     code=("recsys.report.build",),
     libraries=("jinja2", "keras", "matplotlib", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "tensorflow"),
@@ -34,7 +34,9 @@ log = logging.getLogger(__name__)
 @task(name="report", task_run_name="report", cache_policy=Uncached(recipe=RECIPE))
 def report(
     data: Mapping[str, Manifest],
-    models: Mapping[str, Manifest | Exception],
+    models: Mapping[str, Mapping[str, Any]],
+    tuning: list[Tuning],
+    others: Mapping[str, Manifest],
     settings: Settings,
     source: Mapping[str, Any],
     store: str,
@@ -46,7 +48,9 @@ def report(
 
     Args:
         data: manifests of `ratings`, `codes`, `training` and `test`.
-        models: name -> manifest of the trained model, or why there is none.
+        models: row -> its fits, each a manifest or why there is none.
+        tuning: the searches of the tuned rows.
+        others: what `score` made of other splits.
         settings: the run's.
         source: `name`, `label` and `licence` of the ratings.
         store: folder of the artefacts.
@@ -58,9 +62,20 @@ def report(
     def build(folder: Path) -> Facts:
         from recsys.report.build import build_report
 
-        return build_report(Store(store), data, models, settings, source, folder, TaskProgress("report"))
+        return build_report(
+            Store(store), data, models, tuning, others, settings, source, folder, TaskProgress("report")
+        )
 
-    made = RECIPE.make(build, data=data, models=models, settings=settings, source=source, store=store)
+    made = RECIPE.make(
+        build,
+        data=data,
+        models=models,
+        tuning=tuning,
+        others=others,
+        settings=settings,
+        source=source,
+        store=store,
+    )
     files = Store(store).files(made)
     name = settings.output.name or f"{source['name']}-{settings.protocol}"
     folder = publish(files, Path(settings.output.reports).expanduser().absolute(), name)
@@ -78,6 +93,6 @@ def _show_in_ui(folder: Path) -> None:
 
 
 def _table(comparison: Comparison) -> list[dict[str, str]]:
-    """The table that people read: the rows of models and baselines, by heading."""
-    headings = [column.heading for column in COLUMNS]
+    """The table that people read: the rows of models, combinations and baselines, by heading."""
+    headings = [column.heading for column in shown_columns(comparison)]
     return [dict(zip(headings, (cell.text for cell in row), strict=True)) for row in shown_rows(comparison)]

@@ -1,15 +1,27 @@
-"""Task `train_dnn_tuned`: the notebook's tuned deep network."""
+"""Tasks `train_dnn_tuned` and `try_dnn`: the tuned deep network, and trials of its settings."""
 
-from functools import partial
+from typing import TYPE_CHECKING
 
 from prefect import task
 
 from recsys.settings import Engine, TunedDNNSettings
 from recsys.store import Manifest
 from tasks.caching import ByFingerprint
-from tasks.training import make_model, training_recipe, without_mean
+from tasks.training import make_model, make_trial, training_recipe, trial_recipe
+
+if TYPE_CHECKING:
+    from recsys.backend import keras
+    from recsys.training.fit import FitData
 
 RECIPE = training_recipe("train_dnn_tuned", "recsys.models.dnn")
+TRIAL = trial_recipe("try_dnn", "recsys.models.dnn")
+
+
+def build(users: int, items: int, settings: TunedDNNSettings, seed: int, data: "FitData") -> "keras.Model":
+    """Return the untrained model; of `data` it reads nothing."""
+    from recsys.models.dnn import build_dnn
+
+    return build_dnn(users, items, settings, seed, name="dnn_tuned")
 
 
 @task(
@@ -18,19 +30,51 @@ RECIPE = training_recipe("train_dnn_tuned", "recsys.models.dnn")
     cache_policy=ByFingerprint(recipe=RECIPE),
 )
 def train_dnn_tuned(
-    settings: TunedDNNSettings, codes: Manifest, training: Manifest, seed: int, engine: Engine, store: str
+    settings: TunedDNNSettings,
+    codes: Manifest,
+    training: Manifest,
+    seed: int,
+    engine: Engine,
+    store: str,
+    chosen: Manifest | Exception | None = None,
 ) -> Manifest:
-    """Train the notebook's tuned deep network.
+    """Train the tuned deep network.
 
     Args:
         settings: the model's.
         codes: what `encode` made.
         training: training and validation rows, from `split`.
-        seed: the run's.
+        seed: initialisation seed.
+        engine: what trains.
+        store: folder of the artefacts.
+        chosen: the fit that chose the number of epochs, see `make_model`.
+    """
+    return make_model(RECIPE, "dnn_tuned", build, settings, codes, training, chosen, seed, engine, store)
+
+
+@task(
+    name="try_dnn",
+    task_run_name="try dnn · trial {number} · dropout {settings.dropout:g} · {settings.epochs} epochs",
+    cache_policy=ByFingerprint(recipe=TRIAL),
+)
+def try_dnn(
+    number: int,
+    settings: TunedDNNSettings,
+    codes: Manifest,
+    training: Manifest,
+    seed: int,
+    engine: Engine,
+    store: str,
+) -> Manifest:
+    """Try settings on the validation rows.
+
+    Args:
+        number: of the trial; the result does not depend on it.
+        settings: what is tried.
+        codes: what `encode` made.
+        training: training and validation rows, from `split`.
+        seed: initialisation seed.
         engine: what trains.
         store: folder of the artefacts.
     """
-    from recsys.models.dnn import build_dnn
-
-    build = partial(build_dnn, name="dnn_tuned")
-    return make_model(RECIPE, without_mean(build), settings, codes, training, seed, engine, store)
+    return make_trial(TRIAL, "dnn_tuned", build, settings, codes, training, seed, engine, store)

@@ -1,13 +1,26 @@
 """Task `train_mf`: the notebook's matrix factorisation."""
 
+from typing import TYPE_CHECKING
+
 from prefect import task
 
 from recsys.settings import Engine, MFSettings
 from recsys.store import Manifest
 from tasks.caching import ByFingerprint
-from tasks.training import make_model, training_recipe, without_mean
+from tasks.training import make_model, training_recipe
+
+if TYPE_CHECKING:
+    from recsys.backend import keras
+    from recsys.training.fit import FitData
 
 RECIPE = training_recipe("train_mf", "recsys.models.mf")
+
+
+def build(users: int, items: int, settings: MFSettings, seed: int, data: "FitData") -> "keras.Model":
+    """Return the untrained model; of `data` it reads nothing."""
+    from recsys.models.mf import build_mf
+
+    return build_mf(users, items, settings, seed)
 
 
 @task(
@@ -16,7 +29,13 @@ RECIPE = training_recipe("train_mf", "recsys.models.mf")
     cache_policy=ByFingerprint(recipe=RECIPE),
 )
 def train_mf(
-    settings: MFSettings, codes: Manifest, training: Manifest, seed: int, engine: Engine, store: str
+    settings: MFSettings,
+    codes: Manifest,
+    training: Manifest,
+    seed: int,
+    engine: Engine,
+    store: str,
+    chosen: Manifest | Exception | None = None,
 ) -> Manifest:
     """Train the notebook's matrix factorisation.
 
@@ -24,10 +43,9 @@ def train_mf(
         settings: the model's.
         codes: what `encode` made.
         training: training and validation rows, from `split`.
-        seed: the run's.
+        seed: initialisation seed.
         engine: what trains.
         store: folder of the artefacts.
+        chosen: the fit that chose the number of epochs, see `make_model`.
     """
-    from recsys.models.mf import build_mf
-
-    return make_model(RECIPE, without_mean(build_mf), settings, codes, training, seed, engine, store)
+    return make_model(RECIPE, "mf", build, settings, codes, training, chosen, seed, engine, store)

@@ -1,13 +1,27 @@
-"""Task `train_mf_tuned`: matrix factorisation as the literature has it."""
+"""Tasks `train_mf_tuned` and `try_mf`: matrix factorisation as the literature has it, and trials of its settings."""
+
+from typing import TYPE_CHECKING
 
 from prefect import task
 
 from recsys.settings import BiasedMFSettings, Engine
 from recsys.store import Manifest
 from tasks.caching import ByFingerprint
-from tasks.training import make_model, training_recipe
+from tasks.training import make_model, make_trial, training_recipe, trial_recipe
+
+if TYPE_CHECKING:
+    from recsys.backend import keras
+    from recsys.training.fit import FitData
 
 RECIPE = training_recipe("train_mf_tuned", "recsys.models.biased_mf")
+TRIAL = trial_recipe("try_mf", "recsys.models.biased_mf")
+
+
+def build(users: int, items: int, settings: BiasedMFSettings, seed: int, data: "FitData") -> "keras.Model":
+    """Return the untrained model; of `data` it reads the mean."""
+    from recsys.models.biased_mf import build_biased_mf
+
+    return build_biased_mf(users, items, settings, seed, data.mean)
 
 
 @task(
@@ -16,18 +30,51 @@ RECIPE = training_recipe("train_mf_tuned", "recsys.models.biased_mf")
     cache_policy=ByFingerprint(recipe=RECIPE),
 )
 def train_mf_tuned(
-    settings: BiasedMFSettings, codes: Manifest, training: Manifest, seed: int, engine: Engine, store: str
+    settings: BiasedMFSettings,
+    codes: Manifest,
+    training: Manifest,
+    seed: int,
+    engine: Engine,
+    store: str,
+    chosen: Manifest | Exception | None = None,
 ) -> Manifest:
-    """Train the matrix factorisation with mean, biases and penalties.
+    """Train matrix factorisation as the literature has it.
 
     Args:
         settings: the model's.
         codes: what `encode` made.
         training: training and validation rows, from `split`.
-        seed: the run's.
+        seed: initialisation seed.
+        engine: what trains.
+        store: folder of the artefacts.
+        chosen: the fit that chose the number of epochs, see `make_model`.
+    """
+    return make_model(RECIPE, "mf_tuned", build, settings, codes, training, chosen, seed, engine, store)
+
+
+@task(
+    name="try_mf",
+    task_run_name="try mf · trial {number} · {settings.embedding_size} factors · {settings.epochs} epochs",
+    cache_policy=ByFingerprint(recipe=TRIAL),
+)
+def try_mf(
+    number: int,
+    settings: BiasedMFSettings,
+    codes: Manifest,
+    training: Manifest,
+    seed: int,
+    engine: Engine,
+    store: str,
+) -> Manifest:
+    """Try settings on the validation rows.
+
+    Args:
+        number: of the trial; the result does not depend on it.
+        settings: what is tried.
+        codes: what `encode` made.
+        training: training and validation rows, from `split`.
+        seed: initialisation seed.
         engine: what trains.
         store: folder of the artefacts.
     """
-    from recsys.models.biased_mf import build_biased_mf
-
-    return make_model(RECIPE, build_biased_mf, settings, codes, training, seed, engine, store)
+    return make_trial(TRIAL, "mf_tuned", build, settings, codes, training, seed, engine, store)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from recsys.seeds import derive_seed
 from recsys.settings import Engine, FitSettings
@@ -12,8 +12,12 @@ from tasks.progress import TaskProgress
 
 if TYPE_CHECKING:
     from recsys.backend import keras
+    from recsys.training.fit import FitData
 
 S = TypeVar("S", bound=FitSettings)
+
+Build = Callable[[int, int, S, int, "FitData"], "keras.Model"]
+"""From the numbers of users and items, settings, a seed and the ratings that are fitted to an untrained model."""
 
 LIBRARIES = ("keras", "numpy", "tensorflow")
 
@@ -23,23 +27,90 @@ def training_recipe(task: str, model: str) -> Recipe:
     return Recipe(
         task=task,
         layer="models",
-        manifests=("codes", "training"),
+        manifests=("codes", "training", "chosen"),
         settings=("settings", "seed", "engine"),
         code=(model, "recsys.training.train"),
         libraries=LIBRARIES,
     )
 
 
-def without_mean(
-    build_model: Callable[[int, int, S, int], "keras.Model"],
-) -> Callable[[int, int, S, int, float], "keras.Model"]:
-    """Return `build_model` for use by `make_model`: a model that does not start from the mean rating."""
-    return lambda users, items, settings, seed, mean: build_model(users, items, settings, seed)
+def trial_recipe(task: str, model: str) -> Recipe:
+    """Return the recipe of a task that tries settings of the model of module `model`."""
+    return Recipe(
+        task=task,
+        layer="trials",
+        manifests=("codes", "training"),
+        settings=("settings", "seed", "engine"),
+        code=(model, "recsys.training.trial"),
+        libraries=LIBRARIES,
+    )
 
 
 def make_model(
     recipe: Recipe,
-    build_model: Callable[[int, int, S, int, float], "keras.Model"],
+    name: str,
+    build_model: "Build[S]",
+    settings: S,
+    codes: Manifest,
+    training: Manifest,
+    chosen: Manifest | Exception | None,
+    seed: int,
+    engine: Engine,
+    store: str,
+) -> Manifest:
+    """Train a model and keep it, unless the store has it.
+
+    Args:
+        recipe: the task's.
+        name: the model's, from which its seeds are derived.
+        build_model: makes it.
+        settings: its settings.
+        codes: what `encode` made.
+        training: training and validation rows.
+        chosen: the fit that chose the number of epochs on the validation rows: these are then fitted too, for
+            that many epochs. None: the fit chooses for itself. An exception, why that fit failed, is raised.
+        seed: initialisation seed.
+        engine: what trains.
+        store: folder of the artefacts.
+    """
+    if isinstance(chosen, Exception):
+        raise chosen
+    arguments = {
+        "settings": settings,
+        "codes": codes,
+        "training": training,
+        "chosen": chosen,
+        "seed": seed,
+        "engine": engine,
+        "store": store,
+    }
+
+    def build(folder: Path) -> Facts:
+        from recsys.training.fit import FitData
+        from recsys.training.train import train_and_save
+
+        data, fitted = FitData.load(Store(store).paths(codes, training)), settings
+        if chosen:
+            data = data.with_validation
+            fitted = settings.model_copy(update={"epochs": chosen["facts"]["scored_epoch"], "patience": 0})
+        return train_and_save(
+            build_model(codes["facts"]["users"], codes["facts"]["items"], fitted, derive_seed(seed, name), data),
+            data,
+            fitted,
+            derive_seed(seed, name, "shuffling"),
+            folder,
+            TaskProgress(recipe.task),
+            engine=engine,
+            checkpoint=recipe.checkpoint(arguments),
+        )
+
+    return recipe.make(build, **arguments)
+
+
+def make_trial(
+    recipe: Recipe,
+    name: str,
+    build_model: "Build[S]",
     settings: S,
     codes: Manifest,
     training: Manifest,
@@ -47,8 +118,8 @@ def make_model(
     engine: Engine,
     store: str,
 ) -> Manifest:
-    """Train what `build_model(users, items, settings, seed, mean rating)` returns, unless the store has it."""
-    arguments = {
+    """Train a model for its validation losses, unless the store has them; the arguments are those of `make_model`."""
+    arguments: dict[str, Any] = {
         "settings": settings,
         "codes": codes,
         "training": training,
@@ -59,12 +130,11 @@ def make_model(
 
     def build(folder: Path) -> Facts:
         from recsys.training.fit import FitData
-        from recsys.training.train import train_and_save
+        from recsys.training.trial import try_settings
 
-        name = recipe.task.removeprefix("train_")
-        data, facts = FitData.load(Store(store).paths(codes, training)), codes["facts"]
-        return train_and_save(
-            build_model(facts["users"], facts["items"], settings, derive_seed(seed, name), data.mean),
+        data = FitData.load(Store(store).paths(codes, training))
+        return try_settings(
+            build_model(codes["facts"]["users"], codes["facts"]["items"], settings, derive_seed(seed, name), data),
             data,
             settings,
             derive_seed(seed, name, "shuffling"),

@@ -4,7 +4,6 @@ Every user's list holds the whole catalogue. Metrics over a few sampled items or
 the same metrics over all of them (Krichene and Rendle 2020, 'On Sampled Metrics for Item Recommendation').
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +11,9 @@ import numpy.typing as npt
 from scipy import sparse
 
 from recsys.evaluation.comparison import RankedLists, Ranking
+from recsys.models.predicting import Codes, Predict
 
-Codes = npt.NDArray[np.int32]
 Rows = tuple[Codes, Codes, npt.NDArray[np.float32]]
-Predict = Callable[[Codes, Codes], npt.NDArray[np.floating]]
 
 TOP = 10
 """Places of a list that anybody looks at."""
@@ -46,8 +44,7 @@ class Lists:
 
 
 def lists_to_rank(
-    train: Rows,
-    validation: Rows,
+    known: Rows,
     test: Rows,
     users: int,
     items: int,
@@ -63,18 +60,17 @@ def lists_to_rank(
     in a drawn order, the same for all lists and whoever predicts.
 
     Args:
-        train: (user codes, item codes, ratings), shape (rows,) each.
-        validation: the same; they are left out of the lists as the training's are.
-        test: the same.
+        known: (user codes, item codes, ratings), shape (rows,) each, of the training and validation rows.
+        test: the same, of the test rows.
         users: number of user codes.
         items: number of item codes.
-        threshold: the lowest rating of a relevant item, in rating units; None: the training ratings' mean.
+        threshold: the lowest rating of a relevant item, in rating units; None: the mean of those known.
         most: how many lists at most; above 0.
         seed: of both draws.
     """
     if threshold is None:
-        threshold = float(train[2].mean(dtype=np.float64))
-    seen = _marked(train[0], train[1], users, items) + _marked(validation[0], validation[1], users, items)
+        threshold = float(known[2].mean(dtype=np.float64))
+    seen = _marked(known[0], known[1], users, items)
     liked = test[2] >= np.float32(threshold)  # as single as the ratings, so that 3.6 reaches 3.6
     user, item = test[0][liked], test[1][liked]
     unseen = ~np.asarray(seen[user, item]).ravel() if len(user) else np.zeros(0, bool)

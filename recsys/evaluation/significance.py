@@ -30,7 +30,7 @@ Floats = npt.NDArray[np.float64]
 def compare_pairs(
     user: npt.NDArray[np.integer],
     rating: npt.NDArray[np.floating],
-    predicted: Mapping[str, npt.NDArray[np.floating]],
+    predicted: Mapping[str, Sequence[npt.NDArray[np.floating]]],
     pairs: Sequence[tuple[str, str]],
     *,
     smallest_effect: float,
@@ -42,7 +42,8 @@ def compare_pairs(
     Args:
         user: codes from 0, shape (rows,); rows of one user are drawn together.
         rating: shape (rows,), in rating units.
-        predicted: name -> predictions, shape (rows,), in rating units.
+        predicted: name -> predictions in rating units, shape (rows,), one for each seed; what counts of a
+            rating is the mean of its squared errors.
         pairs: names (one, other); a negative difference says that `one` errs less.
         smallest_effect: smaller differences are a tie, in squared rating units.
         resamples: how often the users are drawn.
@@ -90,10 +91,14 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def _squared_errors(
-    user: npt.NDArray[np.integer], rating: npt.NDArray[np.floating], predicted: npt.NDArray[np.floating]
+    user: npt.NDArray[np.integer], rating: npt.NDArray[np.floating], predicted: Sequence[npt.NDArray[np.floating]]
 ) -> Floats:
-    error = np.subtract(predicted, rating, dtype=np.float64)
-    return np.bincount(user, weights=np.square(error, out=error)).astype(np.float64, copy=False)
+    """The squared errors of each user, summed over rows and averaged over seeds, shape (users,)."""
+    sums = np.zeros(int(user.max()) + 1)
+    for prediction in predicted:
+        error = np.subtract(prediction, rating, dtype=np.float64)
+        sums += np.bincount(user, weights=np.square(error, out=error))
+    return sums / len(predicted)
 
 
 def _standard_errors(

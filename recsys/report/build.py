@@ -1,13 +1,13 @@
 """From a run's artefacts to its report."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from recsys.evaluation.evaluate import Ratings, TrainedModel, evaluate
+from recsys.evaluation.comparison import OtherSplit, Tuning
+from recsys.evaluation.evaluate import evaluate
+from recsys.evaluation.loading import Models, load_models, load_ratings
 from recsys.progress import Progress, silent
 from recsys.report.run_manifest import run_manifest
 from recsys.report.write import write_report
@@ -18,7 +18,9 @@ from recsys.store import Facts, Manifest, Store
 def build_report(
     store: Store,
     data: Mapping[str, Manifest],
-    models: Mapping[str, Manifest | Exception],
+    models: Models,
+    tuning: Sequence[Tuning],
+    others: Mapping[str, Manifest],
     settings: Settings,
     source: Mapping[str, Any],
     folder: Path,
@@ -29,24 +31,19 @@ def build_report(
     Args:
         store: where the artefacts are.
         data: manifests of `ratings`, `codes`, `training` and `test`.
-        models: name -> manifest of the trained model, or why there is none.
+        models: row -> its fits.
+        tuning: the searches of the tuned rows.
+        others: what `score_split` made of other splits.
         settings: the run's.
         source: `label` and `licence` of the ratings.
         folder: an existing folder.
         progress: told after each model.
     """
-    arrays = store.paths(data["codes"], data["training"], data["test"])
-    ratings = Ratings(
-        **{name: np.load(arrays[name], mmap_mode="r") for name in ("user", "item", "rating", "train", "validation")},
-        test=np.load(arrays["test"], mmap_mode="r"),
-        users=arrays["users"],
-        items=arrays["items"],
-    )
-    trained = {name: made for name, made in models.items() if not isinstance(made, Exception)}
+    trained, failed = load_models(store, models)
     comparison, predictions = evaluate(
-        ratings,
-        {name: TrainedModel(store.path(made, "model.keras"), made["facts"]) for name, made in trained.items()},
-        {name: str(made) for name, made in models.items() if isinstance(made, Exception)},
+        load_ratings(store, data),
+        trained,
+        failed,
         protocol=settings.protocol,
         seed=settings.seed,
         split=settings.split,
@@ -60,6 +57,8 @@ def build_report(
             "repeated_pairs": data["codes"]["facts"]["repeated_pairs"],
             "duplicates": settings.data.duplicates,
         },
+        tuning=tuning,
+        other_splits=[OtherSplit.model_validate(made["facts"]) for made in others.values()],
         progress=progress,
     )
     progress(len(trained), len(trained) + 1, "drawing")
@@ -67,7 +66,8 @@ def build_report(
     predictions.to_parquet(folder / "predictions.parquet", index=False, compression="zstd")
     if data["ratings"]["facts"]["quarantined_rows"]:
         shutil.copyfile(store.path(data["ratings"], "quarantine.csv"), folder / "quarantine.csv")
-    described = run_manifest(settings, {**data, **trained}, comparison)
-    (folder / "manifest.json").write_text(described.to_json(), encoding="utf-8")
+    made = {f"{name} {fit}": manifest for name, fits in models.items() for fit, manifest in fits.items()}
+    artefacts = {**data, **{name: manifest for name, manifest in made.items() if not isinstance(manifest, Exception)}}
+    (folder / "manifest.json").write_text(run_manifest(settings, artefacts, comparison).to_json(), encoding="utf-8")
     progress(1, 1, "written")
-    return {"models": len(trained), "failed": len(models) - len(trained)}
+    return {"models": len(trained), "failed": len(failed)}

@@ -1,6 +1,10 @@
 """Who wins, by how much and at what price: sentences that are computed, never assumed."""
 
 from recsys.evaluation.comparison import Comparison, ModelResult
+from recsys.report.certainty import certainty_summary, typical_error
+from recsys.report.change import what_would_change_it
+from recsys.report.combined import combination_findings, combination_summary
+from recsys.report.costs import all_in_findings
 from recsys.report.overfitting import overfitting_findings
 from recsys.report.price import cost_findings, worth_findings, worth_summary
 from recsys.report.procedure import few_test_ratings, limits, optimism
@@ -25,17 +29,25 @@ from recsys.report.wording import Finding, inside, listing, number, opening, per
 def headline(comparison: Comparison) -> str:
     """The answer in one sentence without a full stop: networks against factorisation, and both against averages."""
     model, rivals = factorisation(comparison), networks(comparison)
-    if not comparison.models:
-        return "No answer: every model failed" if comparison.failed else "No answer: no model was scored"
-    if model is None:
-        return "No answer: there is no matrix factorisation to compare with"
-    if not rivals:
-        return "No answer: there is no deep network to compare with matrix factorisation"
-    if comparison.data.rating_sd == 0:
-        return f"No answer: every rating is {short(comparison.data.rating_mean)}, there is nothing to predict"
-    if comparison.protocol == "fair" and comparison.data.cold_test_rows == comparison.data.test_rows:
-        return "No answer: every test rating is of a user or an item without any training rating"
+    reason = unanswered(comparison)
+    if reason or model is None:
+        return f"No answer: {reason}"
     return _duel(comparison, model, rivals) + _baseline_clause(comparison)
+
+
+def unanswered(comparison: Comparison) -> str:
+    """Why networks cannot be compared with factorisation here; empty where they can."""
+    if not comparison.models:
+        return "every model failed" if comparison.failed else "no model was scored"
+    if factorisation(comparison) is None:
+        return "there is no matrix factorisation to compare with"
+    if not networks(comparison):
+        return "there is no deep network to compare with matrix factorisation"
+    if comparison.data.rating_sd == 0:
+        return f"every rating is {short(comparison.data.rating_mean)}, there is nothing to predict"
+    if comparison.protocol == "fair" and comparison.data.cold_test_rows == comparison.data.test_rows:
+        return "every test rating is of a user or an item without any training rating"
+    return ""
 
 
 def _duel(comparison: Comparison, model: ModelResult, rivals: list[ModelResult]) -> str:
@@ -75,11 +87,16 @@ def _baseline_clause(comparison: Comparison) -> str:
 
 def verdict(comparison: Comparison) -> list[Finding]:
     """The few sentences of the first screen and the terminal."""
+    answered = not unanswered(comparison)
     findings = [
         *failure_findings(comparison),
+        *(typical_error(comparison) if answered else []),
         *gap_summary(comparison),
+        *(certainty_summary(comparison) if answered else []),
+        *combination_summary(comparison),
         *worth_summary(comparison),
         *baseline_summary(comparison),
+        *(what_would_change_it(comparison) if answered else []),
     ]
     if comparison.models:
         texts = [
@@ -96,7 +113,8 @@ def discussion(comparison: Comparison) -> dict[str, list[Finding]]:
     """Every finding, under the heading it is shown under."""
     sections = {
         "Who predicts better": [*ranking_findings(comparison), *gap_findings(comparison)],
-        "At what price": [*cost_findings(comparison), *worth_findings(comparison)],
+        "Together": combination_findings(comparison),
+        "At what price": [*cost_findings(comparison), *all_in_findings(comparison), *worth_findings(comparison)],
         "Against the baselines": [*baseline_findings(comparison), *skipped_findings(comparison)],
         "Overfitting": overfitting_findings(comparison),
         "Unknown users and items, and clipping": unseen_findings(comparison) if scored(comparison) else [],
@@ -122,7 +140,8 @@ def ranking_findings(comparison: Comparison) -> list[Finding]:
     if leader is None or len(rows) < 2:
         return []
     level = [inside(row.title) for row in rows if row is not leader and outcome(comparison, row, leader) == "tie"]
-    text = f"{opening(inside(leader.title))} has the lowest test error of all, an MSE of {number(leader.mse, step)}"
+    of_all = "of all rows that stand for themselves" if comparison.combinations else "of all"
+    text = f"{opening(inside(leader.title))} has the lowest test error {of_all}, an MSE of {number(leader.mse, step)}"
     text += f", in a tie with {listing(level)}." if level else ", by more than a tie."
     if comparison.differences:
         text += f" A difference of MSEs below {number(effect(comparison), step)} is called a tie here, "

@@ -1,7 +1,7 @@
 """Are the differences real: what was tested, effect first, and what that settles."""
 
 from recsys.evaluation.comparison import BaselineResult, Comparison, Difference
-from recsys.report.standing import effect, mse_step, scored
+from recsys.report.standing import effect, every_row, mse_step
 from recsys.report.wording import NOTHING, Finding, inside, listing, number, opening
 
 Tested = tuple[Difference, BaselineResult, BaselineResult]
@@ -14,7 +14,7 @@ SMALLEST_P = 0.001
 
 def tested_differences(comparison: Comparison) -> list[Tested]:
     """Each difference with its two rows, in the order they were tested."""
-    rows = {row.name: row for row in scored(comparison)}
+    rows = {row.name: row for row in every_row(comparison)}
     return [
         (tested, rows[tested.name], rows[tested.other])
         for tested in comparison.differences

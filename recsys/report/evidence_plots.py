@@ -1,9 +1,9 @@
 """The differences and their intervals, against nothing at all and against what is too small to matter."""
 
-from recsys.evaluation.comparison import Comparison, ModelResult
+from recsys.evaluation.comparison import Comparison
 from recsys.report.canvas import finished, label, plain_ticks, sheet
 from recsys.report.evidence import difference_rows, interval, is_real, tested_differences
-from recsys.report.palette import LIGHT, look
+from recsys.report.palette import LIGHT, look_of
 from recsys.report.picture import Plot
 from recsys.report.standing import effect, mse_step
 from recsys.report.wording import MINUS, number
@@ -19,7 +19,7 @@ def differences(comparison: Comparison) -> list[Plot]:
         axes.axvspan(-smallest, smallest, color=LIGHT["soft"], alpha=0.13, linewidth=0)
     axes.axvline(0, color=LIGHT["soft"], linewidth=1)
     for place, (tested, row, _) in enumerate(shown):
-        shape = look(row.name, baseline=not isinstance(row, ModelResult))
+        shape = look_of(row)
         if tested.low is not None and tested.high is not None:
             axes.plot([tested.low, tested.high], [place, place], color=shape.colour, solid_capstyle="butt")
         axes.plot(

@@ -2,6 +2,21 @@
 
 from recsys.evaluation.comparison import Comparison
 from recsys.report.wording import short
+from recsys.settings import SplitBy
+
+KINDS: dict[SplitBy, str] = {
+    "random": "random split",
+    "kfold": "random fold",
+    "time": "cut in time",
+    "user-last": "split by each user's last ratings",
+    "leave-one-out": "split by each user's last rating",
+}
+"""Each kind of split as a noun."""
+
+SEEDED: frozenset[SplitBy] = frozenset({"random", "kfold"})
+"""The kinds of split in which a seed chooses the ratings."""
+
+_NOTHING_OF_TIME = "What is held out at random says nothing about predicting later ratings from earlier ones."
 
 
 def manner(comparison: Comparison) -> str:
@@ -17,7 +32,7 @@ def manner(comparison: Comparison) -> str:
 
 def seeded(comparison: Comparison) -> bool:
     """Whether the seed of the split chose any rating."""
-    return comparison.split_by in ("random", "kfold")
+    return comparison.split_by in SEEDED
 
 
 def which_test(comparison: Comparison) -> str:
@@ -46,29 +61,51 @@ def which_validation(comparison: Comparison) -> str:
     return f"{which} ({comparison.data.validation_rows:,})"
 
 
-def what_one_split_leaves_open(comparison: Comparison) -> str:
-    """How far one training of each model on this one split carries, in two sentences."""
-    once = f"This is one training of each model with one seed ({comparison.seed}) on "
-    nothing_of_time = "says nothing about predicting later ratings from earlier ones."
+def what_stays_open(comparison: Comparison) -> str:
+    """How far these trainings on these splits carry, in two sentences or three."""
+    seeds, splits = _trainings(comparison), len(comparison.other_splits)
+    where = _this_split(comparison)
+    told = f"Each model was trained {seeds} on {where}"
+    if not splits:
+        return f"{told}, and on no other. {_one_split_alone(comparison)}"
+    kinds = {comparison.split_by, *(split.split_by for split in comparison.other_splits)}
+    also = "1 other split" if splits == 1 else f"{splits:,} other splits"
+    told += f", and again on {also} of the same ratings."
+    return f"{told} {_NOTHING_OF_TIME}" if kinds <= SEEDED else told
+
+
+def _trainings(comparison: Comparison) -> str:
+    """How often each model was trained, and with which seeds."""
+    counts = sorted({max(1, len(model.seeds)) for model in comparison.models})
+    if not counts or counts[-1] == 1:
+        return f"once, with one seed ({comparison.seed}),"
+    if len(counts) > 1:
+        return f"with {counts[0]:,} to {counts[-1]:,} seeds, the first of them {comparison.seed},"
+    return f"with {counts[0]:,} seeds, the first of them {comparison.seed},"
+
+
+def _this_split(comparison: Comparison) -> str:
+    return {
+        "random": f"one random split (split seed {comparison.split_seed})",
+        "kfold": f"one fold, number {comparison.fold} of {comparison.folds} counted from 0 (split seed "
+        f"{comparison.split_seed})",
+        "time": "one cut in time, with no test rating older than a training rating",
+        "user-last": "one split, which tests the last ratings of each user",
+        "leave-one-out": "one split, which tests the last rating of each user",
+    }[comparison.split_by]
+
+
+def _one_split_alone(comparison: Comparison) -> str:
+    several = any(len(model.seeds) > 1 for model in comparison.models)
+    seed = "" if several else "seed or "
     if comparison.split_by == "random":
-        return (
-            f"{once}one random split (split seed {comparison.split_seed}). Another seed or split moves every error a "
-            f"little, and a random split {nothing_of_time}"
-        )
+        return f"Another {seed}split moves every error a little. {_NOTHING_OF_TIME}"
     if comparison.split_by == "kfold":
-        return (
-            f"{once}one fold, number {comparison.fold} of {comparison.folds} counted from 0 (split seed "
-            f"{comparison.split_seed}). Another seed or fold moves every error a little, and a random fold "
-            f"{nothing_of_time}"
-        )
+        return f"Another {seed}fold moves every error a little. {_NOTHING_OF_TIME}"
     if comparison.split_by == "time":
-        return (
-            f"{once}one cut in time, with no test rating older than a training rating. Another seed or another moment "
-            f"of the cut moves every error."
-        )
-    last = "the last rating" if comparison.split_by == "leave-one-out" else "the last ratings"
-    return (
-        f"{once}one split, which tests {last} of each user. Another seed moves every error a little, and as each "
-        f"user's ratings end at another time, a model may have learnt from ratings of others that are later than the "
-        f"one it predicts."
+        return f"Another {seed}moment of the cut moves every error."
+    later = (
+        "As each user's ratings end at another time, a model may have learnt from ratings of others that are later "
+        "than the one it predicts."
     )
+    return later if several else f"Another seed moves every error a little. {later}"

@@ -7,14 +7,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from recsys.evaluation.comparison import Comparison
+from recsys.report.costs import COST_CAPTION, COST_HEADINGS, cost_rows
 from recsys.report.data_facts import data_facts
 from recsys.report.discussion import discussion, headline, verdict
 from recsys.report.evidence import DIFFERENCE_HEADINGS, EVIDENCE_TITLE, difference_rows, evidence_findings
+from recsys.report.other_splits import (
+    OTHER_SPLITS_CAPTION,
+    OTHER_SPLITS_TITLE,
+    other_split_findings,
+    split_headings,
+    split_rows,
+)
 from recsys.report.picture import Plot
 from recsys.report.procedure import procedure_findings, procedure_title, unsettled_findings
 from recsys.report.provenance import notes, provenance
+from recsys.report.seeds import SEED_HEADINGS, seed_findings, seed_rows
 from recsys.report.standing import in_order
-from recsys.report.tables import COLUMNS, RANKING_COLUMNS, Cell, Column, ranking_rows, shown_rows, subset_rows
+from recsys.report.tables import RANKING_COLUMNS, Cell, Column, ranking_rows, shown_columns, shown_rows, subset_rows
 from recsys.report.top_ten import top_ten_findings
 from recsys.report.wording import Finding, printable
 
@@ -36,15 +45,25 @@ def markdown_report(comparison: Comparison, plots: Sequence[Plot], *, embedded: 
         _bullets(verdict(comparison)),
         *_pictures(plots, "answer", link),
         "## Results",
-        _scores(COLUMNS, shown_rows(comparison)),
+        _scores(shown_columns(comparison), shown_rows(comparison)),
         *[
             f"- **{escaped(row.title)}** has no score: {escaped(row.reason)}"
             for row in in_order([*comparison.failed, *comparison.skipped])
         ],
         f"## {EVIDENCE_TITLE}" if evidence_findings(comparison) else "",
         _bullets(evidence_findings(comparison)),
-        _differences(comparison),
+        _texts(DIFFERENCE_HEADINGS, difference_rows(comparison)),
         *_pictures(plots, "evidence", link),
+        *_told("## Seeds", seed_findings(comparison), SEED_HEADINGS, seed_rows(comparison)),
+        *_told(
+            f"## {OTHER_SPLITS_TITLE}",
+            other_split_findings(comparison),
+            split_headings(comparison),
+            split_rows(comparison),
+            OTHER_SPLITS_CAPTION,
+        ),
+        *_told("## What it costs", [], COST_HEADINGS, cost_rows(comparison), COST_CAPTION),
+        *_pictures(plots, "costs", link),
         "## Ranking" if comparison.ranking else "",
         _scores(RANKING_COLUMNS, ranking_rows(comparison)),
         _bullets(top_ten_findings(comparison)),
@@ -61,6 +80,7 @@ def markdown_report(comparison: Comparison, plots: Sequence[Plot], *, embedded: 
         *_section("## Loss per epoch", plots, "loss", link),
         *_section("## Predicted against actual", plots, "predicted", link),
         *_section("## Where the errors are", plots, "activity", link),
+        *_section("## Do predictions mean what they say?", plots, "calibration", link),
         "## The models" if comparison.models else "",
         *[_model(model.title, model.settings, model.summary) for model in in_order(comparison.models)],
         "## How to read this, and how it was made",
@@ -116,16 +136,22 @@ def _scores(columns: Sequence[Column], cells: Sequence[Sequence[Cell]]) -> str:
     return _table([column.heading for column in columns], rows) if rows else ""
 
 
-def _differences(comparison: Comparison) -> str:
-    rows = [[escaped(cell) for cell in row] for row in difference_rows(comparison)]
-    return _table(DIFFERENCE_HEADINGS, rows) if rows else ""
+def _told(
+    heading: str, findings: Sequence[Finding], headings: Sequence[str], rows: Sequence[Sequence[str]], note: str = ""
+) -> list[str]:
+    """A section of sentences and a table; nothing where the table is empty."""
+    return [heading, _bullets(findings), _texts(headings, rows), escaped(note)] if rows else []
+
+
+def _texts(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    cells = [[escaped(cell) for cell in row] for row in rows]
+    return _table([escaped(heading) for heading in headings], cells) if cells else ""
 
 
 def _subsets(comparison: Comparison) -> str:
     if not comparison.data.cold_test_rows:
         return ""
-    rows = [[escaped(cell) for cell in row] for row in subset_rows(comparison)]
-    return _table(["Model", "MSE, warm", "MSE, cold"], rows) if rows else ""
+    return _texts(["Model", "MSE, warm", "MSE, cold"], subset_rows(comparison))
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -90,6 +90,11 @@ def _after(comparison: Comparison, held_out: list[float], best: int) -> str:
 
 
 def _which_weights(model: ModelResult, best: int) -> str:
+    if model.refitted_rows is not None:
+        return (
+            f"For its scores it was trained anew for {count(model.scored_epoch, 'epoch')}, "
+            f"on training and validation ratings."
+        )
     if model.scored_epoch == best + 1:
         return f"The weights of epoch {model.scored_epoch} were scored, so the test error is that of its best epoch."
     losses = model.history.val_loss

@@ -8,16 +8,25 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from recsys.evaluation.comparison import Comparison, ModelResult
+from recsys.report.costs import COST_CAPTION, COST_HEADINGS, cost_rows
 from recsys.report.data_facts import data_facts
 from recsys.report.discussion import discussion, headline, verdict
 from recsys.report.evidence import DIFFERENCE_HEADINGS, EVIDENCE_TITLE, difference_rows, evidence_findings
+from recsys.report.other_splits import (
+    OTHER_SPLITS_CAPTION,
+    OTHER_SPLITS_TITLE,
+    other_split_findings,
+    split_headings,
+    split_rows,
+)
 from recsys.report.palette import DARK, LIGHT
 from recsys.report.picture import Plot
 from recsys.report.procedure import procedure_findings, procedure_title, unsettled_findings
 from recsys.report.provenance import notes, provenance
+from recsys.report.seeds import SEED_HEADINGS, seed_findings, seed_rows
 from recsys.report.standing import in_order
 from recsys.report.svg import themed
-from recsys.report.tables import COLUMNS, RANKING_COLUMNS, ranking_rows, shown_rows, subset_rows
+from recsys.report.tables import RANKING_COLUMNS, ranking_rows, shown_columns, shown_rows, subset_rows, table_caption
 from recsys.report.top_ten import top_ten_findings
 from recsys.report.wording import opening, printable
 
@@ -52,8 +61,9 @@ def _content(comparison: Comparison, plots: Sequence[Plot]) -> dict[str, Any]:
         "style": Markup(_theme() + _shipped("report.css")),
         "headline": headline(comparison),
         "verdict": [finding.text for finding in verdict(comparison)],
-        "columns": COLUMNS,
+        "columns": shown_columns(comparison),
         "rows": shown_rows(comparison),
+        "table_caption": table_caption(comparison),
         "ranking": top_ten_findings(comparison),
         "ranking_columns": RANKING_COLUMNS,
         "ranking_rows": ranking_rows(comparison),
@@ -63,6 +73,17 @@ def _content(comparison: Comparison, plots: Sequence[Plot]) -> dict[str, Any]:
         "evidence": evidence_findings(comparison),
         "difference_headings": DIFFERENCE_HEADINGS,
         "differences": difference_rows(comparison),
+        "seed_findings": seed_findings(comparison),
+        "seed_headings": SEED_HEADINGS,
+        "seeds": seed_rows(comparison),
+        "cost_caption": COST_CAPTION,
+        "cost_headings": COST_HEADINGS,
+        "costs": cost_rows(comparison),
+        "splits_title": OTHER_SPLITS_TITLE,
+        "splits_caption": OTHER_SPLITS_CAPTION,
+        "splits_findings": other_split_findings(comparison),
+        "split_headings": split_headings(comparison),
+        "splits": split_rows(comparison),
         "subsets": subset_rows(comparison) if comparison.data.cold_test_rows else [],
         "protocol": comparison.protocol,
         "procedure_title": procedure_title(comparison),

@@ -7,6 +7,8 @@ colours, and inside the page they are replaced by the CSS variable of their role
 
 from dataclasses import dataclass
 
+from recsys.evaluation.comparison import BaselineResult, Combination, ModelResult
+
 LIGHT = {
     "paper": "#ffffff",
     "panel": "#f5f7f9",
@@ -60,6 +62,13 @@ _LOOKS = {
     "bias_only": Look(LIGHT["bias_only"], "D", (0, (4.0, 2.0))),
     "item_knn": Look(LIGHT["item_knn"], "P", (0, (1.0, 1.5))),
 }
+
+
+def look_of(row: BaselineResult) -> Look:
+    """The look of a row of the table."""
+    if isinstance(row, Combination):
+        return Look(LIGHT["other_model"], "*", (0, (3.0, 1.5, 1.0, 1.5)))
+    return look(row.name, baseline=not isinstance(row, ModelResult))
 
 
 def look(name: str, *, baseline: bool) -> Look:

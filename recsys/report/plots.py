@@ -3,7 +3,9 @@
 import pandas as pd
 
 from recsys.evaluation.comparison import Comparison
+from recsys.report.calibration_plots import calibrations
 from recsys.report.canvas import style
+from recsys.report.cost_plots import accuracy_against_cost
 from recsys.report.evidence_plots import differences
 from recsys.report.loss_plots import losses
 from recsys.report.picture import Plot
@@ -23,10 +25,13 @@ def draw_plots(comparison: Comparison, predictions: pd.DataFrame) -> list[Plot]:
     with style():
         plots = [errors(comparison), costs(comparison)] if scored(comparison) else []
         plots += differences(comparison)
+        if scored(comparison):
+            plots.append(accuracy_against_cost(comparison))
         if comparison.data.histogram:
             plots.append(histogram(comparison))
         plots += losses(comparison)
         if not predictions.empty:
             plots += predicted_against_actual(comparison, predictions)
             plots += errors_by_activity(comparison, predictions)
+            plots += calibrations(comparison, predictions)
     return plots

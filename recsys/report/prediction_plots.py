@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
-from recsys.evaluation.comparison import BaselineResult, Comparison, ModelResult
-from recsys.report.binning import Counts, Spread, error_by_activity, spread
+from recsys.evaluation.comparison import BaselineResult, Comparison
+from recsys.report.binning import Spread, error_by_activity, spread
 from recsys.report.canvas import finished, label, legend, plain_ticks, sheet, stacked
-from recsys.report.palette import LIGHT, look
+from recsys.report.palette import LIGHT, look_of
 from recsys.report.picture import Plot, file_name
 from recsys.report.standing import in_order, rmse_step
 from recsys.report.wording import number, opening, short
@@ -35,7 +36,7 @@ def predicted_against_actual(comparison: Comparison, predictions: pd.DataFrame) 
 
 def _boxes(row: BaselineResult, drawn: Spread, limits: tuple[float, float]) -> Plot:
     figure, axes = sheet(3.1)
-    colour = look(row.name, baseline=not isinstance(row, ModelResult)).colour
+    colour = look_of(row).colour
     lowest, lower, middle, upper, highest = drawn.quantiles.T
     half = 0.36 * drawn.width
     reach = (drawn.centre[0] - drawn.width / 2, drawn.centre[-1] + drawn.width / 2)
@@ -77,7 +78,7 @@ def _by_activity(
     places = np.arange(len(found.labels), dtype=np.int64)
     handles = []
     for row in rows:
-        shape = look(row.name, baseline=not isinstance(row, ModelResult))
+        shape = look_of(row)
         (line,) = upper.plot(
             places, found.rmse[row.name], color=shape.colour, marker=shape.marker, linestyle=shape.line
         )
@@ -87,7 +88,7 @@ def _by_activity(
     upper.set_ylabel("RMSE (rating units)")
     upper.tick_params(axis="x", length=0)
     plain_ticks(upper, y=True)
-    _row_counts(lower, places, found.rows.tolist())
+    row_counts(lower, places, found.rows.tolist())
     lower.set_xticks(places, found.labels, fontsize=6.8)
     lower.set_xlabel(f"training ratings of the {kind}")
     step = rmse_step(comparison)
@@ -100,8 +101,9 @@ def _by_activity(
     return finished(figure, f"by-{kind}", "activity", caption, alt)
 
 
-def _row_counts(axes: Axes, places: Counts, rows: list[int]) -> None:
-    axes.bar(places, rows, width=0.6, color=LIGHT["baseline"])
+def row_counts(axes: Axes, places: NDArray[np.number], rows: list[int], width: float = 0.6) -> None:
+    """Draw how many rows there are at each place, with the numbers above the bars."""
+    axes.bar(places, rows, width=width, color=LIGHT["baseline"])
     axes.set_ylabel("rows")
     axes.set_ylim(0, 1.35 * max(rows))
     axes.set_yticks([])

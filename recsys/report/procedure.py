@@ -1,7 +1,7 @@
 """What the procedure of this run can settle, and what it cannot."""
 
 from recsys.evaluation.comparison import Comparison, ModelResult
-from recsys.report.held_out import what_one_split_leaves_open
+from recsys.report.held_out import what_stays_open
 from recsys.report.standing import factorisation, in_order, networks
 from recsys.report.wording import Finding, count, inside, listing, opening
 
@@ -20,11 +20,12 @@ def procedure_findings(comparison: Comparison) -> list[Finding]:
             one_sided_tuning(comparison),
             missing_baselines(comparison),
             "" if comparison.clipped_to else _UNCLIPPED,
-            one_seed(comparison),
+            seeds_and_splits(comparison),
         ]
     else:
         texts = [
             validation_chooses(comparison),
+            refits(comparison),
             "" if comparison.clipped_to is None else _CLIPPED,
             same_rows(comparison),
         ]
@@ -35,7 +36,7 @@ def unsettled_findings(comparison: Comparison) -> list[Finding]:
     """What protocol fair leaves open; protocol notebook's faults say it already."""
     if comparison.protocol == "notebook":
         return []
-    texts = [one_sided_tuning(comparison), bare_factorisation(comparison), one_seed(comparison)]
+    texts = [one_sided_tuning(comparison), bare_factorisation(comparison), seeds_and_splits(comparison)]
     return [Finding("unsettled", text) for text in texts if text]
 
 
@@ -147,11 +148,11 @@ def missing_baselines(comparison: Comparison) -> str:
     return "There is no baseline, so nobody can tell what an error is worth."
 
 
-def one_seed(comparison: Comparison) -> str:
-    """How far one seed and one split carry; empty where nothing was trained."""
+def seeds_and_splits(comparison: Comparison) -> str:
+    """How far these seeds and splits carry; empty where nothing was trained."""
     if not comparison.models:
         return ""
-    return what_one_split_leaves_open(comparison)
+    return what_stays_open(comparison)
 
 
 def validation_chooses(comparison: Comparison) -> str:
@@ -168,6 +169,29 @@ def validation_chooses(comparison: Comparison) -> str:
     return (
         f"{choice} on {count(data.validation_rows, 'validation rating')} held out of the training ratings. {untouched}"
     )
+
+
+def refits(comparison: Comparison) -> str:
+    """Which scored weights come from a training of their own, and what chose its epochs; empty without any."""
+    models = [model for model in in_order(comparison.models) if model.refitted_rows is not None]
+    if not models:
+        return ""
+    rows = listing([count(rows, "rating") for rows in sorted({model.refitted_rows or 0 for model in models})])
+    picked = [_with_epochs(model) for model in models if stops_by_validation(model)]
+    fixed = [_with_epochs(model) for model in models if not stops_by_validation(model)]
+    chosen = [
+        f"the lowest validation loss chose the epochs of {listing(picked)}" if picked else "",
+        f"the settings those of {listing(fixed)}" if picked and fixed else "",
+        f"the settings chose the epochs of {listing(fixed)}" if fixed and not picked else "",
+    ]
+    return (
+        f"The weights that are scored come from a training of their own, from the start, on training and validation "
+        f"ratings together ({rows}); {', '.join(text for text in chosen if text)}."
+    )
+
+
+def _with_epochs(model: ModelResult) -> str:
+    return f"{inside(model.title)} ({model.scored_epoch:,})"
 
 
 def same_rows(comparison: Comparison) -> str:

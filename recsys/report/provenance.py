@@ -4,13 +4,13 @@ from recsys.evaluation.comparison import Comparison
 from recsys.evaluation.effect import LEVEL
 from recsys.report.held_out import manner, seeded, which_test, which_validation
 from recsys.report.standing import TIE_TEST_ROWS, effect, mse_step, tie_margin
-from recsys.report.tables import COLUMNS, RANKING_COLUMNS
+from recsys.report.tables import RANKING_COLUMNS, shown_columns
 from recsys.report.wording import count, number, percent, short
 
 
 def notes(comparison: Comparison) -> list[tuple[str, str]]:
     """The words of the report and their meanings."""
-    meanings = {column.heading: column.meaning for column in COLUMNS[1:]}
+    meanings = {column.heading: column.meaning for column in shown_columns(comparison)[1:]}
     if comparison.protocol == "notebook":
         meanings["Best epoch"] = "epoch of the lowest loss on the test ratings, which stood in for validation ratings"
     if comparison.ranking and comparison.ranking.users:
@@ -52,7 +52,7 @@ def provenance(comparison: Comparison) -> list[tuple[str, str]]:
     clipped = comparison.clipped_to
     facts = [
         ("Protocol", comparison.protocol),
-        ("Seed of weights, dropout and shuffling", str(comparison.seed)),
+        ("Seed of weights, dropout and shuffling", _seeds(comparison)),
         ("Split", manner(comparison)),
     ]
     if seeded(comparison):
@@ -64,3 +64,8 @@ def provenance(comparison: Comparison) -> list[tuple[str, str]]:
         ("Predictions clipped to", f"{short(clipped[0])} to {short(clipped[1])}" if clipped else "not clipped")
     )
     return facts
+
+
+def _seeds(comparison: Comparison) -> str:
+    used = list(dict.fromkeys(seed.seed for model in comparison.models for seed in model.seeds))
+    return ", ".join(map(str, used or [comparison.seed]))

@@ -4,11 +4,11 @@ from itertools import pairwise
 
 from matplotlib.axes import Axes
 
-from recsys.evaluation.comparison import BaselineResult, Comparison, ModelResult
+from recsys.evaluation.comparison import BaselineResult, Comparison
 from recsys.report.canvas import finished, label, plain_ticks, sheet
-from recsys.report.palette import LIGHT, look
+from recsys.report.palette import LIGHT, look_of
 from recsys.report.picture import Plot
-from recsys.report.standing import effect, mse_step, scored
+from recsys.report.standing import effect, every_row, mse_step
 from recsys.report.wording import number, seconds, short
 
 SHORTEST = 0.1
@@ -28,6 +28,8 @@ def errors(comparison: Comparison) -> Plot:
     plain_ticks(axes, x=True)
     told = "; ".join(f"{row.title} {number(row.mse, step)}" for row in rows)
     caption = "Test error, lowest on top; models in colour, baselines in grey."
+    if comparison.combinations:
+        caption += " A star is a combination of others."
     if margin > 0:
         caption += f" What lies in the shaded band is too close to the lowest to matter ({number(margin, step)})."
     return finished(figure, "errors", "answer", caption, f"Test MSE, lowest first: {told}.")
@@ -87,7 +89,7 @@ def histogram(comparison: Comparison) -> Plot:
 
 
 def _by_error(comparison: Comparison) -> list[BaselineResult]:
-    return sorted(scored(comparison), key=lambda row: row.mse)
+    return sorted(every_row(comparison), key=lambda row: row.mse)
 
 
 def _height(rows: list[BaselineResult]) -> float:
@@ -96,7 +98,7 @@ def _height(rows: list[BaselineResult]) -> float:
 
 def _dots(axes: Axes, rows: list[BaselineResult], values: list[float], texts: list[str]) -> None:
     for place, (row, value, text) in enumerate(zip(rows, values, texts, strict=True)):
-        shape = look(row.name, baseline=not isinstance(row, ModelResult))
+        shape = look_of(row)
         axes.plot([value], [place], marker=shape.marker, color=shape.colour, markersize=7, linestyle="none")
         axes.annotate(text, (value, place), xytext=(8, 0), textcoords="offset points", va="center", fontsize=8.5)
     axes.set_yticks(range(len(rows)), [label(row.title) for row in rows], color=LIGHT["ink"])

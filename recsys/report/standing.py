@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal, Protocol, TypeVar
 
-from recsys.evaluation.comparison import BaselineResult, Comparison, Difference, ModelResult
+from recsys.evaluation.comparison import BaselineResult, Combination, Comparison, Difference, ModelResult
 from recsys.evaluation.effect import TIE_SHARE_OF_VARIANCE, smallest_effect
 
 Outcome = Literal["better", "tie", "worse"]
@@ -41,7 +41,12 @@ def tie_margin(comparison: Comparison) -> float:
 
 def gap_by_chance(comparison: Comparison, rows: int) -> float:
     """The largest gap between two MSEs over the same `rows` ratings that may be chance."""
-    return effect(comparison) * max(1.0, math.sqrt(TIE_TEST_ROWS / max(1, rows)))
+    return effect(comparison) * chance_factor(rows)
+
+
+def chance_factor(rows: int) -> float:
+    """How many times the smallest effect chance may bring over so many ratings."""
+    return max(1.0, math.sqrt(TIE_TEST_ROWS / max(1, rows)))
 
 
 def mse_step(comparison: Comparison) -> float:
@@ -59,18 +64,32 @@ def outcome(comparison: Comparison, row: BaselineResult, rival: BaselineResult) 
     """How one row compares with a rival: as their difference was found, or by the margin if it was not tested."""
     tested = difference(comparison, row, rival)
     if tested is not None:
-        if tested.verdict in ("too small", "not certain"):
-            return "tie"
-        return "better" if (tested.verdict == "better") == (tested.name == row.name) else "worse"
-    if abs(row.mse - rival.mse) <= tie_margin(comparison):
+        return outcome_for(tested, row.name)
+    return outcome_by_margin(row.mse - rival.mse, tie_margin(comparison))
+
+
+def outcome_for(tested: Difference, name: str) -> Outcome:
+    """How the row of this name comes out of a tested difference that it is part of."""
+    if tested.verdict in ("too small", "not certain"):
         return "tie"
-    return "better" if row.mse < rival.mse else "worse"
+    return "better" if (tested.verdict == "better") == (tested.name == name) else "worse"
+
+
+def outcome_by_margin(gap: float, margin: float) -> Outcome:
+    """How a row comes out that has `gap` more MSE than its rival, where the difference was not tested."""
+    if abs(gap) <= margin:
+        return "tie"
+    return "better" if gap < 0 else "worse"
 
 
 def difference(comparison: Comparison, row: BaselineResult, rival: BaselineResult) -> Difference | None:
     """The tested difference of two rows, whichever comes first in it."""
-    names = {row.name, rival.name}
-    return next((tested for tested in comparison.differences if {tested.name, tested.other} == names), None)
+    return difference_of(comparison.differences, row.name, rival.name)
+
+
+def difference_of(differences: Sequence[Difference], one: str, other: str) -> Difference | None:
+    """The difference between the rows of two names, whichever comes first in it."""
+    return next((tested for tested in differences if {tested.name, tested.other} == {one, other}), None)
 
 
 def is_uncertain(comparison: Comparison, row: BaselineResult, rival: BaselineResult) -> bool:
@@ -112,5 +131,23 @@ def best(rows: Sequence[Scored]) -> Scored | None:
 
 
 def scored(comparison: Comparison) -> list[BaselineResult]:
-    """Every row of the table: the models, then the baselines."""
+    """Every row that stands for itself: the models, then the baselines."""
     return in_order([*comparison.models, *comparison.baselines])
+
+
+def every_row(comparison: Comparison) -> list[BaselineResult]:
+    """Every row of the table: the models, the combinations of rows, then the baselines."""
+    return [*in_order(comparison.models), *comparison.combinations, *in_order(comparison.baselines)]
+
+
+def best_network(comparison: Comparison) -> ModelResult | None:
+    """The deep network of the lowest test error, if one was scored."""
+    return best(networks(comparison))
+
+
+def best_combination(comparison: Comparison) -> Combination | None:
+    """The combination of the lowest test error, where it beats every single row by more than a tie."""
+    leader, single = best(comparison.combinations), best(scored(comparison))
+    if leader is None or single is None or outcome(comparison, leader, single) != "better":
+        return None
+    return leader

@@ -1,11 +1,13 @@
-"""The table of models and baselines, for the terminal, the page, the CSV and the Prefect UI."""
+"""The table of models, combinations and baselines, for the terminal, the page, the CSV and the Prefect UI."""
 
 import csv
 import io
 from dataclasses import dataclass
 
-from recsys.evaluation.comparison import BaselineResult, Comparison, FailedModel, ModelResult, Ranking
-from recsys.report.standing import in_order, mse_step, rmse_step, scored
+from recsys.evaluation.comparison import BaselineResult, Combination, Comparison, FailedModel, ModelResult, Ranking
+from recsys.report.costs import all_in_seconds, search_seconds
+from recsys.report.seeds import repeated, seeds_in_words
+from recsys.report.standing import every_row, in_order, mse_step, rmse_step
 from recsys.report.wording import NOTHING, number, opening, percent
 
 Value = str | float | int | None
@@ -35,6 +37,7 @@ COLUMNS = (
     Column("best_epoch", "Best epoch", "epoch of the lowest validation loss"),
     Column("fit_seconds", "Fit, s", "wall-clock seconds of the fit, on the machine that ran it"),
 )
+SPREAD_KEY = "mse_sd"
 RANKING_COLUMNS = (
     Column("title", "Model", "models first, then the baselines"),
     Column(
@@ -72,43 +75,87 @@ class Cell:
     best: bool
 
 
+def shown_columns(comparison: Comparison) -> tuple[Column, ...]:
+    """COLUMNS, with the spread over the seeds beside the MSE where any model was trained with several seeds."""
+    if not repeated(comparison):
+        return COLUMNS
+    seeds = seeds_in_words(comparison)
+    meaning = f"standard deviation of a model's MSE over {seeds}; all errors of a model are means over its seeds"
+    at = [column.key for column in COLUMNS].index("mse") + 1
+    return (*COLUMNS[:at], Column(SPREAD_KEY, f"± sd, {seeds}", meaning), *COLUMNS[at:])
+
+
+def table_caption(comparison: Comparison) -> str:
+    """What the table holds, and what its marks mean."""
+    text = "Errors on the test ratings, and what each row took to fit. The best error of each column is marked"
+    if comparison.combinations:
+        text += "; where that is a combination's, so is the best of the rows that stand for themselves"
+    return f"{text}."
+
+
 def table_rows(comparison: Comparison) -> list[dict[str, Value]]:
-    """One row per model, failed model, baseline and skipped baseline, in a fixed order.
+    """One row per model, failed model, combination, baseline and skipped baseline, in a fixed order.
 
     Returns:
-        Dictionaries with the same keys: name, title, kind ("model", "baseline", "failed" or "skipped"), mse,
-        rmse, user_rmse, mae, r2, parameters, epochs, best_epoch, scored_epoch, fit_seconds, warm_rows,
-        warm_mse, cold_rows, cold_mse, ranked_users, ndcg_at_10, ndcg_at_10_error, recall_at_10, mrr,
-        coverage_at_10, tied_users (all None where the row's lists were not ranked) and failure (the reason,
-        None where there is a score). Numbers are not rounded.
+        Dictionaries with the same keys: name, title, kind ("model", "combination", "baseline", "failed" or
+        "skipped"), mse, rmse, user_rmse, mae, r2, parameters, epochs, best_epoch, scored_epoch, fit_seconds;
+        seeds, mse_sd, mse_low, mse_high (the spread of a model's MSE over its seeds), refitted_rows, all_in_seconds
+        (all seeds and the search), search_seconds, file_bytes, peak_mb, predict_microseconds; members and weights
+        of a combination, as "a + b" and "0.25 + 0.75"; warm_rows, warm_mse, cold_rows, cold_mse, ranked_users,
+        ndcg_at_10, ndcg_at_10_error, recall_at_10, mrr, coverage_at_10, tied_users (all None where the row's
+        lists were not ranked) and failure (the reason, None where there is a score). Numbers are not rounded.
     """
     models: list[BaselineResult | FailedModel] = [*comparison.models, *comparison.failed]
     baselines: list[BaselineResult | FailedModel] = [*comparison.baselines, *comparison.skipped]
-    rows = [_row(row, "failed") for row in in_order(models)]
-    return rows + [_row(row, "skipped") for row in in_order(baselines)]
+    rows = [_row(comparison, row, "failed") for row in in_order(models)]
+    rows += [_row(comparison, row, "failed") for row in comparison.combinations]
+    return rows + [_row(comparison, row, "skipped") for row in in_order(baselines)]
 
 
-def _row(row: BaselineResult | FailedModel, unscored: str) -> dict[str, Value]:
+def _row(comparison: Comparison, row: BaselineResult | FailedModel, unscored: str) -> dict[str, Value]:
+    empty: dict[str, Value] = dict.fromkeys(_KEYS)
     if isinstance(row, FailedModel):
-        empty = dict.fromkeys((*[c.key for c in COLUMNS[1:]], "scored_epoch", *_SUBSETS, *_RANKING))
-        cells: dict[str, Value] = {"name": row.name, "title": row.title, "kind": unscored, **empty}
-        return _in_key_order({**cells, "failure": row.reason})
-    trained = isinstance(row, ModelResult)
-    return _in_key_order(
-        {
-            "name": row.name,
-            "title": row.title,
-            "kind": "model" if trained else "baseline",
-            **{column.key: getattr(row, column.key) for column in COLUMNS[1:]},
-            "scored_epoch": row.scored_epoch if isinstance(row, ModelResult) else None,
-            "warm_rows": row.warm.rows if row.warm else None,
-            "warm_mse": row.warm.mse if row.warm else None,
-            "cold_rows": row.cold.rows if row.cold else None,
-            "cold_mse": row.cold.mse if row.cold else None,
-            **_ranking(row.ranking),
-            "failure": None,
-        }
-    )
+        return {**empty, "name": row.name, "title": row.title, "kind": unscored, "failure": row.reason}
+    return {
+        **empty,
+        "name": row.name,
+        "title": row.title,
+        "kind": "baseline",
+        **{column.key: getattr(row, column.key) for column in COLUMNS[1:]},
+        "predict_microseconds": row.predict_microseconds,
+        "search_seconds": search_seconds(comparison, row),
+        "all_in_seconds": all_in_seconds(comparison, row),
+        "warm_rows": row.warm.rows if row.warm else None,
+        "warm_mse": row.warm.mse if row.warm else None,
+        "cold_rows": row.cold.rows if row.cold else None,
+        "cold_mse": row.cold.mse if row.cold else None,
+        **_ranking(row.ranking),
+        **(_trained(row) if isinstance(row, ModelResult) else {}),
+        **(_combined(row) if isinstance(row, Combination) else {}),
+    }
+
+
+def _trained(row: ModelResult) -> dict[str, Value]:
+    spread = row.spread
+    return {
+        "kind": "model",
+        "scored_epoch": row.scored_epoch,
+        "seeds": max(1, len(row.seeds)),
+        SPREAD_KEY: spread.sd if spread else None,
+        "mse_low": spread.low if spread else None,
+        "mse_high": spread.high if spread else None,
+        "refitted_rows": row.refitted_rows,
+        "file_bytes": row.file_bytes,
+        "peak_mb": row.peak_mb,
+    }
+
+
+def _combined(row: Combination) -> dict[str, Value]:
+    return {
+        "kind": "combination",
+        "members": " + ".join(row.members),
+        "weights": " + ".join(f"{weight:g}" for weight in row.weights),
+    }
 
 
 def _ranking(ranking: Ranking | None) -> dict[str, Value]:
@@ -121,18 +168,17 @@ _SUBSETS = ("warm_rows", "warm_mse", "cold_rows", "cold_mse")
 _RANKING = ("ranked_users", "ndcg_at_10", "ndcg_at_10_error", "recall_at_10", "mrr", "coverage_at_10", "tied_users")
 _KEYS = (
     *("name", "title", "kind", "mse", "rmse", "user_rmse", "mae", "r2", "parameters", "epochs", "best_epoch"),
-    *("scored_epoch", "fit_seconds", *_SUBSETS, *_RANKING, "failure"),
+    *("scored_epoch", "fit_seconds", "seeds", SPREAD_KEY, "mse_low", "mse_high", "refitted_rows", "search_seconds"),
+    *("all_in_seconds", "file_bytes", "peak_mb", "predict_microseconds", "members", "weights"),
+    *(*_SUBSETS, *_RANKING, "failure"),
 )
 
 
-def _in_key_order(row: dict[str, Value]) -> dict[str, Value]:
-    return {key: row[key] for key in _KEYS}
-
-
 def shown_rows(comparison: Comparison) -> list[list[Cell]]:
-    """The scored rows as people read them, one cell per entry of COLUMNS, the best errors marked."""
+    """The scored rows as people read them, one cell per entry of `shown_columns`, the best errors marked."""
     rows = [row for row in table_rows(comparison) if row["failure"] is None]
-    return [[_cell(comparison, column.key, row, rows) for column in COLUMNS] for row in rows]
+    columns = shown_columns(comparison)
+    return [[_cell(comparison, column.key, row, rows) for column in columns] for row in rows]
 
 
 def ranking_rows(comparison: Comparison) -> list[list[Cell]]:
@@ -150,9 +196,11 @@ def ranking_rows(comparison: Comparison) -> list[list[Cell]]:
 
 def _cell(comparison: Comparison, key: str, row: dict[str, Value], rows: list[dict[str, Value]]) -> Cell:
     value = row[key]
-    if row["kind"] == "baseline" and key == "epochs" and value == 0:
+    if row["kind"] in ("baseline", "combination") and key == "epochs" and value == 0:
         value = None
-    return Cell(key, _shown(comparison, key, value), best=_is_best(key, value, rows))
+    # a combination has to beat all rows, but does not take the mark from the best of those that stand for themselves
+    rivals = rows if row["kind"] == "combination" else [other for other in rows if other["kind"] != "combination"]
+    return Cell(key, _shown(comparison, key, value), best=_is_best(key, value, rivals))
 
 
 def _is_best(key: str, value: Value, rows: list[dict[str, Value]]) -> bool:
@@ -169,6 +217,8 @@ def _shown(comparison: Comparison, key: str, value: Value) -> str:
     if value is None or isinstance(value, str):
         return opening(value) if value else NOTHING
     if key == "mse":
+        return number(value, mse_step(comparison))
+    if key == SPREAD_KEY:
         return number(value, mse_step(comparison))
     if key in ("rmse", "user_rmse", "mae"):
         return number(value, rmse_step(comparison))
@@ -192,7 +242,7 @@ def subset_rows(comparison: Comparison) -> list[tuple[str, str, str]]:
             number(row.warm.mse if row.warm else None, step),
             number(row.cold.mse if row.cold else None, step),
         )
-        for row in scored(comparison)
+        for row in every_row(comparison)
     ]
 
 

@@ -86,6 +86,15 @@ def seconds(value: float) -> str:
     return f"{minutes // 60:,} h {minutes % 60} min"
 
 
+def size(count_of_bytes: float) -> str:
+    """Write a number of bytes: 812 B, 3.6 MB, 1.2 GB."""
+    for unit, bytes_of_unit in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count_of_bytes >= bytes_of_unit:
+            value = count_of_bytes / bytes_of_unit
+            return f"{value:.{1 if value < 99.95 else 0}f} {unit}"
+    return f"{count_of_bytes:.0f} B"
+
+
 def times(ratio: float) -> str:
     """Write a ratio: 1.07 times, 12 times, 3,400 times."""
     decimals = 2 if ratio < 1.995 else 1 if ratio < 9.95 else 0

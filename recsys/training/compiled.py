@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from recsys.backend import keras
 from recsys.backend import tensorflow as tf
-from recsys.errors import BadSettings, TrainingDiverged
+from recsys.errors import TrainingDiverged
 from recsys.progress import Progress, silent
 from recsys.settings import FitSettings
 from recsys.training import checkpoint as checkpoints
@@ -71,8 +71,7 @@ def train_compiled(
         BadSettings: the engine cannot train such a model; the message says what and why.
         TrainingDiverged: a loss became NaN or infinite.
     """
-    if not len(data.train) or not len(data.validation):
-        raise BadSettings(f"{model.name}: training needs training ratings and validation ratings.")
+    data.require_rows(model.name, settings.patience)
     training = _Training(model, data, settings, seed, schedule)
     return training.run(Teller(progress, settings.epochs, len(data.train)), checkpoint, checkpoint_share)
 
@@ -109,9 +108,9 @@ class _Training:
         while len(self.losses) < self.settings.epochs and not (self.losses and self.stopping.exhausted()):
             epoch = len(self.losses) + 1
             loss = self._train_epoch(state, epoch, teller)
-            val_loss = self._validate(state, epoch)
+            val_loss = self._validate(state, epoch) if len(self.data.validation) else None
             self.losses.append(loss)
-            if self.stopping.better(val_loss) and self.settings.patience:
+            if val_loss is not None and self.stopping.better(val_loss) and self.settings.patience:
                 self.best = weights_of(self.anatomy, state)
             teller.epoch(epoch, loss, val_loss)
             now = time.perf_counter()
@@ -129,7 +128,7 @@ class _Training:
             loss=self.losses,
             val_loss=self.stopping.losses,
             best_epoch=self.stopping.best_epoch,
-            scored_epoch=self.stopping.scored_epoch,
+            scored_epoch=self.stopping.scored_epoch(len(self.losses)),
             stopped_early=len(self.losses) < self.settings.epochs,
             seconds=time.perf_counter() - begun,
             engine="compiled",

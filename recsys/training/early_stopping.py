@@ -21,14 +21,13 @@ class EarlyStopping:
     losses: list[float] = field(default_factory=list)
 
     @property
-    def best_epoch(self) -> int:
-        """The first epoch (1-based) of the lowest loss."""
-        return min(range(len(self.losses)), key=self.losses.__getitem__) + 1
+    def best_epoch(self) -> int | None:
+        """The first epoch (1-based) of the lowest loss; None without losses."""
+        return min(range(len(self.losses)), key=self.losses.__getitem__) + 1 if self.losses else None
 
-    @property
-    def scored_epoch(self) -> int:
-        """The epoch whose weights count."""
-        return self.best_epoch if self.patience else len(self.losses)
+    def scored_epoch(self, epochs: int) -> int:
+        """The epoch whose weights count, of so many that were run."""
+        return (self.patience and self.best_epoch) or epochs
 
     def better(self, loss: float) -> bool:
         """Note an epoch's loss; return whether it is the best so far."""
@@ -38,4 +37,6 @@ class EarlyStopping:
 
     def exhausted(self) -> bool:
         """Return whether training should stop."""
-        return bool(self.patience) and len(self.losses) - self.best_epoch >= self.patience
+        return (
+            bool(self.patience) and self.best_epoch is not None and len(self.losses) - self.best_epoch >= self.patience
+        )

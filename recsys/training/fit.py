@@ -1,12 +1,14 @@
 """What goes into a training and what comes out of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+
+from recsys.errors import BadSettings
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class FitData:
         item: int32, shape (ratings,), code of the item of each rating; may be memory-mapped.
         rating: float32, shape (ratings,), in rating units; may be memory-mapped.
         train: row numbers to fit on.
-        validation: row numbers that early stopping reads.
+        validation: row numbers that early stopping reads; there may be none where it is off.
     """
 
     user: npt.NDArray[np.int32]
@@ -31,6 +33,23 @@ class FitData:
     def mean(self) -> float:
         """Mean of the training ratings, in rating units."""
         return float(self.rating[self.train].mean(dtype=np.float64))
+
+    @property
+    def with_validation(self) -> Self:
+        """The same ratings, all of them to fit on and none to validate on."""
+        rows = np.concatenate([self.train, self.validation])
+        return replace(self, train=rows, validation=rows[:0])
+
+    def require_rows(self, model: str, patience: int) -> None:
+        """Check that there is something to train on, and to validate on where early stopping asks for it.
+
+        Raises:
+            BadSettings: there is not.
+        """
+        if not len(self.train):
+            raise BadSettings(f"{model}: there are no training ratings.")
+        if patience and not len(self.validation):
+            raise BadSettings(f"{model}: early stopping needs validation ratings, and there are none.")
 
     @classmethod
     def load(cls, arrays: Mapping[str, Path]) -> Self:
@@ -48,8 +67,8 @@ class Fit:
 
     Attributes:
         loss: mean squared error over the training rows while training, one entry an epoch.
-        val_loss: mean squared error over the validation rows after each epoch.
-        best_epoch: epoch (1-based) of the lowest validation loss.
+        val_loss: mean squared error over the validation rows after each epoch; empty without such rows.
+        best_epoch: epoch (1-based) of the lowest validation loss; None without such rows.
         scored_epoch: epoch (1-based) whose weights the model now holds.
         stopped_early: whether early stopping ended the training before its last epoch.
         seconds: wall-clock time of the training.
@@ -59,7 +78,7 @@ class Fit:
 
     loss: list[float]
     val_loss: list[float]
-    best_epoch: int
+    best_epoch: int | None
     scored_epoch: int
     stopped_early: bool
     seconds: float

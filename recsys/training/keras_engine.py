@@ -24,10 +24,12 @@ def train_keras(model: keras.Model, data: FitData, settings: FitSettings, seed: 
     a global generator, which parallel trainings share.
 
     Raises:
+        BadSettings: there are no ratings to train or to validate on.
         TrainingDiverged: a loss became NaN or infinite.
     """
+    data.require_rows(model.name, settings.patience)
     model.compile(optimizer=keras.optimizers.Adam(settings.learning_rate), loss="mean_squared_error")
-    validation = _columns(data, data.validation)
+    validation = _columns(data, data.validation) if len(data.validation) else None
     stopping = EarlyStopping(settings.patience)
     losses: list[float] = []
     best_weights = model.get_weights()
@@ -35,19 +37,18 @@ def train_keras(model: keras.Model, data: FitData, settings: FitSettings, seed: 
     for epoch in range(1, settings.epochs + 1):
         inputs, ratings = _columns(data, data.train[epoch_order(len(data.train), seed, epoch)])
         history = model.fit(inputs, ratings, batch_size=settings.batch_size, shuffle=False, verbose=0).history
-        val_loss = float(model.evaluate(*validation, batch_size=VALIDATION_BATCH, verbose=0))
         losses.append(float(history["loss"][0]))
+        val_loss = validation and float(model.evaluate(*validation, batch_size=VALIDATION_BATCH, verbose=0))
         for loss in (losses[-1], val_loss):
-            if not math.isfinite(loss):
+            if loss is not None and not math.isfinite(loss):
                 raise TrainingDiverged(
                     f"{model.name}: the loss became {loss} in epoch {epoch} at learning rate "
                     f"{settings.learning_rate:g}; try a smaller learning rate or a larger batch."
                 )
-        if stopping.better(val_loss) and settings.patience:
+        if val_loss is not None and stopping.better(val_loss) and settings.patience:
             best_weights = model.get_weights()
-        progress(
-            epoch, settings.epochs, f"epoch {epoch}/{settings.epochs} · loss {losses[-1]:.5g} · val {val_loss:.5g}"
-        )
+        words = f"epoch {epoch}/{settings.epochs} · loss {losses[-1]:.5g}"
+        progress(epoch, settings.epochs, words if val_loss is None else f"{words} · val {val_loss:.5g}")
         if stopping.exhausted():
             break
     if settings.patience:
@@ -56,7 +57,7 @@ def train_keras(model: keras.Model, data: FitData, settings: FitSettings, seed: 
         loss=losses,
         val_loss=stopping.losses,
         best_epoch=stopping.best_epoch,
-        scored_epoch=stopping.scored_epoch,
+        scored_epoch=stopping.scored_epoch(len(losses)),
         stopped_early=len(losses) < settings.epochs,
         seconds=time.perf_counter() - start,
         engine="keras",

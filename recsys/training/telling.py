@@ -28,7 +28,7 @@ class Teller:
         """Tell that `rows` ratings of an epoch have been visited, with this mean squared error."""
         self._tell(epoch, epoch - 1 + rows / self._rows, loss)
 
-    def epoch(self, epoch: int, loss: float, val_loss: float) -> None:
+    def epoch(self, epoch: int, loss: float, val_loss: float | None) -> None:
         """Tell that an epoch is finished."""
         self._val_loss = val_loss
         self._tell(epoch, epoch, loss)

@@ -72,15 +72,30 @@ def train_and_save(
         fit = train(model, data, settings, seed, progress, engine=engine, checkpoint=checkpoint)
     ended = datetime.now(UTC)
     save_model(model, folder / "model.keras")
-    epochs = list(range(1, len(fit.loss) + 1))
-    history = pa.table({"epoch": pa.array(epochs, pa.int32()), "loss": fit.loss, "val_loss": fit.val_loss})
-    pq.write_table(history, folder / "history.parquet", compression="zstd")
+    write_history(fit, folder)
     return {
-        **asdict(fit),
+        **facts_of(fit, model, settings),
         "started": started.isoformat(),
         "ended": ended.isoformat(),
         "peak_mb": round(peak.megabytes, 1),
+    }
+
+
+def facts_of(fit: Fit, model: keras.Model, settings: FitSettings) -> dict[str, Any]:
+    """Return the fields of `fit`, with the model's `settings`, `parameters` and `summary`."""
+    return {
+        **asdict(fit),
         "settings": settings.model_dump(mode="json"),
         "parameters": model.count_params(),
         "summary": summary_of(model),
     }
+
+
+def write_history(fit: Fit, folder: Path) -> None:
+    """Write history.parquet (epoch, loss, val_loss) into `folder`."""
+    epochs = list(range(1, len(fit.loss) + 1))
+    val_loss: list[float | None] = [*fit.val_loss] or [None] * len(epochs)
+    history = pa.table(
+        {"epoch": pa.array(epochs, pa.int32()), "loss": fit.loss, "val_loss": pa.array(val_loss, pa.float64())}
+    )
+    pq.write_table(history, folder / "history.parquet", compression="zstd")

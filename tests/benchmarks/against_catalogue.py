@@ -10,8 +10,9 @@ from tests.benchmarks.stepping import step_milliseconds
 MODELS = ("mf", "dnn")
 TABLE_ROWS = (1_000, 10_000, 100_000, 1_000_000)
 STEPS: dict[Engine, int] = {"compiled": 20_000, "keras": 15}
-ROUNDS: dict[Engine, int] = {"compiled": 4, "keras": 1}
-"""How often all sizes are measured in turn, so that a slow minute of the machine is not taken for one of them."""
+ROUNDS: dict[Engine, int] = {"compiled": 3, "keras": 1}
+"""How often all sizes are measured in turn, of which the least counts: other work makes a measurement too long, never
+too short, and a slow minute must not fall on one size alone."""
 
 
 def main() -> None:

@@ -8,12 +8,9 @@ from recsys.settings import DNNSettings, Engine, MFSettings
 from recsys.training.fit import FitData
 from recsys.training.train import train
 
-REPEATS: dict[Engine, int] = {"compiled": 2, "keras": 1}
-"""Whatever else runs on a machine makes some measurements too long and none too short."""
-
 
 def step_milliseconds(model: str, users: int, items: int, engine: Engine, steps: int, batch: int = 64) -> float:
-    """Return the time of one step, the least of some measurements over two epochs of `steps` steps.
+    """Return the time of one step, over two epochs of `steps` steps.
 
     Args:
         model: `mf` or `dnn`, with the notebook's sizes.
@@ -41,5 +38,4 @@ def step_milliseconds(model: str, users: int, items: int, engine: Engine, steps:
         return train(build_dnn(users, items, dnn, 1), data, dnn, 1, engine=engine).seconds
 
     seconds(1)  # compiles
-    times = range(REPEATS[engine])
-    return 1000 * (min(seconds(3) for _ in times) - min(seconds(1) for _ in times)) / (2 * steps)
+    return 1000 * (seconds(3) - seconds(1)) / (2 * steps)

@@ -10,17 +10,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from recsys.evaluation.comparison import Comparison
-from recsys.evaluation.evaluate import Ratings, TrainedModel, evaluate
-from recsys.evaluation.ranking import Predict, lists_to_rank, rank
+from recsys.evaluation.evaluate import evaluate
+from recsys.evaluation.ranking import lists_to_rank, rank
+from recsys.evaluation.ratings import Ratings
+from recsys.evaluation.rows import Fitted, TrainedModel
 from recsys.models import item_knn
 from recsys.models.baselines import fit_baselines
 from recsys.models.mf import build_mf
+from recsys.models.predicting import Predict
 from recsys.models.saving import load_model, save_model
 from recsys.seeds import derive_seed
 from recsys.settings import EvidenceSettings, MFSettings, Protocol, RankingSettings, SplitSettings
 
 USERS, ITEMS, ROWS = 8, 9, 200
-FACTS = {
+FACTS: dict[str, Any] = {
     "loss": [2.0, 1.0],
     "val_loss": [2.0, 2.5],
     "best_epoch": 1,
@@ -73,7 +76,7 @@ def trained(tmp_path: Path) -> dict[str, TrainedModel]:
     model = build_mf(USERS, ITEMS, MFSettings(embedding_size=4), seed=1)
     model.set_weights([weights * 80 for weights in model.get_weights()])  # far outside the scale
     save_model(model, tmp_path / "model.keras")
-    return {"mf": TrainedModel(tmp_path / "model.keras", FACTS)}
+    return {"mf": TrainedModel([Fitted(1, tmp_path / "model.keras", FACTS)])}
 
 
 def compared(
@@ -154,7 +157,7 @@ def test_neighbours_are_skipped_with_a_reason_where_the_ratings_are_too_many(
     assert "item_knn" not in [*predictions.columns, *(row.name for row in comparison.baselines)]
 
 
-def test_in_protocol_notebook_neighbours_choose_without_the_choosing_ratings_and_keep_all(
+def test_neighbours_choose_without_the_choosing_ratings_and_keep_all(
     ratings: Ratings, trained: dict[str, TrainedModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = []
@@ -166,8 +169,8 @@ def test_in_protocol_notebook_neighbours_choose_without_the_choosing_ratings_and
     monkeypatch.setattr("recsys.evaluation.evaluate.fit_item_knn", watched)
     notebook, fair = compared(ratings, trained, "notebook")[0], compared(ratings, trained)[0]
     assert sizes == [(117, 13), (130, 20)]
-    pairs = len(set(zip(ratings.user[:130].tolist(), ratings.item[:130].tolist(), strict=True)))
-    for comparison in (notebook, fair):
+    for comparison, fitted in ((notebook, 130), (fair, 150)):
+        pairs = len(set(zip(ratings.user[:fitted].tolist(), ratings.item[:fitted].tolist(), strict=True)))
         assert {row.name: row.parameters for row in comparison.baselines}["item_knn"] == pairs
 
 
@@ -178,6 +181,77 @@ def test_test_ratings_change_nothing_but_the_scores(ratings: Ratings, trained: d
     names = ["mf", "global_mean", "user_mean", "item_mean", "bias_only", "item_knn"]
     assert before[names].equals(after[names])
     assert not before["rating"].equals(after["rating"])
+
+
+def test_the_errors_of_several_seeds_are_averaged_and_their_spread_is_told(
+    ratings: Ratings, trained: dict[str, TrainedModel], tmp_path: Path
+) -> None:
+    (first,) = trained["mf"].fits
+    save_model(build_mf(USERS, ITEMS, MFSettings(embedding_size=4), seed=2), tmp_path / "second.keras")
+    second = Fitted(2, tmp_path / "second.keras", FACTS)
+    (of_first,), (of_second,), (of_both,) = (
+        compared(ratings, {"mf": TrainedModel(fits)})[0].models for fits in ([first], [second], [first, second])
+    )
+    assert of_first.spread is None
+    assert [(one.seed, one.mse) for one in of_both.seeds] == [(1, of_first.mse), (2, of_second.mse)]
+    assert of_both.mse == pytest.approx((of_first.mse + of_second.mse) / 2)
+    warm = [row.warm.mse for row in (of_first, of_second, of_both) if row.warm]
+    assert warm[2] == pytest.approx((warm[0] + warm[1]) / 2)
+    assert of_both.spread is not None
+    assert of_both.spread.sd == pytest.approx(abs(of_first.mse - of_second.mse) / 2**0.5)
+    assert of_both.spread.low < of_both.mse < of_both.spread.high
+
+
+def test_where_another_fit_chose_the_epochs_its_course_is_shown_and_the_refits_are_scored(
+    ratings: Ratings, trained: dict[str, TrainedModel]
+) -> None:
+    chosen = FACTS | {"loss": [3.0] * 5, "val_loss": [5.0, 4.0, 3.0, 4.0, 5.0], "best_epoch": 3, "scored_epoch": 3}
+    refitted = {"mf": replace(trained["mf"], chosen=chosen)}
+    comparison, predictions = compared(ratings, refitted)
+    (row,) = comparison.models
+    assert (row.refitted_rows, row.epochs, row.best_epoch, row.scored_epoch) == (150, 5, 3, 3)
+    assert row.history.val_loss == chosen["val_loss"]
+    assert predictions["mf"].equals(compared(ratings, trained)[1]["mf"])
+
+
+@pytest.fixture
+def tuned(ratings: Ratings, trained: dict[str, TrainedModel], tmp_path: Path) -> dict[str, TrainedModel]:
+    """Two tuned models of two seeds each, with the validation predictions of who chose."""
+    random, models = np.random.default_rng(3), {}
+    for name in ("mf_tuned", "dnn_tuned"):
+        fits = []
+        for seed in (1, 2):
+            path = tmp_path / f"{name}{seed}.keras"
+            save_model(build_mf(USERS, ITEMS, MFSettings(embedding_size=4), seed=10 * seed + len(name)), path)
+            fits.append(Fitted(seed, path, FACTS))
+        guess = ratings.rating[ratings.validation] + random.normal(size=len(ratings.validation))
+        np.save(tmp_path / f"{name}.npy", guess.astype(np.float32))
+        models[name] = TrainedModel(fits, FACTS, tmp_path / f"{name}.npy")
+    return models
+
+
+def test_the_mean_of_seeds_and_a_blend_are_rows_of_their_own_with_their_members_costs(
+    ratings: Ratings, tuned: dict[str, TrainedModel]
+) -> None:
+    comparison, predictions = compared(ratings, tuned)
+    rows = {row.name: row for row in comparison.combinations}
+    assert set(rows) == {"mf_tuned_mean", "dnn_tuned_mean", "blend"}
+    for row in comparison.combinations:
+        error = predictions[row.name].astype(float) - predictions["rating"].astype(float)
+        assert row.mse == pytest.approx((error**2).mean(), rel=1e-5)
+    assert rows["mf_tuned_mean"].fit_seconds == 2 * FACTS["seconds"]
+    assert rows["mf_tuned_mean"].parameters == 2 * FACTS["parameters"]
+    assert {"mf_tuned", "dnn_tuned"} <= set(rows["blend"].members)
+    assert not compared(ratings, tuned, "notebook")[0].combinations
+    assert not compared(ratings, tuned, evidence=EvidenceSettings(resamples=100, combine=False))[0].combinations
+
+
+def test_test_ratings_have_no_say_in_the_blend(ratings: Ratings, tuned: dict[str, TrainedModel]) -> None:
+    before, _ = compared(ratings, tuned)
+    ratings.rating[ratings.test] = 3.0
+    after, _ = compared(ratings, tuned)
+    assert [row.weights for row in before.combinations] == [row.weights for row in after.combinations]
+    assert before.combinations[-1].mse != after.combinations[-1].mse
 
 
 def test_many_distinct_ratings_are_counted_in_bins(ratings: Ratings, trained: dict[str, TrainedModel]) -> None:
@@ -232,16 +306,18 @@ def test_lists_are_those_of_unclipped_predictions_and_of_the_cold_rule(
     comparison, _ = compared(ratings, trained, protocol, ranking=settings)
 
     part = {name: (ratings.user[kept], ratings.item[kept], ratings.rating[kept]) for name, kept in rows.items()}
-    model = load_model(trained["mf"].path)
+    model = load_model(trained["mf"].fits[0].path)
     user, item = np.divmod(np.arange(USERS * ITEMS, dtype=np.int32), np.int32(ITEMS))
     table = np.asarray(model.predict_on_batch([user[:, None], item[:, None]])).reshape(USERS, ITEMS)
     answers = {"own": table, "ruled": table.copy()}
-    bias_only = fit_baselines(part["train"], part["validation"], USERS, ITEMS)["bias_only"]
+    known: Any = part["train"]
+    if protocol == "fair":
+        known = tuple(np.concatenate(columns) for columns in zip(part["train"], part["validation"], strict=True))
+    bias_only = fit_baselines(known, part["validation"], USERS, ITEMS, part["train"])["bias_only"]
     cold = (user == USERS - 1) | (item == ITEMS - 1)
     answers["ruled"][cold.reshape(USERS, ITEMS)] = bias_only.predict(user[cold], item[cold])
-    left_out = part["validation"] if protocol == "fair" else part["train"]
     seed = derive_seed(1, "ranking")
-    lists = lists_to_rank(part["train"], left_out, part["test"], USERS, ITEMS, threshold=2, most=3, seed=seed)
+    lists = lists_to_rank(known, part["test"], USERS, ITEMS, threshold=2, most=3, seed=seed)
     rankings = {name: rank(lists, _from(scores)) for name, scores in answers.items()}
     assert rankings["own"] != rankings["ruled"]
     assert comparison.models[0].ranking == rankings["ruled" if protocol == "fair" else "own"]

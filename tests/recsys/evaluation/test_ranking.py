@@ -9,7 +9,8 @@ from scipy.stats import rankdata
 from sklearn.metrics import ndcg_score, recall_score
 
 from recsys.evaluation.comparison import Ranking
-from recsys.evaluation.ranking import Codes, Lists, Predict, Rows, lists_to_rank, rank
+from recsys.evaluation.ranking import Lists, Rows, lists_to_rank, rank
+from recsys.models.predicting import Codes, Predict
 
 USERS, ITEMS = 30, 40
 
@@ -33,7 +34,8 @@ def random_split(seed: int = 0) -> tuple[Rows, Rows, Rows]:
 
 def listed(train: Rows, validation: Rows, test: Rows, **changes: Any) -> Lists:
     chosen: dict[str, Any] = {"threshold": None, "most": 1000, "seed": 1, **changes}
-    return lists_to_rank(train, validation, test, chosen.pop("users", USERS), chosen.pop("items", ITEMS), **chosen)
+    known = tuple(np.concatenate(columns) for columns in zip(train, validation, strict=True))
+    return lists_to_rank(known, test, chosen.pop("users", USERS), chosen.pop("items", ITEMS), **chosen)  # type: ignore[arg-type]
 
 
 def scoring(table: npt.NDArray[np.floating]) -> Predict:

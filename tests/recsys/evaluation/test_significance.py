@@ -29,7 +29,17 @@ def erring(scales: Sequence[float], *, users: int, seed: int, mean_rows: int = 2
 
 
 def compared(rows: Rows, pairs: Sequence[tuple[str, str]] = (("m0", "m1"),), **changes: Any) -> list[Difference]:
-    return compare_pairs(*rows, pairs, **{"smallest_effect": 0.005, "resamples": 500, "seed": 1, **changes})
+    user, rating, predicted = rows
+    of_one_seed = {name: [prediction] for name, prediction in predicted.items()}
+    return compare_pairs(
+        user, rating, of_one_seed, pairs, **{"smallest_effect": 0.005, "resamples": 500, "seed": 1, **changes}
+    )
+
+
+def width(found: Difference) -> float:
+    assert found.low is not None
+    assert found.high is not None
+    return found.high - found.low
 
 
 def side_by_side(models: int) -> list[tuple[str, str]]:
@@ -112,6 +122,16 @@ def test_the_order_of_the_rows_does_not_matter() -> None:
     (one,), (other,) = compared(rows), compared(shuffled)
     for field in ("mse_difference", "low", "high", "p"):
         assert getattr(one, field) == pytest.approx(getattr(other, field), rel=1e-9)
+
+
+def test_what_counts_of_several_seeds_is_the_mean_of_their_squared_errors() -> None:
+    user, rating, predicted = erring([1.0, 1.0, 1.2, 1.2], users=50, seed=7)
+    seeds = {"one": [predicted["m0"], predicted["m1"]], "other": [predicted["m2"], predicted["m3"]]}
+    (found,) = compare_pairs(user, rating, seeds, [("one", "other")], smallest_effect=0.005, resamples=500, seed=1)
+    mse = {name: (prediction**2).mean() for name, prediction in predicted.items()}
+    assert found.mse_difference == pytest.approx((mse["m0"] + mse["m1"] - mse["m2"] - mse["m3"]) / 2)
+    (of_one,) = compared((user, rating, {"m0": predicted["m0"], "m1": predicted["m2"]}))
+    assert width(found) < width(of_one)
 
 
 def test_users_without_test_rows_do_not_count() -> None:

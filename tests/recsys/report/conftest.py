@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
@@ -10,22 +11,30 @@ import pytest
 
 from recsys.evaluation.comparison import (
     BaselineResult,
+    Combination,
     Comparison,
     DataFacts,
     FailedModel,
     History,
     ModelResult,
+    OtherScore,
+    OtherSplit,
     RankedLists,
     Ranking,
     RatingCount,
     Score,
+    SeedResult,
+    Spread,
+    Tuning,
 )
 from recsys.evaluation.effect import smallest_effect
 from recsys.evaluation.metrics import user_rmse
 from recsys.evaluation.significance import compare_pairs
+from recsys.settings import SplitBy
 
 TITLES = {
     "mf": "MF",
+    "mf_tuned": "tuned MF",
     "dnn": "DNN",
     "dnn_tuned": "tuned DNN",
     "global_mean": "global mean",
@@ -44,7 +53,7 @@ NOISE = {
     "bias_only": 0.6,
     "item_knn": 0.58,
 }
-SECONDS = {"mf": 65.2, "dnn": 91.4, "dnn_tuned": 70.3, "bias_only": 0.6, "item_knn": 3.2}
+SECONDS = {"mf": 65.2, "mf_tuned": 24.1, "dnn": 91.4, "dnn_tuned": 70.3, "bias_only": 0.6, "item_knn": 3.2}
 PAIRS = [
     *[("dnn", "mf"), ("dnn_tuned", "mf"), ("dnn_tuned", "dnn")],
     *[("mf", "bias_only"), ("dnn", "bias_only"), ("dnn_tuned", "bias_only")],
@@ -59,7 +68,14 @@ NDCG = {
     "bias_only": 0.0431,
 }
 USERS, ITEMS, FACTORS = 702, 8227, 50
-PARAMETERS = {"mf": 446_450, "dnn": 476_019, "dnn_tuned": 476_019, "bias_only": USERS + ITEMS + 1, "item_knn": 72_000}
+PARAMETERS = {
+    "mf": 446_450,
+    "mf_tuned": 901_829,
+    "dnn": 476_019,
+    "dnn_tuned": 476_019,
+    "bias_only": USERS + ITEMS + 1,
+    "item_knn": 72_000,
+}
 
 Made = tuple[Comparison, pd.DataFrame]
 
@@ -166,7 +182,7 @@ def comparison_of(predictions: pd.DataFrame, protocol: str) -> Comparison:
         differences=compare_pairs(
             predictions["user"].to_numpy(),
             predictions["rating"].to_numpy(),
-            {name: predictions[name].to_numpy() for name in TITLES},
+            {name: predictions[name].to_numpy() for name in NOISE},
             PAIRS,
             smallest_effect=smallest_effect(None, variance**0.5),
             resamples=100,
@@ -180,7 +196,7 @@ def row_of(predictions: pd.DataFrame, name: str, variance: float) -> dict[str, A
     cold = predictions["cold"].to_numpy()
     whole = score(predictions, name, variance)
     assert whole is not None
-    best = {"mf": 8, "dnn": 2, "dnn_tuned": 2}.get(name)
+    best = {"mf": 8, "mf_tuned": 8, "dnn": 2, "dnn_tuned": 2}.get(name)
     return {
         "name": name,
         "title": TITLES[name],
@@ -189,7 +205,7 @@ def row_of(predictions: pd.DataFrame, name: str, variance: float) -> dict[str, A
             predictions["user"].to_numpy(), predictions["rating"].to_numpy(), predictions[name].to_numpy()
         ),
         "parameters": PARAMETERS.get(name, 1),
-        "epochs": {"mf": 10, "dnn": 10, "dnn_tuned": 5}.get(name, 0),
+        "epochs": {"mf": 10, "mf_tuned": 10, "dnn": 10, "dnn_tuned": 5}.get(name, 0),
         "best_epoch": best,
         "fit_seconds": SECONDS.get(name, 0.01),
         "warm": score(predictions[~cold], name, variance),
@@ -282,7 +298,9 @@ def with_mse(fair: Made) -> Callable[..., Comparison]:
     ) -> Comparison:
         comparison = fair[0]
         data = comparison.data.model_copy(update={"test_rows": 20_000, "cold_test_rows": 0, "rating_sd": 1.0})
-        rows = [row for row in (*comparison.models, *comparison.baselines) if row.name in mse]
+        mf, *rest = comparison.models
+        tuned = mf.model_copy(update={"name": "mf_tuned", "title": "tuned MF"})
+        rows = [row for row in (mf, tuned, *rest, *comparison.baselines) if row.name in mse]
         changed = [row.model_copy(update={"mse": mse[row.name], "rmse": mse[row.name] ** 0.5}) for row in rows]
         return comparison.model_copy(
             update={
@@ -296,5 +314,149 @@ def with_mse(fair: Made) -> Callable[..., Comparison]:
                 "differences": [],
             }
         )
+
+    return build
+
+
+def seeds_of(*mse: float, fit_seconds: float = 10.0) -> dict[str, Any]:
+    """What a model has of several seeds with these errors."""
+    results = [
+        SeedResult(seed=42 + number, mse=value, rmse=value**0.5, mae=value**0.5, fit_seconds=fit_seconds)
+        for number, value in enumerate(mse)
+    ]
+    mean, sd = fmean(mse), stdev(mse) if len(mse) > 1 else 0.0
+    spread = Spread(sd=sd, low=mean - sd, high=mean + sd) if len(mse) > 1 else None
+    return {"mse": mean, "seeds": results, "spread": spread}
+
+
+def search_of(name: str, seconds_used: float) -> Tuning:
+    """A search of which nothing but its time matters."""
+    return Tuning(
+        name=name,
+        title=name,
+        trials_allowed=6,
+        seconds_allowed=60,
+        seconds_used=seconds_used,
+        searched=[],
+        trials=[],
+        winner=0,
+    )
+
+
+def combination_of(kind: str, row: BaselineResult, mse: float, members: list[str], weights: list[float]) -> Combination:
+    """A combination with everything but its error taken from a row."""
+    fields = row.model_dump(include=set(BaselineResult.model_fields) - {"mse", "rmse", "name", "title"})
+    title = f"seeds of {row.title}" if kind == "seeds" else "blend"
+    name = f"{row.name}_{kind}"
+    made = {"name": name, "title": title, "mse": mse, "rmse": mse**0.5}
+    return Combination.model_validate({**fields, **made, "kind": kind, "members": members, "weights": weights})
+
+
+def split_of(split_by: SplitBy, split_seed: int, **mse: float) -> OtherSplit:
+    """Another split of 20,000 test ratings of variance 1, without tested differences."""
+    return OtherSplit(
+        split_by=split_by,
+        split_seed=split_seed,
+        test_rows=20_000,
+        cold_test_rows=0,
+        rating_sd=1.0,
+        scores=[OtherScore(name=name, title=name.replace("_", " "), mse=value) for name, value in mse.items()],
+        differences=[],
+    )
+
+
+def with_everything(comparison: Comparison, predictions: pd.DataFrame) -> Made:
+    """The same with a tuned MF, several seeds, combinations, searches, refits, costs and other splits."""
+    random = np.random.default_rng(11)
+    predictions = predictions.assign(mf_tuned=0.25 * predictions["bias_only"] + 0.75 * predictions["item_knn"])
+    variance = float(predictions["rating"].var(ddof=0))
+    mf, dnn, dnn_tuned = comparison.models
+    fields = row_of(predictions, "mf_tuned", variance)
+    mf_tuned = ModelResult.model_validate({**mf.model_dump(), **fields, "title": "tuned MF", "ranking": mf.ranking})
+    models = []
+    for model in (mf, mf_tuned, dnn, dnn_tuned):
+        drawn = model.mse + variance * 0.003 * random.normal(size=5)
+        changes = seeds_of(*(drawn - drawn.mean() + model.mse), fit_seconds=model.fit_seconds)
+        refitted = comparison.data.train_rows + comparison.data.validation_rows if "tuned" in model.name else None
+        size = {"file_bytes": 4 * model.parameters, "peak_mb": 812.4, "predict_microseconds": 3.21}
+        models.append(model.model_copy(update={**changes, **size, "refitted_rows": refitted}))
+    tuned = models[1]
+    combinations = [
+        combination_of("seeds", tuned, 0.985 * tuned.mse, ["mf_tuned"], [1.0]),
+        combination_of("blend", tuned, 0.975 * tuned.mse, ["mf_tuned", "item_knn"], [0.6, 0.4]),
+    ]
+    main = {row.name: row.mse for row in (*models, *comparison.baselines)}
+    others = [
+        split_of("random", 43, **{name: 1.01 * mse for name, mse in main.items()}),
+        split_of("time", 42, **{name: 1.3 - 0.1 * mse for name, mse in main.items()}),
+    ]
+    changed = comparison.model_copy(
+        update={
+            "models": models,
+            "combinations": combinations,
+            "tuning": [search_of("mf_tuned", 58.0), search_of("dnn_tuned", 61.0)],
+            "other_splits": others,
+            "differences": compare_pairs(
+                predictions["user"].to_numpy(),
+                predictions["rating"].to_numpy(),
+                {name: predictions[name].to_numpy() for name in TITLES},
+                [("dnn_tuned", "mf_tuned"), ("dnn", "mf_tuned"), ("mf", "mf_tuned"), ("mf_tuned", "bias_only")],
+                smallest_effect=smallest_effect(None, variance**0.5),
+                resamples=100,
+                seed=1,
+            ),
+        }
+    )
+    return changed, predictions
+
+
+@pytest.fixture(scope="session")
+def whole() -> Made:
+    """Small, protocol fair, with everything that a run can have."""
+    return with_everything(*made(rows=3000))
+
+
+@pytest.fixture
+def repeat() -> Callable[..., Comparison]:
+    """Give models the errors of several seeds each: repeat(comparison, mf=[0.8, 0.81])."""
+
+    def build(comparison: Comparison, seconds: float = 10.0, **mse: list[float]) -> Comparison:
+        models = [
+            model.model_copy(update=seeds_of(*mse[model.name], fit_seconds=seconds)) if model.name in mse else model
+            for model in comparison.models
+        ]
+        return comparison.model_copy(update={"models": models})
+
+    return build
+
+
+@pytest.fixture
+def combine() -> Callable[..., Comparison]:
+    """Add a combination of this error: combine(comparison, "blend", 0.7, {"mf": 0.6, "dnn": 0.4})."""
+
+    def build(comparison: Comparison, kind: str, mse: float, weights: dict[str, float]) -> Comparison:
+        made_of = combination_of(kind, comparison.models[0], mse, list(weights), list(weights.values()))
+        return comparison.model_copy(update={"combinations": [*comparison.combinations, made_of]})
+
+    return build
+
+
+@pytest.fixture
+def search() -> Callable[..., Comparison]:
+    """Add searches of so many seconds: search(comparison, mf_tuned=60)."""
+
+    def build(comparison: Comparison, **seconds_used: float) -> Comparison:
+        return comparison.model_copy(update={"tuning": [search_of(*entry) for entry in seconds_used.items()]})
+
+    return build
+
+
+@pytest.fixture
+def split_also() -> Callable[..., Comparison]:
+    """Add another split: split_also(comparison, "time", 42, mf=0.9, dnn=0.8)."""
+
+    def build(comparison: Comparison, split_by: SplitBy, split_seed: int, **mse: float) -> Comparison:
+        others = [*comparison.other_splits, split_of(split_by, split_seed, **mse)]
+        return comparison.model_copy(update={"other_splits": others})
 
     return build

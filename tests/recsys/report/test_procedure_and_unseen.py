@@ -33,7 +33,7 @@ def test_notebook_names_all_its_faults(with_mse: Build) -> None:
         "Tuned DNN was tuned by hand, with dropout or early stopping, and MF was not tuned at all",
         "The notebook itself has no baseline",
         "Nothing keeps predictions inside the scale",
-        "one seed (42)",
+        "once, with one seed (42)",
     ):
         assert fault in said
     assert procedure.unsettled_findings(comparison) == []
@@ -53,7 +53,7 @@ def test_fair_names_what_is_fair_and_what_is_not_settled(with_mse: Build) -> Non
     assert "optimistic" not in said
     open_questions = text(procedure.unsettled_findings(comparison))
     assert "cannot show that networks are better, or worse, than matrix factorisation in general" in open_questions
-    assert "one seed (42)" in open_questions
+    assert "once, with one seed (42)" in open_questions
 
 
 def test_factorisation_with_biases_is_not_called_bare(with_mse: Build) -> None:
@@ -78,6 +78,21 @@ def test_tuning_on_both_sides_or_none_is_not_called_one_sided(with_mse: Build) -
     assert "tuned by hand against MF not tuned" in procedure.limits(comparison)
 
 
+def test_refits_are_told_with_what_chose_their_epochs(with_mse: Build) -> None:
+    comparison = with_mse(mf=0.8, dnn=0.9, dnn_tuned=0.7)
+    assert procedure.refits(comparison) == ""
+    tuned = with_model(comparison, "dnn_tuned", refitted_rows=80_000)
+    assert procedure.refits(tuned) == (
+        "The weights that are scored come from a training of their own, from the start, on training and validation "
+        "ratings together (80,000 ratings); the lowest validation loss chose the epochs of tuned DNN (2)."
+    )
+    both = with_model(tuned, "mf", refitted_rows=80_000)
+    assert procedure.refits(both).endswith("chose the epochs of tuned DNN (2), the settings those of MF (10).")
+    fixed = procedure.refits(with_model(comparison, "mf", refitted_rows=80_000))
+    assert fixed.endswith("the settings chose the epochs of MF (10).")
+    assert procedure.refits(both) in text(procedure.procedure_findings(both))
+
+
 def test_nothing_trained_means_nothing_said_of_seeds(with_mse: Build) -> None:
     comparison = with_mse(global_mean=1.0, failed=("mf", "dnn"))
     assert procedure.unsettled_findings(comparison) == []
@@ -98,7 +113,7 @@ def test_what_one_split_leaves_open_depends_on_how_it_was_made(
     with_mse: Build, split_by: str, said: str, unsaid: str
 ) -> None:
     comparison = with_mse(mf=0.8, dnn=0.7).model_copy(update={"split_by": split_by, "fold": 2})
-    assert f"one seed (42) on {said}" in text(procedure.unsettled_findings(comparison))
+    assert f"once, with one seed (42), on {said}" in text(procedure.unsettled_findings(comparison))
     assert unsaid not in text(procedure.unsettled_findings(comparison))
 
 

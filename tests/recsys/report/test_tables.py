@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from recsys.evaluation.comparison import Comparison, FailedModel
-from recsys.report.tables import COLUMNS, shown_rows, table_csv, table_rows
+from recsys.report.tables import COLUMNS, shown_columns, shown_rows, table_csv, table_rows
 
 Build = Callable[..., Comparison]
 
@@ -47,6 +47,19 @@ def test_nothing_is_best_alone_or_among_equals(with_mse: Build) -> None:
 def test_every_shown_row_has_a_cell_per_column(with_mse: Build) -> None:
     for row in shown_rows(with_mse(mf=1.0, bias_only=0.7)):
         assert [cell.key for cell in row] == [column.key for column in COLUMNS]
+
+
+def test_spread_over_the_seeds_stands_beside_the_error_where_there_is_one(with_mse: Build, repeat: Build) -> None:
+    once = with_mse(mf=0.8, dnn=0.9, bias_only=0.95)
+    assert shown_columns(once) == COLUMNS
+    often = repeat(once, mf=[0.79, 0.80, 0.81], dnn=[0.89, 0.90, 0.91])
+    spread = [column for column in shown_columns(often) if column not in COLUMNS]
+    assert [column.heading for column in spread] == ["± sd, 3 seeds"]
+    keys = [column.key for column in shown_columns(often)]
+    assert keys.index(spread[0].key) == keys.index("mse") + 1
+    texts = [next(cell.text for cell in row if cell.key == spread[0].key) for row in shown_rows(often)]
+    assert texts == ["0.0100", "0.0100", "–"]
+    assert [row["mse_low"] for row in table_rows(often)] == [pytest.approx(0.79), pytest.approx(0.89), None]
 
 
 def test_r2_of_ratings_that_do_not_vary_is_a_dash(with_mse: Build) -> None:

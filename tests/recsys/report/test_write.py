@@ -86,6 +86,24 @@ def test_report_has_its_files(folder: Path) -> None:
     assert pictures == {f"plots/{stem}{ending}" for stem in stems for ending in (".png", ".svg")}
 
 
+def test_report_of_a_whole_run_has_every_section_in_both_twins(whole: Made, tmp_path: Path) -> None:
+    folder = write(whole, tmp_path / "report")
+    page, markdown = ((folder / name).read_text(encoding="utf-8") for name in ("report.html", "report.md"))
+    for heading in ("Seeds", "Under other splits", "What it costs", "Do predictions mean what they say?"):
+        assert f">{heading}</h2>" in page
+        assert f"## {heading}\n" in markdown
+    parsed = Page(page)
+    assert len(parsed.ids) == len(set(parsed.ids))
+    assert {"accuracy-cost", "calibration-mf-tuned"} <= {path.stem for path in (folder / "plots").iterdir()}
+    assert Comparison.model_validate_json((folder / "comparison.json").read_bytes()) == whole[0]
+
+
+def test_page_of_a_single_seed_has_no_section_of_seeds_or_splits(page: str) -> None:
+    assert ">Seeds</h2>" not in page
+    assert ">Under other splits</h2>" not in page
+    assert ">What it costs</h2>" in page
+
+
 def test_comparison_comes_back_whole_from_its_json(folder: Path, fair: Made) -> None:
     assert Comparison.model_validate_json((folder / "comparison.json").read_bytes()) == fair[0]
 

@@ -14,7 +14,7 @@ def epochs_run(losses: list[float], patience: int) -> tuple[int, EarlyStopping]:
 
 def test_the_notebooks_run_stops_after_five_epochs_with_the_second() -> None:
     run, stopping = epochs_run([0.8272, 0.7963, 0.7985, 0.8016, 0.7996, 0.79], patience=3)
-    assert (run, stopping.best_epoch, stopping.scored_epoch) == (5, 2, 2)
+    assert (run, stopping.best_epoch, stopping.scored_epoch(run)) == (5, 2, 2)
 
 
 def test_an_equal_loss_is_no_better() -> None:
@@ -24,7 +24,7 @@ def test_an_equal_loss_is_no_better() -> None:
 
 def test_without_patience_nothing_stops_and_the_last_weights_count() -> None:
     run, stopping = epochs_run([1.0, 2.0, 3.0], patience=0)
-    assert (run, stopping.best_epoch, stopping.scored_epoch) == (3, 1, 3)
+    assert (run, stopping.best_epoch, stopping.scored_epoch(run)) == (3, 1, 3)
 
 
 @pytest.mark.parametrize(("losses", "expected"), [([2.0, 1.0], [True, True]), ([1.0, 2.0], [True, False])])

@@ -1,0 +1,60 @@
+"""The search of both families, side by side."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from prefect import Task
+
+from flows.running import Interpreter
+from recsys.evaluation.rows import TITLES
+from recsys.seeds import derive_seed
+from recsys.settings import Settings
+from recsys.tuning.search import Found, search
+from recsys.tuning.spaces import DNN, MF
+from tasks.train_dnn_tuned import try_dnn
+from tasks.train_mf_tuned import try_mf
+
+TRIED_BY: Mapping[str, Task[..., Any]] = {MF.name: try_mf, DNN.name: try_dnn}
+
+
+def tune(settings: Settings, run: Interpreter, **arguments: Any) -> dict[str, Found | Any]:
+    """Search the settings of each family on validation rows, with the same budget, and return what was found.
+
+    Args:
+        settings: the run's.
+        run: has the trials trained; of a search with a trial whose result is not known, the result is not known.
+        arguments: what every trial is given.
+    """
+    searches = {
+        family.name: search(
+            family,
+            TITLES[family.name],
+            family.defaults(settings),
+            settings.tuning,
+            derive_seed(settings.seed, family.name, "search"),
+        )
+        for family in (MF, DNN)
+    }
+    asked = {name: next(searching) for name, searching in searches.items()}
+    found: dict[str, Found | Any] = {}
+    while asked:
+        attempts = [(name, attempt) for name, attempts in asked.items() for attempt in attempts]
+        outcomes = run.together(
+            [
+                (TRIED_BY[name], {"number": attempt.number, "settings": attempt.settings, **arguments})
+                for name, attempt in attempts
+            ]
+        )
+        for name in list(asked):
+            of_family = [outcome for (family, _), outcome in zip(attempts, outcomes, strict=True) if family == name]
+            unknown = run.unknown(of_family)
+            try:
+                if unknown is not None:
+                    found[name] = unknown
+                    del asked[name]
+                else:
+                    asked[name] = searches[name].send(of_family)
+            except StopIteration as end:
+                found[name] = end.value
+                del asked[name]
+    return found

@@ -1,0 +1,54 @@
+"""Task `score`: the test ratings of a further split are read."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+
+from recsys.settings import Settings, SplitSettings
+from recsys.store import Facts, Manifest, Store
+from tasks.caching import ByFingerprint, Recipe
+from tasks.progress import TaskProgress
+
+RECIPE = Recipe(
+    task="score",
+    layer="scores",
+    manifests=("data", "models"),
+    settings=("split", "settings"),
+    unread={
+        **dict.fromkeys(("data", "split", "mf", "mf_tuned", "dnn", "dnn_tuned", "tuning", "ranking", "output"), True),
+        **dict.fromkeys(("engine", "refresh"), True),
+        "evidence": {"seeds", "splits", "splits_also"},
+    },
+    code=("recsys.evaluation.other_splits",),
+    libraries=("keras", "numpy", "scikit-learn", "scipy", "tensorflow"),
+)
+
+
+@task(
+    name="score", task_run_name="score {split.split_by} · {split.split_seed}", cache_policy=ByFingerprint(recipe=RECIPE)
+)
+def score(
+    data: Mapping[str, Manifest],
+    models: Mapping[str, Mapping[str, Any]],
+    split: SplitSettings,
+    settings: Settings,
+    store: str,
+) -> Manifest:
+    """Score the models on the test ratings of a further split.
+
+    Args:
+        data: manifests of `codes`, `training` and `test`.
+        models: row -> its fits, each a manifest or why there is none.
+        split: what split the ratings so.
+        settings: the run's.
+        store: folder of the artefacts.
+    """
+
+    def build(folder: Path) -> Facts:
+        from recsys.evaluation.other_splits import score_split
+
+        return score_split(Store(store), data, models, split, settings, folder, TaskProgress("score"))
+
+    return RECIPE.make(build, data=data, models=models, split=split, settings=settings, store=store)

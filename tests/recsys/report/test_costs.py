@@ -1,0 +1,89 @@
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from recsys.evaluation.comparison import Comparison
+from recsys.report.canvas import style
+from recsys.report.cost_plots import accuracy_against_cost
+from recsys.report.costs import COST_HEADINGS, all_in_findings, all_in_seconds, cost_rows
+from recsys.report.tables import table_rows
+from recsys.report.wording import size
+
+Build = Callable[..., Comparison]
+
+
+def with_model(comparison: Comparison, name: str, **changes: Any) -> Comparison:
+    models = [model.model_copy(update=changes) if model.name == name else model for model in comparison.models]
+    return comparison.model_copy(update={"models": models})
+
+
+def test_all_in_adds_the_other_seeds_and_the_search(with_mse: Build, repeat: Build, search: Build) -> None:
+    once = with_mse(mf_tuned=0.8, dnn_tuned=0.9, bias_only=0.9)
+    model = once.models[0]
+    assert all_in_seconds(once, model) == model.fit_seconds
+    often = repeat(once, seconds=7.0, mf_tuned=[0.79, 0.8, 0.81])
+    assert all_in_seconds(often, often.models[0]) == 21.0
+    searched = search(often, mf_tuned=60, dnn_tuned=80)
+    assert all_in_seconds(searched, searched.models[0]) == 81.0
+    assert all_in_seconds(searched, searched.baselines[0]) == searched.baselines[0].fit_seconds
+
+
+def test_combination_pays_for_the_searches_of_its_members_once(with_mse: Build, combine: Build, search: Build) -> None:
+    comparison = search(with_mse(mf_tuned=0.8, dnn_tuned=0.9), mf_tuned=60, dnn_tuned=80)
+    blend = combine(comparison, "blend", 0.7, {"mf_tuned": 0.5, "dnn_tuned": 0.5}).combinations[0]
+    seeds = combine(comparison, "seeds", 0.7, {"mf_tuned": 1.0}).combinations[0]
+    assert all_in_seconds(comparison, blend) == blend.fit_seconds + 140
+    assert all_in_seconds(comparison, seeds) == seeds.fit_seconds + 60
+
+
+def test_costs_that_are_not_known_are_dashes(with_mse: Build) -> None:
+    comparison = with_mse(mf=0.8, bias_only=0.9)
+    known = with_model(comparison, "mf", file_bytes=3_610_000, peak_mb=812.4, predict_microseconds=3.214)
+    assert [dict(zip(COST_HEADINGS, row, strict=True))["File"] for row in cost_rows(comparison)] == ["–", "–"]
+    mf, bias_only = cost_rows(known)
+    assert mf == ("MF", "446,450", "3.6 MB", "65 s", "65 s", "812 MB", "3.214 µs")
+    assert bias_only[-2:] == ("–", "–")
+
+
+@pytest.mark.parametrize(
+    ("count_of_bytes", "written"), [(812, "812 B"), (3_610_000, "3.6 MB"), (812e6, "812 MB"), (2.5e9, "2.5 GB")]
+)
+def test_bytes_are_written_as_one_would_say_them(count_of_bytes: float, written: str) -> None:
+    assert size(count_of_bytes) == written
+
+
+def test_the_whole_cost_is_told_only_where_there_was_more_than_a_fit(
+    with_mse: Build, repeat: Build, search: Build
+) -> None:
+    once = with_mse(mf_tuned=0.8, dnn_tuned=0.9)
+    assert all_in_findings(once) == []
+    often = repeat(once, mf_tuned=[0.79, 0.81], dnn_tuned=[0.89, 0.91])
+    assert [finding.text for finding in all_in_findings(often)] == [
+        "With all seeds, tuned DNN took 20 s of training, tuned MF 20 s: about the same."
+    ]
+    searched = search(often, mf_tuned=30, dnn_tuned=80)
+    assert all_in_findings(searched)[0].text == (
+        "With all seeds and the search for settings, tuned DNN took 100 s of training, tuned MF 50 s: "
+        "2.0 times as long."
+    )
+
+
+def test_numbers_for_machines_have_the_costs(whole: tuple[Comparison, pd.DataFrame]) -> None:
+    rows = {row["name"]: row for row in table_rows(whole[0])}
+    tuned = rows["mf_tuned"]
+    assert (tuned["search_seconds"], tuned["file_bytes"], tuned["peak_mb"]) == (58.0, 4 * 901_829, 812.4)
+    assert rows["bias_only"]["search_seconds"] == 0
+    assert (tuned["seeds"], rows["bias_only"]["seeds"]) == (5, None)
+
+
+def test_picture_tells_search_costs_only_where_there_was_a_search(whole: tuple[Comparison, pd.DataFrame]) -> None:
+    without = whole[0].model_copy(update={"tuning": []})
+    with style():
+        searched, plain = accuracy_against_cost(whole[0]), accuracy_against_cost(without)
+    assert "hollow" in searched.caption
+    assert "tuned MF" in searched.alt
+    assert "all in" in searched.alt
+    assert "hollow" not in plain.caption
+    assert "all in" not in plain.alt
