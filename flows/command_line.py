@@ -58,6 +58,7 @@ def run(
     *,
     settings: Annotated[Settings, Parameter(name="*")] = Settings(),
     config: Annotated[str | None, Parameter(group=RUN)] = None,
+    replay: Annotated[str | None, Parameter(group=RUN)] = None,
     plan: Annotated[bool, Parameter(group=RUN)] = False,
     json: Annotated[bool, Parameter(group=RUN)] = False,
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], group=RUN)] = False,
@@ -67,12 +68,22 @@ def run(
     Args:
         settings: see there.
         config: YAML file of settings; options on the command line win over it.
+        replay: manifest.json of a report: run that run again, recomputing everything, and say whether the numbers
+            are the same (exit code 1 if not).
         plan: say for each task whether its result is cached or has to be computed, and why; run nothing.
         json: print the comparison as JSON, and nothing else, on standard output.
         verbose: show Prefect's log.
     """
     from flows.session import Session
 
+    if replay is not None:
+        if config is not None or plan:
+            raise BadSettings(f"--replay cannot be combined with --{'plan' if plan else 'config'}.")
+        from flows.replay import replay as run_again
+
+        if not run_again(replay, settings, as_json=json, verbose=verbose):
+            sys.exit(1)
+        return
     # without a file as well: only the merged settings are sure to go together
     settings = merged(from_yaml(config) if config else Settings(), settings)
     session = Session(settings, as_json=json, verbose=verbose)

@@ -17,6 +17,10 @@ class BadRatings(UserError):
     """A ratings file that cannot be read as ratings."""
 
 
+class BadManifest(UserError):
+    """A file that does not describe a run, or a run that cannot be repeated as it was."""
+
+
 class DatasetUnavailable(UserError):
     """A known data set that is neither in the cache folder nor to be had from its publisher."""
 

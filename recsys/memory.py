@@ -1,10 +1,18 @@
-"""Memory that is free, but that allocators keep for later."""
+"""Memory: what a process holds at most, and what is free but kept by allocators for later."""
 
 import ctypes
 import gc
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
+import psutil
 import pyarrow as pa
+
+SECONDS_BETWEEN_LOOKS = 0.05
+"""How often the memory is looked at; a look takes some 20 µs."""
 
 
 def give_back() -> None:
@@ -15,3 +23,38 @@ def give_back() -> None:
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # the GNU C library's own
         if trim:
             trim(0)
+
+
+@dataclass
+class PeakMemory:
+    """The most memory that the process was seen to hold, in 10⁶ bytes; whole once the block has ended."""
+
+    megabytes: float = 0.0
+
+    def look(self, process: psutil.Process) -> None:
+        """Take what the process holds now into account."""
+        self.megabytes = max(self.megabytes, process.memory_info().rss / 1e6)
+
+
+@contextmanager
+def watched_memory(seconds: float = SECONDS_BETWEEN_LOOKS) -> Iterator[PeakMemory]:
+    """Watch the resident memory of the whole process, whatever else it does, while the block runs.
+
+    Args:
+        seconds: between two looks; a peak that is shorter can be missed.
+    """
+    peak, process, ended = PeakMemory(), psutil.Process(), threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(seconds):
+            peak.look(process)
+
+    watcher = threading.Thread(target=watch, name="memory", daemon=True)
+    peak.look(process)
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        ended.set()
+        watcher.join()
+        peak.look(process)

@@ -19,6 +19,7 @@ from recsys.data.values import Columns, convert
 from recsys.errors import BadRatings
 from recsys.progress import Progress, silent
 from recsys.settings import DataSettings
+from recsys.store import sha256_of
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class Ingested:
         header: whether the file names its columns.
         packing: "gzip", "bzip2", "zip", "parquet", or None for plain text.
         member: name of the file that was read inside a zip archive.
+        sha256: digest of the ratings file, as it is on disk.
     """
 
     rows: int
@@ -52,6 +54,7 @@ class Ingested:
     header: bool
     packing: str | None
     member: str | None
+    sha256: str
 
 
 def check(path: Path, settings: DataSettings) -> None:
@@ -134,6 +137,7 @@ def ingest(path: Path, settings: DataSettings, folder: Path, progress: Progress 
         header=ratings.header,
         packing=source.packing,
         member=source.member,
+        sha256=sha256_of(path),
     )
 
 

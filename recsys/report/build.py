@@ -1,6 +1,5 @@
 """From a run's artefacts to its report."""
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any
 from recsys.evaluation.comparison import OtherSplit, Tuning
 from recsys.evaluation.evaluate import evaluate
 from recsys.evaluation.loading import Models, load_models, load_ratings
-from recsys.fingerprint import code_of
 from recsys.progress import Progress, silent
 from recsys.report.run_manifest import run_manifest
 from recsys.report.write import write_report
@@ -70,7 +68,6 @@ def build_report(
         shutil.copyfile(store.path(data["ratings"], "quarantine.csv"), folder / "quarantine.csv")
     made = {f"{name} {fit}": manifest for name, fits in models.items() for fit, manifest in fits.items()}
     artefacts = {**data, **{name: manifest for name, manifest in made.items() if not isinstance(manifest, Exception)}}
-    described = run_manifest(settings, artefacts, code_of(["recsys.report.build"]))
-    (folder / "manifest.json").write_text(json.dumps(described, indent=1) + "\n")
+    (folder / "manifest.json").write_text(run_manifest(settings, artefacts, comparison).to_json(), encoding="utf-8")
     progress(1, 1, "written")
     return {"models": len(trained), "failed": len(failed)}

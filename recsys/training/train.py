@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recsys.backend import keras
-from recsys.memory import give_back
+from recsys.memory import give_back, watched_memory
 from recsys.models.saving import save_model, summary_of
 from recsys.progress import Progress, silent
 from recsys.settings import Engine, FitSettings
@@ -63,16 +63,22 @@ def train_and_save(
     """Train, and write model.keras and history.parquet (epoch, loss, val_loss) into `folder`.
 
     Returns:
-        The fields of `Fit`, with the model's `settings`, `parameters` and `summary`, and when the training
-        `started` and `ended`, as ISO 8601 in UTC.
+        The fields of `Fit`, with the model's `settings`, `parameters` and `summary`, when the training `started`
+        and `ended`, as ISO 8601 in UTC, and `peak_mb`, the most memory in 10⁶ bytes that the process held meanwhile.
     """
     give_back()
     started = datetime.now(UTC)
-    fit = train(model, data, settings, seed, progress, engine=engine, checkpoint=checkpoint)
+    with watched_memory() as peak:
+        fit = train(model, data, settings, seed, progress, engine=engine, checkpoint=checkpoint)
     ended = datetime.now(UTC)
     save_model(model, folder / "model.keras")
     write_history(fit, folder)
-    return {**facts_of(fit, model, settings), "started": started.isoformat(), "ended": ended.isoformat()}
+    return {
+        **facts_of(fit, model, settings),
+        "started": started.isoformat(),
+        "ended": ended.isoformat(),
+        "peak_mb": round(peak.megabytes, 1),
+    }
 
 
 def facts_of(fit: Fit, model: keras.Model, settings: FitSettings) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 # ruff: noqa: E501 - sentences are compared as they are read, on one line
 import csv
+import hashlib
 import io
 import json
 import re
@@ -66,6 +67,7 @@ def test_movielens_is_read_into_the_smallest_types(tmp_path: Path) -> None:
         header=True,
         packing=None,
         member=None,
+        sha256=hashlib.sha256((HEADER + ROWS).encode()).hexdigest(),
     )
     assert json.loads(json.dumps(asdict(facts))) == asdict(facts)
 

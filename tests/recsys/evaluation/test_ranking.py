@@ -5,7 +5,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from scipy import sparse
-from sklearn.metrics import ndcg_score
+from scipy.stats import rankdata
+from sklearn.metrics import ndcg_score, recall_score
 
 from recsys.evaluation.comparison import Ranking
 from recsys.evaluation.ranking import Lists, Rows, lists_to_rank, rank
@@ -108,6 +109,19 @@ def test_ndcg_is_scikit_learns_where_no_scores_are_equal() -> None:
     for user, seen, relevant in zip(lists.user, seen_by, relevant_for, strict=True):
         scores.append(ndcg_score([relevant[~seen]], [table[user][~seen]], k=10))
     assert ranked(lists, scoring(table)).ndcg_at_10 == pytest.approx(np.mean(scores))
+
+
+def test_recall_and_mrr_are_those_of_scikit_learn_and_scipy_where_no_scores_are_equal() -> None:
+    lists, table = listed(*random_split(), threshold=3.0), table_of(2)
+    recalls, reciprocals = [], []
+    seen_by, relevant_for = (in_code_order(lists, columns) for columns in (lists.seen, lists.relevant))
+    for user, seen, relevant in zip(lists.user, seen_by, relevant_for, strict=True):
+        place = rankdata(-table[user][~seen])
+        recalls.append(recall_score(relevant[~seen], place <= 10))
+        reciprocals.append(1 / place[relevant[~seen]].min())
+    ranking = ranked(lists, scoring(table))
+    assert [ranking.recall_at_10, ranking.mrr] == pytest.approx([np.mean(recalls), np.mean(reciprocals)])
+    assert 0 < ranking.recall_at_10 < ranking.mrr < 1
 
 
 def test_equal_scores_stand_in_the_drawn_order() -> None:

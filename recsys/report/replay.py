@@ -1,0 +1,153 @@
+"""Whether a run that was repeated came to the same numbers, and what has changed since the first."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from recsys.data.sentences import listed
+from recsys.errors import BadManifest
+from recsys.report.run_manifest import Environment, RunManifest
+from recsys.report.wording import count
+from recsys.store import sha256_of
+
+
+def check_ratings(recorded: RunManifest, path: Path) -> None:
+    """Look whether a file is the one that a run read.
+
+    Args:
+        recorded: the run.
+        path: an existing file.
+
+    Raises:
+        BadManifest: it is another one, or has changed.
+    """
+    found, then = sha256_of(path), recorded.ratings.sha256
+    if found != then:
+        raise BadManifest(
+            f"{path} is not the file that the run read: its SHA-256 begins with {found[:12]}, and with {then[:12]} "
+            "then; a run can only be repeated on the same ratings."
+        )
+
+
+def changes_since(then: Environment, now: Environment) -> str:
+    """Return one sentence on versions, code and machine, from those of a run to those of now."""
+    changed = [
+        *_changed(then.versions, now.versions),
+        *_changed({"python": then.machine.python}, {"python": now.machine.python}),
+        *_changed({"processor": then.machine.processor}, {"processor": now.machine.processor}),
+        *(
+            f"{module.replace('.', '/')}.py {_fate(then.code.get(module), now.code.get(module))}"
+            for module in sorted({*then.code, *now.code})
+            if then.code.get(module) != now.code.get(module)
+        ),
+    ]
+    if not changed:
+        return "The same code, versions and kind of processor as then."
+    return f"Different since then: {listed(changed)}."
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How the numbers of a repeated run agree with those of the first.
+
+    Attributes:
+        same: whether every number of every row is the same, to the last digit.
+        sentences: what there is to say of it.
+    """
+
+    same: bool
+    sentences: list[str]
+
+
+@dataclass(frozen=True)
+class _Moved:
+    row: str
+    measure: str
+    before: float | None
+    now: float | None
+
+    @property
+    def by(self) -> float:
+        """How far, 0 where there is a number on one side only."""
+        return 0.0 if self.before is None or self.now is None else abs(self.now - self.before)
+
+
+def agreement(before: RunManifest, now: RunManifest) -> Agreement:
+    """Compare the scores, the verdict, and, where scores differ, what they were made from."""
+    moved = list(_moved(before.scores, now.scores))
+    verdict = (
+        "The verdict is the same."
+        if before.verdict == now.verdict
+        else f"The verdict was “{before.verdict}”, and is now “{now.verdict}”."
+    )
+    if not moved:
+        others = [] if before.verdict == now.verdict else [verdict]
+        return Agreement(same=True, sentences=["The same numbers, to the last digit.", *others])
+    return Agreement(
+        same=False,
+        sentences=[_how_far(before, now, moved), *_searches(before, now), *_files(before, now), verdict],
+    )
+
+
+def _how_far(before: RunManifest, now: RunManifest, moved: list[_Moved]) -> str:
+    differing = len({number.row for number in moved})
+    rows = count(len({*before.scores, *now.scores}), "row")
+    sentence = f"{differing} of {rows} {'differs' if differing == 1 else 'differ'}"
+    furthest = max(moved, key=lambda number: number.by)
+    if furthest.by:
+        sentence += (
+            f"; the largest difference is {furthest.by:.3g}, in {furthest.measure} of {furthest.row}: "
+            f"{furthest.before!r} then, {furthest.now!r} now"
+        )
+    if gone := sorted({*before.scores} - {*now.scores}):
+        sentence += f"; without numbers now: {listed(gone)}"
+    if come := sorted({*now.scores} - {*before.scores}):
+        sentence += f"; without numbers then: {listed(come)}"
+    return f"{sentence}."
+
+
+def _moved(
+    before: Mapping[str, Mapping[str, float | None]], now: Mapping[str, Mapping[str, float | None]]
+) -> Iterator[_Moved]:
+    """Every number that is not the same in both, those of only one included."""
+    for row in (*before, *(row for row in now if row not in before)):
+        old, new = before.get(row, {}), now.get(row, {})
+        for measure in (*old, *(measure for measure in new if measure not in old)):
+            if old.get(measure) != new.get(measure) or (measure in old) != (measure in new):
+                yield _Moved(row, measure, old.get(measure), new.get(measure))
+
+
+def _searches(before: RunManifest, now: RunManifest) -> Iterator[str]:
+    """Searches that tried more or less than before, as time allowed, or chose otherwise."""
+    then = {tuning.name: tuning for tuning in before.tuning}
+    for tuning in now.tuning:
+        old = then.get(tuning.name)
+        if old and (len(old.trials), old.winner) != (len(tuning.trials), tuning.winner):
+            yield (
+                f"The search of {tuning.name} had {count(len(old.trials), 'trial')} and chose {_which(old.winner)} "
+                f"then, and has {count(len(tuning.trials), 'trial')} and chooses {_which(tuning.winner)} now."
+            )
+
+
+def _which(winner: int | None) -> str:
+    return "none" if winner is None else f"trial {winner}"
+
+
+def _files(before: RunManifest, now: RunManifest) -> Iterator[str]:
+    different = [
+        name
+        for name, made in now.artefacts.items()
+        if name in before.artefacts and before.artefacts[name].files != made.files
+    ]
+    if different:
+        yield f"Other files than then: those of {listed(different)}."
+
+
+def _changed(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    for name in sorted({*then, *now}):
+        if then.get(name) != now.get(name):
+            yield f"{name} {then.get(name, 'absent')} -> {now.get(name, 'absent')}"
+
+
+def _fate(then: str | None, now: str | None) -> str:
+    return "is new" if then is None else "is gone" if now is None else "changed"

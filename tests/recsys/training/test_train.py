@@ -1,0 +1,29 @@
+"""What is known of a training once it has ended."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pyarrow.parquet as pq
+
+from recsys.models.mf import build_mf
+from recsys.settings import MFSettings
+from recsys.training.fit import FitData
+from recsys.training.train import train_and_save
+
+
+def test_a_saved_training_tells_its_course_its_times_and_its_memory(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    user, item = (random.integers(9, size=300).astype(np.int32) for _ in range(2))
+    data = FitData(user, item, random.normal(size=300).astype(np.float32), np.arange(250), np.arange(250, 300))
+    settings = MFSettings(epochs=3, embedding_size=4)
+    before = psutil.Process().memory_info().rss / 1e6
+    facts = train_and_save(build_mf(9, 9, settings, 1), data, settings, 1, tmp_path)
+    assert facts["peak_mb"] > before / 2
+    assert facts["peak_mb"] * 1e6 < psutil.virtual_memory().total
+    assert datetime.fromisoformat(facts["started"]) <= datetime.fromisoformat(facts["ended"])
+    assert pq.read_table(tmp_path / "history.parquet").column("loss").to_pylist() == facts["loss"]
+    assert (tmp_path / "model.keras").is_file()
+    assert json.loads(json.dumps(facts)) == facts
