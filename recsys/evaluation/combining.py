@@ -59,9 +59,8 @@ def combine(
     mean = float(choosing.mean(dtype=np.float64))
     weights = blend_weights(choosing, members, mean)
     if len(weights) > 1:
-        title = "blend of " + ", ".join(TITLES[name] for name in weights)
         prediction = clipped(blended(averaged, weights, mean), bounds)
-        found["blend"] = _combined("blend", title, "blend", weights, by_name, prediction, test)
+        found["blend"] = _combined("blend", "blend", "blend", weights, by_name, prediction, test)
     return found
 
 

@@ -148,6 +148,7 @@ def _study(family: Family, seed: int, default: _Tried) -> "optuna.Study":
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=ROUND - 1, multivariate=True, constant_liar=True)
     study = optuna.create_study(sampler=sampler, pruner=optuna.pruners.NopPruner())
+    study.enqueue_trial({name: _encoded(where, family.known[name]) for name, where in family.space.items()})
     values = {name: getattr(default.settings, name) for name in family.space}
     if default.made and all(_contains(where, values[name]) for name, where in family.space.items()):
         study.add_trial(

@@ -9,7 +9,7 @@ import pytest
 from recsys.errors import TrialsFailed
 from recsys.settings import BiasedMFSettings, FitSettings, Settings, TuningSettings
 from recsys.store import Manifest
-from recsys.tuning.search import FIRST_EPOCHS, ROUND, Attempt, Found, search
+from recsys.tuning.search import FIRST_EPOCHS, ROUND, Attempt, Found, _plain, search
 from recsys.tuning.spaces import DNN, FAMILIES, MF, Between, Family, OneOf
 
 Outcome = Manifest | Exception
@@ -64,6 +64,13 @@ def test_the_default_configuration_is_tried_first_alone_and_whole() -> None:
     assert asked[0] == [Attempt(0, DEFAULTS)]
 
 
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_what_is_known_to_be_good_is_tried_next(family: Family) -> None:
+    _, asked = run(lambda attempt: outcome([1.0]), TuningSettings(budget=1), family=family)
+    second = asked[1][0].settings
+    assert {name: _plain(getattr(second, name)) for name in family.space} == family.known
+
+
 def test_a_third_of_a_round_goes_on_after_the_first_epochs_and_has_the_best_of_them() -> None:
     budget = TuningSettings(budget=7 / 6, trial_epochs=20)
     found, asked = run(bowl, budget)
@@ -89,7 +96,7 @@ def test_both_families_have_as_many_trials_and_all_in_their_space(family: Family
             if isinstance(where, Between):
                 assert where.low <= value <= where.high
             else:
-                assert (list(value) if isinstance(value, tuple) else value) in where.values
+                assert _plain(value) in where.values
 
 
 def test_a_larger_budget_comes_closer_to_the_best() -> None:
