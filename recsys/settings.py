@@ -196,7 +196,7 @@ class TuningSettings(SettingsModel):
         1,
         ge=0,
         le=10_000,
-        description="how much is searched for better settings (protocol fair): 1 is 6 trials and up to 120 s of "
+        description="how much is searched for better settings (protocol fair): 1 is 4 trials and up to 120 s of "
         "training for MF and as much for DNN, 10 is ten times that; 0 takes the settings as they are",
     )
     trial_epochs: int = Field(
@@ -209,7 +209,7 @@ class TuningSettings(SettingsModel):
     @property
     def trials(self) -> int:
         """Trials of a family, its default settings being the first."""
-        return max(1, round(6 * self.budget))
+        return max(1, round(4 * self.budget))
 
     @property
     def seconds(self) -> float:

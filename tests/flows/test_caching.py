@@ -130,7 +130,7 @@ def test_a_further_seed_trains_each_model_once_more_and_tries_nothing(run: Run, 
 
 
 def test_a_larger_budget_tries_more_and_loads_what_was_tried(run: Run, finished: MakeSettings) -> None:
-    larger = finished(tuning={"budget": 0.5})
+    larger = finished(tuning={"budget": 0.75})
     heard = run(larger)
     assert {("try_mf", "cached"), ("try_dnn", "cached"), ("try_mf", "done"), ("try_dnn", "done")} <= heard.ends
     assert set(plan(larger).values()) == {""}

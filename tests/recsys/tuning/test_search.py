@@ -72,7 +72,7 @@ def test_what_is_known_to_be_good_is_tried_next(family: Family) -> None:
 
 
 def test_a_third_of_a_round_goes_on_after_the_first_epochs_and_has_the_best_of_them() -> None:
-    budget = TuningSettings(budget=7 / 6, trial_epochs=20)
+    budget = TuningSettings(budget=7 / 4, trial_epochs=20)
     found, asked = run(bowl, budget)
     first, second = asked[1], asked[2]
     assert len(first) == ROUND
@@ -120,7 +120,7 @@ def test_trials_that_fail_count_and_never_win() -> None:
             return outcome([], 2.0, failed="the loss became nan")
         return bowl(attempt)
 
-    found, _ = run(half_fail, TuningSettings(budget=2))
+    found, _ = run(half_fail, TuningSettings(budget=3))
     trials = found.tuning.trials
     assert len(trials) == 12
     assert [trial.number for trial in trials if trial.state == "failed"] == [0, 1, 3, 5, 7, 9, 11]
@@ -149,7 +149,7 @@ def test_a_trial_that_stopped_early_is_not_trained_again() -> None:
         return outcome([distance(attempt.settings)] * 3, stopped_early=True)
 
     _, asked = run(stops, TuningSettings(budget=1))
-    assert [len(attempts) for attempts in asked] == [1, 5]
+    assert [len(attempts) for attempts in asked] == [1, 3]
 
 
 def test_the_winner_brings_the_training_that_chose_its_epochs() -> None:
