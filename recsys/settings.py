@@ -146,6 +146,21 @@ class BiasedMFSettings(FitSettings):
     l2_factors: float = Field(0.12, ge=0, le=100, description="what a rating pays for the squares of its factors")
     l2_biases: float = Field(0.02, ge=0, le=100, description="what a rating pays for the squares of its biases")
     initial_sd: float = Field(0.05, gt=0, le=10, description="standard deviation of the initial factors")
+    history: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description="of how many of a user's rated items the model reads that they were rated at all (SVD++); 0: none",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.history and not self.embedding_size:
+            raise ValueError(
+                f"history {self.history} needs factors, which embedding_size 0 leaves out: choose history 0 or an "
+                "embedding_size of 1 or more"
+            )
+        return self
 
 
 class DNNSettings(FitSettings):

@@ -8,30 +8,55 @@ fitted to the squared error plus, for each rating,
     λ_b (b_u² + b_i²) + λ_f (|p_u|² + |q_i|²),
 
 so that who rates more is regularised more (equation 5 there). With no factors it is the biases alone.
+
+With histories it is SVD++ (Koren 2008, 'Factorization Meets the Neighborhood', equation 15): p_u becomes
+
+    p_u + |N(u)|^-1/2 Σ_{j ∈ N(u)} y_j,
+
+where N(u) are items that the user has rated, and each rating also pays λ_f Σ_{j ∈ N(u)} |y_j|². (Items that
+nobody else has rated could then move the user at the price of p_u; shared ones are cheaper.)
 """
 
 from recsys.backend import keras
-from recsys.models.seeded import small_embedding
+from recsys.errors import BadSettings
+from recsys.models.histories import Histories
+from recsys.models.seeded import frozen_embedding, small_embedding
 from recsys.settings import BiasedMFSettings
+
+MOST_ITEMS = 2**24
+"""Up to here every item code is a float32, as which Keras keeps an embedding's numbers."""
 
 
 def build_biased_mf(
-    users: int, items: int, settings: BiasedMFSettings, seed: int, mean: float, name: str = "mf_tuned"
+    users: int,
+    items: int,
+    settings: BiasedMFSettings,
+    seed: int,
+    mean: float,
+    name: str = "mf_tuned",
+    histories: Histories | None = None,
 ) -> keras.Model:
     """Return the untrained model.
 
     Args:
         users: rows of the user tables.
         items: rows of the item tables.
-        settings: `embedding_size`, which biases, penalties and `initial_sd` are read.
+        settings: `embedding_size`, which biases, penalties, `initial_sd` and whether there is a `history` are read.
         seed: of the initial embeddings.
         mean: μ, of the training ratings.
         name: the model's name.
+        histories: the N(u), where `settings.history` is not 0; they become a part of the model.
 
     Returns:
         A model from [user code, item code], int32 of shape (batch, 1) each, to ratings, float32 of
         shape (batch, 1).
+
+    Raises:
+        BadSettings: there are too many items for histories.
+        ValueError: there are histories without `settings.history`, or none with it.
     """
+    if (histories is not None) != bool(settings.history):
+        raise ValueError(f"{name}: a history of {settings.history} and {histories and 'given' or 'no'} histories")
     user = keras.Input(shape=(1,), dtype="int32", name="user_input")
     item = keras.Input(shape=(1,), dtype="int32", name="movie_input")
     parts = []
@@ -49,8 +74,28 @@ def build_biased_mf(
             )(codes)
             for side, codes, rows in (("user", user, users), ("movie", item, items))
         ]
+        if histories is not None:
+            implicit = _sum_over_history(user, items, settings, seed, histories)
+            sides[0] = keras.layers.Add(name="user_and_history")([sides[0], implicit])
         dot = keras.layers.Dot(axes=2, name="dot_product")(sides)
         parts.append(keras.layers.Flatten(name="dot_product_flat")(dot))
     deviation = keras.layers.Add(name="deviation")(parts) if len(parts) > 1 else parts[0]
     rating = keras.layers.Rescaling(1.0, offset=mean, name="rating")(deviation)
     return keras.Model(inputs=[user, item], outputs=rating, name=name)
+
+
+def _sum_over_history(
+    user: keras.KerasTensor, items: int, settings: BiasedMFSettings, seed: int, histories: Histories
+) -> keras.KerasTensor:
+    """|N(u)|^-1/2 Σ y_j of each user code, shape (batch, 1, factors).
+
+    Places without an item read a row of y of their own, with weight 0, so that no item pays for them.
+    """
+    if items >= MOST_ITEMS:
+        raise BadSettings(f"a history can be read of at most {MOST_ITEMS - 1:,} items, and there are {items:,}.")
+    length, size = histories.items.shape[1], settings.embedding_size
+    rated = frozen_embedding("user_history", histories.items)(user)
+    weight = frozen_embedding("user_history_weight", histories.weights)(user)
+    y = small_embedding("history_embedding", items + 1, size, settings.initial_sd, settings.l2_factors, seed)(rated)
+    flat = keras.layers.Reshape((length, size), name="history_rows")(y)
+    return keras.layers.Dot(axes=(2, 1), name="history_sum")([weight, flat])

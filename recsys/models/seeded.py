@@ -4,6 +4,9 @@ Keras draws a layer's seed from a global generator where none is given, so that 
 parallel threads would get different weights at each run.
 """
 
+import numpy as np
+import numpy.typing as npt
+
 from recsys.backend import keras
 from recsys.seeds import derive_seed
 
@@ -21,6 +24,14 @@ def small_embedding(name: str, rows: int, size: int, sd: float, l2: float, seed:
     initial = keras.initializers.RandomNormal(stddev=sd, seed=derive_seed(seed, name)) if sd else "zeros"
     penalty = keras.regularizers.L2(l2)
     return keras.layers.Embedding(rows, size, embeddings_initializer=initial, activity_regularizer=penalty, name=name)
+
+
+def frozen_embedding(name: str, table: npt.NDArray[np.generic]) -> keras.layers.Embedding:
+    """Return an embedding that looks rows of `table`, shape (rows, size), up as float32, and is not trained."""
+    layer = keras.layers.Embedding(*table.shape, embeddings_initializer="zeros", trainable=False, name=name)
+    layer.build()
+    layer.set_weights([table])
+    return layer
 
 
 def dense(

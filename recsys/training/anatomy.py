@@ -4,11 +4,16 @@ The compiled loop looks rows up by itself, so it needs the model in two parts:
 
     [user code, item code] ──lookups──> rows ──head──> rating
 
-Both are found by walking through the calls of layers that Keras recorded when the model was built.
+An id of a lookup is a code itself, or stands in a frozen table in the row of a code: an Embedding that is
+not trained. Rows of frozen tables may also go to the head. All this is found by walking through the calls of layers that Keras recorded when the model was built.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
 
 from recsys.backend import keras
 from recsys.errors import BadSettings
@@ -20,20 +25,61 @@ INPUTS = ("user", "item")
 
 
 @dataclass(frozen=True)
-class Lookup:
-    """One Embedding layer.
+class Frozen:
+    """One Embedding layer that is not trained.
 
     Attributes:
         layer: the layer.
         input: position of its input in `INPUTS`.
-        width: numbers in a row.
         shape: shape of one looked-up row in the model, (1, width) or (width,).
+    """
+
+    layer: keras.layers.Embedding
+    input: int
+    shape: tuple[int, ...]
+
+    @property
+    def table(self) -> npt.NDArray[np.float32]:
+        """Its numbers, shape (rows, width)."""
+        return np.asarray(self.layer.embeddings)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where ids come from.
+
+    Attributes:
+        input: position of an input in `INPUTS`.
+        through: the frozen table in whose rows the ids stand; None where the input's codes are the ids.
+        height: how many ids there are: rows of the tables in which they are looked up.
+    """
+
+    input: int
+    through: Frozen | None
+    height: int
+
+    @property
+    def ids(self) -> int:
+        """Ids of one rating."""
+        return self.through.layer.output_dim if self.through else 1
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """One trained Embedding layer.
+
+    Attributes:
+        layer: the layer.
+        source: position of what feeds it in `Anatomy.sources`.
+        width: numbers in a row.
+        shape: shape of a rating's rows in the model, (1, width) or (width,) where there is one, and
+            (1, ids, width) or (ids, width) where there are several.
         l1: share of |row| that each rating pays.
         l2: share of row² that each rating pays.
     """
 
     layer: keras.layers.Embedding
-    input: int
+    source: int
     width: int
     shape: tuple[int, ...]
     l1: float
@@ -45,13 +91,15 @@ class Anatomy:
     """The two parts of a model.
 
     Attributes:
-        lookups: its embedding layers, ordered by input.
-        heights: rows of the tables of each input.
-        head: the network from looked-up rows to ratings.
+        sources: the inputs, in their order, and then the frozen tables that hold ids.
+        lookups: its trained embedding layers, ordered by source.
+        frozen: the embedding layers that are not trained and whose rows the head reads.
+        head: the network from the rows of `lookups` and of `frozen` to ratings.
     """
 
+    sources: list[Source]
     lookups: list[Lookup]
-    heights: tuple[int, ...]
+    frozen: list[Frozen]
     head: Head
 
     @property
@@ -64,8 +112,9 @@ def dissect(model: keras.Model) -> Anatomy:
     """Take `model` apart; it is not changed.
 
     Raises:
-        BadSettings: it is not made of embeddings that are fed by two inputs, and of layers above them
-            that keep nothing but trained weights and the moving statistics of batches.
+        BadSettings: it is not made of embeddings that are fed by two inputs, or by frozen tables that these
+            feed, and of layers above them that keep nothing but trained weights and the moving statistics of
+            batches.
     """
     if not hasattr(model, "operations") or len(model.inputs) != len(INPUTS):
         _refuse(model, "it is not a functional model with two inputs, user and item")
@@ -75,23 +124,32 @@ def dissect(model: keras.Model) -> Anatomy:
         if objection := _objection(layer):
             _refuse(model, f"layer {layer.name} ({type(layer).__name__}) {objection}")
     calls, inputs, output = _recorded_calls(model)
-    positions = {id(tensor): position for position, tensor in enumerate(inputs)}
     found = [call for call in calls if isinstance(call.layer, keras.layers.Embedding)]
-    for call in found:
-        if id(call.args[0]) not in positions or tuple(call.args[0].shape) not in ((None, 1), (None,)):
-            _refuse(model, f"layer {call.layer.name} is not fed with one id a rating by an input of the model")
     if len({id(call.layer) for call in found}) < len(found):
         _refuse(model, "an Embedding layer is used twice")
     if any(
         type(call.layer) is keras.layers.BatchNormalization and call.kwargs.get("mask") is not None for call in calls
     ):
         _refuse(model, "a BatchNormalization is called with a mask of its own")
-    found.sort(key=lambda call: positions[id(call.args[0])])
-    lookups = [_lookup(call, positions[id(call.args[0])]) for call in found]
-    heights = [{lookup.layer.input_dim for lookup in lookups if lookup.input == i} for i in range(len(INPUTS))]
-    if any(len(distinct) != 1 for distinct in heights):
-        _refuse(model, "an input has no Embedding, or has Embeddings with different numbers of rows")
-    return Anatomy(lookups, tuple(min(distinct) for distinct in heights), build_head(calls, found, output))
+    trained = [call for call in found if call.layer.trainable]
+    frozen = {id(call.outputs): _frozen(model, call, inputs) for call in found if not call.layer.trainable}
+    positions = {id(tensor): position for position, tensor in enumerate(inputs)}
+    for call in trained:
+        if id(call.args[0]) not in frozen and not _one_id_each(call, inputs):
+            _refuse(model, f"layer {call.layer.name} is not fed with one id a rating by an input of the model")
+        positions.setdefault(id(call.args[0]), len(positions))
+    trained.sort(key=lambda call: positions[id(call.args[0])])
+    sources = [_source(model, feed, position, trained, frozen) for feed, position in positions.items()]
+    if any(table.layer.input_dim != sources[table.input].height for table in frozen.values()):
+        _refuse(model, "an input has Embeddings with different numbers of rows")
+    read = {id(x) for call in calls if call not in found for x in keras.tree.flatten((call.args, call.kwargs))}
+    given = trained + [call for call in found if id(call.outputs) in frozen and id(call.outputs) in read]
+    return Anatomy(
+        sources=sources,
+        lookups=[_lookup(call, positions[id(call.args[0])]) for call in trained],
+        frozen=[frozen[id(call.outputs)] for call in given[len(trained) :]],
+        head=build_head([call for call in calls if call in given or call not in found], given, output),
+    )
 
 
 def _refuse(model: keras.Model, objection: str, cause: Exception | None = None) -> NoReturn:
@@ -120,7 +178,7 @@ def _objection(layer: keras.layers.Layer) -> str | None:
         return None if layer.noise_shape is None else "has a noise_shape"
     if type(layer) is keras.layers.BatchNormalization and layer.trainable:
         return "normalises across replicas" if layer.synchronized else None
-    if layer.non_trainable_variables:
+    if layer.non_trainable_variables and not embedding:
         return "keeps values that are not trained by gradients"
     if not embedding:
         return None
@@ -132,6 +190,32 @@ def _objection(layer: keras.layers.Layer) -> str | None:
     if layer.mask_zero or layer.embeddings_constraint or layer.lora_rank or layer.quantization_mode:
         return "masks, constrains, adapts or quantises its table"
     return None
+
+
+def _one_id_each(call: Call, inputs: list[Any]) -> bool:
+    """Whether an input of the model feeds this call with one id a rating."""
+    return any(call.args[0] is tensor for tensor in inputs) and tuple(call.args[0].shape) in ((None, 1), (None,))
+
+
+def _frozen(model: keras.Model, call: Call, inputs: list[Any]) -> Frozen:
+    if not _one_id_each(call, inputs):
+        _refuse(model, f"layer {call.layer.name} is not fed with one id a rating by an input of the model")
+    position = next(position for position, tensor in enumerate(inputs) if tensor is call.args[0])
+    return Frozen(call.layer, position, tuple(call.outputs.shape[1:]))
+
+
+def _source(
+    model: keras.Model, feed: int, position: int, trained: list[Call], frozen: Mapping[int, Frozen]
+) -> Source:
+    """The source whose tensor has the identity `feed`, and the place `position` among the sources."""
+    through = frozen.get(feed)
+    heights = {call.layer.input_dim for call in trained if id(call.args[0]) == feed}
+    if len(heights) != 1:
+        _refuse(model, "an input has no Embedding, or has Embeddings with different numbers of rows")
+    height = heights.pop()
+    if through and not ((through.table >= 0) & (through.table < height)).all():
+        _refuse(model, f"layer {through.layer.name} holds ids for which there are no rows")
+    return Source(through.input if through else position, through, height)
 
 
 def _lookup(call: Call, position: int) -> Lookup:

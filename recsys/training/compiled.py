@@ -30,7 +30,7 @@ from recsys.training.dropout import site_keys
 from recsys.training.early_stopping import EarlyStopping
 from recsys.training.fit import Fit, FitData
 from recsys.training.learning_rates import Schedule, learning_rates
-from recsys.training.program import VALIDATION_BATCH, Chunk, Numbers, Program, program_for
+from recsys.training.program import Chunk, Numbers, Program, constants_of, program_for
 from recsys.training.shuffling import epoch_order
 from recsys.training.state import State, Weights, new_state, weights_of
 from recsys.training.telling import Teller
@@ -87,15 +87,16 @@ class _Training:
         self.steps = math.ceil(len(data.train) / settings.batch_size)
         self.rates = learning_rates(schedule, settings.learning_rate, self.steps * settings.epochs)
         head, lookups = self.anatomy.head, self.anatomy.lookups
-        inputs = range(len(self.anatomy.heights))
+        sources = range(len(self.anatomy.sources))
         self.numbers = Numbers(
             rates=tf.constant(head.rates, tf.float32),
             keys=tf.constant(site_keys(seed, head.rates), tf.uint32),
-            l1=[tf.constant([x.l1 for x in lookups if x.input == i for _ in range(x.width)]) for i in inputs],
-            l2=[tf.constant([x.l2 for x in lookups if x.input == i for _ in range(x.width)]) for i in inputs],
+            l1=[tf.constant([x.l1 for x in lookups if x.source == i for _ in range(x.width)]) for i in sources],
+            l2=[tf.constant([x.l2 for x in lookups if x.source == i for _ in range(x.width)]) for i in sources],
             dense_l1=tf.constant([l1 for l1, _ in head.penalties], tf.float32),
             dense_l2=tf.constant([l2 for _, l2 in head.penalties], tf.float32),
         )
+        self.constants = constants_of(self.anatomy)
         self.initial = [np.asarray(variable) for variable in self.anatomy.variables]
         self.losses: list[float] = []
         self.stopping = EarlyStopping(settings.patience)
@@ -155,7 +156,9 @@ class _Training:
                 tails=tf.constant(_padded(epoch_tails[done : done + size + 1], size + 1)),
             )
             error += float(
-                program.train(state, chunk, tf.constant(first_step + done), tf.constant(steps), self.numbers)
+                program.train(
+                    state, chunk, tf.constant(first_step + done), tf.constant(steps), self.numbers, self.constants
+                )
             )
             done += steps
             seen = min(rows, done * program.batch)
@@ -169,10 +172,11 @@ class _Training:
         """The mean squared error over the validation ratings."""
         error = 0.0
         everything = np.arange(len(self.data.validation), dtype=np.int32)
-        for batches in chunks(self.data, self.data.validation, everything, 1, VALIDATION_BATCH):
+        for batches in chunks(self.data, self.data.validation, everything, 1, self.program.validation_batch):
             ids = [tf.constant(batches.user[0]), tf.constant(batches.item[0])]
             count = tf.constant(batches.counts[0])
-            error += float(self.program.squared_error(state, ids, tf.constant(batches.rating[0]), count))
+            ratings = tf.constant(batches.rating[0])
+            error += float(self.program.squared_error(state, ids, ratings, count, self.constants))
         loss = error / len(everything)
         self._check(loss, epoch, epoch * self.steps)
         return loss
@@ -220,7 +224,8 @@ class _Training:
             "versions": {library: version(library) for library in ("keras", "numpy", "tensorflow")},
         }
         data = self.data
-        return fingerprint(facts, [data.user, data.item, data.rating, data.train, data.validation, *self.initial])
+        columns = [data.user, data.item, data.rating, data.train, data.validation]
+        return fingerprint(facts, [*columns, *self.initial, *(part.numpy() for part in tf.nest.flatten(self.constants))])
 
 
 def _padded(values: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:

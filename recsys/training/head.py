@@ -59,7 +59,13 @@ class Head:
 
 
 def build_head(calls: list[Call], lookups: list[Call], output: Any) -> Head:
-    """Repeat all calls but the lookups, with rows in the place of the lookups' results."""
+    """Repeat all calls but the lookups, with rows in the place of the lookups' results.
+
+    Args:
+        calls: in their order.
+        lookups: those of them whose results come from outside: of Embeddings, trained or not.
+        output: what the model returns.
+    """
     replay = _Replay(calls, lookups)
     for call in calls:
         if type(call.layer) is keras.layers.Dropout:

@@ -14,6 +14,8 @@ import threading
 from collections import OrderedDict
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from recsys.backend import tensorflow as tf
 from recsys.training.anatomy import Anatomy
 from recsys.training.deferred_adam import Moments, update
@@ -24,8 +26,8 @@ from recsys.training.tables import apply_gradient, look_up, settled, width_of
 ROWS_PER_CALL = 1 << 17
 """Training ratings in one call: 0.1 to 1 s of work, after which progress is told and stop signals are heard."""
 
-VALIDATION_BATCH = 8192
-"""Ratings in one forward pass over validation rows."""
+VALIDATION_IDS = 8192
+"""Ids that one forward pass over validation rows looks up in a table."""
 
 PROGRAMS_KEPT = 16
 
@@ -54,7 +56,7 @@ class Numbers(NamedTuple):
     Attributes:
         rates: dropout rate of each site, float32.
         keys: key of each site's masks, uint32.
-        l1: for each input, what a rating pays for |w| in each column of its row, float32 of shape (width,).
+        l1: for each source of ids, what a rating pays for |w| in each column of its row, float32 of shape (width,).
         l2: the same for w².
         dense_l1: what the loss pays for |w| of each of the head's weights, float32 of shape (weights,).
         dense_l2: the same for w².
@@ -68,6 +70,26 @@ class Numbers(NamedTuple):
     dense_l2: tf.Tensor
 
 
+class Constants(NamedTuple):
+    """Frozen tables, which no step changes.
+
+    Attributes:
+        ids: of each source its ids, int32 of shape (codes, ids of a rating); empty where codes are the ids.
+        rows: of each frozen table that the head reads, float32 of shape (codes, width).
+    """
+
+    ids: list[tf.Tensor]
+    rows: list[tf.Tensor]
+
+
+def constants_of(anatomy: Anatomy) -> Constants:
+    """The numbers of a model's frozen tables."""
+    return Constants(
+        [tf.constant(x.through.table.astype(np.int32) if x.through else [], tf.int32) for x in anatomy.sources],
+        [tf.constant(x.table) for x in anatomy.frozen],
+    )
+
+
 class Program:
     """Compiled functions for one head and batch size.
 
@@ -78,6 +100,7 @@ class Program:
     Attributes:
         batch: ratings in a batch.
         steps: batches in a chunk.
+        validation_batch: ratings in one forward pass over validation rows.
         traces: how often the training loop was compiled.
     """
 
@@ -87,13 +110,22 @@ class Program:
         self.traces = 0
         self._head = anatomy.head.model
         self._sites = anatomy.head.sites
-        self._shapes = [[x.shape for x in anatomy.lookups if x.input == i] for i in range(len(anatomy.heights))]
+        self._shapes = [[x.shape for x in anatomy.lookups if x.source == i] for i in range(len(anatomy.sources))]
+        self._sources = [(x.input, x.ids, x.through is not None) for x in anatomy.sources]
+        self._frozen = [(x.input, x.shape) for x in anatomy.frozen]
+        self.validation_batch = max(1, VALIDATION_IDS // max(x.ids for x in anatomy.sources))
         self.train = tf.function(self._train, jit_compile=True, autograph=False)
         self.settle = tf.function(self._settle, jit_compile=True, autograph=False)
         self.squared_error = tf.function(self._squared_error, jit_compile=True, autograph=False)
 
     def _train(
-        self, state: State, chunk: Chunk, first_step: tf.Tensor, steps: tf.Tensor, numbers: Numbers
+        self,
+        state: State,
+        chunk: Chunk,
+        first_step: tf.Tensor,
+        steps: tf.Tensor,
+        numbers: Numbers,
+        constants: Constants,
     ) -> tf.Tensor:
         """Take the first `steps` training steps of a chunk; `state` is updated.
 
@@ -103,6 +135,7 @@ class Program:
             first_step: number of the first step in the training, from 1; int32.
             steps: int32.
             numbers: rates, keys and penalties.
+            constants: frozen tables.
 
         Returns:
             The sum of the ratings' squared errors, each measured before its step, float64.
@@ -110,7 +143,7 @@ class Program:
         self.traces += 1
 
         def body(i: tf.Tensor, error: tf.Tensor, *carried: Any) -> tuple[Any, ...]:
-            squared_error, *carried_on = self._step(chunk, i, first_step + i, numbers, *carried)
+            squared_error, *carried_on = self._step(chunk, i, first_step + i, numbers, constants, *carried)
             return i + 1, error + squared_error, *carried_on
 
         tables = [table.read_value() for table in state.tables]
@@ -129,6 +162,7 @@ class Program:
         i: tf.Tensor,
         now: tf.Tensor,
         numbers: Numbers,
+        constants: Constants,
         tables: list[tf.Tensor],
         dense: list[Moments],
         kept: list[tf.Tensor],
@@ -138,16 +172,21 @@ class Program:
         count = chunk.counts[i]
         real = tf.range(self.batch) < count
         share = tf.cast(real, tf.float32) / tf.cast(count, tf.float32)
-        ids = [tf.where(real, column[i], table.shape[0]) for column, table in zip(chunk.ids, tables, strict=True)]
+        codes = [column[i] for column in chunk.ids]
+        ids = [
+            tf.where(self._per_id(real, k), id_, table.shape[0])
+            for k, (id_, table) in enumerate(zip(self._ids(codes, constants), tables, strict=True))
+        ]
         rows = [look_up(table, id_, now - 1, chunk.tails[i]) for table, id_ in zip(tables, ids, strict=True)]
         masks = [
             mask(numbers.keys[site], now, (self.batch, *shape), numbers.rates[site])
             for site, shape in enumerate(self._sites)
         ]
         weights = [row.w for row in rows], [moments.w for moments in dense]
+        others = [*self._frozen_rows(codes, constants), *masks]
         with tf.GradientTape() as tape:
             tape.watch(weights)
-            predicted, kept = self._predict(*weights, kept, masks, real, training=True)
+            predicted, kept = self._predict(*weights, kept, others, real, training=True)
             squares = tf.square(predicted - chunk.ratings[i])
             loss = tf.reduce_sum(squares * share)
         row_gradients, gradients = tape.gradient(loss, weights, unconnected_gradients="zero")
@@ -156,7 +195,8 @@ class Program:
         updated = []
         for k, (row, gradient) in enumerate(zip(rows, row_gradients, strict=True)):
             # each rating pays for its own rows; Keras calls it activity regularisation
-            gradient += (numbers.l1[k] * tf.sign(row.w) + 2 * numbers.l2[k] * row.w) * share[:, None]
+            shares = self._per_id(share, k)[:, None]
+            gradient += (numbers.l1[k] * tf.sign(row.w) + 2 * numbers.l2[k] * row.w) * shares
             updated.append(apply_gradient(tables[k], ids[k], row, gradient, alpha, now, tail, slots[k]))
         tables, slots = ([pair[j] for pair in updated] for j in range(2))
         for k, (old, gradient) in enumerate(zip(dense, gradients, strict=True)):
@@ -164,23 +204,51 @@ class Program:
             dense[k] = update(old, gradient, tf.square(gradient), alpha)
         return tf.cast(tf.reduce_sum(tf.where(real, squares, 0.0)), tf.float64), tables, dense, kept, slots
 
+    def _ids(self, codes: list[tf.Tensor], constants: Constants) -> list[tf.Tensor]:
+        """The ids of each source, shape (batch * ids of a rating,), of codes of shape (batch,) of each input."""
+        return [
+            tf.reshape(tf.gather(table, codes[position]), [-1]) if through else codes[position]
+            for (position, _, through), table in zip(self._sources, constants.ids, strict=True)
+        ]
+
+    def _per_id(self, values: tf.Tensor, source: int) -> tf.Tensor:
+        """One value for each id of a source, of one for each rating."""
+        ids = self._sources[source][1]
+        return tf.repeat(values, ids) if ids > 1 else values
+
+    def _frozen_rows(self, codes: list[tf.Tensor], constants: Constants) -> list[tf.Tensor]:
+        """The rows of frozen tables that the head reads."""
+        return [
+            tf.reshape(tf.gather(table, codes[position]), (-1, *shape))
+            for (position, shape), table in zip(self._frozen, constants.rows, strict=True)
+        ]
+
     def _predict(
         self,
         rows: list[tf.Tensor],
         weights: list[tf.Tensor],
         kept: list[tf.Tensor],
-        masks: list[tf.Tensor],
+        others: list[tf.Tensor],
         real: tf.Tensor,
         *,
         training: bool,
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Ratings, shape (batch,), and what the head keeps after it has seen those that are `real`."""
+        """Ratings, shape (batch,), and what the head keeps after it has seen those that are `real`.
+
+        Args:
+            rows: of the tables of each source, shape (batch * ids of a rating, width).
+            weights: of the head.
+            kept: what it keeps beside them.
+            others: rows of frozen tables, and masks.
+            real: which rows are no padding, bool of shape (batch,).
+            training: whether statistics are those of the batch.
+        """
         pieces = [
             tf.reshape(piece, (-1, *shape))
             for row, shapes in zip(rows, self._shapes, strict=True)
             for piece, shape in zip(tf.split(row, [shape[-1] for shape in shapes], axis=1), shapes, strict=True)
         ]
-        inputs = [*pieces, *masks, real] if kept else [*pieces, *masks]
+        inputs = [*pieces, *others, real] if kept else [*pieces, *others]
         ratings, kept = self._head.stateless_call(weights, kept, inputs, training=training)
         return tf.reshape(ratings, [-1]), kept
 
@@ -195,18 +263,21 @@ class Program:
         for table in state.tables:
             table.assign(settled(table.read_value(), step, next_tail))
 
-    def _squared_error(self, state: State, ids: list[tf.Tensor], ratings: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    def _squared_error(
+        self, state: State, codes: list[tf.Tensor], ratings: tf.Tensor, count: tf.Tensor, constants: Constants
+    ) -> tf.Tensor:
         """The sum of the first `count` ratings' squared errors, float64, as in inference; tables are settled."""
         rows = [
             tf.gather(table.read_value(), id_)[:, : width_of(table)]
-            for table, id_ in zip(state.tables, ids, strict=True)
+            for table, id_ in zip(state.tables, self._ids(codes, constants), strict=True)
         ]
         rating_count = ratings.shape[0]
         masks = [tf.ones((rating_count, *shape)) for shape in self._sites]
         weights = [moments.w.read_value() for moments in state.dense]
         kept = [variable.read_value() for variable in state.kept]
         real = tf.range(rating_count) < count
-        predicted, _ = self._predict(rows, weights, kept, masks, real, training=False)
+        others = [*self._frozen_rows(codes, constants), *masks]
+        predicted, _ = self._predict(rows, weights, kept, others, real, training=False)
         squares = tf.cast(tf.square(predicted - ratings), tf.float64)
         return tf.reduce_sum(tf.where(real, squares, tf.constant(0.0, tf.float64)))
 
@@ -217,7 +288,10 @@ _lock = threading.Lock()
 
 def program_for(anatomy: Anatomy, batch: int) -> Program:
     """The program that trains `anatomy`; an old one if it has the same architecture and batch size."""
-    key = (anatomy.head.signature, tuple((x.input, x.shape) for x in anatomy.lookups), batch)
+    sources = tuple((x.input, x.ids, x.through is not None) for x in anatomy.sources)
+    lookups = tuple((x.source, x.shape) for x in anatomy.lookups)
+    frozen = tuple((x.input, x.shape) for x in anatomy.frozen)
+    key = (anatomy.head.signature, sources, lookups, frozen, batch)
     with _lock:
         program = _programs.pop(key, None) or Program(anatomy, batch)
         _programs[key] = program

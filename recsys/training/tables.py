@@ -1,6 +1,6 @@
 """Embedding tables inside the compiled loop: look up, and update, the rows of one batch.
 
-All embeddings of one input lie side by side in one table, as they are always looked up with the same
+All embeddings of one source of ids lie side by side in one table, as they are always looked up with the same
 ids; beside the weights lie their moments and the three numbers that deferred Adam needs. One gather and
 one scatter a step move everything that a rating touches:
 
@@ -23,7 +23,7 @@ def new_table(weights: list[npt.NDArray[np.float32]], tail: npt.NDArray[np.float
     """The table before the first step, of at least two rows: XLA loses updates of a table of one.
 
     Args:
-        weights: embeddings of one input, shape (rows, width) each.
+        weights: embeddings of one source of ids, shape (rows, width) each.
         tail: before the first step.
     """
     rows, width = len(weights[0]), sum(part.shape[1] for part in weights)

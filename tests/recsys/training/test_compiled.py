@@ -13,11 +13,14 @@ import pytest
 from recsys.backend import keras
 from recsys.backend import tensorflow as tf
 from recsys.errors import BadSettings, TrainingDiverged
+from recsys.models.biased_mf import build_biased_mf
 from recsys.models.deep import build_deep
 from recsys.models.dnn import build_dnn
+from recsys.models.histories import Histories, rated_items
 from recsys.models.mf import build_mf
+from recsys.models.seeded import frozen_embedding
 from recsys.progress import silent
-from recsys.settings import DNNSettings, FitSettings, MFSettings, TunedDNNSettings
+from recsys.settings import BiasedMFSettings, DNNSettings, FitSettings, MFSettings, TunedDNNSettings
 from recsys.training.anatomy import dissect
 from recsys.training.compiled import train_compiled
 from recsys.training.dropout import mask, site_keys
@@ -79,6 +82,28 @@ def biased_mf(l2: float = 0.02) -> keras.Model:
     return keras.Model([user, item], layers.Rescaling(1.0, 3.0)(layers.Add()(parts)), name="biased_mf")
 
 
+def histories(length: int = 3, draw: int = 0) -> Histories:
+    """Histories of which some are short and one is empty, and most items are in several."""
+    random = np.random.default_rng(draw)
+    rows = random.integers(150, size=150)
+    return rated_items(rows.astype(np.int32) % (USERS - 1), rows.astype(np.int32) % 11, USERS, ITEMS, length, draw)
+
+
+def svdpp(length: int = 3, draw: int = 0) -> keras.Model:
+    settings = BiasedMFSettings(embedding_size=4, history=length)
+    return build_biased_mf(USERS, ITEMS, settings, SEED, 3.0, histories=histories(length, draw))
+
+
+def repeats_in_a_history() -> keras.Model:
+    """Inputs without the axis of 1, two tables behind one list of ids, ids twice in a list, a list read as numbers."""
+    user, item = (keras.Input((), dtype="int32", name=name) for name in ("user", "item"))
+    ids = frozen_embedding("ids", np.arange(USERS * 4).reshape(USERS, 4) % 3)(user)
+    y, z = embedding("y", 3, 4, 0.05)(ids), embedding("z", 3, 2, 0.0)(ids)
+    p, q, c = embedding("p", USERS, 4, 0.0)(user), embedding("q", ITEMS, 4, 0.0)(item), layers.Embedding(ITEMS, 1)(item)
+    rows = layers.Concatenate()([layers.Flatten()(y), layers.Flatten()(z), ids, p, q, c])
+    return keras.Model([user, item], layers.Dense(1)(layers.Dense(6, activation="relu")(rows)), name="repeats")
+
+
 def deep_with_shortcut() -> keras.Model:
     """Inputs without the axis of 1, a shared Dense, a Dropout that follows no Dense, a penalty on a kernel."""
     user, item = (keras.Input((), dtype="int32", name=name) for name in ("user", "item"))
@@ -129,7 +154,10 @@ def assert_same_training(model: keras.Model, fit: Fit, stock: keras.Model, losse
         np.testing.assert_allclose(ours, theirs, atol=2e-4)
 
 
-@pytest.mark.parametrize("build", [mf, dnn, biased_mf, deep_with_shortcut, one_user_mf, deep, normalised_early])
+@pytest.mark.parametrize(
+    "build",
+    [mf, dnn, biased_mf, svdpp, repeats_in_a_history, deep_with_shortcut, one_user_mf, deep, normalised_early],
+)
 def test_losses_and_weights_are_those_of_keras_fit(build: Callable[[], keras.Model]) -> None:
     data = some_ratings(users=1 if build is one_user_mf else USERS)
     model, stock = build(), build()
