@@ -56,7 +56,7 @@ def build_biased_mf(
         ValueError: there are histories without `settings.history`, or none with it.
     """
     if (histories is not None) != bool(settings.history):
-        raise ValueError(f"{name}: a history of {settings.history} and {histories and 'given' or 'no'} histories")
+        raise ValueError(f"{name}: histories belong to a history above 0, which is {settings.history}")
     user = keras.Input(shape=(1,), dtype="int32", name="user_input")
     item = keras.Input(shape=(1,), dtype="int32", name="movie_input")
     parts = []

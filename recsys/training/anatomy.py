@@ -5,7 +5,8 @@ The compiled loop looks rows up by itself, so it needs the model in two parts:
     [user code, item code] ──lookups──> rows ──head──> rating
 
 An id of a lookup is a code itself, or stands in a frozen table in the row of a code: an Embedding that is
-not trained. Rows of frozen tables may also go to the head. All this is found by walking through the calls of layers that Keras recorded when the model was built.
+not trained. Rows of frozen tables may also go to the head. All this is found by walking through the calls of
+layers that Keras recorded when the model was built.
 """
 
 from collections.abc import Mapping
@@ -204,9 +205,7 @@ def _frozen(model: keras.Model, call: Call, inputs: list[Any]) -> Frozen:
     return Frozen(call.layer, position, tuple(call.outputs.shape[1:]))
 
 
-def _source(
-    model: keras.Model, feed: int, position: int, trained: list[Call], frozen: Mapping[int, Frozen]
-) -> Source:
+def _source(model: keras.Model, feed: int, position: int, trained: list[Call], frozen: Mapping[int, Frozen]) -> Source:
     """The source whose tensor has the identity `feed`, and the place `position` among the sources."""
     through = frozen.get(feed)
     heights = {call.layer.input_dim for call in trained if id(call.args[0]) == feed}

@@ -225,7 +225,9 @@ class _Training:
         }
         data = self.data
         columns = [data.user, data.item, data.rating, data.train, data.validation]
-        return fingerprint(facts, [*columns, *self.initial, *(part.numpy() for part in tf.nest.flatten(self.constants))])
+        return fingerprint(
+            facts, [*columns, *self.initial, *(part.numpy() for part in tf.nest.flatten(self.constants))]
+        )
 
 
 def _padded(values: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:

@@ -21,7 +21,7 @@ from recsys.training.anatomy import Anatomy
 from recsys.training.deferred_adam import Moments, update
 from recsys.training.dropout import mask
 from recsys.training.state import State
-from recsys.training.tables import apply_gradient, look_up, settled, width_of
+from recsys.training.tables import all_rows, apply_gradient, apply_gradient_to_all, look_up, settled, width_of
 
 ROWS_PER_CALL = 1 << 17
 """Training ratings in one call: 0.1 to 1 s of work, after which progress is told and stop signals are heard."""
@@ -177,12 +177,19 @@ class Program:
             tf.where(self._per_id(real, k), id_, table.shape[0])
             for k, (id_, table) in enumerate(zip(self._ids(codes, constants), tables, strict=True))
         ]
-        rows = [look_up(table, id_, now - 1, chunk.tails[i]) for table, id_ in zip(tables, ids, strict=True)]
+        all_step = [self._all_step(table, k) for k, table in enumerate(tables)]
+        rows = [
+            all_rows(table) if every else look_up(table, id_, now - 1, chunk.tails[i])
+            for table, id_, every in zip(tables, ids, all_step, strict=True)
+        ]
+        looked_up = [
+            tf.gather(row.w, id_) if every else row.w for row, id_, every in zip(rows, ids, all_step, strict=True)
+        ]
         masks = [
             mask(numbers.keys[site], now, (self.batch, *shape), numbers.rates[site])
             for site, shape in enumerate(self._sites)
         ]
-        weights = [row.w for row in rows], [moments.w for moments in dense]
+        weights = looked_up, [moments.w for moments in dense]
         others = [*self._frozen_rows(codes, constants), *masks]
         with tf.GradientTape() as tape:
             tape.watch(weights)
@@ -193,11 +200,15 @@ class Program:
 
         alpha, tail = chunk.alphas[i], chunk.tails[i + 1]
         updated = []
-        for k, (row, gradient) in enumerate(zip(rows, row_gradients, strict=True)):
+        for k, (w, gradient) in enumerate(zip(looked_up, row_gradients, strict=True)):
             # each rating pays for its own rows; Keras calls it activity regularisation
             shares = self._per_id(share, k)[:, None]
-            gradient += (numbers.l1[k] * tf.sign(row.w) + 2 * numbers.l2[k] * row.w) * shares
-            updated.append(apply_gradient(tables[k], ids[k], row, gradient, alpha, now, tail, slots[k]))
+            gradient += (numbers.l1[k] * tf.sign(w) + 2 * numbers.l2[k] * w) * shares
+            if all_step[k]:
+                table = apply_gradient_to_all(tables[k], ids[k], rows[k], gradient, alpha, now, tail)
+                updated.append((table, slots[k]))
+            else:
+                updated.append(apply_gradient(tables[k], ids[k], rows[k], gradient, alpha, now, tail, slots[k]))
         tables, slots = ([pair[j] for pair in updated] for j in range(2))
         for k, (old, gradient) in enumerate(zip(dense, gradients, strict=True)):
             gradient += numbers.dense_l1[k] * tf.sign(old.w) + 2 * numbers.dense_l2[k] * old.w
@@ -215,6 +226,11 @@ class Program:
         """One value for each id of a source, of one for each rating."""
         ids = self._sources[source][1]
         return tf.repeat(values, ids) if ids > 1 else values
+
+    def _all_step(self, table: tf.Tensor, source: int) -> bool:
+        """Whether all rows take each step, as a batch holds more ids than there are rows."""
+        ids = self._sources[source][1]
+        return ids > 1 and self.batch * ids > int(table.shape[0])
 
     def _frozen_rows(self, codes: list[tf.Tensor], constants: Constants) -> list[tf.Tensor]:
         """The rows of frozen tables that the head reads."""

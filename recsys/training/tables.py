@@ -46,6 +46,12 @@ def look_up(table: tf.Tensor, ids: tf.Tensor, step: tf.Tensor, tail: tf.Tensor) 
     return catch_up(Moments(w, m, v), missed, its_tail, tail)
 
 
+def all_rows(table: tf.Tensor) -> Moments:
+    """The rows of a table in which no row has missed a step; see `apply_gradient_to_all`."""
+    width = width_of(table)
+    return Moments(*tf.split(table[:, : 3 * width], 3, axis=1))
+
+
 def settled(table: tf.Tensor, step: tf.Tensor, next_tail: tf.Tensor) -> tf.Tensor:
     """The whole table after an epoch's last step, whose tail is 0; `next_tail` is where the next epoch begins.
 
@@ -100,6 +106,34 @@ def apply_gradient(
     fresh = _packed(update(rows, total, squares, alpha), step, tail)
     target = tf.where(representative == position, ids, table.shape[0])
     return tf.tensor_scatter_nd_update(table, target[:, None], fresh), slots
+
+
+def apply_gradient_to_all(
+    table: tf.Tensor,
+    ids: tf.Tensor,
+    rows: Moments,
+    gradient: tf.Tensor,
+    alpha: tf.Tensor,
+    step: tf.Tensor,
+    tail: tf.Tensor,
+) -> tf.Tensor:
+    """Let every row take the step, as Keras does: cheaper where a batch holds more ids than there are rows.
+
+    Args:
+        table: shape (rows, 3 * width + 3).
+        ids: int32 of shape (batch,); an id out of range is padding, and dropped.
+        rows: all rows before the step.
+        gradient: of each occurrence, shape (batch, width).
+        alpha: α of this step.
+        step: number of this step.
+        tail: after this step.
+
+    Returns:
+        The table.
+    """
+    total = tf.math.unsorted_segment_sum(gradient, ids, table.shape[0])
+    squares = tf.math.unsorted_segment_sum(tf.square(gradient), ids, table.shape[0])
+    return _packed(update(rows, total, squares, alpha), step, tail)
 
 
 def _packed(rows: Moments, step: tf.Tensor, tail: tf.Tensor) -> tf.Tensor:
