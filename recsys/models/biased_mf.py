@@ -57,6 +57,8 @@ def build_biased_mf(
     """
     if (histories is not None) != bool(settings.history):
         raise ValueError(f"{name}: histories belong to a history above 0, which is {settings.history}")
+    if settings.history and items >= MOST_ITEMS:
+        raise BadSettings(f"A history can be read of at most {MOST_ITEMS - 1:,} items, and there are {items:,}.")
     user = keras.Input(shape=(1,), dtype="int32", name="user_input")
     item = keras.Input(shape=(1,), dtype="int32", name="movie_input")
     parts = []
@@ -91,8 +93,6 @@ def _sum_over_history(
 
     Places without an item read a row of y of their own, with weight 0, so that no item pays for them.
     """
-    if items >= MOST_ITEMS:
-        raise BadSettings(f"a history can be read of at most {MOST_ITEMS - 1:,} items, and there are {items:,}.")
     length, size = histories.items.shape[1], settings.embedding_size
     rated = frozen_embedding("user_history", histories.items)(user)
     weight = frozen_embedding("user_history_weight", histories.weights)(user)

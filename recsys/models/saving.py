@@ -61,4 +61,8 @@ def summary_of(model: keras.Model) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}".rstrip() for row in rows]
     lines.insert(1, "─" * (sum(widths) + 6))
-    return "\n".join([f"model {model.name}", "", *lines, "", f"parameters in all: {model.count_params():,}"])
+    frozen = sum(layer.count_params() for layer in model.layers if not layer.trainable_variables)
+    lines += ["", f"parameters in all: {model.count_params() - frozen:,}"]
+    if frozen:
+        lines.append(f"numbers beside them that are not trained: {frozen:,}")
+    return "\n".join([f"model {model.name}", "", *lines])

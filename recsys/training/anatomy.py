@@ -212,6 +212,8 @@ def _source(model: keras.Model, feed: int, position: int, trained: list[Call], f
     if len(heights) != 1:
         _refuse(model, "an input has no Embedding, or has Embeddings with different numbers of rows")
     height = heights.pop()
+    if through and (through.table % 1).any():
+        _refuse(model, f"layer {through.layer.name} holds ids that are no whole numbers")
     if through and not ((through.table >= 0) & (through.table < height)).all():
         _refuse(model, f"layer {through.layer.name} holds ids for which there are no rows")
     return Source(through.input if through else position, through, height)

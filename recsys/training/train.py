@@ -63,8 +63,9 @@ def train_and_save(
     """Train, and write model.keras and history.parquet (epoch, loss, val_loss) into `folder`.
 
     Returns:
-        The fields of `Fit`, with the model's `settings`, `parameters` and `summary`, when the training `started`
-        and `ended`, as ISO 8601 in UTC, and `peak_mb`, the most memory in 10⁶ bytes that the process held meanwhile.
+        The fields of `Fit`, with the model's `settings`, trained `parameters` and `summary`, when the training
+        `started` and `ended`, as ISO 8601 in UTC, and `peak_mb`, the most memory in 10⁶ bytes that the process held
+        meanwhile.
     """
     give_back()
     started = datetime.now(UTC)
@@ -82,11 +83,11 @@ def train_and_save(
 
 
 def facts_of(fit: Fit, model: keras.Model, settings: FitSettings) -> dict[str, Any]:
-    """Return the fields of `fit`, with the model's `settings`, `parameters` and `summary`."""
+    """Return the fields of `fit`, with the model's `settings`, trained `parameters` and `summary`."""
     return {
         **asdict(fit),
         "settings": settings.model_dump(mode="json"),
-        "parameters": model.count_params(),
+        "parameters": sum(variable.value.shape.num_elements() for variable in model.trainable_variables),
         "summary": summary_of(model),
     }
 

@@ -28,7 +28,8 @@ def test_a_history_is_distinct_rated_items_as_many_as_there_are_or_fit(length: i
     user, item = some_ratings()
     found = histories(length)
     assert found.items.shape == found.weights.shape == (USERS, length)
-    assert (found.items.dtype, found.weights.dtype) == (np.int32, np.float32)
+    assert found.items.dtype == np.int32
+    assert found.weights.dtype == np.float32
     for one in range(USERS):
         rated = set(item[user == one].tolist())
         read = items_of(found, one)

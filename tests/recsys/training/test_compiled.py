@@ -280,6 +280,44 @@ def test_trainings_side_by_side_give_the_bits_of_one_alone() -> None:
     assert alone[0] != alone[1]
 
 
+def test_trainings_with_histories_side_by_side_give_the_bits_of_one_alone() -> None:
+    data = some_ratings()
+
+    def run(draw: int) -> bytes:
+        model = svdpp(draw=draw)
+        return bits(model, train_compiled(model, data, SETTINGS, SEED))
+
+    alone = [run(draw) for draw in (0, 1)]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(run, (0, 1, 0, 1))) == alone * 2
+    assert alone[0] != alone[1]
+    assert program_for(dissect(svdpp(draw=0)), BATCH) is program_for(dissect(svdpp(draw=1)), BATCH)
+    assert program_for(dissect(svdpp()), BATCH) is not program_for(dissect(svdpp(length=2)), BATCH)
+
+
+def test_a_checkpoint_is_continued_with_the_same_histories_and_ignored_with_others(tmp_path: Path) -> None:
+    data = some_ratings()
+
+    def run(draw: int, folder: Path | None, stop_after: int = SETTINGS.epochs) -> tuple[bytes, list[int]]:
+        model, epochs = svdpp(draw=draw), list[int]()
+
+        def order(rows: int, seed: int, epoch: int) -> npt.NDArray[np.int32]:
+            if epoch > stop_after:
+                raise KeyboardInterrupt
+            epochs.append(epoch)
+            return epoch_order(rows, seed, epoch)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("recsys.training.compiled.epoch_order", order)
+            fit = train_compiled(model, data, SETTINGS, SEED, checkpoint=folder, checkpoint_share=float("inf"))
+        return bits(model, fit), epochs
+
+    for draw, epochs in ((0, [3]), (1, [1, 2, 3])):
+        with pytest.raises(KeyboardInterrupt):
+            run(0, tmp_path / "run", stop_after=2)
+        assert run(draw, tmp_path / "run") == (run(draw, None)[0], epochs)
+
+
 def test_memory_mapped_ratings_give_the_same_bits(tmp_path: Path) -> None:
     data = some_ratings()
     for name, array in vars(data).items():
@@ -399,6 +437,13 @@ def refused(change: str) -> keras.Model:
         q = layers.Dense(4, activity_regularizer="l2")(q)
     if change == "frozen":
         table.trainable = False
+    if change in ("ids", "fractions"):
+        wrong = np.full((40, 2), 40 if change == "ids" else 0.5)
+        p = layers.Add()(
+            [p, layers.Dense(4)(layers.Reshape((1, 8))(layers.Embedding(40, 4)(frozen_embedding("h", wrong)(user))))]
+        )
+    if change == "frozen heights":
+        p = layers.Add()([p, frozen_embedding("h", np.zeros((41, 4)))(user)])
     if change == "heights":
         p = layers.Add()([p, layers.Embedding(41, 4)(user)])
     output = layers.Flatten()(layers.Dot(axes=2)([p, q]))
@@ -420,7 +465,10 @@ def refused(change: str) -> keras.Model:
         ("masked", "is called with a mask of its own"),
         ("orthogonal", "has a weight regulariser other than L1, L2 or L1L2"),
         ("activity", "has an activity_regularizer"),
-        ("frozen", r"\(Embedding\) keeps values that are not trained"),
+        ("frozen", "an input has no Embedding"),
+        ("ids", "layer h holds ids for which there are no rows"),
+        ("fractions", "layer h holds ids that are no whole numbers"),
+        ("frozen heights", "Embeddings with different numbers of rows"),
         ("heights", "Embeddings with different numbers of rows"),
         ("outputs", "its output is not one number a rating"),
         ("nested", "is a model inside the model"),
