@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from prefect import task
 
+from recsys.seeds import derive_seed
 from recsys.settings import BiasedMFSettings, Engine
 from recsys.store import Manifest
 from tasks.caching import ByFingerprint
@@ -18,10 +19,15 @@ TRIAL = trial_recipe("try_mf", "recsys.models.biased_mf")
 
 
 def build(users: int, items: int, settings: BiasedMFSettings, seed: int, data: "FitData") -> "keras.Model":
-    """Return the untrained model; of `data` it reads the mean."""
+    """Return the untrained model; of `data` it reads the mean and, for SVD++, who rated what."""
     from recsys.models.biased_mf import build_biased_mf
+    from recsys.models.histories import rated_items
 
-    return build_biased_mf(users, items, settings, seed, data.mean)
+    histories = None
+    if settings.history:
+        rated = data.user[data.train], data.item[data.train]
+        histories = rated_items(*rated, users, items, settings.history, derive_seed(seed, "history"))
+    return build_biased_mf(users, items, settings, seed, data.mean, histories=histories)
 
 
 @task(
