@@ -1,18 +1,22 @@
 # make compare   the comparison; ARGS="--ratings my.csv" passes options on
 # make test      the test suite
+# make slow      the tests that take longest, some minutes
 # make benchmark the benchmarks, about an hour; ARGS="against_notebook" runs one
 # make ui        Prefect's server and UI, which later runs report to
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: compare test benchmark ui lock clean
+.PHONY: compare test slow benchmark ui lock clean
 
 compare: .venv/.installed
 	@$(BIN)/python flows/compare.py $(ARGS)
 
 test: .venv/.installed-test
 	@$(BIN)/python -m pytest $(ARGS)
+
+slow: .venv/.installed-test
+	@$(BIN)/python -m pytest -m slow $(ARGS)
 
 benchmark: .venv/.installed-test
 	@$(BIN)/python -m tests.benchmarks $(ARGS)

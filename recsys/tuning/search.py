@@ -97,6 +97,7 @@ def search(
         budget: how many trials, of how many epochs, and after how many seconds of training none is begun.
         seed: of the configurations that are drawn.
     """
+    family = family.searched_by(budget.trials)
     tried: list[_Tried] = []
     study = None
     while not tried or (len(tried) < budget.trials and _seconds(tried) < budget.seconds):

@@ -1,13 +1,16 @@
 """What each family may vary: the search spaces, as data.
 
 The defaults of a family's settings need not lie in its space: they are trial 0 in any case. Trial 1 is what is
-known to be good of a family's richest member, SVD++ and NeuMF; the others are drawn.
+known to be good elsewhere; the others are drawn.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from recsys.settings import BiasedMFSettings, FitSettings, Settings, TunedDNNSettings
+
+MANY_TRIALS = 16
+"""Fewer trials than this vary the most useful settings only."""
 
 Value = int | float | bool | str | list[int]
 
@@ -37,11 +40,20 @@ class Family:
         name: the row of the report that the winner becomes.
         space: field of the settings -> what it may be.
         known: a point of the space that is tried next after trial 0.
+        further: fields that only a search of many trials varies; they are costly, or seldom of use.
     """
 
     name: str
     space: Mapping[str, Between | OneOf]
     known: Mapping[str, Value]
+    further: frozenset[str]
+
+    def searched_by(self, trials: int) -> "Family":
+        """The family as a search of so many trials varies it: with few, `further` fields have their known value."""
+        if trials >= MANY_TRIALS:
+            return self
+        fixed = {name: OneOf((self.known[name],), ordered=False) for name in self.further}
+        return replace(self, space={**self.space, **fixed})
 
     def defaults(self, settings: Settings) -> FitSettings:
         """The family's settings as the user gave them: trial 0."""
@@ -57,6 +69,7 @@ MF = Family(
         "l2_biases": Between(0.003, 0.1, log=True),
         "learning_rate": Between(3e-4, 3e-3, log=True),
         "batch_size": OneOf((128, 256, 512)),
+        "history": OneOf((0, 20, 50)),
     },
     known={
         "embedding_size": 200,
@@ -64,7 +77,9 @@ MF = Family(
         "l2_biases": 0.02,
         "learning_rate": 1e-3,
         "batch_size": 256,
+        "history": 0,
     },
+    further=frozenset({"history"}),
 )
 
 DNN = Family(
@@ -99,6 +114,7 @@ DNN = Family(
         "learning_rate": 1e-3,
         "batch_size": 256,
     },
+    further=frozenset({"activation", "batch_normalisation", "biases", "dot_factors", "batch_size"}),
 )
 
 FAMILIES = (MF, DNN)

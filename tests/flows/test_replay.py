@@ -79,6 +79,7 @@ def test_a_repeated_run_computes_everything_anew_to_the_same_numbers(call: Call,
     assert [row["mse"] for row in second["models"]] == [row["mse"] for row in first["models"]]
 
 
+@pytest.mark.slow
 def test_other_numbers_and_versions_are_named_and_end_with_code_1(call: Call, manifest: Path) -> None:
     def doctor(document: dict[str, Any]) -> None:
         document["scores"]["mf"]["mse"] += 0.5

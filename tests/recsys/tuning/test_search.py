@@ -99,6 +99,15 @@ def test_both_families_have_as_many_trials_and_all_in_their_space(family: Family
                 assert _plain(value) in where.values
 
 
+@pytest.mark.parametrize(("budget", "varied"), [(1, False), (4, True)])
+def test_only_many_trials_vary_what_is_costly_or_seldom_of_use(budget: float, varied: bool) -> None:
+    found, asked = run(lambda attempt: outcome([1.0 + attempt.number]), TuningSettings(budget=budget), family=DNN)
+    drawn = [attempt.settings for attempts in asked[1:] for attempt in attempts]
+    assert ({settings.model_dump()["activation"] for settings in drawn} != {"relu"}) == varied
+    (searched,) = [one for one in found.tuning.searched if one.name == "activation"]
+    assert (len(searched.choices) > 1) == varied
+
+
 def test_a_larger_budget_comes_closer_to_the_best() -> None:
     small, large = (run(bowl, TuningSettings(budget=budget))[0] for budget in (1, 10))
     assert distance(large.settings) < 1.02
