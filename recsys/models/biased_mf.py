@@ -13,8 +13,9 @@ With histories it is SVD++ (Koren 2008, 'Factorization Meets the Neighborhood', 
 
     p_u + |N(u)|^-1/2 Σ_{j ∈ N(u)} y_j,
 
-where N(u) are items that the user has rated, and each rating also pays λ_f Σ_{j ∈ N(u)} |y_j|². (Items that
-nobody else has rated could then move the user at the price of p_u; shared ones are cheaper.)
+where N(u) are items that the user has rated, and each rating also pays λ_f Σ_{j ∈ N(u)} |y_j|². With this
+penalty, items that nobody else has rated move a user at the price of p_u, and items shared with others more
+cheaply.
 """
 
 from recsys.backend import keras

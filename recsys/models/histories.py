@@ -40,13 +40,17 @@ def rated_items(
     """
     random = np.random.default_rng(seed)
     listed = random.permutation(items)
-    start = random.integers(items, size=users)
-    place = np.empty(items, np.int64)
+    start = random.integers(items, size=users, dtype=np.int32)
+    place = np.empty(items, np.int32)
     place[listed] = np.arange(items)
 
-    keys = np.full(len(user) + 1, np.iinfo(np.uint64).max)  # the last one ends the last user's list
-    keys[:-1] = (place[item] - start[user]) % items
-    keys[:-1] |= user.astype(np.uint64) << USER_BITS
+    offset = place[item]
+    offset -= start[user]
+    offset %= items
+    keys = np.full(len(user) + 1, users, np.uint64)  # the last one ends the last user's list
+    keys[:-1] = user
+    keys <<= USER_BITS
+    keys[:-1] |= offset.view(np.uint32)
     keys.sort()
     keys = keys[np.append(True, keys[1:] != keys[:-1])]
 

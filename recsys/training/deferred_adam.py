@@ -141,11 +141,12 @@ def catch_up(rows: Moments, missed: tf.Tensor, tail: tf.Tensor, tail_now: tf.Ten
     growth = tf.maximum(tf.math.divide_no_nan(travel_with_growth, travel), 1.0)
     m = rows.m * power(BETA_1)
     v = rows.v * tf.exp(tf.maximum(k * log(BETA_2), log(TINY)))
-    return Moments(
-        rows.w - rows.m / (tf.sqrt(rows.v) + EPSILON * growth) * travel,
-        tf.where(tf.abs(m) < TINY, 0.0, m),
-        tf.where(v < TINY, 0.0, v),
-    )
+    return without_traces(Moments(rows.w - rows.m / (tf.sqrt(rows.v) + EPSILON * growth) * travel, m, v))
+
+
+def without_traces(rows: Moments) -> Moments:
+    """The rows with 0 in the place of moments below `TINY`."""
+    return Moments(rows.w, tf.where(tf.abs(rows.m) < TINY, 0.0, rows.m), tf.where(rows.v < TINY, 0.0, rows.v))
 
 
 def update(now: Moments, gradient: tf.Tensor, squares: tf.Tensor, alpha: tf.Tensor) -> Moments:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys.backend import tensorflow as tf
-from recsys.training.deferred_adam import Moments, catch_up, update
+from recsys.training.deferred_adam import Moments, catch_up, update, without_traces
 
 BLOCK = 512
 """Rows that are settled at once: few enough to stay in the processor's cache."""
@@ -133,7 +133,7 @@ def apply_gradient_to_all(
     """
     total = tf.math.unsorted_segment_sum(gradient, ids, table.shape[0])
     squares = tf.math.unsorted_segment_sum(tf.square(gradient), ids, table.shape[0])
-    return _packed(update(rows, total, squares, alpha), step, tail)
+    return _packed(without_traces(update(rows, total, squares, alpha)), step, tail)
 
 
 def _packed(rows: Moments, step: tf.Tensor, tail: tf.Tensor) -> tf.Tensor:

@@ -1,5 +1,6 @@
 """The one door to training."""
 
+import math
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,7 +88,7 @@ def facts_of(fit: Fit, model: keras.Model, settings: FitSettings) -> dict[str, A
     return {
         **asdict(fit),
         "settings": settings.model_dump(mode="json"),
-        "parameters": sum(variable.value.shape.num_elements() for variable in model.trainable_variables),
+        "parameters": sum(math.prod(variable.shape) for variable in model.trainable_variables),
         "summary": summary_of(model),
     }
 
