@@ -215,7 +215,7 @@ class TuningSettings(SettingsModel):
         "training for MF and as much for DNN, 10 is ten times that; 0 takes the settings as they are",
     )
     trial_epochs: int = Field(
-        60,
+        48,
         ge=1,
         le=10_000,
         description="passes over the training ratings of a trial, at most; the first trial has its own",

@@ -22,7 +22,7 @@ def predictor(model: keras.Model) -> Predict:
         if not len(user):
             return np.empty(0, np.float32)
         chunks = [
-            np.asarray(model.predict_on_batch([user[start : start + CHUNK, None], item[start : start + CHUNK, None]]))
+            np.asarray(model([user[start : start + CHUNK, None], item[start : start + CHUNK, None]], training=False))
             for start in range(0, len(user), CHUNK)
         ]
         return np.concatenate(chunks)[:, 0]

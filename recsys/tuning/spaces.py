@@ -72,8 +72,8 @@ MF = Family(
         "history": OneOf((0, 20, 50)),
     },
     known={
-        "embedding_size": 200,
-        "l2_factors": 0.12,
+        "embedding_size": 100,
+        "l2_factors": 0.15,
         "l2_biases": 0.02,
         "learning_rate": 1e-3,
         "batch_size": 256,
