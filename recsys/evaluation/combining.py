@@ -51,7 +51,7 @@ def combine(
     averaged = {name: np.asarray(np.mean(fits, axis=0, dtype=np.float64)) for name, fits in answers.test.items()}
     for name in TUNED:
         if (many := len(answers.test.get(name, []))) > 1:
-            title = f"mean of {many} seeds of {TITLES[name]}"
+            title = f"{TITLES[name]} × {many}"
             found[f"{name}_mean"] = _combined(
                 f"{name}_mean", title, "seeds", {name: 1.0}, by_name, averaged[name], test
             )
