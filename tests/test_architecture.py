@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = ["flows", "tasks", "recsys"]
 """A module may import from its own floor and those below."""
 
-ROOMS = ["report", "evaluation", "training", "models", "data"]
+ROOMS = ["report", "tuning", "evaluation", "training", "models", "data"]
 """The same inside recsys; modules beside these packages are the cellar, which imports no room."""
 
 

@@ -59,6 +59,7 @@ def test_a_run_shows_its_tasks_its_table_and_its_report_and_a_second_one_loads_n
     assert "keras" not in second.stderr
 
 
+@pytest.mark.slow
 def test_json_is_all_there_is_on_standard_output_and_agrees_with_the_predictions(
     prefect_server: str, tmp_path: Path
 ) -> None:

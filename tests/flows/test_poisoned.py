@@ -34,7 +34,7 @@ def test_poisoned_test_ratings_change_nothing_but_the_scores(prefect_server: str
 
     found = []
     for place, path in ((tmp_path / "a", clean), (tmp_path / "b", poisoned)):
-        settings = small_settings(path, place, tuning={"budget": 0.5})
+        settings = small_settings(path, place)
         comparison = json.loads((Path(compare(settings)) / "comparison.json").read_text())
         found.append((trained(settings), comparison))
     (models, before), (same_models, after) = found

@@ -10,8 +10,9 @@ from tasks.report import RECIPE
 
 
 def key(place: Path, **changes: Any) -> str:
+    nothing: dict[str, Any] = {"data": {}, "models": {}, "others": {}, "source": {}, "tuning": []}
     settings = Settings.model_validate(changes)
-    return RECIPE.fingerprint({"data": {}, "models": {}, "settings": settings, "source": {}, "store": str(place)}).key
+    return RECIPE.fingerprint({**nothing, "settings": settings, "store": str(place)}).key
 
 
 @pytest.mark.parametrize("changed", [{"ranking_users": 201}, {"ranking_threshold": 4.0}])
