@@ -94,8 +94,12 @@ def evaluate(
     answers = Answers()
     progress(0, len(trained), "fitting the baselines")
     baselines, skipped = _baselines(known, test, users.num_rows, items.num_rows, answers, bounds, lists)
-    choosing_user, choosing_item, _ = known.choosing
+    choosing_user, choosing_item, choosing = known.choosing
     unknown = Warm.after(*known.kept[:2], users.num_rows, items.num_rows).cold(choosing_user, choosing_item)
+    fitted_rows = len(known.fitted[0])
+    user_ratings = np.bincount(known.fitted[0], minlength=users.num_rows).astype(np.int32)
+    item_ratings = np.bincount(known.fitted[1], minlength=items.num_rows).astype(np.int32)
+    del known  # hundreds of megabytes at 20 million ratings
     for number, (name, model) in enumerate(trained.items()):
         progress(number, len(trained), f"predicting with {TITLES[name]}")
         for fit in model.fits:
@@ -115,7 +119,7 @@ def evaluate(
             model,
             test,
             answers.test[name],
-            refitted_rows=len(known.fitted[0]) if model.chosen else None,
+            refitted_rows=fitted_rows if model.chosen else None,
             clipped_rows=answers.clipped[name],
             predict_microseconds=answers.microseconds[name],
             ranking=answers.ranking[name],
@@ -125,15 +129,15 @@ def evaluate(
     rows = [_baseline_result(name, baseline, test, answers) for name, baseline in baselines.items()]
     combined: dict[str, Combined] = {}
     if protocol == "fair" and evidence.combine:
-        combined = combine([*models, *rows], answers, known.choosing[2], test, bounds)
+        combined = combine([*models, *rows], answers, choosing, test, bounds)
     predictions = pd.DataFrame(
         {
             "user": users["id"].take(user).to_pandas(),
             "item": items["id"].take(item).to_pandas(),
             "rating": rating,
             "cold": test.cold,
-            "user_ratings": np.bincount(known.fitted[0], minlength=users.num_rows).astype(np.int32)[user],
-            "item_ratings": np.bincount(known.fitted[1], minlength=items.num_rows).astype(np.int32)[item],
+            "user_ratings": user_ratings[user],
+            "item_ratings": item_ratings[item],
             **{name: answers.test[name][0] for name in (*trained, *baselines)},
             **{name: made.prediction for name, made in combined.items()},
         }
