@@ -211,8 +211,8 @@ class TuningSettings(SettingsModel):
         1,
         ge=0,
         le=10_000,
-        description="how much is searched for better settings (protocol fair): 1 is 4 trials and up to 120 s of "
-        "training for MF and as much for DNN, 10 is ten times that; 0 takes the settings as they are",
+        description="how much is searched for better settings (protocol fair): 1 is 4 trials for MF and as "
+        "many for DNN, none begun after 120 s of training; 10 is ten times that; 0 takes the settings as they are",
     )
     trial_epochs: int = Field(
         48,
