@@ -91,6 +91,7 @@ class _Training:
         self.numbers = Numbers(
             rates=tf.constant(head.rates, tf.float32),
             keys=tf.constant(site_keys(seed, head.rates), tf.uint32),
+            offsets=tf.constant(head.offsets, tf.float32),
             l1=[tf.constant([x.l1 for x in lookups if x.source == i for _ in range(x.width)]) for i in sources],
             l2=[tf.constant([x.l2 for x in lookups if x.source == i for _ in range(x.width)]) for i in sources],
             dense_l1=tf.constant([l1 for l1, _ in head.penalties], tf.float32),
@@ -176,7 +177,7 @@ class _Training:
             ids = [tf.constant(batches.user[0]), tf.constant(batches.item[0])]
             count = tf.constant(batches.counts[0])
             ratings = tf.constant(batches.rating[0])
-            error += float(self.program.squared_error(state, ids, ratings, count, self.constants))
+            error += float(self.program.squared_error(state, ids, ratings, count, self.numbers, self.constants))
         loss = error / len(everything)
         self._check(loss, epoch, epoch * self.steps)
         return loss

@@ -3,7 +3,8 @@
 Its inputs are the looked-up rows and the dropout masks. Masks come from outside because then a dropout
 rate is a number like the learning rate, and needs no other program. For the same reason every hidden
 layer is followed by a mask, whether or not the model has a Dropout layer there: a network without
-dropout is the network with rate 0. Penalties on weights are numbers too, and no part of the head.
+dropout is the network with rate 0. What a Rescaling layer adds, the mean of the ratings for one, comes from outside
+as well. Penalties on weights are numbers too, and no part of the head.
 
 A head that normalises batches has one more input, which ratings of a batch are real: padding must not
 count in their mean and variance.
@@ -39,13 +40,16 @@ class Head:
     """From rows to ratings.
 
     Attributes:
-        model: takes the rows of each lookup, then the mask of each site, then, where `kept` is not empty,
-            which ratings are real, bool of shape (batch,); shares no weight with the user's model.
+        model: takes the rows of each lookup, then the mask of each site, then what is added at each place of
+            `offsets`, then, where `kept` is not empty, which ratings are real, bool of shape (batch,); shares no
+            weight with the user's model.
         weights: the user's variables that stand for `model.trainable_variables`, in their order.
         penalties: what the loss pays for |w| and for w² of each of the weights.
         kept: those that stand for `model.non_trainable_variables`: moving means and variances of batches.
         sites: shape, without the batch, of what each mask is multiplied with.
         rates: dropout rate at each site.
+        places: shape, without the batch, of what each offset is added to.
+        offsets: the number that is added at each place.
         signature: equal for two heads that do the same arithmetic.
     """
 
@@ -55,6 +59,8 @@ class Head:
     kept: list[keras.Variable]
     sites: list[tuple[int, ...]]
     rates: list[float]
+    places: list[tuple[int, ...]]
+    offsets: list[float]
     signature: str
 
 
@@ -72,7 +78,7 @@ def build_head(calls: list[Call], lookups: list[Call], output: Any) -> Head:
             replay.drop(call)
         elif call not in lookups:
             replay.repeat(call)
-    model = keras.Model([*replay.rows, *replay.masks, *replay.real], replay.now[id(output)])
+    model = keras.Model([*replay.rows, *replay.masks, *replay.shifts, *replay.real], replay.now[id(output)])
     originals = {
         id(copy): variable
         for call in calls
@@ -87,6 +93,8 @@ def build_head(calls: list[Call], lookups: list[Call], output: Any) -> Head:
         kept=[originals[id(copy)] for copy in model.non_trainable_variables],
         sites=[tuple(mask.shape[1:]) for mask in replay.masks],
         rates=replay.rates,
+        places=[tuple(shift.shape[1:]) for shift in replay.shifts],
+        offsets=replay.offsets,
         signature=json.dumps([replay.script, replay.numbers[id(replay.now[id(output)])]], sort_keys=True, default=str),
     )
 
@@ -96,6 +104,8 @@ class _Replay:
         self.rows = [keras.Input(call.outputs.shape[1:]) for call in lookups]
         self.masks: list[Any] = []
         self.rates: list[float] = []
+        self.shifts: list[Any] = []
+        self.offsets: list[float] = []
         self.real: list[Any] = []
         self.script: list[Any] = [list(rows.shape) for rows in self.rows]
         self.now = {id(call.outputs): rows for call, rows in zip(lookups, self.rows, strict=True)}
@@ -112,10 +122,14 @@ class _Replay:
         args, kwargs = keras.tree.map_structure(lambda x: self.now.get(id(x), x), (call.args, call.kwargs))
         normalises = type(call.layer) is keras.layers.BatchNormalization
         real = {"mask": self._which_are_real(len(args[0].shape))} if normalises else {}
-        results = call.clone(*args, **{**kwargs, **real})
+        shifted = type(call.layer) is keras.layers.Rescaling and isinstance(call.layer.offset, int | float)
+        clone = keras.layers.Rescaling(call.layer.scale) if shifted else call.clone
+        results = clone(*args, **{**kwargs, **real})
         layer = self.layers.setdefault(id(call.clone), len(self.layers))
         operands = keras.tree.map_structure(lambda x: self.numbers.get(id(x), x), (args, kwargs))
-        self.script.append([layer, type(call.layer).__qualname__, _without_numbers(call.clone.get_config()), operands])
+        self.script.append([layer, type(call.layer).__qualname__, _without_numbers(clone.get_config()), operands])
+        if shifted:
+            results = self._shifted(results, float(call.layer.offset))
         following = self.readers.get(id(call.outputs), [])
         dropouts = [reader for reader in following if type(reader.layer) is keras.layers.Dropout]
         if isinstance(call.layer, HIDDEN) and following and (not dropouts or len(following) == 1):
@@ -140,6 +154,12 @@ class _Replay:
         if not self.real:
             self.real.append(keras.Input((), dtype="bool"))
         return keras.layers.Reshape((1,) * (rank - 2))(self.real[0]) if rank > 2 else self.real[0]
+
+    def _shifted(self, tensor: Any, offset: float) -> Any:
+        shift = keras.Input(tensor.shape[1:])
+        self.shifts.append(shift)
+        self.offsets.append(offset)
+        return keras.layers.Add()([tensor, shift])
 
     def _masked(self, tensor: Any, rate: float) -> Any:
         mask = keras.Input(tensor.shape[1:])

@@ -56,6 +56,7 @@ class Numbers(NamedTuple):
     Attributes:
         rates: dropout rate of each site, float32.
         keys: key of each site's masks, uint32.
+        offsets: what is added at each place, float32.
         l1: for each source of ids, what a rating pays for |w| in each column of its row, float32 of shape (width,).
         l2: the same for w².
         dense_l1: what the loss pays for |w| of each of the head's weights, float32 of shape (weights,).
@@ -64,6 +65,7 @@ class Numbers(NamedTuple):
 
     rates: tf.Tensor
     keys: tf.Tensor
+    offsets: tf.Tensor
     l1: list[tf.Tensor]
     l2: list[tf.Tensor]
     dense_l1: tf.Tensor
@@ -110,6 +112,7 @@ class Program:
         self.traces = 0
         self._head = anatomy.head.model
         self._sites = anatomy.head.sites
+        self._places = anatomy.head.places
         self._shapes = [[x.shape for x in anatomy.lookups if x.source == i] for i in range(len(anatomy.sources))]
         self._sources = [(x.input, x.ids, x.through is not None) for x in anatomy.sources]
         self._frozen = [(x.input, x.shape) for x in anatomy.frozen]
@@ -190,7 +193,7 @@ class Program:
             for site, shape in enumerate(self._sites)
         ]
         weights = looked_up, [moments.w for moments in dense]
-        others = [*self._frozen_rows(codes, constants), *masks]
+        others = [*self._frozen_rows(codes, constants), *masks, *self._shifts(numbers, self.batch)]
         with tf.GradientTape() as tape:
             tape.watch(weights)
             predicted, kept = self._predict(*weights, kept, others, real, training=True)
@@ -239,6 +242,10 @@ class Program:
             for (position, shape), table in zip(self._frozen, constants.rows, strict=True)
         ]
 
+    def _shifts(self, numbers: Numbers, rows: int) -> list[tf.Tensor]:
+        """What is added at each place, for so many ratings."""
+        return [tf.fill((rows, *place), numbers.offsets[k]) for k, place in enumerate(self._places)]
+
     def _predict(
         self,
         rows: list[tf.Tensor],
@@ -255,7 +262,7 @@ class Program:
             rows: of the tables of each source, shape (batch * ids of a rating, width).
             weights: of the head.
             kept: what it keeps beside them.
-            others: rows of frozen tables, and masks.
+            others: rows of frozen tables, masks, and what is added at each place.
             real: which rows are no padding, bool of shape (batch,).
             training: whether statistics are those of the batch.
         """
@@ -280,7 +287,13 @@ class Program:
             table.assign(settled(table.read_value(), step, next_tail))
 
     def _squared_error(
-        self, state: State, codes: list[tf.Tensor], ratings: tf.Tensor, count: tf.Tensor, constants: Constants
+        self,
+        state: State,
+        codes: list[tf.Tensor],
+        ratings: tf.Tensor,
+        count: tf.Tensor,
+        numbers: Numbers,
+        constants: Constants,
     ) -> tf.Tensor:
         """The sum of the first `count` ratings' squared errors, float64, as in inference; tables are settled."""
         rows = [
@@ -292,7 +305,7 @@ class Program:
         weights = [moments.w.read_value() for moments in state.dense]
         kept = [variable.read_value() for variable in state.kept]
         real = tf.range(rating_count) < count
-        others = [*self._frozen_rows(codes, constants), *masks]
+        others = [*self._frozen_rows(codes, constants), *masks, *self._shifts(numbers, rating_count)]
         predicted, _ = self._predict(rows, weights, kept, others, real, training=False)
         squares = tf.cast(tf.square(predicted - ratings), tf.float64)
         return tf.reduce_sum(tf.where(real, squares, tf.constant(0.0, tf.float64)))

@@ -74,12 +74,12 @@ def embedding(name: str, rows: int, width: int, l2: float) -> keras.layers.Embed
     )
 
 
-def biased_mf(l2: float = 0.02) -> keras.Model:
+def biased_mf(l2: float = 0.02, mean: float = 3.0) -> keras.Model:
     user, item = (keras.Input((1,), dtype="int32", name=name) for name in ("user", "item"))
     p, q = embedding("p", USERS, 4, l2)(user), embedding("q", ITEMS, 4, l2)(item)
     b, c = embedding("b", USERS, 1, l2 / 2)(user), embedding("c", ITEMS, 1, l2 / 2)(item)
     parts = [layers.Flatten()(part) for part in (layers.Dot(axes=2)([p, q]), b, c)]
-    return keras.Model([user, item], layers.Rescaling(1.0, 3.0)(layers.Add()(parts)), name="biased_mf")
+    return keras.Model([user, item], layers.Rescaling(1.0, mean)(layers.Add()(parts)), name="biased_mf")
 
 
 def histories(length: int = 3, draw: int = 0) -> Histories:
@@ -254,6 +254,17 @@ def test_penalties_and_dropout_of_any_strength_are_one_program(normalised: bool)
     program = program_for(dissect(plain), BATCH)
     assert program_for(dissect(braked), BATCH) is program_for(dissect(dropping), BATCH) is program
     assert program_for(dissect(deep(batch_normalisation=normalised, activation="tanh")), BATCH) is not program
+
+
+def test_another_mean_of_the_ratings_is_the_same_program_and_its_own_numbers() -> None:
+    data, model, stock = some_ratings(), biased_mf(mean=2.0), biased_mf(mean=2.0)
+    train_compiled(biased_mf(), data, SETTINGS, SEED)
+    program = program_for(dissect(model), BATCH)
+    before = program.traces
+    fit = train_compiled(model, data, SETTINGS, SEED)
+    assert program_for(dissect(model), BATCH) is program
+    assert program.traces == before
+    assert_same_training(model, fit, stock, stock_fit(stock, data))
 
 
 def test_dropout_of_the_input_is_a_site_that_takes_no_other_sites_masks() -> None:
