@@ -118,6 +118,21 @@ class Spread(Result):
     high: float
 
 
+DENSE_LAYERS, DOT_PRODUCT = "dense layers", "dot product"
+
+
+class Contribution(Result):
+    """What one addend of a network's sum does to its predictions of the warm test ratings.
+
+    `sd` is the standard deviation of the addend, in rating units; `mse_without` is the MSE of all test ratings with the
+    addend's mean in its place, nothing being trained anew.
+    """
+
+    name: str
+    sd: float
+    mse_without: float
+
+
 class ModelResult(BaselineResult):
     """One row of the table, with what a trained model has beside it.
 
@@ -128,7 +143,7 @@ class ModelResult(BaselineResult):
     number, these weights come from a fit of their own to so many ratings, training and validation, for that
     many epochs. The training ran from `started` to `ended` on `device`; `peak_mb` is the most memory that its
     process held meanwhile, whatever else it did. `file_bytes` is the size of the model's file. `clipped_rows`
-    test predictions lay outside of `Comparison.clipped_to`.
+    test predictions lay outside of `Comparison.clipped_to`. `contributions` are those of a network that is a sum.
     """
 
     seeds: list[SeedResult] = []
@@ -136,6 +151,7 @@ class ModelResult(BaselineResult):
     refitted_rows: int | None = None
     file_bytes: int | None = None
     peak_mb: float | None = None
+    contributions: list[Contribution] = []
     history: History
     scored_epoch: int
     stopped_early: bool

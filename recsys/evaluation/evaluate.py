@@ -13,10 +13,12 @@ from recsys.evaluation.combining import Combined, combine
 from recsys.evaluation.comparison import (
     BaselineResult,
     Comparison,
+    Contribution,
     FailedModel,
     OtherSplit,
     Tuning,
 )
+from recsys.evaluation.contributions import contributions
 from recsys.evaluation.effect import smallest_effect
 from recsys.evaluation.ranking import Lists, lists_to_rank, rank
 from recsys.evaluation.ratings import Known, Ratings, Tested, data_facts, known_ratings
@@ -100,15 +102,18 @@ def evaluate(
     user_ratings = np.bincount(known.fitted[0], minlength=users.num_rows).astype(np.int32)
     item_ratings = np.bincount(known.fitted[1], minlength=items.num_rows).astype(np.int32)
     del known  # hundreds of megabytes at 20 million ratings
+    parts: dict[str, list[Contribution]] = {}
     for number, (name, model) in enumerate(trained.items()):
         progress(number, len(trained), f"predicting with {TITLES[name]}")
         for fit in model.fits:
-            predict = predictor(load_model(fit.path))
+            network = load_model(fit.path)
+            predict = predictor(network)
             if protocol == "fair":
                 predict = with_biases_where_cold(predict, baselines["bias_only"], warm)
             answers.add(name, predict, test, bounds)
             if name not in answers.ranking:
                 answers.ranking[name] = rank(lists, predict) if lists else None
+                parts[name] = contributions(network, test, answers.test[name][0], bounds)
         if protocol == "fair" and model.validation:
             answer = np.where(unknown, answers.validation["bias_only"], np.load(model.validation))
             answers.validation[name] = clipped(answer, bounds)
@@ -123,6 +128,7 @@ def evaluate(
             clipped_rows=answers.clipped[name],
             predict_microseconds=answers.microseconds[name],
             ranking=answers.ranking[name],
+            contributions=parts[name],
         )
         for name, model in trained.items()
     ]

@@ -4,6 +4,7 @@ from recsys.evaluation.comparison import Comparison, ModelResult
 from recsys.report.certainty import certainty_summary, typical_error
 from recsys.report.change import what_would_change_it
 from recsys.report.combined import combination_findings, combination_summary
+from recsys.report.contributions import contribution_findings, contribution_summary
 from recsys.report.costs import all_in_findings
 from recsys.report.overfitting import overfitting_findings
 from recsys.report.price import cost_findings, worth_findings, worth_summary
@@ -93,6 +94,7 @@ def verdict(comparison: Comparison) -> list[Finding]:
         *(typical_error(comparison) if answered else []),
         *gap_summary(comparison),
         *(certainty_summary(comparison) if answered else []),
+        *contribution_summary(comparison),
         *combination_summary(comparison),
         *worth_summary(comparison),
         *baseline_summary(comparison),
@@ -113,6 +115,7 @@ def discussion(comparison: Comparison) -> dict[str, list[Finding]]:
     """Every finding, under the heading it is shown under."""
     sections = {
         "Who predicts better": [*ranking_findings(comparison), *gap_findings(comparison)],
+        "Inside the network": contribution_findings(comparison),
         "Together": combination_findings(comparison),
         "At what price": [*cost_findings(comparison), *all_in_findings(comparison), *worth_findings(comparison)],
         "Against the baselines": [*baseline_findings(comparison), *skipped_findings(comparison)],

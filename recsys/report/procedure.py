@@ -7,6 +7,7 @@ from recsys.report.held_out import what_stays_open
 from recsys.report.search_fairness import (
     both_sides,
     equal_searches,
+    head_start,
     short_searches,
     side_searches,
     unequal_searches,
@@ -49,6 +50,7 @@ def unsettled_findings(comparison: Comparison) -> list[Finding]:
         return []
     texts = [
         one_sided_tuning(comparison),
+        head_start(comparison),
         short_searches(comparison),
         bare_factorisation(comparison),
         seeds_and_splits(comparison),

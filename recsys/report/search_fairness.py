@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from recsys.data.sources import SAMPLE_LABEL
 from recsys.evaluation.comparison import Comparison, Tuning
 from recsys.report.searches import (
     BEST_SHARE,
@@ -63,6 +64,18 @@ def equal_searches(comparison: Comparison) -> str:
     return (
         f"The settings of both sides were searched on validation ratings with the same budget, {budget(searches[0])}: "
         f"used were {listing(used)}."
+    )
+
+
+def head_start(comparison: Comparison) -> str:
+    """What the searches knew of the embedded sample before they began; empty on other ratings, or without searches."""
+    searches = side_searches(comparison)
+    if not searches or SAMPLE_LABEL not in comparison.data.source:
+        return ""
+    return (
+        f"The searches of {listing([inside(tuning.title) for tuning in searches])} began with a head start that no "
+        f"budget counts: their first points and ranges were found by hand on validation ratings of this very sample, "
+        f"in some dozens of trials a family."
     )
 
 

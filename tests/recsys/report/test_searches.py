@@ -252,6 +252,16 @@ def test_short_searches_are_said_to_be_and_long_ones_are_not(searched: Build) ->
     assert search_fairness.short_searches(searched()) == ""
 
 
+def test_a_head_start_on_the_sample_is_admitted(searched: Build) -> None:
+    comparison = searched(mf(0.8, 0.7), dnn(0.8, 0.7))
+    text = search_fairness.head_start(comparison)
+    assert text.startswith("The searches of tuned MF and tuned DNN began with a head start that no budget counts")
+    assert text in [finding.text for finding in procedure.unsettled_findings(comparison)]
+    elsewhere = comparison.data.model_copy(update={"source": "ratings.csv"})
+    assert search_fairness.head_start(comparison.model_copy(update={"data": elsewhere})) == ""
+    assert search_fairness.head_start(searched()) == ""
+
+
 def test_best_trials_come_first_whatever_their_state() -> None:
     trials: list[Trial] = [trial(0, None), trial(1, 0.5, state="pruned"), trial(2, 0.9), trial(3, 0.8)]
     assert [tried.number for tried in searches.best_first(tuning("mf_tuned", trials))] == [3, 2, 1, 0]
