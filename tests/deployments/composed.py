@@ -14,7 +14,7 @@ Service = dict[str, Any]
 
 VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<text>[^}]*))?\}")
 
-SECRETS = {"POSTGRES_PASSWORD": "a p@ss/word%", "PREFECT_API_AUTH_STRING": "team:also:s€cret"}
+SECRETS = {"POSTGRES_PASSWORD": "a p@ss/word%", "PREFECT_API_AUTH_STRING": "team:al:so secret"}
 """What has to be in the environment; with characters that are easily lost on the way."""
 
 

@@ -101,8 +101,21 @@ class Postgres:
 
     def answers(self) -> bool:
         """Return whether it takes connections."""
-        asked = [self._binaries / "pg_isready", "--host=127.0.0.1", f"--port={self.port}", "--quiet"]
-        return subprocess.run(asked).returncode == 0
+        program = str(self._binaries / "pg_isready")
+        asked = subprocess.run([program, "--host=127.0.0.1", f"--port={self.port}", "--quiet"])
+        return asked.returncode == 0
+
+    def query(self, sql: str) -> list[list[str]]:
+        """Return the rows of a query, as text."""
+        url = f"postgresql://{self.user}@127.0.0.1:{self.port}/{self.database}"
+        answer = subprocess.run(
+            [self._binaries / "psql", "--no-align", "--tuples-only", "--field-separator=\t", "--command", sql, url],
+            env={**os.environ, "PGPASSWORD": self.password},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return [line.split("\t") for line in answer.stdout.splitlines()]
 
     def kill(self) -> None:
         """End it at once, as a crash would, with all its processes: another one can then be started."""
