@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psutil
 import pytest
@@ -47,7 +48,7 @@ class Postgres:
         """
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port: int = free.getsockname()[1]
-        self.password = secrets.token_urlsafe()
+        self.password = f"{secrets.token_urlsafe()} @/:%41"  # with all that a connection URL could trip over
         self._folder = folder
         self._binaries = binaries
         self._process: subprocess.Popen[bytes] | None = None
@@ -78,7 +79,7 @@ class Postgres:
     @property
     def url(self) -> str:
         """The connection URL, for Prefect."""
-        return f"postgresql+asyncpg://{self.user}:{self.password}@127.0.0.1:{self.port}/{self.database}"
+        return f"postgresql+asyncpg://{self.user}:{quote(self.password, safe='')}@127.0.0.1:{self.port}/{self.database}"
 
     def start(self) -> None:
         """Start the server and return once it answers."""
