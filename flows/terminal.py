@@ -14,6 +14,7 @@ from flows.planning import Planned
 from recsys.data.sources import Source
 from recsys.evaluation.comparison import Comparison
 from recsys.report.discussion import headline, verdict
+from recsys.report.history_drift import drift_warnings
 from recsys.report.tables import shown_columns, shown_rows
 from recsys.settings import Settings
 from tasks.progress import LISTENERS, Event, Status
@@ -146,7 +147,7 @@ def show_plan(console: Console, plan: list[Planned]) -> None:
 
 
 def show_comparison(console: Console, comparison: Comparison) -> None:
-    """Print the table of models and baselines, and the verdict."""
+    """Print the table of models and baselines, the verdict, and what moved since the runs before."""
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     rows = [[cell for cell in row if cell.key not in LEFT_TO_THE_REPORT] for row in shown_rows(comparison)]
     columns = [column for column in shown_columns(comparison) if column.key not in LEFT_TO_THE_REPORT]
@@ -162,3 +163,5 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
     console.print(Text(f"{headline(comparison)}."), style="bold", soft_wrap=True)
     for finding in verdict(comparison):
         console.print(Text(finding.text), soft_wrap=True)
+    for warning in drift_warnings(comparison):
+        console.print(Text(warning.text), style="yellow", soft_wrap=True)

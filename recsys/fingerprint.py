@@ -17,6 +17,7 @@ WITHOUT_NUMBERS = {
     "recsys",
     "recsys.errors",
     "recsys.fingerprint",
+    "recsys.history",
     "recsys.progress",
     "recsys.settings",
     "recsys.store",

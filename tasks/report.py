@@ -2,13 +2,19 @@
 
 import logging
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from recsys.errors import StoreUnavailable
 from recsys.evaluation.comparison import Comparison, Tuning
+from recsys.history import append
+from recsys.report.history import with_history
+from recsys.report.history_drift import drift_warnings
+from recsys.report.history_table import HISTORY_CAPTION, history_headings, history_rows
 from recsys.report.markdown import embedded_markdown
 from recsys.report.publish import publish
 from recsys.report.tables import shown_columns, shown_rows
@@ -46,8 +52,8 @@ def report(
 ) -> str:
     """Score the models on the test ratings, publish the comparison and show it in the UI.
 
-    Never cached, so that each run has its artifacts in the UI; what it computes is kept in the
-    store and computed once.
+    Never cached, so that each run has its artifacts in the UI and is remembered; what it computes is
+    kept in the store and computed once.
 
     Args:
         data: manifests of `ratings`, `codes`, `training` and `test`.
@@ -79,17 +85,35 @@ def report(
         source=source,
         store=store,
     )
-    files = Store(store).files(made)
     name = settings.output.name or f"{source['name']}-{settings.protocol}"
-    folder = publish(files, Path(settings.output.reports).expanduser().absolute(), name)
-    _show_in_ui(folder)
+    folder = _published(Store(store), made, Path(settings.output.reports).expanduser().absolute(), name)
+    comparison = Comparison.model_validate_json((folder / "comparison.json").read_bytes())
+    for warning in drift_warnings(comparison):
+        log.warning(warning.text)
+    _show_in_ui(folder, comparison)
     return str(folder)
 
 
-def _show_in_ui(folder: Path) -> None:
-    comparison = Comparison.model_validate_json((folder / "comparison.json").read_bytes())
+def _published(store: Store, made: Manifest, reports: Path, name: str) -> Path:
+    """Publish the report among the runs before it, and remember the run; neither is worth failing a run for."""
+    try:
+        files, run = with_history(store, made, name, datetime.now(UTC))
+    except (OSError, StoreUnavailable) as error:
+        log.warning("the runs before are left out of the report, and this one is not remembered: %s", error)
+        return publish(store.files(made), reports, name)
+    folder = publish(files, reports, name)
+    try:
+        append(store.root, run)
+    except OSError as error:
+        log.warning("this run is not remembered: %s", error)
+    return folder
+
+
+def _show_in_ui(folder: Path, comparison: Comparison) -> None:
     try:
         create_table_artifact(_table(comparison), key="comparison", description=f"Report: {folder}")
+        if comparison.history:
+            create_table_artifact(_runs(comparison), key="comparison-history", description=HISTORY_CAPTION)
         create_markdown_artifact(embedded_markdown(folder), key="comparison-report", description=str(folder))
     except Exception as error:  # the report itself is written: a UI that cannot show it is no failure
         log.warning("the report could not be shown in the Prefect UI: %s", error)
@@ -99,3 +123,9 @@ def _table(comparison: Comparison) -> list[dict[str, str]]:
     """The table that people read: the rows of models, combinations and baselines, by heading."""
     headings = [column.heading for column in shown_columns(comparison)]
     return [dict(zip(headings, (cell.text for cell in row), strict=True)) for row in shown_rows(comparison)]
+
+
+def _runs(comparison: Comparison) -> list[dict[str, str]]:
+    """The results over time, the newest first."""
+    headings = history_headings(comparison)
+    return [dict(zip(headings, row, strict=True)) for row in reversed(history_rows(comparison))]

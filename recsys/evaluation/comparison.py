@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from recsys.history import PastRun
 from recsys.settings import Protocol, SplitBy
 
 DifferenceVerdict = Literal["better", "worse", "too small", "not certain"]
@@ -316,7 +317,8 @@ class Comparison(Result):
     where ranking was turned off. `skipped` are baselines that these ratings are too many for. `min_effect`
     and `resamples` are the settings of the evidence; `differences` has each pair of models, and each model
     against bias_only. `tuning` has the searches of the tuned rows, empty in protocol notebook. `other_splits` are
-    further splits of the same ratings.
+    further splits of the same ratings. `history` has what came out over time of runs that can be compared with
+    this one, oldest first and this one last, each result once; empty where there is nothing to compare with.
     """
 
     protocol: Protocol
@@ -340,3 +342,4 @@ class Comparison(Result):
     differences: list[Difference]
     tuning: list[Tuning] = []
     other_splits: list[OtherSplit] = []
+    history: list[PastRun] = []

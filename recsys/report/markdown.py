@@ -42,11 +42,11 @@ def markdown_report(comparison: Comparison, plots: Sequence[Plot], *, embedded: 
         plots: the pictures, of `draw_plots`.
         embedded: pictures as `data:` URIs, as Prefect shows them; else links into the report's folder.
     """
-    link: Callable[[Plot], str] = _embedded if embedded else _linked
+    link: Callable[[Plot], str] = _embedded if embedded else linked
     blocks = [
         f"# {escaped(headline(comparison))}.",
-        _bullets(verdict(comparison)),
-        *_pictures(plots, "answer", link),
+        bullets(verdict(comparison)),
+        *pictures(plots, "answer", link),
         "## Results",
         _scores(shown_columns(comparison), shown_rows(comparison)),
         *[
@@ -54,33 +54,33 @@ def markdown_report(comparison: Comparison, plots: Sequence[Plot], *, embedded: 
             for row in in_order([*comparison.failed, *comparison.skipped])
         ],
         f"## {EVIDENCE_TITLE}" if evidence_findings(comparison) else "",
-        _bullets(evidence_findings(comparison)),
+        bullets(evidence_findings(comparison)),
         _texts(DIFFERENCE_HEADINGS, difference_rows(comparison)),
-        *_pictures(plots, "evidence", link),
-        *_told("## Seeds", seed_findings(comparison), SEED_HEADINGS, seed_rows(comparison)),
-        *_told(
+        *pictures(plots, "evidence", link),
+        *told("## Seeds", seed_findings(comparison), SEED_HEADINGS, seed_rows(comparison)),
+        *told(
             f"## {OTHER_SPLITS_TITLE}",
             other_split_findings(comparison),
             split_headings(comparison),
             split_rows(comparison),
             OTHER_SPLITS_CAPTION,
         ),
-        *_told("## What it costs", [], COST_HEADINGS, cost_rows(comparison), COST_CAPTION),
-        *_pictures(plots, "costs", link),
+        *told("## What it costs", [], COST_HEADINGS, cost_rows(comparison), COST_CAPTION),
+        *pictures(plots, "costs", link),
         "## Ranking" if comparison.ranking else "",
         _scores(RANKING_COLUMNS, ranking_rows(comparison)),
-        _bullets(top_ten_findings(comparison)),
+        bullets(top_ten_findings(comparison)),
         "## Discussion",
-        *[f"### {heading}\n\n{_bullets(findings)}" for heading, findings in discussion(comparison).items()],
+        *[f"### {heading}\n\n{bullets(findings)}" for heading, findings in discussion(comparison).items()],
         _subsets(comparison),
         f"### {procedure_title(comparison)}",
-        _bullets(procedure_findings(comparison)),
+        bullets(procedure_findings(comparison)),
         "### What this run does not settle" if unsettled_findings(comparison) else "",
-        _bullets(unsettled_findings(comparison)),
+        bullets(unsettled_findings(comparison)),
         *_searches(comparison, plots, link),
         "## The ratings",
         _pairs(data_facts(comparison)),
-        *_pictures(plots, "data", link),
+        *pictures(plots, "data", link),
         *_section("## Loss per epoch", plots, "loss", link),
         *_section("## Predicted against actual", plots, "predicted", link),
         *_section("## Where the errors are", plots, "activity", link),
@@ -116,22 +116,25 @@ def _embedded(plot: Plot) -> str:
     return _data_uri(plot.png)
 
 
-def _linked(plot: Plot) -> str:
+def linked(plot: Plot) -> str:
+    """Where a picture is, seen from the report's folder."""
     return f"plots/{plot.name}.png"
 
 
-def _pictures(plots: Sequence[Plot], section: str, link: Callable[[Plot], str]) -> list[str]:
+def pictures(plots: Sequence[Plot], section: str, link: Callable[[Plot], str]) -> list[str]:
+    """The pictures of a section with their captions."""
     return [
         f"{escaped(plot.caption)}\n\n![{escaped(plot.alt)}]({link(plot)})" for plot in plots if plot.section == section
     ]
 
 
 def _section(heading: str, plots: Sequence[Plot], section: str, link: Callable[[Plot], str]) -> list[str]:
-    pictures = _pictures(plots, section, link)
-    return [heading, *pictures] if pictures else []
+    shown = pictures(plots, section, link)
+    return [heading, *shown] if shown else []
 
 
-def _bullets(findings: Sequence[Finding]) -> str:
+def bullets(findings: Sequence[Finding]) -> str:
+    """Sentences as a list."""
     return "\n".join(f"- {escaped(finding.text)}" for finding in findings)
 
 
@@ -140,11 +143,11 @@ def _scores(columns: Sequence[Column], cells: Sequence[Sequence[Cell]]) -> str:
     return _table([column.heading for column in columns], rows) if rows else ""
 
 
-def _told(
+def told(
     heading: str, findings: Sequence[Finding], headings: Sequence[str], rows: Sequence[Sequence[str]], note: str = ""
 ) -> list[str]:
     """A section of sentences and a table; nothing where the table is empty."""
-    return [heading, _bullets(findings), _texts(headings, rows), escaped(note)] if rows else []
+    return [heading, bullets(findings), _texts(headings, rows), escaped(note)] if rows else []
 
 
 def _texts(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -157,13 +160,13 @@ def _searches(comparison: Comparison, plots: Sequence[Plot], link: Callable[[Plo
         return []
     return [
         f"## {SEARCH_TITLE}",
-        _bullets([*search_findings(comparison), *search_warnings(comparison)]),
+        bullets([*search_findings(comparison), *search_warnings(comparison)]),
         _texts(budget_headings(comparison), budget_rows(comparison)),
-        *_pictures(plots, "search", link),
+        *pictures(plots, "search", link),
         f"### {SHAPE_TITLE}" if shape_rows(comparison) else "",
-        _bullets(shape_findings(comparison)),
+        bullets(shape_findings(comparison)),
         _texts(SHAPE_HEADINGS, shape_rows(comparison)),
-        *_pictures(plots, "shape", link),
+        *pictures(plots, "shape", link),
         *[f"### {escaped(table.title)}\n\n{_texts(table.headings, table.rows)}" for table in trial_tables(comparison)],
     ]
 

@@ -36,6 +36,11 @@ from recsys.report.wording import opening, printable
 
 def html_page(comparison: Comparison, plots: Sequence[Plot]) -> str:
     """Fill the template in; every text is escaped, the drawings alone are not."""
+    return rendered("report.html.j2", _content(comparison, plots))
+
+
+def rendered(template: str, content: dict[str, Any]) -> str:
+    """Fill in a template of this package, escaping every text."""
     environment = Environment(
         loader=FunctionLoader(_shipped),
         autoescape=True,
@@ -45,7 +50,15 @@ def html_page(comparison: Comparison, plots: Sequence[Plot]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template("report.html.j2").render(_content(comparison, plots))
+    return environment.get_template(template).render(content)
+
+
+def pictures_by_section(plots: Sequence[Plot]) -> dict[str, list[dict[str, Any]]]:
+    """The plots as the templates show them, in the colours of the page."""
+    sections: dict[str, list[dict[str, Any]]] = {}
+    for plot in plots:
+        sections.setdefault(plot.section, []).append({"caption": plot.caption, "svg": Markup(themed(plot.svg))})
+    return sections
 
 
 def _shown(value: Any) -> Any:
@@ -57,9 +70,6 @@ def _shipped(name: str) -> str:
 
 
 def _content(comparison: Comparison, plots: Sequence[Plot]) -> dict[str, Any]:
-    sections: dict[str, list[dict[str, Any]]] = {}
-    for plot in plots:
-        sections.setdefault(plot.section, []).append({"caption": plot.caption, "svg": Markup(themed(plot.svg))})
     return {
         "style": Markup(_theme() + _shipped("report.css")),
         "headline": headline(comparison),
@@ -97,7 +107,7 @@ def _content(comparison: Comparison, plots: Sequence[Plot]) -> dict[str, Any]:
         "models": [_details(model) for model in in_order(comparison.models)],
         "notes": notes(comparison),
         "provenance": provenance(comparison),
-        "plots": sections,
+        "plots": pictures_by_section(plots),
         "source": comparison.data.source,
     }
 
