@@ -1,0 +1,141 @@
+"""The table of past runs, and what it survives."""
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recsys.history import MOST_KEPT, PastRun, PastScore, append, in_series, read, results, verdict_changed
+
+START = datetime(2026, 11, 3, 3, 0, tzinfo=UTC)
+
+
+def past(hour: int = 0, mse: float = 0.8, **changes: Any) -> PastRun:
+    """A run of one row, so many hours after the first."""
+    fields: dict[str, Any] = {
+        "when": START + timedelta(hours=hour),
+        "report": "sample-fair",
+        "series": "sample",
+        "ratings": "a",
+        "test": "b",
+        "rows": 100_000,
+        "users": 702,
+        "items": 8227,
+        "test_rows": 20_000,
+        "cold_test_rows": 800,
+        "rating_mean": 3.5,
+        "rating_sd": 1.0,
+        "rating_min": 0.5,
+        "rating_max": 5.0,
+        "headline": "MF is better",
+        "side": "factorisation",
+        "winner": "MF",
+        "scores": (PastScore(name="mf", title="MF", kind="model", mse=mse, seeds=5, sd=0.1 + 0.2),),
+    }
+    return PastRun.model_validate({**fields, **changes})
+
+
+def table(store: Path) -> Path:
+    return store / "history" / "runs.jsonl"
+
+
+def test_runs_come_back_to_the_last_digit_and_oldest_first(tmp_path: Path) -> None:
+    later, earlier = past(5, mse=0.1 + 0.7), past(1, settings={"dnn.units": [8, 4]}, versions={"keras": "3.12"})
+    append(tmp_path / "store", later)
+    append(tmp_path / "store", earlier)
+    assert read(tmp_path / "store") == [earlier, later]
+
+
+def test_a_store_without_a_history_has_no_runs(tmp_path: Path) -> None:
+    assert read(tmp_path / "nowhere") == []
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_store_that_is_made_for_it_is_private(tmp_path: Path) -> None:
+    append(tmp_path / "store", past())
+    assert (tmp_path / "store").stat().st_mode & 0o777 == 0o700
+
+
+def test_of_equal_runs_the_first_and_the_last_are_kept(tmp_path: Path) -> None:
+    for hour in range(6):
+        append(tmp_path, past(hour))
+    append(tmp_path, past(6, mse=0.7))
+    assert [run.when.hour for run in read(tmp_path)] == [3, 8, 9]
+
+
+def test_equal_results_count_once_but_come_back_after_another_one() -> None:
+    runs = [past(0), past(1), past(2, mse=0.7), past(3), past(4, ratings="c")]
+    assert results(runs) == [runs[0], runs[2], runs[3], runs[4]]
+
+
+def test_other_seconds_and_another_report_are_no_other_result() -> None:
+    assert len(results([past(0), past(1, report="again", code="new", settings={"seed": 7})])) == 1
+
+
+def test_a_series_keeps_its_last_runs_whatever_the_others_do(tmp_path: Path) -> None:
+    old = past(0, series="another")
+    lines = [old, *(past(hour, mse=float(hour)) for hour in range(MOST_KEPT))]
+    table(tmp_path).parent.mkdir()
+    table(tmp_path).write_text("".join(f"{run.model_dump_json()}\n" for run in lines))
+    append(tmp_path, past(MOST_KEPT, mse=-1.0))
+    runs = read(tmp_path)
+    assert in_series(runs, old) == [old]
+    assert len(in_series(runs, past())) == MOST_KEPT
+    assert runs[-1].scores[0].mse == -1.0
+    assert past(0, mse=0.0) not in runs
+
+
+def test_a_damaged_table_is_set_aside_whole_and_its_good_lines_go_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    append(tmp_path, past(0))
+    append(tmp_path, past(1, mse=0.7))
+    damaged = table(tmp_path).read_bytes()[:-30] + b"\xff\n{}\n"
+    table(tmp_path).write_bytes(damaged)
+    with caplog.at_level(logging.WARNING):
+        append(tmp_path, past(2, mse=0.6))
+    assert read(tmp_path) == [past(0), past(2, mse=0.6)]
+    (aside,) = table(tmp_path).parent.glob("runs-damaged-*.jsonl")
+    assert aside.read_bytes() == damaged
+    assert "2 of its 3 lines cannot be read" in caplog.text
+    assert aside.name in caplog.text
+
+
+def test_a_sound_table_is_not_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for hour in range(3):
+        append(tmp_path, past(hour, mse=hour))
+    assert [path.name for path in table(tmp_path).parent.iterdir()] == ["runs.jsonl"]
+    assert not caplog.text
+
+
+def test_what_a_later_version_wrote_into_a_line_stays(tmp_path: Path) -> None:
+    append(tmp_path, past(0))
+    line = table(tmp_path).read_text().removesuffix("}\n") + ',"carbon":1.5}\n'
+    table(tmp_path).write_text(line)
+    append(tmp_path, past(1, mse=0.7))
+    assert table(tmp_path).read_text().startswith(line)
+    assert len(read(tmp_path)) == 2
+
+
+def test_two_writers_lose_nothing(tmp_path: Path) -> None:
+    runs = [past(hour, mse=float(hour)) for hour in range(24)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda run: append(tmp_path, run), runs))
+    assert read(tmp_path) == runs
+
+
+def test_a_changed_verdict_is_told_with_both_answers() -> None:
+    before, now = past(0), past(30, side="tie", winner=None, headline="MF and DNN predict equally well")
+    assert verdict_changed(before, now) == (
+        "The verdict has changed: on 2026-11-03 03:00 UTC it was “MF is better”, and now it is “MF and DNN predict "
+        "equally well”."
+    )
+
+
+def test_the_same_side_is_the_same_verdict_whatever_the_numbers() -> None:
+    before = past(0, side="network", winner="DNN", headline="DNN is better")
+    assert verdict_changed(before, past(1, side="network", winner="tuned DNN", headline="tuned DNN is better")) is None
+    assert verdict_changed(past(0, side=None, winner=None), past(1, side=None, winner=None, headline="x")) is None
