@@ -3,11 +3,9 @@
 python flows/compare.py --help
 """
 
-import os
 from typing import Any
 
 from prefect import Task, flow
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.running import Interpreter, Running
 from flows.tuning import tune
@@ -32,9 +30,9 @@ def wire(settings: Settings, source: Source, run: Interpreter) -> Any:
     """Wire the tasks; what `run` makes of each, running or planning, is its own affair."""
     store = settings.output.store
     reading = settings.data.model_copy(update={"max_rows": source.max_rows})
-    titles = source.titles and str(source.titles)
+    titles = source.titles and str(source.titles.absolute())
 
-    ratings = run.now(ingest, ratings=str(source.ratings), data=reading, store=store)
+    ratings = run.now(ingest, ratings=str(source.ratings.absolute()), data=reading, store=store)
     encoded = run.now(encode, ratings=ratings, titles=titles, duplicates=settings.data.duplicates, store=store)
     judged = wire_split(settings, settings.split, encoded, run)
     others = {}
@@ -78,30 +76,24 @@ def wire_split(settings: Settings, how: SplitSettings, encoded: Any, run: Interp
         plain["dnn_tuned"] = (train_dnn_tuned, settings.dnn_tuned)
         return {"data": data, "models": {name: fits(*model) for name, model in plain.items()}, "tuning": []}
 
-    models = {name: fits(*model, chosen=chosen(*model)) for name, model in plain.items()}
+    first = {name: chosen(*model) for name, model in plain.items()}  # both branches begin before either goes on
+    models = {name: fits(*model, chosen=first[name]) for name, model in plain.items()}
     found = tune(settings, run, seed=settings.seed, **given)
     for name, train in (("mf_tuned", train_mf_tuned), ("dnn_tuned", train_dnn_tuned)):
         models[name] = fits(train, found[name].settings, found[name].chosen)
     return {"data": data, "models": models, "tuning": [one.tuning for one in found.values()]}
 
 
-WORKERS: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=max(2, os.cpu_count() or 2))
-"""As many trainings at once as there are cores, and never one branch alone."""
-
-
-@flow(
-    name="compare",
-    flow_run_name="compare {settings.title}",
-    task_runner=WORKERS,
-)
+@flow(name="compare", flow_run_name="compare {settings.title}")
 def compare(settings: Settings = Settings()) -> str:
     """Compare matrix factorisation and deep networks on one set of ratings, and return the report's folder.
 
     A model that fails leaves the others and the report alone, and fails the run at its end.
     """
-    run = Running(settings.output.store, refresh=settings.refresh)
+    settings = settings.anchored
     source = locate(settings.data, TaskProgress("download"))
-    return run.finish(wire(settings, source, run))
+    with Running(settings.output.store, settings.scaling, refresh=settings.refresh) as run:
+        return run.finish(wire(settings, source, run))
 
 
 if __name__ == "__main__":

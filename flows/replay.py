@@ -16,7 +16,7 @@ from recsys.settings import OutputSettings, Settings
 
 MANIFEST = "manifest.json"
 
-CHANGES_NO_NUMBER = {("output",), ("refresh",), ("data", "downloads"), ("data", "ratings")}
+CHANGES_NO_NUMBER = {("output",), ("scaling",), ("refresh",), ("data", "downloads"), ("data", "ratings")}
 """Settings that may be given beside --replay; the ratings' digest is checked, wherever they lie."""
 
 

@@ -1,14 +1,21 @@
 """Running the DAG with Prefect."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Protocol, Self
+from uuid import UUID
 
-from prefect import Task, allow_failure
-from prefect.futures import PrefectFuture
+from prefect import Task
+from prefect.context import FlowRunContext
 
+from flows.dispatch import Dispatch, Promise
+from flows.runners import started
 from recsys.errors import UserError
+from recsys.settings import ScalingSettings
 from tasks.caching import kept_in
-from tasks.progress import tell
+from tasks.progress import pass_on, tell
+from tasks.relay import Hearing, Relay, hearing, relay_of_this_task
 
 Call = tuple[Task[..., Any], dict[str, Any]]
 """A task and its arguments."""
@@ -44,76 +51,95 @@ class ModelsFailed(UserError):
 
 
 class Running:
-    """An interpreter that submits each task to the flow's task runner."""
+    """An interpreter that has each task run by the task runner that was chosen; to be entered inside the flow."""
 
-    def __init__(self, store: str, *, refresh: bool) -> None:
+    def __init__(self, store: str, scaling: ScalingSettings, *, refresh: bool) -> None:
         """Keep results in `store`; with `refresh`, use none of those that are there."""
         self._store = store
+        self._scaling = scaling
         self._refresh = refresh
-        self._futures: list[tuple[str, PrefectFuture[Any]]] = []
+        self._promises: list[Promise] = []
+        self._hearing: Hearing | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Start the task runner.
+
+        Raises:
+            WorkersUnavailable: it cannot be started.
+        """
+        self._dispatch = Dispatch(started(self._scaling), self._tell_end)
+        with ExitStack() as stack:
+            if self._scaling.elsewhere:
+                relay = Relay.of(self._store, _flow_run())
+                self._hearing = stack.enter_context(hearing(relay, pass_on))
+            stack.enter_context(self._dispatch)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Wait for the tasks that are under way; where the run was interrupted, ask them to end."""
+        if self._hearing and kind and not issubclass(kind, Exception):
+            self._hearing.relay.stop()
+        self._stack.close()
 
     def now(self, task: Task[..., Any], /, **arguments: Any) -> Any:
         """Run a task and return its result, or raise what it raised."""
         return self.soon(task, **arguments).result()
 
-    def soon(self, task: Task[..., Any], /, **arguments: Any) -> PrefectFuture[Any]:
-        """Submit a task and return its future."""
-        future = self._submit(task, arguments)
-        self._futures.append((task.name, future))
-        return future
+    def soon(self, task: Task[..., Any], /, **arguments: Any) -> Promise:
+        """Have a task run beside others and return a promise of its result."""
+        promise = self._ask(task, arguments)
+        self._promises.append(promise)
+        return promise
 
     def together(self, calls: Sequence[Call]) -> list[Any]:
         """Run some tasks side by side and return their results, or what they raised."""
-        futures = [self._submit(task, arguments) for task, arguments in calls]
-        return [future.result(raise_on_failure=False) for future in futures]
+        promises = [self._ask(task, arguments) for task, arguments in calls]
+        return [promise.result(raise_on_failure=False) for promise in promises]
 
     def unknown(self, results: Sequence[Any]) -> None:
         """Return None: all results are known."""
 
-    def _submit(self, task: Task[..., Any], arguments: dict[str, Any]) -> PrefectFuture[Any]:
-        tell(task.name, "waiting")
-        kept = kept_in(self._store, task, refresh=self._refresh).with_options(on_running=[_tell_start])
-        future = kept.submit(
-            **{
-                name: allow_failure(argument) if _promised(argument) else argument
-                for name, argument in arguments.items()
-            },
-        )
-        future.add_done_callback(lambda done: _tell_end(task.name, done))
-        return future
-
-    def finish(self, report: PrefectFuture[str]) -> str:
+    def finish(self, report: Promise) -> str:
         """Wait for the report and return its folder.
 
         Raises:
             ModelsFailed: a model has no row in the report.
         """
-        folder = report.result()
+        folder: str = report.result()
         reasons: dict[str, str] = {}
-        for name, future in self._futures:
-            result = future.result(raise_on_failure=False)
+        for promise in self._promises:
+            result = promise.result(raise_on_failure=False)
             if isinstance(result, Exception):
-                reasons.setdefault(name, str(result))
+                reasons.setdefault(promise.task, str(result))
         if reasons:
             raise ModelsFailed(reasons, folder)
         return folder
 
+    def _ask(self, task: Task[..., Any], arguments: dict[str, Any]) -> Promise:
+        tell(task.name, "waiting")
+        kept = kept_in(self._store, task, refresh=self._refresh).with_options(on_running=[_tell_start])
+        return self._dispatch.ask(kept, arguments)
 
-def _promised(argument: Any) -> bool:
-    if isinstance(argument, dict):
-        return any(_promised(part) for part in argument.values())
-    return isinstance(argument, PrefectFuture)
+    def _tell_end(self, promise: Promise) -> None:
+        if self._hearing:
+            self._hearing.listen()  # first what the task had to say
+        result = promise.result(raise_on_failure=False)
+        if isinstance(result, Exception):
+            tell(promise.task, "failed", text=str(result))
+        else:
+            tell(promise.task, "cached" if promise.cached else "done")
+
+
+def _flow_run() -> UUID:
+    context = FlowRunContext.get()
+    assert context is not None, "tasks run inside a flow"
+    assert context.flow_run is not None
+    return context.flow_run.id
 
 
 def _tell_start(task: Task[..., Any], run: Any, state: Any) -> None:
-    tell(task.name, "running")
-
-
-def _tell_end(task: str, future: PrefectFuture[Any]) -> None:
-    future.wait()
-    state = future.state
-    if state.is_failed() or state.is_crashed():
-        result = future.result(raise_on_failure=False)
-        tell(task, "failed", text=str(result))
-    else:
-        tell(task, "cached" if state.name == "Cached" else "done")
+    tell(task.name, "running", relay=relay_of_this_task())

@@ -1,6 +1,7 @@
 """One call of the command line: a plan explained or a comparison run, and what the user sees of it."""
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -16,6 +17,7 @@ from rich.console import Console
 
 from flows.compare import compare, wire
 from flows.planning import Planned, Planning
+from flows.runners import check_installed
 from flows.running import ModelsFailed
 from flows.server import OwnServer
 from flows.terminal import show_comparison, show_header, show_plan, watching
@@ -57,6 +59,7 @@ class Session:
         Raises:
             UserError: the ratings cannot be used, or another thing that the user can put right.
         """
+        check_installed(self.settings.scaling)
         source = locate(self.settings.data)
         plan = self._plan(source)
         if not plan[0].cached:
@@ -65,7 +68,7 @@ class Session:
         all_cached = all(planned.cached for planned in plan)
         failure = None
         with (
-            _keras_loaded(unless=all_cached),
+            _keras_loaded(unless=all_cached or self.settings.scaling.elsewhere),
             _served(),
             watching(self.console),
             _stopping_at_once(),
@@ -170,6 +173,7 @@ def _stopping_at_once() -> Iterator[None]:
 
 def _silence_log() -> None:
     """Keep Prefect's log, which the UI shows, off the terminal, which has its own lines."""
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")  # that of processes begun from here
     for name in ("", *(name for name in logging.root.manager.loggerDict if name.partition(".")[0] in LOGGERS)):
         for handler in logging.getLogger(name).handlers:
             if isinstance(handler, logging.StreamHandler):

@@ -33,6 +33,10 @@ class ServerUnavailable(UserError):
     """A Prefect server that was asked for and does not answer."""
 
 
+class WorkersUnavailable(UserError):
+    """Workers that were asked for and cannot be had, or that were lost."""
+
+
 class TrainingDiverged(UserError):
     """A training whose loss became infinite or NaN."""
 

@@ -4,7 +4,7 @@ The command line's options, the flow's parameters (the form in the Prefect UI), 
 README's table of options are all made from these models.
 """
 
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Annotated, Literal, Self
 
 from cyclopts import Group, Parameter
@@ -15,6 +15,7 @@ Dataset = Literal["sample", "ml-latest-small", "ml-1m", "ml-10m", "ml-20m", "ml-
 Duplicates = Literal["keep", "error", "last", "mean"]
 Engine = Literal["compiled", "keras"]
 Activation = Literal["relu", "tanh", "gelu", "silu"]
+Runner = Literal["threads", "processes", "dask", "ray"]
 SplitBy = Literal["random", "user-last", "time", "leave-one-out", "kfold"]
 
 SAMPLE_ROWS = 100_000
@@ -302,6 +303,27 @@ class OutputSettings(SettingsModel):
         return name
 
 
+class ScalingSettings(SettingsModel):
+    """Where the tasks run; no number depends on it."""
+
+    runner: Runner = Field(
+        "threads",
+        description="what runs the trainings side by side: threads; processes, each with 0.6 GB of its own; dask or "
+        "ray, on a cluster of this machine, or on the one at DASK_SCHEDULER_ADDRESS or RAY_ADDRESS",
+    )
+    workers: int | None = Field(
+        None,
+        ge=1,
+        description="how many tasks run at once, unless the cluster is one that was there before (default: as many "
+        "as there are cores, at least 2)",
+    )
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the tasks run in other processes than the flow."""
+        return self.runner != "threads"
+
+
 def _section(title: str, order: int, *, flat: bool = True) -> Parameter:
     return Parameter(name="*" if flat else None, group=Group(title, sort_key=order))
 
@@ -333,6 +355,7 @@ class Settings(SettingsModel):
     evidence: Annotated[EvidenceSettings, _section("Evidence", 7)] = EvidenceSettings()
     ranking: Annotated[RankingSettings, _section("Ranking", 8)] = RankingSettings()
     output: Annotated[OutputSettings, _section("Output", 9)] = OutputSettings()
+    scaling: Annotated[ScalingSettings, _section("Scaling out", 9)] = ScalingSettings()
     refresh: Annotated[bool, Parameter(group=Group("Output", sort_key=9))] = Field(
         False, description="recompute everything, whatever is cached"
     )
@@ -369,6 +392,12 @@ class Settings(SettingsModel):
         return [self.split.model_copy(update={"split_seed": seed}) for seed in seeds] + [
             self.split.model_copy(update={"split_by": kind}) for kind in kinds
         ]
+
+    @property
+    def anchored(self) -> Self:
+        """The same with absolute folders, so that processes that were started elsewhere find them too."""
+        places = {name: str(Path(getattr(self.output, name)).expanduser().absolute()) for name in ("reports", "store")}
+        return self.model_copy(update={"output": self.output.model_copy(update=places)})
 
     @property
     def title(self) -> str:

@@ -4,12 +4,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 from uuid import UUID
 
 from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+
+from tasks.relay import Relay, Words, relay_of_this_task
 
 Status = Literal["waiting", "running", "cached", "done", "failed"]
 
@@ -29,7 +31,7 @@ LISTENERS: list[Callable[[Event], None]] = []
 """Called with every event in the process that runs the flow; the terminal is one."""
 
 STOP = threading.Event()
-"""Set when the user wants the run to end; heard at the next word of progress."""
+"""Set in the flow's process when the user wants the run to end; heard at the next word of progress."""
 
 SECONDS_BETWEEN_UPDATES = 1.0
 """An update of the UI costs some 45 ms."""
@@ -37,10 +39,21 @@ SECONDS_BETWEEN_UPDATES = 1.0
 log = logging.getLogger(__name__)
 
 
-def tell(task: str, status: Status, text: str = "", done: float = 0, total: float | None = None) -> None:
-    """Tell every listener."""
+def tell(
+    task: str, status: Status, text: str = "", done: float = 0, total: float | None = None, relay: Relay | None = None
+) -> None:
+    """Tell every listener of the flow's process, through the relay where that is another one."""
+    words = asdict(Event(task, status, text, done, total))
+    if relay:
+        relay.say(words)
+    else:
+        pass_on(words)
+
+
+def pass_on(words: Words) -> None:
+    """Tell every listener of this process an event, given as its fields."""
     for listener in LISTENERS:
-        listener(Event(task, status, text, done, total))
+        listener(Event(**words))
 
 
 class Stopped(Exception):
@@ -53,6 +66,7 @@ class TaskProgress:
     def __init__(self, task: str) -> None:
         """Show the progress of the task of this name."""
         self.task = task
+        self._relay = relay_of_this_task()
         self._artifact: UUID | None = None
         self._shown_at = 0.0
 
@@ -62,9 +76,9 @@ class TaskProgress:
         Raises:
             Stopped: the run is to end.
         """
-        if STOP.is_set():
+        if STOP.is_set() or (self._relay and self._relay.stopped):
             raise Stopped(f"{self.task} was stopped")
-        tell(self.task, "running", text, done, total)
+        tell(self.task, "running", text, done, total, self._relay)
         now = time.monotonic()
         if total and (done >= total or now - self._shown_at >= SECONDS_BETWEEN_UPDATES):
             self._shown_at = now

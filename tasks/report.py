@@ -29,7 +29,7 @@ RECIPE = Recipe(
     manifests=("data", "models", "others"),
     facts=True,
     settings=("settings", "source", "tuning"),
-    unread={"output": True, "refresh": True, "data": {"downloads"}},
+    unread={"output": True, "scaling": True, "refresh": True, "data": {"downloads"}},
     code=("recsys.report.build",),
     libraries=(
         *("jinja2", "keras", "matplotlib", "numpy", "optuna", "pandas", "pyarrow", "scikit-learn", "scipy"),

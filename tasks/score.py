@@ -18,7 +18,7 @@ RECIPE = Recipe(
     settings=("split", "settings"),
     unread={
         **dict.fromkeys(("data", "split", "mf", "mf_tuned", "dnn", "dnn_tuned", "tuning", "ranking", "output"), True),
-        **dict.fromkeys(("engine", "refresh"), True),
+        **dict.fromkeys(("engine", "scaling", "refresh"), True),
         "evidence": {"seeds", "splits", "splits_also"},
     },
     code=("recsys.evaluation.other_splits",),

@@ -1,0 +1,166 @@
+"""Handing tasks to Prefect's task runner, each when the results that it waits for are there.
+
+So no worker is held by a task that waits, and no task runner has to know how promised results reach other processes.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future
+from contextlib import AbstractContextManager
+from contextvars import copy_context
+from dataclasses import dataclass
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, Self
+
+from prefect import State, Task
+from prefect.context import FlowRunContext
+from prefect.futures import PrefectFuture
+from prefect.task_runners import TaskRunner
+
+from recsys.errors import WorkersUnavailable
+
+
+class Promise:
+    """What a task will have come to: a result, or the reason why there is none."""
+
+    def __init__(self, task: str) -> None:
+        """Promise a result of the task of this name."""
+        self.task = task
+        self._outcome: Future[tuple[Any, State[Any] | None]] = Future()
+
+    def settle(self, result: Any, state: State[Any] | None = None) -> None:
+        """Say what the task has come to: its result or what it raised, and its final state where there is one."""
+        self._outcome.set_result((result, state))
+
+    @property
+    def settled(self) -> bool:
+        """Whether the task has come to its end."""
+        return self._outcome.done()
+
+    @property
+    def cached(self) -> bool:
+        """Whether the result was found and not computed."""
+        _, state = self._outcome.result()
+        return state is not None and state.name == "Cached"
+
+    def result(self, *, raise_on_failure: bool = True) -> Any:
+        """Wait for the end of the task, and return its result, or raise (or return) what it raised."""
+        result, _ = self._outcome.result()
+        if raise_on_failure and isinstance(result, Exception):
+            raise result
+        return result
+
+    def argument(self) -> Any:
+        """Return what other tasks are given: a state, from which Prefect takes the result, or what was raised."""
+        result, state = self._outcome.result()
+        return result if isinstance(result, Exception) or state is None else state
+
+
+@dataclass(frozen=True)
+class _Asked:
+    promise: Promise
+    task: Task[..., Any]
+    arguments: dict[str, Any]
+
+    @property
+    def can_begin(self) -> bool:
+        return all(promise.settled for promise in _promises(self.arguments))
+
+
+@dataclass(frozen=True)
+class _Ended:
+    promise: Promise
+    future: PrefectFuture[Any]
+
+
+class Dispatch:
+    """A thread that starts a task runner, submits what it is asked for, and stops the runner in the end."""
+
+    def __init__(
+        self, runner: AbstractContextManager[TaskRunner[Any]], on_end: Callable[[Promise], None] = lambda promise: None
+    ) -> None:
+        """Submit to `runner`, and call `on_end` with each promise that is settled."""
+        self._runner = runner
+        self._on_end = on_end
+        self._news: SimpleQueue[_Asked | _Ended | None] = SimpleQueue()
+        self._started: Future[None] = Future()
+        self._thread = Thread(target=copy_context().run, args=(self._run,), name="dispatch")
+
+    def ask(self, task: Task[..., Any], arguments: dict[str, Any]) -> Promise:
+        """Have a task done as soon as the promises among its arguments are settled."""
+        promise = Promise(task.name)
+        self._news.put(_Asked(promise, task, arguments))
+        return promise
+
+    def __enter__(self) -> Self:
+        """Start the task runner, or raise what that raises."""
+        self._thread.start()
+        self._started.result()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Submit nothing more, and wait for the tasks that are under way."""
+        self._news.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        context = FlowRunContext.get()
+        assert context is not None, "tasks are submitted inside a flow"
+        try:
+            with self._runner as runner, context.model_copy(update={"task_runner": runner}):
+                self._started.set_result(None)
+                self._serve()
+        except Exception as error:
+            if self._started.done():
+                raise
+            self._started.set_exception(error)
+
+    def _serve(self) -> None:
+        waiting: list[_Asked] = []
+        while (news := self._news.get()) is not None:
+            if isinstance(news, _Asked):
+                waiting.append(news)
+            else:
+                _settle(news.promise, news.future)
+                self._on_end(news.promise)
+            for asked in [asked for asked in waiting if asked.can_begin]:
+                waiting.remove(asked)
+                self._submit(asked)
+
+    def _submit(self, asked: _Asked) -> None:
+        arguments = {name: _with_states(argument) for name, argument in asked.arguments.items()}
+        try:
+            future = asked.task.submit(**arguments)
+        except Exception as error:
+            asked.promise.settle(error)
+            self._on_end(asked.promise)
+        else:
+            future.add_done_callback(lambda _: self._news.put(_Ended(asked.promise, future)))
+
+
+def _settle(promise: Promise, future: PrefectFuture[Any]) -> None:
+    try:
+        promise.settle(future.result(raise_on_failure=False), future.state)
+    except (Exception, CancelledError) as error:
+        promise.settle(
+            WorkersUnavailable(
+                f"The worker that ran {promise.task} was lost ({type(error).__name__}), perhaps for lack of memory: "
+                "every finished task is kept, so repeat the command, with fewer --workers where memory is short."
+            )
+        )
+
+
+def _promises(argument: Any) -> Iterator[Promise]:
+    if isinstance(argument, Promise):
+        yield argument
+    elif isinstance(argument, dict):
+        for part in argument.values():
+            yield from _promises(part)
+
+
+def _with_states(argument: Any) -> Any:
+    if isinstance(argument, Promise):
+        return argument.argument()
+    if isinstance(argument, dict):
+        return {name: _with_states(part) for name, part in argument.items()}
+    return argument
