@@ -11,7 +11,8 @@ from flows.running import Call
 from recsys.errors import DamagedArtefact
 from recsys.fingerprint import Fingerprint
 from recsys.store import Store
-from tasks.caching import Recipe, Uncached, manifest_of, recipe_of, records
+from tasks.caching import Recipe, Uncached, recipe_of
+from tasks.records import recorded
 
 
 @dataclass(frozen=True)
@@ -106,15 +107,12 @@ class Planning:
         self._planned[task] = Planned(task, before.why or why, before.runs + 1, before.cached_runs + (not why))
 
     def _look_up(self, task: Task[..., Any], fingerprint: Fingerprint) -> Any:
+        if not isinstance(task.cache_policy, Uncached):
+            return recorded(self.store, fingerprint.key)
         store = Store(self.store)
-        if isinstance(task.cache_policy, Uncached):
-            folder = store.root / fingerprint.layer / fingerprint.key
-            if not folder.exists():
-                raise FileNotFoundError(folder)
-            if (made := store.find(fingerprint)) is None:
-                raise DamagedArtefact(f"a file of {folder} is missing or damaged")
-            return made
-        return manifest_of((records(self.store) / "keys" / fingerprint.key).read_bytes(), store)
+        made = store.manifest(fingerprint)
+        store.check(made)
+        return made
 
     def _reason(self, recipe: Recipe, fingerprint: Fingerprint) -> str:
         made = [other for other in Store(self.store).fingerprints(recipe.layer) if other.task == recipe.task]

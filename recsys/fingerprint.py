@@ -15,10 +15,13 @@ PACKAGE = Path(__file__).parent
 WITHOUT_NUMBERS = {
     "recsys.backend",
     "recsys",
+    "recsys.artefacts",
     "recsys.errors",
     "recsys.fingerprint",
     "recsys.history",
+    "recsys.mirror",
     "recsys.progress",
+    "recsys.remote",
     "recsys.settings",
     "recsys.store",
 }

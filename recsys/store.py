@@ -3,83 +3,55 @@
 import errno
 import hashlib
 import json
-import os
+import logging
 import shutil
 import time
-import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypedDict
 
-from filelock import FileLock
-
+from recsys.artefacts import (
+    MADE_FROM,
+    MANIFEST,
+    Facts,
+    FileEntry,
+    Manifest,
+    content,
+    locked,
+    only,
+    placed,
+    replacing,
+    sha256_of,
+    write_atomically,
+)
 from recsys.errors import DamagedArtefact, StoreUnavailable
 from recsys.fingerprint import Fingerprint
+from recsys.mirror import Mirror
+from recsys.remote import place_of
 
-Facts = dict[str, Any]
-"""What an artefact is about, as JSON: rows, users, losses, …"""
+__all__ = ["Facts", "FileEntry", "Manifest", "Store", "content", "only", "sha256_of", "write_atomically"]
 
-
-class FileEntry(TypedDict):
-    """A file of an artefact; `path` is relative to the store."""
-
-    path: str
-    sha256: str
-    bytes: int
-
-
-class Manifest(TypedDict):
-    """What travels between tasks instead of data."""
-
-    kind: str
-    key: str
-    files: list[FileEntry]
-    facts: Facts
-    seconds: float
-
-
-def sha256_of(path: Path) -> str:
-    """Return the hexadecimal SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace `path` by `data`, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def content(manifest: Manifest) -> dict[str, str]:
-    """Return file name -> digest: all that a task's result may depend on of the artefact it reads."""
-    return {Path(entry["path"]).name: entry["sha256"] for entry in manifest["files"]}
-
-
-def only(manifest: Manifest, *names: str) -> Manifest:
-    """Return the manifest without all files but `names`."""
-    files = [entry for entry in manifest["files"] if Path(entry["path"]).name in names]
-    return Manifest(
-        kind=manifest["kind"], key=manifest["key"], files=files, facts=manifest["facts"], seconds=manifest["seconds"]
-    )
+log = logging.getLogger(__name__)
 
 
 class Store:
     """A folder of artefacts, one layer (folder) a kind.
 
     Writers of the same key wait for each other on kernel locks, which vanish with their process.
+
+    The folder of a store with a URL is this machine's working copy. What is made here is sent to the URL as well, and
+    what is missing or damaged here is fetched from there when it is first verified; what could not be sent is kept
+    and sent when it is next asked for. Checkpoints, locks and digests of inputs stay a machine's own: a training that
+    was interrupted goes on only where it began.
     """
 
     def __init__(self, root: str | Path) -> None:
-        """Open the store at `root`; the folder need not exist."""
-        self.root = Path(root).expanduser().absolute()
+        """Open the store at `root`, a folder that need not exist, or the URL of one that fsspec can reach.
+
+        Raises:
+            BadSettings: nothing can be kept at such a URL.
+        """
+        self.root, remote = place_of(root)
+        self.mirror = Mirror(self.root, remote) if remote else None
 
     def make(
         self,
@@ -96,16 +68,21 @@ class Store:
             refresh: build anew, whatever is there.
 
         Raises:
-            StoreUnavailable: the store's folder cannot be written.
+            StoreUnavailable: the store's folder cannot be written, or its URL cannot be used.
         """
         if not refresh and (found := self.find(fingerprint)):
+            self.share(found)
             return found
         try:
             self._prepare()
-            with FileLock(self.root / "locks" / f"{fingerprint.layer}-{fingerprint.key}.lock"):
+            with locked(self.root, _folder(fingerprint)):
                 if not refresh and (found := self.find(fingerprint)):
+                    self.share(found)
                     return found
-                return self._build(fingerprint, build)
+                made = self._build(fingerprint, build)
+                if self.mirror:
+                    self.mirror.send(_folder(fingerprint))
+                return made
         except OSError as error:
             if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}:
                 raise StoreUnavailable(
@@ -124,11 +101,41 @@ class Store:
     def find(self, fingerprint: Fingerprint) -> Manifest | None:
         """Return the artefact that `fingerprint` names, or None if it is absent or damaged."""
         try:
-            manifest: Manifest = json.loads((self._folder(fingerprint) / "artefact.json").read_bytes())
+            manifest = self.manifest(fingerprint)
             self.verify(manifest)
-        except (OSError, ValueError, KeyError, DamagedArtefact):
+        except (OSError, KeyError, DamagedArtefact):
             return None
         return manifest
+
+    def manifest(self, fingerprint: Fingerprint) -> Manifest:
+        """Return the manifest of the artefact that `fingerprint` names, whatever became of its files.
+
+        Raises:
+            FileNotFoundError: there is no such artefact.
+            DamagedArtefact: its manifest is cut or changed.
+        """
+        folder = _folder(fingerprint)
+        try:
+            document = (self.root / folder / MANIFEST).read_bytes()
+        except FileNotFoundError:
+            there = self.mirror.manifest(folder) if self.mirror else None
+            if there is None:
+                raise
+            document = there
+        try:
+            manifest: Manifest = json.loads(document)
+        except ValueError as error:
+            raise DamagedArtefact(f"the manifest of {self.root / folder} cannot be read ({error})") from error
+        return manifest
+
+    def share(self, manifest: Manifest) -> None:
+        """Have an artefact at the store's URL, if it has one, and not on this machine alone.
+
+        Raises:
+            StoreUnavailable: the URL cannot be used.
+        """
+        if self.mirror:
+            self.mirror.share(manifest)
 
     def verify(self, manifest: Manifest) -> None:
         """Check every file of an artefact against its digest, reading each once per process.
@@ -138,6 +145,23 @@ class Store:
         """
         for entry in manifest["files"]:
             self._verify(entry)
+
+    def check(self, manifest: Manifest) -> None:
+        """Check every file of an artefact as `verify` does, but fetch none that is elsewhere.
+
+        Raises:
+            DamagedArtefact: a file is missing, cut or changed.
+        """
+        absent = []
+        for entry in manifest["files"]:
+            try:
+                self._verify_here(entry)
+            except DamagedArtefact:
+                if not self.mirror:
+                    raise
+                absent.append(entry)
+        if self.mirror and not self.mirror.holds(absent):
+            raise DamagedArtefact(f"{self.mirror.remote.url} has lost a file of {manifest['kind']} {manifest['key']}")
 
     def path(self, manifest: Manifest, name: str) -> Path:
         """Return the verified path of the file `name` of an artefact.
@@ -187,11 +211,11 @@ class Store:
 
     def fingerprints(self, layer: str) -> list[Fingerprint]:
         """Return what the artefacts of a layer were made from, newest first."""
-        notes = sorted((self.root / layer).glob("*/made_from.json"), key=lambda note: -note.stat().st_mtime_ns)
-        return [Fingerprint.from_json(note.read_text()) for note in notes]
-
-    def _folder(self, fingerprint: Fingerprint) -> Path:
-        return self.root / fingerprint.layer / fingerprint.key
+        notes = sorted((self.root / layer).glob(f"*/{MADE_FROM}"), key=lambda note: -note.stat().st_mtime_ns)
+        texts = [note.read_text() for note in notes]
+        if self.mirror:
+            texts += self.mirror.made_from(layer, besides={f"{layer}/{note.parent.name}" for note in notes})
+        return [Fingerprint.from_json(text) for text in texts]
 
     def _prepare(self) -> None:
         try:
@@ -203,13 +227,8 @@ class Store:
             ) from error
 
     def _build(self, fingerprint: Fingerprint, build: Callable[[Path], Facts]) -> Manifest:
-        folder = self._folder(fingerprint)
-        folder.parent.mkdir(exist_ok=True)
-        for leftover in folder.parent.glob(f".{fingerprint.key}.*"):
-            shutil.rmtree(leftover)  # of a writer that died: the lock is ours
-        temporary = folder.with_name(f".{fingerprint.key}.new")
-        temporary.mkdir()
-        try:
+        folder = self.root / _folder(fingerprint)
+        with replacing(folder) as temporary:
             start = time.perf_counter()
             facts = build(temporary)
             seconds = time.perf_counter() - start
@@ -220,18 +239,8 @@ class Store:
                 facts=facts,
                 seconds=round(seconds, 3),
             )
-            (temporary / "made_from.json").write_text(fingerprint.to_json())
-            (temporary / "artefact.json").write_text(json.dumps(manifest, indent=1))
-            for path in temporary.rglob("*"):
-                _flush(path)
-            _flush(temporary)
-            if folder.exists():
-                folder.rename(folder.with_name(f".{fingerprint.key}.old"))
-            temporary.rename(folder)
-            _flush(folder.parent)
-        finally:
-            for leftover in folder.parent.glob(f".{fingerprint.key}.*"):
-                shutil.rmtree(leftover, ignore_errors=True)
+            (temporary / MADE_FROM).write_text(fingerprint.to_json())
+            (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1))
         return manifest
 
     def _entry(self, path: Path, temporary: Path, folder: Path) -> FileEntry:
@@ -239,6 +248,23 @@ class Store:
         return FileEntry(path=place.as_posix(), sha256=sha256_of(path), bytes=path.stat().st_size)
 
     def _verify(self, entry: FileEntry) -> Path:
+        try:
+            return self._verify_here(entry)
+        except DamagedArtefact as damage:
+            if not self.mirror:
+                raise
+            folder, _ = placed(entry)
+            if (self.root / folder).exists():
+                log.warning("%s; it is fetched anew", damage)
+        self._prepare()
+        with locked(self.root, folder):
+            try:
+                return self._verify_here(entry)  # somebody else has fetched it by now
+            except DamagedArtefact:
+                self.mirror.fetch(folder)
+        return self._verify_here(entry)
+
+    def _verify_here(self, entry: FileEntry) -> Path:
         path = self.root / entry["path"]
         try:
             state = path.stat()
@@ -256,9 +282,5 @@ class Store:
 _VERIFIED: dict[Path, tuple[int, int, int, str]] = {}
 
 
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _folder(fingerprint: Fingerprint) -> str:
+    return f"{fingerprint.layer}/{fingerprint.key}"

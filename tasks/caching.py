@@ -1,23 +1,18 @@
-"""How the tasks are cached: keys of content, settings, code and versions, records that are verified."""
+"""How the tasks are cached: keys of content, settings, code and versions."""
 
-import json
-import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from prefect import Task
 from prefect.cache_policies import NO_CACHE, CachePolicy
 from prefect.context import TaskRunContext
-from prefect.filesystems import LocalFileSystem
 from pydantic import BaseModel
 
-from recsys.errors import DamagedArtefact
 from recsys.fingerprint import Fingerprint, code_of, versions_of
 from recsys.store import Facts, Manifest, Store, content
-
-log = logging.getLogger(__name__)
+from tasks.records import KEYS, VALUES, VerifiedRecords
 
 
 @dataclass(frozen=True)
@@ -123,70 +118,6 @@ class Uncached(ByFingerprint):
         return None
 
 
-class VerifiedRecords(LocalFileSystem):
-    """Records of finished tasks, each read back only if the files that it names are undamaged.
-
-    A record that is not JSON is refused as well: Prefect would unpickle one that says so.
-    """
-
-    _block_type_name: ClassVar[str] = "Verified records"
-    _block_type_slug: ClassVar[str] = "verified-records"
-
-    store: str
-
-    def read_path(self, path: str, _sync: bool = True) -> bytes:  # type: ignore[override]
-        """Return the record, or raise DamagedArtefact, which Prefect takes for a miss."""
-        record: bytes = super().read_path(path, _sync=True)  # type: ignore[call-arg, assignment]
-        self._verify(record)
-        return record
-
-    async def aread_path(self, path: str) -> bytes:
-        """Return the record, or raise DamagedArtefact, which Prefect takes for a miss."""
-        record: bytes = await super().aread_path(path)
-        self._verify(record)
-        return record
-
-    def _verify(self, record: bytes) -> None:
-        try:
-            manifest_of(record, Store(self.store))
-        except DamagedArtefact as damage:
-            log.warning("%s; it is made anew", damage)
-            raise
-
-
-def manifest_of(record: bytes, store: Store) -> Any:
-    """Return the verified result that a Prefect record points to: a manifest, or several by name.
-
-    Raises:
-        DamagedArtefact: the result or a file that it names is missing or damaged, or is not JSON.
-    """
-    try:
-        metadata = json.loads(record)
-        if metadata["serializer"]["type"] != "json":
-            raise DamagedArtefact("a record of the cache is not JSON")
-        result = json.loads(Path(metadata["storage_key"]).read_bytes())
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DamagedArtefact(f"a record of the cache cannot be read ({error})") from error
-    for manifest in manifests_in(result):
-        store.verify(manifest)
-    return result
-
-
-def manifests_in(result: Any) -> Iterator[Manifest]:
-    """Yield every manifest of a task's result."""
-    if isinstance(result, dict):
-        if "files" in result:
-            yield Manifest(**result)  # type: ignore[typeddict-item]
-        else:
-            for part in result.values():
-                yield from manifests_in(part)
-
-
-def records(store: str) -> Path:
-    """Return the folder of the store that holds Prefect's records."""
-    return Store(store).root / "results"
-
-
 def recipe_of(task: Task[..., Any]) -> Recipe:
     """Return what the results of a task are made from."""
     policy = task.cache_policy
@@ -199,12 +130,13 @@ def kept_in(store: str, task: Task[..., Any], *, refresh: bool = False) -> Task[
     """Return `task` with its records kept in `store` and verified when they are read."""
     if isinstance(task.cache_policy, Uncached):
         return task.with_options(cache_policy=NO_CACHE, persist_result=False, refresh_cache=refresh)
-    keys = VerifiedRecords(basepath=str(records(store) / "keys"), store=store)
+    root = Store(store).root
+    keys = VerifiedRecords(basepath=str(root / KEYS), store=store)
     return task.with_options(
         cache_policy=ByFingerprint(recipe=recipe_of(task)).configure(key_storage=keys),
         persist_result=True,
         result_serializer="json",
-        result_storage=records(store) / "values",
+        result_storage=root / VALUES,
         cache_result_in_memory=False,  # Prefect would find records there unverified, and those of other stores
         refresh_cache=refresh,
     )

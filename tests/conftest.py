@@ -16,3 +16,17 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         temporary_settings({PREFECT_LOCAL_STORAGE_PATH: tmp_path_factory.mktemp("results")}),
     ):
         yield str(PREFECT_API_URL.value())
+
+
+@pytest.fixture
+def memory() -> Iterator[str]:
+    """Yield the URL of an empty folder of fsspec's memory, and forget what was seen there."""
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    from recsys.remote import remote_at
+
+    MemoryFileSystem.store.clear()
+    remote_at.cache_clear()
+    yield "memory://bucket/store"
+    MemoryFileSystem.store.clear()
+    remote_at.cache_clear()
