@@ -13,8 +13,8 @@ from recsys.remote import Remote
 class Mirror:
     """The artefacts of a store's folder `root`, and those of its `remote`, which has the same layout.
 
-    Machines do not wait for each other: two that make the same artefact at once write the same bytes, and it does
-    not matter whose come last.
+    Machines do not wait for each other: two that make the same artefact at once write the same files, and it does
+    not matter whose come last. Should their processors differ in a bit, digests do not fit, and it is made anew.
     """
 
     def __init__(self, root: Path, remote: Remote) -> None:

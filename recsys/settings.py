@@ -293,7 +293,10 @@ class OutputSettings(SettingsModel):
         description="name of the report's folder (default: data set and protocol)",
     )
     reports: str = Field("reports", description="folder of the reports")
-    store: str = Field(".recsys", description="folder of the cached artefacts")
+    store: str = Field(
+        ".recsys",
+        description="folder of the cached artefacts, or a URL that several machines share, such as s3://bucket/name",
+    )
 
     @field_validator("name")
     @classmethod

@@ -89,9 +89,15 @@ def test_what_a_killed_sender_left_is_no_artefact(on: Machine, lost: str) -> Non
 
 def test_the_manifest_is_sent_last_and_withdrawn_first(on: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
-    send, remove = Remote.send, Remote.remove
-    monkeypatch.setattr(Remote, "send", lambda self, files: (done.extend(sorted(files)), send(self, files)))
-    monkeypatch.setattr(Remote, "remove", lambda self, path: (done.append(f"-{path}"), remove(self, path)))
+
+    def send(remote: Remote, files: dict[str, Path]) -> None:
+        done.extend(sorted(files))
+
+    def remove(remote: Remote, path: str) -> None:
+        done.append(f"-{path}")
+
+    monkeypatch.setattr(Remote, "send", send)
+    monkeypatch.setattr(Remote, "remove", remove)
     key = on("one").make(fingerprint(), build)["key"]
     files = [f"codes/{key}/{name}" for name in ("a.txt", "deep/b.txt", "made_from.json")]
     assert done == [f"-codes/{key}/artefact.json", *files, f"codes/{key}/artefact.json"]

@@ -31,7 +31,9 @@ def test_a_url_has_a_working_copy_of_its_own_where_the_environment_says(
     assert place_of(f"{memory}/")[0] == one != place_of(f"{memory}/other")[0]
 
 
-@pytest.mark.parametrize("url", ["s3://me:secret@bucket/name", "sftp://me:secret@host/name", "az://box/name?sas=secret"])
+@pytest.mark.parametrize(
+    "url", ["s3://me:secret@bucket/name", "sftp://me:secret@host/name", "az://box/name?sas=secret"]
+)
 def test_credentials_in_a_url_are_refused_and_not_repeated(url: str) -> None:
     with pytest.raises(BadSettings, match="must not hold a password") as refused:
         place_of(url)

@@ -1,0 +1,173 @@
+"""Whole runs on a store in a bucket, of machines that have nothing in common but its URL."""
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from recsys.remote import WORKING_COPIES, remote_at
+from recsys.settings import Settings
+from tasks.progress import LISTENERS, Event
+from tests.factories import small_settings, write_ratings
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parent.parent.parent
+
+Machine = Callable[[str], Settings]
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    """Run an S3 server on this machine and yield the URL of a place in an empty bucket."""
+    import s3fs
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # it tells of each request
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        environment.setenv("AWS_ACCESS_KEY_ID", "anybody")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-that-is-nowhere")
+        environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        s3fs.S3FileSystem().mkdir("ratings")
+        yield "s3://ratings/comparisons"
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def ratings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_ratings(tmp_path_factory.mktemp("ratings") / "ratings.csv")
+
+
+@pytest.fixture
+def on(s3: str, ratings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """Return a function that moves to a machine and makes the settings of a run on it."""
+
+    def move(machine: str) -> Settings:
+        monkeypatch.setenv(WORKING_COPIES, str(tmp_path / machine))
+        remote_at.cache_clear()
+        settings = small_settings(ratings, tmp_path / machine)
+        return settings.model_copy(update={"output": settings.output.model_copy(update={"store": s3})})
+
+    return move
+
+
+def run(settings: Settings) -> set[str]:
+    """Run, and return the tasks that were computed."""
+    from flows.compare import compare
+
+    computed: set[str] = set()
+
+    def hear(event: Event) -> None:
+        if event.status == "done":
+            computed.add(event.task)
+
+    LISTENERS.append(hear)
+    try:
+        compare(settings)
+    finally:
+        LISTENERS.remove(hear)
+    return computed - {"report"}
+
+
+def plan(settings: Settings) -> dict[str, str]:
+    from flows.compare import wire
+    from flows.planning import Planning
+    from recsys.data.sources import locate
+
+    planning = Planning(settings.output.store)
+    wire(settings, locate(settings.data), planning)
+    return {planned.task: planned.why for planned in planning.tasks}
+
+
+def report(settings: Settings) -> dict[str, bytes]:
+    folder = Path(settings.output.reports) / "run"
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def working_copy(tmp_path: Path, machine: str, pattern: str) -> list[Path]:
+    return list((tmp_path / machine).glob(f"*/{pattern}"))
+
+
+def in_bucket(pattern: str) -> list[str]:
+    import s3fs
+
+    files = s3fs.S3FileSystem(use_listings_cache=False, skip_instance_cache=True)
+    return [str(path) for path in files.glob(f"ratings/comparisons/{pattern}")]
+
+
+def test_what_one_machine_computed_no_other_computes_again(prefect_server: str, on: Machine, tmp_path: Path) -> None:
+    one = on("one")
+    assert run(one) >= {"ingest", "encode", "split", "train_mf", "train_dnn_tuned"}
+
+    other = on("other")
+    assert set(plan(other).values()) == {""}
+    assert not working_copy(tmp_path, "other", "[!r]*/*/*")
+    assert run(other) == set()
+    assert report(other) == report(one)
+    assert working_copy(tmp_path, "other", "models/*/model.keras")
+
+    third = on("third")
+    changed = third.model_copy(update={"dnn_tuned": third.dnn_tuned.model_copy(update={"dropout": 0.2})})
+    assert plan(changed)["try_dnn"] == "dropout 0.3 -> 0.2"
+    assert plan(changed)["train_mf"] == ""
+
+
+def test_what_was_lost_or_damaged_in_the_bucket_is_made_anew_and_alone(
+    prefect_server: str, on: Machine, tmp_path: Path
+) -> None:
+    import s3fs
+
+    whole = on("one")
+    run(whole)
+    files = s3fs.S3FileSystem(use_listings_cache=False, skip_instance_cache=True)
+    damaged, lost, *_ = sorted(in_bucket("models/*/model.keras"))
+    size = files.info(damaged)["size"]
+    files.pipe_file(damaged, bytes(size))
+    files.rm_file(f"{lost.rpartition('/')[0]}/artefact.json")
+
+    other = on("other")
+    assert len(run(other)) in (1, 2)
+    assert report(other)["predictions.parquet"] == report(whole)["predictions.parquet"]
+    assert files.cat_file(damaged) != bytes(size)
+    assert run(on("third")) == set()
+
+
+def test_nothing_that_is_secret_and_no_place_of_a_machine_is_in_the_bucket(
+    prefect_server: str, on: Machine, tmp_path: Path
+) -> None:
+    import s3fs
+
+    settings = on("one")
+    run(settings)
+    files = s3fs.S3FileSystem(use_listings_cache=False, skip_instance_cache=True)
+    told = [*files.cat(files.find("ratings/comparisons")).values(), *report(settings).values()]
+    assert len(told) > 20
+    assert not [data for data in told if b"a-secret-that-is-nowhere" in data]
+    assert not [data for data in told if str(tmp_path / "one").encode() in data]
+
+
+def test_a_bucket_that_is_not_there_is_one_sentence(
+    s3: str, prefect_server: str, ratings: Path, tmp_path: Path
+) -> None:
+    refused = subprocess.run(
+        [
+            *(sys.executable, "flows/compare.py", "--ratings", str(ratings)),
+            *("--store", "s3://no-such-bucket/place", "--reports", str(tmp_path / "reports")),
+        ],
+        cwd=ROOT,
+        env={**os.environ, WORKING_COPIES: str(tmp_path / "one"), "PREFECT_API_URL": prefect_server},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert refused.returncode == 2, refused.stdout + refused.stderr
+    assert refused.stderr.startswith("compare: The store s3://no-such-bucket/place cannot be written (")
+    assert refused.stderr.count("\n") == 1
