@@ -107,10 +107,9 @@ def _dask(workers: int) -> TaskRunner[Any]:
     from prefect_dask.task_runners import DaskTaskRunner
 
     address = dask.config.get("scheduler-address", None)
-    if address:
-        return DaskTaskRunner(address=address)
     local = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
-    return DaskTaskRunner(cluster_kwargs=local)
+    runner: TaskRunner[Any] = DaskTaskRunner(address=address) if address else DaskTaskRunner(cluster_kwargs=local)
+    return runner
 
 
 def _ray(workers: int) -> TaskRunner[Any]:
@@ -118,6 +117,8 @@ def _ray(workers: int) -> TaskRunner[Any]:
 
     quiet = {"log_to_driver": False}
     address = os.environ.get("RAY_ADDRESS")
-    if address:
-        return RayTaskRunner(address=address, init_kwargs=quiet)
-    return RayTaskRunner(init_kwargs={"num_cpus": workers, **RAY_WITHOUT_ADDRESS, **quiet})
+    local = {"num_cpus": workers, **RAY_WITHOUT_ADDRESS, **quiet}
+    runner: TaskRunner[Any] = (
+        RayTaskRunner(address=address, init_kwargs=quiet) if address else RayTaskRunner(init_kwargs=local)
+    )
+    return runner

@@ -67,7 +67,7 @@ def test_runs_before_are_shown_in_the_ui_and_cost_no_model(run: Run, prefect_ser
     with get_client(sync_client=True) as client:
         shown = ArtifactFilter(key=ArtifactFilterKey(any_=["comparison-history"]))
         artifacts = client.read_artifacts(artifact_filter=shown)
-    newest = max(artifacts, key=lambda artifact: artifact.created)
+    newest = max(artifacts, key=lambda artifact: str(artifact.created))
     assert "mf.epochs 2 → 3" in str(newest.data)
 
 

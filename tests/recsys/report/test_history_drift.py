@@ -80,7 +80,7 @@ def test_an_error_of_other_test_ratings_has_to_move_by_more_than_they_scatter(wa
 
 
 def test_on_the_same_test_ratings_a_smaller_movement_counts(warn: Warn) -> None:
-    same = {"ratings": "same", "test": "same"}
+    same: dict[str, Any] = {"ratings": "same", "test": "same"}
     assert warn(*days(**same), past(9, 0.804, **same)) == []
     first, reason = warn(*days(**same), past(9, 0.810, settings={"mf.epochs": 3}, **same))
     assert "its MSE is 0.8100" in first
@@ -91,7 +91,7 @@ def test_on_the_same_test_ratings_a_smaller_movement_counts(warn: Warn) -> None:
 
 
 def test_seeds_that_scatter_widen_what_is_chance(warn: Warn) -> None:
-    same = {"ratings": "same", "test": "same", "sd": 0.01}
+    same: dict[str, Any] = {"ratings": "same", "test": "same", "sd": 0.01}
     assert warn(*days(**same), past(9, 0.810, **same)) == []
 
 
