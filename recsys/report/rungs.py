@@ -1,7 +1,7 @@
 """Models against baselines: what does not beat user and item averages has learnt nothing beyond them."""
 
 from recsys.evaluation.comparison import BaselineResult, Comparison, ModelResult
-from recsys.report.standing import best, bias_only, in_order, mse_step, outcome
+from recsys.report.standing import best, bias_only, in_order, mse_step, outcome, outcome_by_margin, tie_margin
 from recsys.report.wording import Finding, count, inside, listing, number, opening, stopped, verb
 
 
@@ -14,7 +14,9 @@ def baseline_summary(comparison: Comparison) -> list[Finding]:
     bar = f"the best baseline, {inside(rival.title)} (MSE {number(rival.mse, mse_step(comparison))}, "
     bar += f"{count(rival.parameters, 'parameter')})"
     if not winners:
-        return [Finding("baselines", f"No model beats {bar}.")]
+        close = [inside(m.title) for m in in_order(comparison.models) if other_seeds_may_beat(comparison, m, rival)]
+        might = f", but with other seeds {listing(close)} might" if close else ""
+        return [Finding("baselines", f"No model beats {bar}{might}.")]
     if len(winners) == len(comparison.models):
         return [Finding("baselines", f"{'Every model' if len(winners) > 1 else 'The one model'} beats {bar}.")]
     names = [inside(row.title) for row in winners]
@@ -25,6 +27,13 @@ def baseline_summary(comparison: Comparison) -> list[Finding]:
             f"{opening(listing(names))} {verb(names, 'beat')} {bar}; {listing(others)} {verb(others, 'do')} not.",
         )
     ]
+
+
+def other_seeds_may_beat(comparison: Comparison, model: ModelResult, rival: BaselineResult) -> bool:
+    """Whether a model would beat a rival at the low end of the 95% interval that its seeds leave for its mean error."""
+    if model.spread is None:
+        return False
+    return outcome_by_margin(model.spread.low - rival.mse, tie_margin(comparison)) == "better"
 
 
 def baseline_findings(comparison: Comparison) -> list[Finding]:

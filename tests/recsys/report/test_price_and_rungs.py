@@ -1,7 +1,7 @@
 from collections.abc import Callable
 
 from recsys.evaluation.comparison import Comparison
-from recsys.report.discussion import discussion
+from recsys.report.discussion import discussion, headline
 from recsys.report.price import cost_findings, worth_findings, worth_summary
 from recsys.report.rungs import baseline_findings, baseline_summary, skipped_findings
 
@@ -99,6 +99,16 @@ def test_neighbours_may_be_the_best_baseline(with_mse: Build) -> None:
         finding.text for finding in baseline_findings(comparison)
     ]
     assert "item kNN does better than both" in worth_summary(comparison)[0].text
+
+
+def test_what_hangs_on_the_seeds_is_no_part_of_the_answer(with_mse: Build, repeat: Build) -> None:
+    comparison = with_mse(mf=0.700, dnn=0.8, bias_only=0.704)
+    assert headline(comparison).endswith("; no model beats the baseline “bias only”")
+    steady, shaken = (repeat(comparison, mf=[0.700 - by, 0.700 + by]) for by in (0.0001, 0.002))
+    assert headline(steady) == headline(comparison)
+    assert headline(shaken) == "MF predicts these ratings better than DNN"
+    assert baseline_summary(steady)[0].text.endswith("parameters).")
+    assert baseline_summary(shaken)[0].text.endswith("parameters), but with other seeds MF might.")
 
 
 def test_skipped_baseline_is_said_with_its_reason(with_mse: Build) -> None:
