@@ -3,8 +3,9 @@
 So no worker is held by a task that waits, and no task runner has to know how promised results reach other processes.
 """
 
+import logging
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -18,6 +19,11 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner
 
 from recsys.errors import WorkersUnavailable
+
+RUNNERS = {"concurrent", "distributed", "ray"}
+"""Packages whose exceptions tell of workers, not of what a task did."""
+
+log = logging.getLogger(__name__)
 
 
 class Promise:
@@ -84,6 +90,7 @@ class Dispatch:
         self._on_end = on_end
         self._news: SimpleQueue[_Asked | _Ended | None] = SimpleQueue()
         self._started: Future[None] = Future()
+        self._open: list[Promise] = []
         self._thread = Thread(target=copy_context().run, args=(self._run,), name="dispatch")
 
     def ask(self, task: Task[..., Any], arguments: dict[str, Any]) -> Promise:
@@ -95,7 +102,11 @@ class Dispatch:
     def __enter__(self) -> Self:
         """Start the task runner, or raise what that raises."""
         self._thread.start()
-        self._started.result()
+        try:
+            self._started.result()
+        except BaseException:
+            self._news.put(None)  # interrupted: what is being started is stopped when it has started
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -109,23 +120,38 @@ class Dispatch:
         try:
             with self._runner as runner, context.model_copy(update={"task_runner": runner}):
                 self._started.set_result(None)
-                self._serve()
+                try:
+                    self._serve()
+                except Exception as error:
+                    self._give_up(error)
         except Exception as error:
             if self._started.done():
-                raise
-            self._started.set_exception(error)
+                log.warning("the workers did not end in order: %s", error)
+            else:
+                self._started.set_exception(error)
 
     def _serve(self) -> None:
         waiting: list[_Asked] = []
         while (news := self._news.get()) is not None:
             if isinstance(news, _Asked):
                 waiting.append(news)
+                self._open.append(news.promise)
             else:
                 _settle(news.promise, news.future)
+                self._open.remove(news.promise)
                 self._on_end(news.promise)
-            for asked in [asked for asked in waiting if asked.can_begin]:
-                waiting.remove(asked)
-                self._submit(asked)
+            while ready := [asked for asked in waiting if asked.can_begin]:
+                for asked in ready:
+                    waiting.remove(asked)
+                    self._submit(asked)
+
+    def _give_up(self, error: Exception) -> None:
+        """Settle all promises: whoever waits for one would wait for ever."""
+        for promise in self._open:
+            promise.settle(error)
+        while (news := self._news.get()) is not None:
+            if isinstance(news, _Asked):
+                news.promise.settle(error)
 
     def _submit(self, asked: _Asked) -> None:
         arguments = {name: _with_states(argument) for name, argument in asked.arguments.items()}
@@ -133,6 +159,7 @@ class Dispatch:
             future = asked.task.submit(**arguments)
         except Exception as error:
             asked.promise.settle(error)
+            self._open.remove(asked.promise)
             self._on_end(asked.promise)
         else:
             future.add_done_callback(lambda _: self._news.put(_Ended(asked.promise, future)))
@@ -141,7 +168,10 @@ class Dispatch:
 def _settle(promise: Promise, future: PrefectFuture[Any]) -> None:
     try:
         promise.settle(future.result(raise_on_failure=False), future.state)
-    except (Exception, CancelledError) as error:
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in RUNNERS:
+            promise.settle(error)
+            return
         promise.settle(
             WorkersUnavailable(
                 f"The worker that ran {promise.task} was lost ({type(error).__name__}), perhaps for lack of memory: "

@@ -40,7 +40,7 @@ def started(settings: ScalingSettings) -> Iterator[TaskRunner[Any]]:
             stack.enter_context(runner)
             if settings.runner == "dask":
                 _ = runner.client  # type: ignore[attr-defined] # starts the cluster, or connects to it
-        except (OSError, RuntimeError, ValueError) as error:
+        except Exception as error:  # Ray raises no kind in particular
             raise WorkersUnavailable(
                 f"--runner {settings.runner}: no workers are to be had ({' '.join(str(error).split())})"
             ) from error
@@ -108,7 +108,7 @@ def _dask(workers: int) -> TaskRunner[Any]:
 
     address = dask.config.get("scheduler-address", None)
     local = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
-    runner: TaskRunner[Any] = DaskTaskRunner(address=address) if address else DaskTaskRunner(cluster_kwargs=local)
+    runner: TaskRunner[Any] = DaskTaskRunner(address=address, cluster_kwargs=None if address else local)
     return runner
 
 
@@ -117,8 +117,6 @@ def _ray(workers: int) -> TaskRunner[Any]:
 
     quiet = {"log_to_driver": False}
     address = os.environ.get("RAY_ADDRESS")
-    local = {"num_cpus": workers, **RAY_WITHOUT_ADDRESS, **quiet}
-    runner: TaskRunner[Any] = (
-        RayTaskRunner(address=address, init_kwargs=quiet) if address else RayTaskRunner(init_kwargs=local)
-    )
+    init = quiet if address else {"num_cpus": workers, **RAY_WITHOUT_ADDRESS, **quiet}
+    runner: TaskRunner[Any] = RayTaskRunner(address=address, init_kwargs=init)
     return runner

@@ -43,6 +43,7 @@ class Session:
         """Prepare a run; with `as_json`, standard output is kept for the JSON document."""
         self.settings = settings
         self.as_json = as_json
+        self.verbose = verbose
         self.console = Console(stderr=as_json, highlight=False)
         if not self.console.is_terminal:
             self.console.width = TEXT_WIDTH
@@ -73,6 +74,8 @@ class Session:
             watching(self.console),
             _stopping_at_once(),
         ):
+            if self.settings.scaling.elsewhere and not self.verbose:
+                _silence_workers()
             try:
                 folder = compare(self.settings)
             except ModelsFailed as error:
@@ -173,8 +176,12 @@ def _stopping_at_once() -> Iterator[None]:
 
 def _silence_log() -> None:
     """Keep Prefect's log, which the UI shows, off the terminal, which has its own lines."""
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")  # that of processes begun from here
     for name in ("", *(name for name in logging.root.manager.loggerDict if name.partition(".")[0] in LOGGERS)):
         for handler in logging.getLogger(name).handlers:
             if isinstance(handler, logging.StreamHandler):
                 handler.setLevel(logging.CRITICAL + 1)
+
+
+def _silence_workers() -> None:
+    """Keep Prefect's log of the processes that are begun from here off the terminal as well."""
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")

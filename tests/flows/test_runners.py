@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -277,9 +278,8 @@ def test_a_cluster_that_is_there_is_found_and_left_running_and_its_tasks_stop_as
         run.send_signal(signal.SIGINT)
         _, complaints = run.communicate(timeout=PATIENCE)
         assert complaints.startswith("compare: stopped;")
-        from distributed import Client
-
-        with Client(address) as client:  # type: ignore[no-untyped-call]
+        distributed: Any = import_module("distributed")
+        with distributed.Client(address) as client:
             wait_until(lambda: not any(client.processing().values()))
             assert len(client.scheduler_info()["workers"]) == 2
 
