@@ -121,7 +121,7 @@ class Running:
 
     def _ask(self, task: Task[..., Any], arguments: dict[str, Any]) -> Promise:
         tell(task.name, "waiting")
-        kept = kept_in(self._store, task, refresh=self._refresh).with_options(on_running=[_tell_start])
+        kept = kept_in(self._store, task.with_options(on_running=[_tell_start]), refresh=self._refresh)
         return self._dispatch.ask(kept, arguments)
 
     def _tell_end(self, promise: Promise) -> None:

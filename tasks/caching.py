@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from recsys.fingerprint import Fingerprint, code_of, versions_of
 from recsys.store import Facts, Manifest, Store, content
-from tasks.records import KEYS, VALUES, VerifiedRecords
+from tasks.records import VALUES, StoreFolder, VerifiedRecords
 
 
 @dataclass(frozen=True)
@@ -127,16 +127,19 @@ def recipe_of(task: Task[..., Any]) -> Recipe:
 
 
 def kept_in(store: str, task: Task[..., Any], *, refresh: bool = False) -> Task[..., Any]:
-    """Return `task` with its records kept in `store` and verified when they are read."""
+    """Return `task` with its records kept in `store` and verified when they are read.
+
+    What else is to be changed of the task, change before: Prefect takes a storage that it does not know from no one
+    who makes a task, `with_options` included, though it needs to know nothing of this one.
+    """
     if isinstance(task.cache_policy, Uncached):
         return task.with_options(cache_policy=NO_CACHE, persist_result=False, refresh_cache=refresh)
-    root = Store(store).root
-    keys = VerifiedRecords(basepath=str(root / KEYS), store=store)
-    return task.with_options(
-        cache_policy=ByFingerprint(recipe=recipe_of(task)).configure(key_storage=keys),
+    kept = task.with_options(
+        cache_policy=ByFingerprint(recipe=recipe_of(task)).configure(key_storage=VerifiedRecords(store=store)),
         persist_result=True,
         result_serializer="json",
-        result_storage=root / VALUES,
         cache_result_in_memory=False,  # Prefect would find records there unverified, and those of other stores
         refresh_cache=refresh,
     )
+    kept.result_storage = StoreFolder(store=store, folder=VALUES)
+    return kept

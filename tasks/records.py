@@ -19,7 +19,21 @@ KEYS, VALUES = "results/keys", "results/values"
 log = logging.getLogger(__name__)
 
 
-class VerifiedRecords(LocalFileSystem):
+class StoreFolder(LocalFileSystem):
+    """A folder of a store, found anew on whichever machine a task runs."""
+
+    _block_type_name: ClassVar[str] = "Folder of a store"
+    _block_type_slug: ClassVar[str] = "store-folder"
+
+    store: str
+    folder: str
+
+    def _resolve_path(self, path: str) -> Path:
+        self.basepath = str(Store(self.store).root / self.folder)
+        return super()._resolve_path(path)
+
+
+class VerifiedRecords(StoreFolder):
     """Records of finished tasks, each read back only if the files that it names are undamaged.
 
     A record that is not JSON is refused as well: Prefect would unpickle one that says so. Where the store has a
@@ -29,7 +43,7 @@ class VerifiedRecords(LocalFileSystem):
     _block_type_name: ClassVar[str] = "Verified records"
     _block_type_slug: ClassVar[str] = "verified-records"
 
-    store: str
+    folder: str = KEYS
 
     def read_path(self, path: str, _sync: bool = True) -> bytes:  # type: ignore[override]
         """Return the record, or raise DamagedArtefact, which Prefect takes for a miss."""

@@ -5,13 +5,18 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+import cloudpickle
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
+from prefect.results import ResultStore
+from prefect.serializers import JSONSerializer
 
 from recsys.errors import DamagedArtefact
 from recsys.fingerprint import Fingerprint
 from recsys.remote import WORKING_COPIES
 from recsys.store import Manifest, Store
+from tasks.caching import kept_in
+from tasks.encode import encode
 from tasks.records import KEYS, VALUES, VerifiedRecords, recorded
 
 KEY = "0123456789abcdef"
@@ -26,7 +31,7 @@ def on(memory: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
     def open_on(machine: str) -> VerifiedRecords:
         monkeypatch.setenv(WORKING_COPIES, str(tmp_path / machine))
-        return VerifiedRecords(basepath=str(Store(memory).root / KEYS), store=memory)
+        return VerifiedRecords(store=memory)
 
     return open_on
 
@@ -51,6 +56,23 @@ def test_another_machine_reads_the_record_of_one_and_has_the_files_that_it_names
     assert metadata["storage_key"] == str(store.root / VALUES / KEY)
     assert json.loads(Path(metadata["storage_key"]).read_bytes()) == result
     assert (store.root / result["codes"]["files"][0]["path"]).read_text() == "alpha"
+
+
+def test_a_task_keeps_its_results_in_the_working_copy_of_the_machine_that_runs_it(
+    on: Machine, memory: str, tmp_path: Path
+) -> None:
+    on("one")
+    sent = cloudpickle.dumps(kept_in(memory, encode))
+    on("other")
+    task = cloudpickle.loads(sent)
+    storages = ResultStore(
+        result_storage=task.result_storage, metadata_storage=task.cache_policy.key_storage, serializer=JSONSerializer()
+    )
+    result = storages.create_result_record({}, key=KEY)
+    assert result.metadata.storage_key == str(Store(memory).root / VALUES / KEY)
+    assert str(tmp_path / "other") in result.metadata.storage_key
+    storages.persist_result_record(result)
+    assert recorded(memory, KEY) == {}
 
 
 def test_no_path_of_a_machine_travels(on: Machine, tmp_path: Path) -> None:
