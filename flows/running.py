@@ -16,6 +16,7 @@ from recsys.settings import ScalingSettings
 from tasks.caching import kept_in
 from tasks.progress import pass_on, tell
 from tasks.relay import Hearing, Relay, hearing, relay_of_this_task
+from tasks.story import tell_end
 
 Call = tuple[Task[..., Any], dict[str, Any]]
 """A task and its arguments."""
@@ -121,7 +122,8 @@ class Running:
 
     def _ask(self, task: Task[..., Any], arguments: dict[str, Any]) -> Promise:
         tell(task.name, "waiting")
-        kept = kept_in(self._store, task.with_options(on_running=[_tell_start]), refresh=self._refresh)
+        told = task.with_options(on_running=[_tell_start], on_completion=[tell_end])
+        kept = kept_in(self._store, told, refresh=self._refresh)
         return self._dispatch.ask(kept, arguments)
 
     def _tell_end(self, promise: Promise) -> None:

@@ -12,7 +12,8 @@ from pydantic import BaseModel
 
 from recsys.fingerprint import Fingerprint, code_of, versions_of
 from recsys.store import Facts, Manifest, Store, content
-from tasks.records import VALUES, StoreFolder, VerifiedRecords
+from tasks.assets import folder_of, tell_made
+from tasks.records import VALUES, StoreFolder, VerifiedRecords, manifests_in
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,31 @@ class Recipe:
 
     def make(self, build: Callable[[Path], Facts], **arguments: Any) -> Manifest:
         """Return the task's artefact from the store, building it where it is absent, damaged or unwanted."""
-        return Store(arguments["store"]).make(self.fingerprint(arguments), build, refresh=_refreshing())
+        store = Store(arguments["store"])
+        fresh = False
+
+        def building(folder: Path) -> Facts:
+            nonlocal fresh
+            fresh = True
+            return build(folder)
+
+        made = store.make(self.fingerprint(arguments), building, refresh=_refreshing())
+        if fresh:
+            tell_made(
+                store.root / self.layer / made["key"],
+                self.task,
+                self.upstream(arguments),
+                seconds=made["seconds"],
+                bytes=sum(entry["bytes"] for entry in made["files"]),
+            )
+        return made
+
+    def upstream(self, arguments: Mapping[str, Any]) -> list[Path]:
+        """Return where lies what a result under these arguments is made from."""
+        root = Store(arguments["store"]).root
+        files = [Path(arguments[name]) for name in self.files if arguments[name]]
+        manifests = [manifest for name in self.manifests for manifest in manifests_in(arguments[name])]
+        return files + [folder_of(manifest, root) for manifest in manifests if manifest["files"]]
 
     def checkpoint(self, arguments: Mapping[str, Any]) -> Path:
         """Return the folder from which the task's work continues if it is interrupted; empty to begin with."""

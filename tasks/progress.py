@@ -1,6 +1,7 @@
 """Progress of the tasks, in the Prefect UI and on the terminal."""
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from uuid import UUID
 
 from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.context import TaskRunContext
 
 from tasks.relay import Relay, Words, relay_of_this_task
 
@@ -36,6 +38,9 @@ STOP = threading.Event()
 SECONDS_BETWEEN_UPDATES = 1.0
 """An update of the UI costs some 45 ms."""
 
+SECONDS_BETWEEN_LINES = 30.0
+"""How often the log says how far a long task is; its end has a line of its own."""
+
 log = logging.getLogger(__name__)
 
 
@@ -61,14 +66,21 @@ class Stopped(Exception):
 
 
 class TaskProgress:
-    """A `recsys.progress.Progress` that shows what one task run has done."""
+    """A `recsys.progress.Progress` that shows what one task run has done.
+
+    In the UI that is a progress artifact, which has the same key in each run of the flow.
+    """
 
     def __init__(self, task: str) -> None:
         """Show the progress of the task of this name."""
         self.task = task
         self._relay = relay_of_this_task()
+        context = TaskRunContext.get()
+        self._run = context.task_run.name if context else task
+        self._key = progress_key(self._run)
         self._artifact: UUID | None = None
         self._shown_at = 0.0
+        self._logged_at = time.monotonic()
 
     def __call__(self, done: float, total: float | None, text: str) -> None:
         """Show it: at once on the terminal, at most once a second in the UI, at the end always.
@@ -87,13 +99,27 @@ class TaskProgress:
     def _show(self, percent: float, text: str) -> None:
         try:
             if self._artifact is None:
-                key = f"progress-{self.task.replace('_', '-')}"
-                self._artifact = _uuid(create_progress_artifact(percent, key=key, description=text))
+                self._artifact = _uuid(create_progress_artifact(percent, key=self._key, description=text))
             else:
                 update_progress_artifact(self._artifact, percent, description=text)
-            get_run_logger().info(text)
+            self._log(percent, text)
         except Exception as error:  # whatever fails on the way to the UI, the work itself goes on
             log.debug("progress of %s not shown in the UI: %s", self.task, error)
+
+    def _log(self, percent: float, text: str) -> None:
+        if percent < 100 and time.monotonic() - self._logged_at >= SECONDS_BETWEEN_LINES:
+            self._logged_at = time.monotonic()
+            get_run_logger().info("%s: %s", self._run, text)
+
+
+def progress_key(name: str) -> str:
+    """Return the key of a run's progress artifact: "train mf · 50 factors · seed 3" gives progress-train-mf-seed-3.
+
+    Args:
+        name: of the task run, whose first part says what is done, and the last for which seed, trial or split.
+    """
+    parts = name.lower().split(" · ")
+    return "-".join(["progress", *re.findall("[a-z0-9]+", " ".join(dict.fromkeys([parts[0], parts[-1]])))])
 
 
 def _uuid(artifact: Any) -> UUID:

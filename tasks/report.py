@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from prefect import task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from recsys.errors import StoreUnavailable
 from recsys.evaluation.comparison import Comparison, Tuning
 from recsys.history import append
+from recsys.report.discussion import headline
 from recsys.report.history import with_history
 from recsys.report.history_drift import drift_warnings
 from recsys.report.history_table import HISTORY_CAPTION, history_headings, history_rows
@@ -20,6 +21,7 @@ from recsys.report.publish import publish
 from recsys.report.tables import shown_columns, shown_rows
 from recsys.settings import Settings
 from recsys.store import Facts, Manifest, Store
+from tasks.assets import folder_of, tell_made
 from tasks.caching import Recipe, Uncached
 from tasks.progress import TaskProgress
 
@@ -90,7 +92,10 @@ def report(
     comparison = Comparison.model_validate_json((folder / "comparison.json").read_bytes())
     for warning in drift_warnings(comparison):
         log.warning(warning.text)
+    tell_made(folder / "report.html", "report", [folder_of(made, Store(store).root)], headline=headline(comparison))
     _show_in_ui(folder, comparison)
+    log.info("%s.", headline(comparison))
+    log.info("Report: %s", folder / "report.html")
     return str(folder)
 
 
@@ -115,6 +120,8 @@ def _show_in_ui(folder: Path, comparison: Comparison) -> None:
         if comparison.history:
             create_table_artifact(_runs(comparison), key="comparison-history", description=HISTORY_CAPTION)
         create_markdown_artifact(embedded_markdown(folder), key="comparison-report", description=str(folder))
+        for key, name in (("report-page", "report.html"), ("comparison-csv", "comparison.csv")):
+            create_link_artifact((folder / name).as_uri(), name, key=key, description=str(folder / name))
     except Exception as error:  # the report itself is written: a UI that cannot show it is no failure
         log.warning("the report could not be shown in the Prefect UI: %s", error)
 

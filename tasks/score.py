@@ -27,7 +27,7 @@ RECIPE = Recipe(
 
 
 @task(
-    name="score", task_run_name="score {split.split_by} · {split.split_seed}", cache_policy=ByFingerprint(recipe=RECIPE)
+    name="score", task_run_name="score · {split.split_by} {split.split_seed}", cache_policy=ByFingerprint(recipe=RECIPE)
 )
 def score(
     data: Mapping[str, Manifest],

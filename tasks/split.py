@@ -19,7 +19,11 @@ RECIPE = Recipe(
 )
 
 
-@task(name="split", task_run_name="split-{protocol}", cache_policy=ByFingerprint(recipe=RECIPE))
+@task(
+    name="split",
+    task_run_name="split · {protocol} · {settings.split_by} {settings.split_seed}",
+    cache_policy=ByFingerprint(recipe=RECIPE),
+)
 def split(
     codes: Manifest, times: Manifest | None, settings: SplitSettings, protocol: Protocol, store: str
 ) -> dict[str, Manifest]:

@@ -26,6 +26,7 @@ def build(users: int, items: int, settings: DNNSettings, seed: int, data: "FitDa
 @task(
     name="train_dnn",
     task_run_name="train dnn · dropout {settings.dropout:g} · seed {seed}",
+    tags={"DNN"},
     cache_policy=ByFingerprint(recipe=RECIPE),
 )
 def train_dnn(

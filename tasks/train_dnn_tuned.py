@@ -27,6 +27,7 @@ def build(users: int, items: int, settings: TunedDNNSettings, seed: int, data: "
 @task(
     name="train_dnn_tuned",
     task_run_name="train dnn tuned · dropout {settings.dropout:g} · seed {seed}",
+    tags={"DNN"},
     cache_policy=ByFingerprint(recipe=RECIPE),
 )
 def train_dnn_tuned(
@@ -54,7 +55,8 @@ def train_dnn_tuned(
 
 @task(
     name="try_dnn",
-    task_run_name="try dnn · trial {number} · dropout {settings.dropout:g} · {settings.epochs} epochs",
+    task_run_name="try dnn · dropout {settings.dropout:g} · {settings.epochs} epochs · trial {number}",
+    tags={"DNN", "trial"},
     cache_policy=ByFingerprint(recipe=TRIAL),
 )
 def try_dnn(

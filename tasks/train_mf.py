@@ -26,6 +26,7 @@ def build(users: int, items: int, settings: MFSettings, seed: int, data: "FitDat
 @task(
     name="train_mf",
     task_run_name="train mf · {settings.embedding_size} factors · seed {seed}",
+    tags={"MF"},
     cache_policy=ByFingerprint(recipe=RECIPE),
 )
 def train_mf(

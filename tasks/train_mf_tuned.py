@@ -33,6 +33,7 @@ def build(users: int, items: int, settings: BiasedMFSettings, seed: int, data: "
 @task(
     name="train_mf_tuned",
     task_run_name="train mf tuned · {settings.embedding_size} factors · seed {seed}",
+    tags={"MF"},
     cache_policy=ByFingerprint(recipe=RECIPE),
 )
 def train_mf_tuned(
@@ -60,7 +61,8 @@ def train_mf_tuned(
 
 @task(
     name="try_mf",
-    task_run_name="try mf · trial {number} · {settings.embedding_size} factors · {settings.epochs} epochs",
+    task_run_name="try mf · {settings.embedding_size} factors · {settings.epochs} epochs · trial {number}",
+    tags={"MF", "trial"},
     cache_policy=ByFingerprint(recipe=TRIAL),
 )
 def try_mf(

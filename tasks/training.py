@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from prefect import Task
+
 from recsys.seeds import derive_seed
 from recsys.settings import Engine, FitSettings
 from recsys.store import Facts, Manifest, Store
@@ -44,6 +46,11 @@ def trial_recipe(task: str, model: str) -> Recipe:
         code=(model, "recsys.training.trial"),
         libraries=LIBRARIES,
     )
+
+
+def choosing(train: Task[..., Any]) -> Task[..., Any]:
+    """Return a task that trains, under the name of a run that chooses the number of epochs for the others."""
+    return train.with_options(task_run_name=str(train.task_run_name).replace("train", "choose epochs of", 1))
 
 
 def make_model(

@@ -1,7 +1,7 @@
 import pytest
 
 import tasks.progress
-from tasks.progress import LISTENERS, STOP, Event, Stopped, TaskProgress
+from tasks.progress import LISTENERS, STOP, Event, Stopped, TaskProgress, progress_key
 
 
 @pytest.fixture
@@ -53,3 +53,19 @@ def test_work_that_is_to_stop_stops(shown: list[tuple[float, str]]) -> None:
             TaskProgress("train_mf")(1, 2, "half")
     finally:
         STOP.clear()
+
+
+@pytest.mark.parametrize(
+    ("run", "key"),
+    [
+        ("ingest", "progress-ingest"),
+        ("train mf · 50 factors · seed 3", "progress-train-mf-seed-3"),
+        ("choose epochs of dnn · dropout 0 · seed 42", "progress-choose-epochs-of-dnn-seed-42"),
+        ("try dnn · dropout 0.3 · 12 epochs · trial 5", "progress-try-dnn-trial-5"),
+        ("score · leave-one-out 43", "progress-score-leave-one-out-43"),
+    ],
+)
+def test_each_run_of_a_task_has_an_artifact_of_its_own_with_the_same_key_in_every_run_of_the_flow(
+    run: str, key: str
+) -> None:
+    assert progress_key(run) == key

@@ -1,0 +1,59 @@
+"""Lineage events."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import tasks.assets
+from recsys.settings import DataSettings
+from tasks.assets import asset
+from tasks.ingest import RECIPE
+from tests.factories import write_ratings
+
+
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
+    """What Prefect was told, as if a task were running."""
+    told: list[tuple[str, dict[str, Any]]] = []
+
+    def emit(event: str, resource: dict[str, str], **more: Any) -> None:
+        told.append((event, {"resource": resource, **more}))
+
+    monkeypatch.setattr(tasks.assets, "emit_event", emit)
+    monkeypatch.setattr(tasks.assets, "TaskRunContext", SimpleNamespace(get=lambda: object()))
+    return told
+
+
+def ingest(ratings: Path, place: Path) -> None:
+    from recsys.data.reading import ingest as read
+
+    def build(folder: Path) -> dict[str, Any]:
+        return {"rows": read(ratings, DataSettings(), folder).rows}
+
+    RECIPE.make(build, ratings=str(ratings), data=DataSettings(), store=str(place / "store"))
+
+
+def test_what_is_made_names_what_it_is_made_from(events: list[tuple[str, dict[str, Any]]], tmp_path: Path) -> None:
+    ratings = write_ratings(tmp_path / "ratings.csv")
+    ingest(ratings, tmp_path)
+    [(made, told)] = events
+    assert made == "prefect.asset.materialization.succeeded"
+    assert told["resource"]["prefect.resource.id"].startswith(f"file://{tmp_path}/store/ratings/")
+    assert told["related"] == [{"prefect.resource.id": f"file://{ratings}", "prefect.resource.role": "asset"}]
+    assert told["payload"]["bytes"] > 0
+
+
+def test_what_was_there_is_not_made(events: list[tuple[str, dict[str, Any]]], tmp_path: Path) -> None:
+    ratings = write_ratings(tmp_path / "ratings.csv")
+    ingest(ratings, tmp_path)
+    events.clear()
+    ingest(ratings, tmp_path)
+    assert events == []
+
+
+def test_a_key_has_no_character_that_prefect_refuses() -> None:
+    from prefect.assets import Asset
+
+    assert Asset(key=asset(Path("/data/my ratings #1 (100%).csv"))).key == "file:///data/my-ratings--1-(100-).csv"
