@@ -7,6 +7,8 @@ from typing import Any
 
 from prefect import Task, flow
 
+from flows.introducing import introduce
+from flows.notifying import tell_changed_verdict, tell_failure
 from flows.running import Interpreter, Running
 from flows.tuning import tune
 from recsys.data.sources import Source, locate
@@ -21,6 +23,7 @@ from tasks.train_dnn import train_dnn
 from tasks.train_dnn_tuned import train_dnn_tuned
 from tasks.train_mf import train_mf
 from tasks.train_mf_tuned import train_mf_tuned
+from tasks.training import choosing
 
 Model = tuple[Task[..., Any], FitSettings]
 """A task that trains, and the settings of what it trains."""
@@ -68,7 +71,7 @@ def wire_split(settings: Settings, how: SplitSettings, encoded: Any, run: Interp
         return {"chosen": chosen, **again} if chosen else again
 
     def chosen(train: Task[..., Any], model: FitSettings) -> Any:
-        return run.soon(train, settings=model, seed=settings.seed, chosen=None, **given)
+        return run.soon(choosing(train), settings=model, seed=settings.seed, chosen=None, **given)
 
     data = {"codes": codes, "training": parts["training"], "test": parts["test"]}
     plain: dict[str, Model] = {"mf": (train_mf, settings.mf), "dnn": (train_dnn, settings.dnn)}
@@ -84,7 +87,7 @@ def wire_split(settings: Settings, how: SplitSettings, encoded: Any, run: Interp
     return {"data": data, "models": models, "tuning": [one.tuning for one in found.values()]}
 
 
-@flow(name="compare", flow_run_name="compare {settings.title}")
+@flow(name="compare", flow_run_name="compare {settings.title}", on_failure=[tell_failure], on_crashed=[tell_failure])
 def compare(settings: Settings = Settings()) -> str:
     """Compare matrix factorisation and deep networks on one set of ratings, and return the report's folder.
 
@@ -92,8 +95,11 @@ def compare(settings: Settings = Settings()) -> str:
     """
     settings = settings.anchored
     source = locate(settings.data, TaskProgress("download"))
+    introduce(settings, source)
     with Running(settings.output.store, settings.scaling, refresh=settings.refresh) as run:
-        return run.finish(wire(settings, source, run))
+        folder: str = run.finish(wire(settings, source, run))
+    tell_changed_verdict(settings, folder)
+    return folder
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ The command line's options, the flow's parameters (the form in the Prefect UI), 
 README's table of options are all made from these models.
 """
 
+import re
 from pathlib import Path, PurePath
 from typing import Annotated, Literal, Self
 
@@ -285,7 +286,7 @@ class RankingSettings(SettingsModel):
 
 
 class OutputSettings(SettingsModel):
-    """Where things are kept."""
+    """Where things are kept, and who is told."""
 
     name: str | None = Field(
         None,
@@ -297,6 +298,11 @@ class OutputSettings(SettingsModel):
         ".recsys",
         description="folder of the cached artefacts, or a URL that several machines share, such as s3://bucket/name",
     )
+    notify: tuple[str, ...] = Field(
+        (),
+        description="notification blocks of Prefect's that are told when a run fails, and when the verdict is another "
+        "than in the run before, such as slack-webhook/team or custom-webhook/nightly",
+    )
 
     @field_validator("name")
     @classmethod
@@ -304,6 +310,14 @@ class OutputSettings(SettingsModel):
         if name == "latest":
             raise ValueError("the name latest leads to the newest report: choose another name")
         return name
+
+    @field_validator("notify")
+    @classmethod
+    def _slugs(cls, notify: tuple[str, ...]) -> tuple[str, ...]:
+        for block in notify:
+            if not re.fullmatch(r"[a-z0-9-]+/[a-z0-9-]+", block):
+                raise ValueError(f"notify {block!r} names no block: give its type and name, as in slack-webhook/team")
+        return notify
 
 
 class ScalingSettings(SettingsModel):
