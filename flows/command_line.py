@@ -12,7 +12,7 @@ import yaml
 from cyclopts import App, CycloptsError, Group, Parameter
 from pydantic import ValidationError
 
-from recsys.errors import BadSettings, UserError
+from recsys.errors import BadSettings, ServerLost, UserError
 from recsys.settings import Settings
 
 STANDARD_ERROR = os.dup(2)
@@ -38,6 +38,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         fail(_sentence(error), 2)
+    except ServerLost as error:
+        say(str(error))
+        sys.stdout.flush()
+        os._exit(2)  # in order, it would take minutes of Prefect's trying to tell the server what is left to tell
     except UserError as error:
         fail(str(error), 2)
     except KeyboardInterrupt:
@@ -62,6 +66,7 @@ def run(
     plan: Annotated[bool, Parameter(group=RUN)] = False,
     json: Annotated[bool, Parameter(group=RUN)] = False,
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], group=RUN)] = False,
+    without_server: Annotated[bool, Parameter(group=RUN)] = False,
 ) -> None:
     """Compare matrix factorisation and deep networks, plain and tuned.
 
@@ -73,6 +78,8 @@ def run(
         plan: say for each task whether its result is cached or has to be computed, and why; run nothing.
         json: print the comparison as JSON, and nothing else, on standard output.
         verbose: show Prefect's log.
+        without_server: do not look for a running Prefect server, not even for the one that PREFECT_API_URL names;
+            the run starts one for itself, which ends with it.
     """
     from flows.session import Session
 
@@ -81,12 +88,12 @@ def run(
             raise BadSettings(f"--replay cannot be combined with --{'plan' if plan else 'config'}.")
         from flows.replay import replay as run_again
 
-        if not run_again(replay, settings, as_json=json, verbose=verbose):
+        if not run_again(replay, settings, as_json=json, verbose=verbose, without_server=without_server):
             sys.exit(1)
         return
     # without a file as well: only the merged settings are sure to go together
     settings = merged(from_yaml(config) if config else Settings(), settings)
-    session = Session(settings, as_json=json, verbose=verbose)
+    session = Session(settings, as_json=json, verbose=verbose, without_server=without_server)
     if plan:
         session.explain()
     elif not session.compare():
@@ -153,7 +160,12 @@ def _sentence(error: CycloptsError) -> str:
     return f"{' '.join(str(error).split())} See --help."
 
 
+def say(sentence: str) -> None:
+    """Print one sentence on standard error."""
+    os.write(STANDARD_ERROR, f"compare: {sentence}\n".encode())
+
+
 def fail(sentence: str, code: int) -> NoReturn:
     """Print one sentence on standard error and exit."""
-    os.write(STANDARD_ERROR, f"compare: {sentence}\n".encode())
+    say(sentence)
     sys.exit(code)

@@ -20,7 +20,9 @@ CHANGES_NO_NUMBER = {("output",), ("scaling",), ("refresh",), ("data", "download
 """Settings that may be given beside --replay; the ratings' digest is checked, wherever they lie."""
 
 
-def replay(manifest: str, given: Settings, *, as_json: bool, verbose: bool) -> bool:
+def replay(
+    manifest: str, given: Settings, *, as_json: bool = False, verbose: bool = False, without_server: bool = False
+) -> bool:
     """Run a recorded run again, everything computed anew, and say whether its numbers are the same.
 
     Args:
@@ -28,6 +30,7 @@ def replay(manifest: str, given: Settings, *, as_json: bool, verbose: bool) -> b
         given: what was set on the command line beside it.
         as_json: keep standard output for the comparison as JSON.
         verbose: show Prefect's log.
+        without_server: look for no Prefect server that is running.
 
     Raises:
         UserError: there is no such run, it cannot be repeated on these ratings, or an option does not go with it.
@@ -46,7 +49,7 @@ def replay(manifest: str, given: Settings, *, as_json: bool, verbose: bool) -> b
     if again.resolve() == path.resolve():
         raise BadSettings(f"The report of the run that is repeated is {again.parent}: choose another --name.")
 
-    session = Session(settings, as_json=as_json, verbose=verbose)
+    session = Session(settings, as_json=as_json, verbose=verbose, without_server=without_server)
     session.console.print(Text(changes_since(recorded, this_environment())), soft_wrap=True)
     session.compare()
     found = agreement(recorded, read_manifest(again))

@@ -60,6 +60,7 @@ class Running:
         self._scaling = scaling
         self._refresh = refresh
         self._promises: list[Promise] = []
+        self._kept: dict[str, Task[..., Any]] = {}
         self._hearing: Hearing | None = None
         self._stack = ExitStack()
 
@@ -122,9 +123,10 @@ class Running:
 
     def _ask(self, task: Task[..., Any], arguments: dict[str, Any]) -> Promise:
         tell(task.name, "waiting")
-        told = task.with_options(on_running=[_tell_start], on_completion=[tell_end])
-        kept = kept_in(self._store, told, refresh=self._refresh)
-        return self._dispatch.ask(kept, arguments)
+        if task.name not in self._kept:
+            told = task.with_options(on_running=[_tell_start], on_completion=[tell_end])
+            self._kept[task.name] = kept_in(self._store, told, refresh=self._refresh)
+        return self._dispatch.ask(self._kept[task.name], arguments)
 
     def _tell_end(self, promise: Promise) -> None:
         if self._hearing:

@@ -1,7 +1,7 @@
-"""A Prefect server of the run's own, for when no other is running.
+"""The Prefect server that a run tells what it does: one that is running, or one of the run's own.
 
 Prefect would start one itself, but only once the flow begins, after two seconds of importing the server
-into the run's process, and it would leave it behind if the run were killed. This one begins to start while
+into the run's process, and it would leave it behind if the run were killed. `OwnServer` begins to start while
 the run is still loading Keras, and ends with the run however that ends: it watches a pipe that closes then.
 """
 
@@ -20,11 +20,58 @@ import httpx
 
 from recsys.errors import ServerUnavailable
 
+LOCAL_SERVER = "http://127.0.0.1:4200/api"
+"""Where `make ui` starts a server."""
+
 PATIENCE = 180.0
 """Seconds until it has to answer; a first start migrates a database, which takes 30 s and more on 2 cores."""
 
 FAREWELL = 5.0
 """Seconds that it may take to end."""
+
+SILENCE = 30.0
+"""Seconds after which a server that PREFECT_API_URL names is taken for absent."""
+
+
+def running_server() -> str | None:
+    """Return the address of the server that PREFECT_API_URL names, or of one at Prefect's usual place, if any.
+
+    Raises:
+        ServerUnavailable: PREFECT_API_URL names a server that does not answer, or that turns the run away.
+    """
+    from prefect.settings import PREFECT_API_URL
+
+    if named := PREFECT_API_URL.value():
+        _ask(named)
+        return str(named)
+    try:
+        found = httpx.get(f"{LOCAL_SERVER}/health", timeout=1).text == "true"
+    except httpx.TransportError:
+        found = False
+    return LOCAL_SERVER if found else None
+
+
+def _ask(named: str) -> None:
+    """Ask a named server something that takes its database, with the credentials of Prefect's settings."""
+    from prefect.client.orchestration import get_client
+
+    from tasks.asking import asking_once
+
+    with asking_once(), get_client(httpx_settings={"timeout": SILENCE}, sync_client=True) as client:
+        try:
+            client.read_flows(limit=1)
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as trouble:
+            raise ServerUnavailable(f"Prefect's server at {named} {what_is_wrong(trouble)}.") from trouble
+
+
+def what_is_wrong(trouble: Exception) -> str:
+    """Return what a server does that Prefect's client could not talk to, as the predicate of a sentence."""
+    if isinstance(trouble, httpx.HTTPStatusError):
+        status = f"{trouble.response.status_code} {trouble.response.reason_phrase}".strip()
+        return f"answers with an error ({status})"
+    if isinstance(trouble, ValueError):
+        return "does not answer as Prefect's server does"
+    return "does not answer"
 
 
 class OwnServer:
@@ -41,7 +88,7 @@ class OwnServer:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=self._complaints,
-            env={"PREFECT_SERVER_ANALYTICS_ENABLED": "false", **os.environ},
+            env={"PREFECT_SERVER_ANALYTICS_ENABLED": "false", **os.environ, "PREFECT_API_URL": self.url},
             start_new_session=True,  # Ctrl-C ends the run, which has to tell the server so
         )
         atexit.register(self.stop)

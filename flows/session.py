@@ -19,16 +19,13 @@ from flows.compare import compare, wire
 from flows.planning import Planned, Planning
 from flows.runners import check_installed
 from flows.running import ModelsFailed
-from flows.server import OwnServer
-from flows.terminal import show_comparison, show_header, show_plan, watching
+from flows.server import OwnServer, running_server, what_is_wrong
+from flows.terminal import asks, show_comparison, show_header, show_plan, watching
 from recsys.data.sources import Source, locate
-from recsys.errors import ServerUnavailable
+from recsys.errors import ServerLost, ServerUnavailable
 from recsys.evaluation.comparison import Comparison
 from recsys.settings import Settings
 from tasks.progress import STOP
-
-LOCAL_SERVER = "http://127.0.0.1:4200/api"
-"""Where `make ui` starts a server."""
 
 LOGGERS = {"prefect", "recsys", "tasks"}
 
@@ -39,11 +36,21 @@ TEXT_WIDTH = 120
 class Session:
     """A user, a terminal, and the settings of one run."""
 
-    def __init__(self, settings: Settings, *, as_json: bool = False, verbose: bool = False) -> None:
-        """Prepare a run; with `as_json`, standard output is kept for the JSON document."""
+    def __init__(
+        self, settings: Settings, *, as_json: bool = False, verbose: bool = False, without_server: bool = False
+    ) -> None:
+        """Prepare a run.
+
+        Args:
+            settings: the run's.
+            as_json: keep standard output for the JSON document.
+            verbose: show Prefect's log.
+            without_server: look for no server that is running.
+        """
         self.settings = settings
         self.as_json = as_json
         self.verbose = verbose
+        self.without_server = without_server
         self.console = Console(stderr=as_json, highlight=False)
         if not self.console.is_terminal:
             self.console.width = TEXT_WIDTH
@@ -58,9 +65,12 @@ class Session:
         """Run the comparison and show it; return whether every model was trained.
 
         Raises:
+            ServerUnavailable: PREFECT_API_URL names a server that does not answer, and nobody said to go on without.
+            ServerLost: the server stopped answering during the run.
             UserError: the ratings cannot be used, or another thing that the user can put right.
         """
         check_installed(self.settings.scaling)
+        server = self._server()
         source = locate(self.settings.data)
         plan = self._plan(source)
         if not plan[0].cached:
@@ -70,7 +80,7 @@ class Session:
         failure = None
         with (
             _keras_loaded(unless=all_cached or self.settings.scaling.elsewhere),
-            _served(),
+            _served_by(server),
             watching(self.console),
             _stopping_at_once(),
         ):
@@ -80,13 +90,27 @@ class Session:
                 folder = compare(self.settings)
             except ModelsFailed as error:
                 failure, folder = error, error.folder
-            except httpx.TransportError as error:
-                raise ServerUnavailable(
-                    "Prefect's server stopped answering during the run; every finished task is kept: "
-                    "start the server again and repeat the command."
+            except httpx.HTTPError as error:
+                url, again = PREFECT_API_URL.value(), "start the server again and " if server else ""
+                raise ServerLost(
+                    f"The run has lost Prefect's server: {url} {what_is_wrong(error)}; every finished task is kept: "
+                    f"{again}repeat the command, which goes on from there."
                 ) from error
         self._show(Path(folder), failure, all_cached=all_cached)
         return failure is None
+
+    def _server(self) -> str | None:
+        """The server that is to hear of the run; None for one of the run's own."""
+        if self.without_server:
+            return None
+        try:
+            return running_server()
+        except ServerUnavailable as trouble:
+            if asks(self.console, f"{trouble} Go on without it?"):
+                return None
+            raise ServerUnavailable(
+                f"{str(trouble).removesuffix('.')}: start it (make ui), or go on without it with --without-server."
+            ) from trouble
 
     def _plan(self, source: Source) -> list[Planned]:
         planning = Planning(self.settings.output.store, refresh=self.settings.refresh)
@@ -114,31 +138,20 @@ def _check_head(source: Source, settings: Settings) -> None:
 
 
 @contextmanager
-def _served() -> Iterator[None]:
-    """Use Prefect's server where one is running, named or at Prefect's usual place; else one of the run's own.
+def _served_by(running: str | None) -> Iterator[None]:
+    """Have the flow talk to a running server, or, where there is none, to one of the run's own.
 
     Raises:
-        ServerUnavailable: PREFECT_API_URL names a server that does not answer.
+        ServerUnavailable: the run's own server does not start.
     """
-    named = PREFECT_API_URL.value()
-    try:
-        answer = httpx.get(f"{named or LOCAL_SERVER}/health", timeout=10 if named else 1)
-    except httpx.TransportError as error:
-        if named:
-            raise ServerUnavailable(
-                f"Prefect's server at {named} does not answer: start it (make ui), or unset PREFECT_API_URL "
-                "and the run starts a server for itself."
-            ) from error
-        answer = None
-    if named:
+    if running is None:
+        own = OwnServer()
+        own.wait()
+        running = own.url
+    if running == PREFECT_API_URL.value():
         yield
-    elif answer and answer.text == "true":
-        with temporary_settings({PREFECT_API_URL: LOCAL_SERVER}):
-            yield
     else:
-        server = OwnServer()
-        server.wait()
-        with temporary_settings({PREFECT_API_URL: server.url}):
+        with temporary_settings({PREFECT_API_URL: running}):
             yield
 
 
@@ -175,7 +188,11 @@ def _stopping_at_once() -> Iterator[None]:
 
 
 def _silence_log() -> None:
-    """Keep Prefect's log, which the UI shows, off the terminal, which has its own lines."""
+    """Keep Prefect's log, which the UI shows, off the terminal, which has its own lines.
+
+    Nor is it told there that lines of the log could not be sent to the server.
+    """
+    logging.raiseExceptions = False
     for name in ("", *(name for name in logging.root.manager.loggerDict if name.partition(".")[0] in LOGGERS)):
         for handler in logging.getLogger(name).handlers:
             if isinstance(handler, logging.StreamHandler):

@@ -1,5 +1,6 @@
 """What the user of the command line sees."""
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.prompt import Confirm
 from rich.table import Table
 from rich.text import Text
 
@@ -111,6 +113,16 @@ class TaskLines:
         if event.status in {"cached", "waiting", "failed"}:
             row.append(event.status + (": " if event.text else ""))
         return row.append(event.text)
+
+
+def asks(console: Console, question: str) -> bool:
+    """Ask the user, whose answer is yes unless it is no; where nobody can answer, it is no."""
+    if not (console.is_terminal and sys.stdin.isatty()):
+        return False
+    try:
+        return Confirm.ask(Text(question), console=console, default=True)
+    except EOFError:
+        return False
 
 
 @contextmanager

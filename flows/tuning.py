@@ -6,7 +6,7 @@ from typing import Any
 from prefect import Task
 
 from flows.running import Interpreter
-from recsys.evaluation.rows import TITLES
+from recsys.evaluation.titles import TITLES
 from recsys.seeds import derive_seed
 from recsys.settings import Settings
 from recsys.tuning.search import Found, search

@@ -37,6 +37,10 @@ class WorkersUnavailable(UserError):
     """Workers that were asked for and cannot be had, or that were lost."""
 
 
+class ServerLost(ServerUnavailable):
+    """A Prefect server that answered when the run began, and does not at its end."""
+
+
 class TrainingDiverged(UserError):
     """A training whose loss became infinite or NaN."""
 

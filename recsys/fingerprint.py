@@ -1,6 +1,5 @@
 """What a result was made from: content of its inputs, settings, code and library versions."""
 
-import ast
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -9,6 +8,8 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from recsys.modules import file_of, read_module
 
 PACKAGE = Path(__file__).parent
 
@@ -20,6 +21,7 @@ WITHOUT_NUMBERS = {
     "recsys.fingerprint",
     "recsys.history",
     "recsys.mirror",
+    "recsys.modules",
     "recsys.progress",
     "recsys.remote",
     "recsys.settings",
@@ -51,7 +53,7 @@ class Fingerprint:
     @property
     def key(self) -> str:
         """The name of the artefact: 32 hexadecimal digits."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
+        return hashlib.sha256(json.dumps(vars(self), sort_keys=True).encode()).hexdigest()[:32]
 
     def to_json(self) -> str:
         """Return the fingerprint as a JSON document."""
@@ -80,7 +82,10 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) ->
 
 def versions_of(libraries: Iterable[str]) -> dict[str, str]:
     """Return library -> installed version, without importing any of them."""
-    return {library: version(library) for library in sorted(libraries)}
+    return {library: _installed(library) for library in sorted(libraries)}
+
+
+_installed = cache(version)
 
 
 def code_of(modules: Iterable[str], package: Path = PACKAGE) -> dict[str, str]:
@@ -95,39 +100,10 @@ def code_of(modules: Iterable[str], package: Path = PACKAGE) -> dict[str, str]:
         module = waiting.pop()
         if module in found or (package == PACKAGE and module in WITHOUT_NUMBERS):
             continue
-        path = _file_of(module, package)
+        path = file_of(module, package)
         if path is None:
             raise ModuleNotFoundError(f"{module} is no module of {package}")
-        found[module], imports = _read(path, path.stat().st_mtime_ns, package.name, module)
-        waiting += [name for name in (*imports, module.rpartition(".")[0]) if _file_of(name, package)]
+        said = read_module(path, package.name)
+        found[module] = said.digest
+        waiting += [name for name in (*said.imports, module.rpartition(".")[0]) if file_of(name, package)]
     return dict(sorted(found.items()))
-
-
-def _file_of(module: str, package: Path) -> Path | None:
-    head, *parts = module.split(".")
-    if head != package.name:
-        return None
-    place = package.joinpath(*parts)
-    for path in (place / "__init__.py", place.with_suffix(".py")):
-        if path.is_file():
-            return path
-    return None
-
-
-@cache
-def _read(path: Path, _mtime_ns: int, package: str, module: str) -> tuple[str, tuple[str, ...]]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    imports: list[str] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            imports += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            if node.level:
-                raise ImportError(f"{module} has a relative import, which the code's digest does not follow")
-            imports += [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and (
-            ast.get_docstring(node, clean=False) is not None
-        ):
-            node.body = node.body[1:]
-    digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
-    return digest, tuple(name for name in imports if name.split(".")[0] == package)

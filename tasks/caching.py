@@ -1,6 +1,7 @@
 """How the tasks are cached: keys of content, settings, code and versions."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from prefect.context import TaskRunContext
 from pydantic import BaseModel
 
 from recsys.fingerprint import Fingerprint, code_of, versions_of
-from recsys.store import Facts, Manifest, Store, content
+from recsys.modules import news, recall
+from recsys.store import Facts, Manifest, Store, content, write_atomically
 from tasks.assets import folder_of, tell_made
 from tasks.records import VALUES, StoreFolder, VerifiedRecords, manifests_in
 
@@ -51,7 +53,7 @@ class Recipe:
             inputs={name: _contents(arguments[name], self.facts) for name in self.manifests}
             | {name: _digest(store, arguments[name]) for name in self.files},
             settings={name: _values(arguments[name], self.unread) for name in self.settings},
-            code=code_of(self.code),
+            code=_code(store, self.code),
             versions=versions_of(self.libraries),
         )
 
@@ -109,6 +111,17 @@ def _digest(store: Store, path: str | None) -> str | None:
         return store.digest(Path(path)) if path else None
     except OSError:
         return None  # the task itself says in a sentence what is wrong with the file
+
+
+def _code(store: Store, modules: tuple[str, ...]) -> dict[str, str]:
+    """The digests of some modules and of what they import, remembered in the store."""
+    notes = store.root / "digests" / "code.json"
+    recall(notes)
+    code = code_of(modules)
+    if store.root.exists() and (unnoted := news()):
+        with suppress(OSError):  # a store that cannot be written is told of by those who have to write there
+            write_atomically(notes, unnoted)
+    return code
 
 
 def _values(settings: Any, unread: Mapping[str, Any]) -> Any:

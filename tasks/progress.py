@@ -13,6 +13,7 @@ from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import TaskRunContext
 
+from tasks.asking import asking_once
 from tasks.relay import Relay, Words, relay_of_this_task
 
 Status = Literal["waiting", "running", "cached", "done", "failed"]
@@ -40,6 +41,9 @@ SECONDS_BETWEEN_UPDATES = 1.0
 
 SECONDS_BETWEEN_LINES = 30.0
 """How often the log says how far a long task is; its end has a line of its own."""
+
+SECONDS_AFTER_A_FAILURE = 30.0
+"""An update that a server does not take may cost seconds, which the work has to wait."""
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +83,7 @@ class TaskProgress:
         self._run = context.task_run.name if context else task
         self._key = progress_key(self._run)
         self._artifact: UUID | None = None
-        self._shown_at = 0.0
+        self._next_at = 0.0
         self._logged_at = time.monotonic()
 
     def __call__(self, done: float, total: float | None, text: str) -> None:
@@ -92,19 +96,25 @@ class TaskProgress:
             raise Stopped(f"{self.task} was stopped")
         tell(self.task, "running", text, done, total, self._relay)
         now = time.monotonic()
-        if total and (done >= total or now - self._shown_at >= SECONDS_BETWEEN_UPDATES):
-            self._shown_at = now
-            self._show(min(100.0, 100 * done / total), text)
+        if total and (done >= total or now >= self._next_at):
+            shown = self._show(min(100.0, 100 * done / total), text)
+            self._next_at = now + SECONDS_BETWEEN_UPDATES if shown else time.monotonic() + SECONDS_AFTER_A_FAILURE
 
-    def _show(self, percent: float, text: str) -> None:
+    def _show(self, percent: float, text: str) -> bool:
         try:
-            if self._artifact is None:
-                self._artifact = _uuid(create_progress_artifact(percent, key=self._key, description=text))
-            else:
-                update_progress_artifact(self._artifact, percent, description=text)
-            self._log(percent, text)
+            with asking_once():
+                self._tell_the_ui(percent, text)
         except Exception as error:  # whatever fails on the way to the UI, the work itself goes on
             log.debug("progress of %s not shown in the UI: %s", self.task, error)
+            return False
+        return True
+
+    def _tell_the_ui(self, percent: float, text: str) -> None:
+        if self._artifact is None:
+            self._artifact = _uuid(create_progress_artifact(percent, key=self._key, description=text))
+        else:
+            update_progress_artifact(self._artifact, percent, description=text)
+        self._log(percent, text)
 
     def _log(self, percent: float, text: str) -> None:
         if percent < 100 and time.monotonic() - self._logged_at >= SECONDS_BETWEEN_LINES:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 from prefect import task
 
 from recsys.settings import Protocol, SplitSettings
@@ -42,6 +41,8 @@ def split(
     """
 
     def build(folder: Path) -> Facts:
+        import numpy as np
+
         from recsys.data.splitting import split as split_rows
 
         paths = Store(store).paths(codes, times) if times else {}

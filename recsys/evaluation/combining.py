@@ -11,7 +11,8 @@ from recsys.evaluation.answers import Answers, clipped
 from recsys.evaluation.blending import blend_weights, blended
 from recsys.evaluation.comparison import BaselineResult, Combination, ModelResult
 from recsys.evaluation.ratings import Tested
-from recsys.evaluation.rows import TITLES, scores
+from recsys.evaluation.rows import scores
+from recsys.evaluation.titles import TITLES
 
 Floats = npt.NDArray[np.floating]
 

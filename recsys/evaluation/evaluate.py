@@ -22,8 +22,9 @@ from recsys.evaluation.contributions import contributions
 from recsys.evaluation.effect import smallest_effect
 from recsys.evaluation.ranking import Lists, lists_to_rank, rank
 from recsys.evaluation.ratings import Known, Ratings, Tested, data_facts, known_ratings
-from recsys.evaluation.rows import TITLES, TrainedModel, model_result, scores
+from recsys.evaluation.rows import TrainedModel, model_result, scores
 from recsys.evaluation.significance import compare_pairs
+from recsys.evaluation.titles import TITLES
 from recsys.memory import give_back
 from recsys.models.baselines import Baseline, fit_baselines
 from recsys.models.item_knn import ItemKNN, fit_item_knn, too_large

@@ -13,19 +13,7 @@ from recsys.evaluation.comparison import History, ModelResult, Score, SeedResult
 from recsys.evaluation.effect import LEVEL
 from recsys.evaluation.metrics import score, user_rmse
 from recsys.evaluation.ratings import Tested
-
-TITLES = {
-    "mf": "MF",
-    "mf_tuned": "tuned MF",
-    "dnn": "DNN",
-    "dnn_tuned": "tuned DNN",
-    "global_mean": "global mean",
-    "user_mean": "user mean",
-    "item_mean": "item mean",
-    "bias_only": "bias only",
-    "item_knn": "item kNN",
-}
-"""How the report calls what the files call `mf`, `dnn`, …"""
+from recsys.evaluation.titles import TITLES
 
 Floats = npt.NDArray[np.floating]
 

@@ -1,6 +1,6 @@
 """What would change the answer: how far the evidence is from telling something else."""
 
-from scipy.special import ndtri
+from statistics import NormalDist
 
 from recsys.evaluation.comparison import Comparison, Difference
 from recsys.evaluation.effect import LEVEL
@@ -73,7 +73,8 @@ def _wider(comparison: Comparison, tested: Difference) -> float:
     """How many times as wide the interval is that a difference has to clear once its p is corrected after Holm."""
     sharper = sum(other.p < tested.p for other in comparison.differences)
     step_down = len(comparison.differences) - sharper
-    return float(ndtri(LEVEL / 2 / step_down) / ndtri(LEVEL / 2))
+    quantile = NormalDist().inv_cdf
+    return quantile(LEVEL / 2 / step_down) / quantile(LEVEL / 2)
 
 
 def _so_many(factor: float) -> str:

@@ -110,6 +110,8 @@ class _Training:
         begun = time.perf_counter() - (found.seconds if found else 0.0)
         saved, cost = time.perf_counter(), 0.0
         state = self._begin(found)
+        if found:
+            teller.continued(self.model.name, found.epoch)
         while len(self.losses) < self.settings.epochs and not (self.losses and self.stopping.exhausted()):
             epoch = len(self.losses) + 1
             loss = self._train_epoch(state, epoch, teller)

@@ -1,11 +1,14 @@
 """What a training says while it runs."""
 
+import logging
 import math
 import time
 
 from recsys.progress import Progress
 
 SECONDS_BETWEEN = 1.0
+
+log = logging.getLogger(__name__)
 
 
 class Teller:
@@ -23,6 +26,12 @@ class Teller:
         self._begun = 0.0
         self._done = self._done_before = 0.0
         self._val_loss: float | None = None
+        self._history: list[str] = []
+
+    def continued(self, model: str, epoch: int) -> None:
+        """Tell that the training of a model was interrupted, and that this epoch is the last that was kept."""
+        log.info("%s: the training was interrupted and continues after epoch %d/%d", model, epoch, self._epochs)
+        self._history.append(f"continued after epoch {epoch}")
 
     def chunk(self, epoch: int, rows: int, loss: float) -> None:
         """Tell that `rows` ratings of an epoch have been visited, with this mean squared error."""
@@ -51,4 +60,4 @@ class Teller:
         pace = (done - self._done_before) / max(now - self._begun, 1e-9)
         if pace > 0 and done < self._epochs:
             words += [f"{pace * self._rows:,.0f} ratings/s", f"{(self._epochs - done) / pace:.0f} s left"]
-        self._progress(done, self._epochs, " · ".join(words))
+        self._progress(done, self._epochs, " · ".join([*words, *self._history]))

@@ -10,6 +10,7 @@ BENCHMARKS = (
     "against_preparation",
     "against_peers",
     "whole_flow",
+    "cached_run",
 )
 
 if __name__ == "__main__":

@@ -31,10 +31,9 @@ class Process:
     peak_mb: float
 
 
-def run(*arguments: str) -> Process:
-    """Run this Python with some arguments from the project's root."""
+def run(*arguments: str, **environment: str) -> Process:
+    """Run this Python with some arguments, and variables of the environment, from the project's root."""
     start = time.perf_counter()
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     # a process of its own in between, because the kernel keeps the peak of all children that have ended
     watcher = (
         "import resource,subprocess,sys;code=subprocess.run(sys.argv[1:]).returncode;"
@@ -43,7 +42,7 @@ def run(*arguments: str) -> Process:
     finished = subprocess.run(
         [sys.executable, "-c", watcher, sys.executable, *arguments],
         cwd=ROOT,
-        env=environment,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
         capture_output=True,
         text=True,
     )

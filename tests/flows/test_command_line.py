@@ -103,11 +103,36 @@ def test_nonsense_is_refused_with_one_sentence(arguments: list[str], sentence: s
     assert not (tmp_path / "reports").exists()
 
 
-def test_a_server_that_does_not_answer_is_one_sentence(tmp_path: Path) -> None:
+def test_a_server_that_does_not_answer_is_one_sentence_that_names_the_way_without(tmp_path: Path) -> None:
     ratings = str(write_ratings(tmp_path / "r.csv"))
     refused = call("--ratings", ratings, place=tmp_path, PREFECT_API_URL="http://127.0.0.1:9/api")
     assert refused.returncode == 2
-    assert "compare: Prefect's server at http://127.0.0.1:9/api does not answer" in refused.stderr
+    assert refused.stdout == ""
+    assert refused.stderr == (
+        "compare: Prefect's server at http://127.0.0.1:9/api does not answer: start it (make ui), or go on without it "
+        "with --without-server.\n"
+    )
+
+
+def test_on_a_terminal_it_is_a_question(tmp_path: Path) -> None:
+    terminal, theirs = os.openpty()
+    run = subprocess.Popen(
+        [sys.executable, "flows/compare.py", "--ratings", str(write_ratings(tmp_path / "r.csv"))],
+        cwd=ROOT,
+        env={**os.environ, "PREFECT_API_URL": "http://127.0.0.1:9/api", "TERM": "xterm", "COLUMNS": "120"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    while b"Go on without it?" not in shown:
+        shown += os.read(terminal, 1000)
+    os.write(terminal, b"n\n")
+    assert run.wait(280) == 2
+    shown += os.read(terminal, 10_000)
+    os.close(terminal)
+    assert b"compare: Prefect's server at http://127.0.0.1:9/api does not answer: start it" in shown
 
 
 def test_options_on_the_command_line_win_over_the_file(tmp_path: Path) -> None:

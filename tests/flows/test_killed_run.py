@@ -10,10 +10,10 @@ from pathlib import Path
 from recsys.evaluation.comparison import Comparison, ModelResult
 from recsys.settings import Settings
 from recsys.store import sha256_of
-from tests.factories import small_settings, write_ratings
+from tests.factories import write_ratings
+from tests.interrupting import MANY_EPOCHS, checkpoint, config, long_settings
 
 ROOT = Path(__file__).parent.parent.parent
-MANY_EPOCHS = 400
 PATIENCE = 120.0
 """Seconds in which the first run has to come to its first checkpoints."""
 
@@ -23,10 +23,8 @@ SPENT_BEFORE = 1e6
 
 def killed_in_its_long_training(settings: Settings, place: Path, server: str) -> Path:
     """Begin a run, kill it, and return the checkpoint that it leaves."""
-    file = place / "run.yaml"
-    file.write_text(settings.model_dump_json())  # JSON is YAML
     run = subprocess.Popen(
-        [sys.executable, "flows/compare.py", "--config", str(file)],
+        [sys.executable, "flows/compare.py", *config(settings, place / "run.yaml")],
         cwd=ROOT,
         env={**os.environ, "PREFECT_API_URL": server},
         stdout=subprocess.DEVNULL,
@@ -39,12 +37,6 @@ def killed_in_its_long_training(settings: Settings, place: Path, server: str) ->
     left = checkpoint(settings)
     assert left, "the run ended before it could be killed"
     return left
-
-
-def checkpoint(settings: Settings) -> Path | None:
-    """The checkpoint of the long training, which alone has several epochs, once there is one."""
-    found = (Path(settings.output.store) / "checkpoints").glob("*/epoch-*")
-    return next((path for path in found if int(path.name.removeprefix("epoch-")) > 1), None)
 
 
 def models(settings: Settings) -> dict[str, str]:
@@ -63,18 +55,7 @@ def finished(settings: Settings) -> ModelResult:
 
 def test_it_goes_on_from_the_last_kept_epoch_to_the_same_bits(prefect_server: str, tmp_path: Path) -> None:
     ratings = write_ratings(tmp_path / "ratings.csv")
-    interrupted, undisturbed = (
-        small_settings(
-            ratings,
-            tmp_path / name,
-            protocol="notebook",
-            mf={"epochs": MANY_EPOCHS},
-            dnn={"epochs": 1},
-            dnn_tuned={"epochs": 1},
-            ranking={"ranking_users": 0},
-        )
-        for name in ("interrupted", "undisturbed")
-    )
+    interrupted, undisturbed = (long_settings(ratings, tmp_path / name) for name in ("interrupted", "undisturbed"))
     left = killed_in_its_long_training(interrupted, tmp_path, prefect_server)
     assert "train_mf" not in models(interrupted)
     state = json.loads((left / "state.json").read_text())

@@ -1,4 +1,5 @@
 import pytest
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES
 
 import tasks.progress
 from tasks.progress import LISTENERS, STOP, Event, Stopped, TaskProgress, progress_key
@@ -38,12 +39,20 @@ def test_every_listener_hears_every_word(shown: list[tuple[float, str]]) -> None
     assert heard == [Event("train_mf", "running", "a quarter", 1, 4)]
 
 
-def test_a_ui_that_fails_does_not_fail_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ui_that_fails_does_not_fail_the_work_nor_keep_it_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    retries: list[int] = []
+
     def fails(*_: object, **__: object) -> None:
+        retries.append(PREFECT_CLIENT_MAX_RETRIES.value())
         raise ConnectionError
 
     monkeypatch.setattr(tasks.progress, "create_progress_artifact", fails)
-    TaskProgress("train_mf")(1, 2, "half")
+    monkeypatch.setattr(tasks.progress, "SECONDS_BETWEEN_UPDATES", 0.0)
+    progress = TaskProgress("train_mf")
+    for epoch in (1, 2, 3, 4):
+        progress(epoch, 4, f"epoch {epoch}")
+    assert retries == [0, 0]  # at the first word, and at the last
+    assert PREFECT_CLIENT_MAX_RETRIES.value() > 0
 
 
 def test_work_that_is_to_stop_stops(shown: list[tuple[float, str]]) -> None:

@@ -419,6 +419,16 @@ def test_the_end_of_a_training_that_stopped_early_is_told_as_the_whole() -> None
     assert told[-1] == (20, 20, "epoch 2/20 · loss 0.5 · val 2.5")
 
 
+def test_a_training_that_goes_on_from_a_checkpoint_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    told: list[str] = []
+    teller = Teller(lambda done, total, text: told.append(text), epochs=20, rows=1000)
+    with caplog.at_level("INFO", "recsys"):
+        teller.continued("mf", 12)
+    teller.finished(20, 0.5)
+    assert caplog.messages == ["mf: the training was interrupted and continues after epoch 12/20"]
+    assert told == ["epoch 20/20 · loss 0.5 · continued after epoch 12"]
+
+
 def test_an_exception_from_progress_stops_the_training() -> None:
     def stop(done: float, total: float | None, text: str) -> None:
         raise KeyboardInterrupt

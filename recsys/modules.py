@@ -1,0 +1,109 @@
+"""What the modules of a package compute and import, read from their source and remembered.
+
+Reading a hundred modules takes half a second, which a run that finds everything cached has no time for. So
+what was read is noted in a file, by the path, size, time and inode of each module.
+"""
+
+import ast
+import hashlib
+import json
+import sys
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+SETTLED = 2_000_000_000
+"""Nanoseconds after which a change of a file is sure to show in its time."""
+
+
+@dataclass(frozen=True)
+class Module:
+    """What a file of source code says.
+
+    Attributes:
+        state: its size in bytes, time of change and inode.
+        digest: of its syntax tree without docstrings: comments and formatting change nothing.
+        imports: names of the package's that it imports, inside functions too; some are no modules.
+    """
+
+    state: tuple[int, int, int]
+    digest: str
+    imports: tuple[str, ...]
+
+
+def read_module(path: Path, package: str) -> Module:
+    """Return what a file of a package says.
+
+    Raises:
+        ImportError: it has a relative import, which cannot be followed.
+    """
+    found = path.stat()
+    state = (found.st_size, found.st_mtime_ns, found.st_ino)
+    known = _KNOWN.get(path)
+    if known and known.state == state:
+        return known
+    module = _KNOWN[path] = Module(state, *_read(path, package))
+    _UNNOTED.add(path)
+    return module
+
+
+def recall(notes: Path) -> None:
+    """Remember what an earlier process has noted; a file that cannot be read, or of another Python, is no help."""
+    if notes in _RECALLED:
+        return
+    _RECALLED.add(notes)
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        document = json.loads(notes.read_bytes())
+        if document["python"] == sys.version:
+            for path, noted in document["modules"].items():
+                size, changed, inode = noted["state"]
+                module = Module((size, changed, inode), noted["digest"], tuple(noted["imports"]))
+                _KNOWN.setdefault(Path(path), module)
+
+
+def news() -> bytes | None:
+    """Return what there is to note, in the form that `recall` reads; None if nothing was read since the last time."""
+    if not _UNNOTED:
+        return None
+    _UNNOTED.clear()
+    settled = time.time_ns() - SETTLED
+    modules = {str(path): asdict(module) for path, module in list(_KNOWN.items()) if module.state[1] < settled}
+    return json.dumps({"python": sys.version, "modules": modules}).encode()
+
+
+@cache
+def file_of(module: str, package: Path) -> Path | None:
+    """Return the file of a module of a package, None if it has none."""
+    head, *parts = module.split(".")
+    if head != package.name:
+        return None
+    place = package.joinpath(*parts)
+    for path in (place / "__init__.py", place.with_suffix(".py")):
+        if path.is_file():
+            return path
+    return None
+
+
+def _read(path: Path, package: str) -> tuple[str, tuple[str, ...]]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imports: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imports += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                raise ImportError(f"{path} has a relative import, which the code's digest does not follow")
+            imports += [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and (
+            ast.get_docstring(node, clean=False) is not None
+        ):
+            node.body = node.body[1:]
+    digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
+    return digest, tuple(dict.fromkeys(name for name in imports if name.split(".")[0] == package))
+
+
+_KNOWN: dict[Path, Module] = {}
+_UNNOTED: set[Path] = set()
+_RECALLED: set[Path] = set()
