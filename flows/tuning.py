@@ -1,6 +1,7 @@
 """The search of both families, side by side."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from prefect import Task
@@ -9,6 +10,8 @@ from flows.running import Interpreter
 from recsys.evaluation.titles import TITLES
 from recsys.seeds import derive_seed
 from recsys.settings import Settings
+from recsys.store import Store
+from recsys.tuning.remembered import remembered_search
 from recsys.tuning.search import Found, search
 from recsys.tuning.spaces import DNN, MF
 from tasks.train_dnn_tuned import try_dnn
@@ -25,8 +28,10 @@ def tune(settings: Settings, run: Interpreter, **arguments: Any) -> dict[str, Fo
         run: has the trials trained; of a search with a trial whose result is not known, the result is not known.
         arguments: what every trial is given.
     """
+    store = Store(settings.output.store)
+    begin = search if settings.refresh else partial(remembered_search, store)
     searches = {
-        family.name: search(
+        family.name: begin(
             family,
             TITLES[family.name],
             family.defaults(settings),

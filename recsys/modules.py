@@ -1,7 +1,7 @@
 """What the modules of a package compute and import, read from their source and remembered.
 
 Reading a hundred modules takes half a second, which a run that finds everything cached has no time for. So
-what was read is noted in a file, by the path, size, time and inode of each module.
+what was read is noted, by the path, size, time and inode of each module.
 """
 
 import ast
@@ -9,6 +9,7 @@ import hashlib
 import json
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -49,13 +50,20 @@ def read_module(path: Path, package: str) -> Module:
     return module
 
 
-def recall(notes: Path) -> None:
-    """Remember what an earlier process has noted; a file that cannot be read, or of another Python, is no help."""
-    if notes in _RECALLED:
+def recall(place: str, notes: Callable[[], bytes | None]) -> None:
+    """Remember what an earlier process has noted in some place.
+
+    Notes that cannot be read, or of another Python, are no help.
+
+    Args:
+        place: where the notes are; they are read once.
+        notes: reads them, None if there are none.
+    """
+    if place in _RECALLED:
         return
-    _RECALLED.add(notes)
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        document = json.loads(notes.read_bytes())
+    _RECALLED.add(place)
+    with suppress(ValueError, KeyError, TypeError):
+        document = json.loads(notes() or b"null")
         if document["python"] == sys.version:
             for path, noted in document["modules"].items():
                 size, changed, inode = noted["state"]
@@ -106,4 +114,4 @@ def _read(path: Path, package: str) -> tuple[str, tuple[str, ...]]:
 
 _KNOWN: dict[Path, Module] = {}
 _UNNOTED: set[Path] = set()
-_RECALLED: set[Path] = set()
+_RECALLED: set[str] = set()

@@ -7,6 +7,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from recsys.artefacts import (
@@ -208,6 +209,19 @@ class Store:
             self._prepare()
             write_atomically(note, json.dumps(seen | {"sha256": sha256}).encode())
         return sha256
+
+    def noted(self, name: str) -> bytes | None:
+        """Return what is noted under a name, None if there is nothing."""
+        try:
+            return (self.root / "notes" / f"{name}.json").read_bytes()
+        except OSError:
+            return None
+
+    def note(self, name: str, content: bytes) -> None:
+        """Note something that saves time and can be done without: where it cannot be written, it is not."""
+        if self.root.exists():
+            with suppress(OSError):
+                write_atomically(self.root / "notes" / f"{name}.json", content)
 
     def fingerprints(self, layer: str) -> list[Fingerprint]:
         """Return what the artefacts of a layer were made from, newest first."""

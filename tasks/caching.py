@@ -1,7 +1,6 @@
 """How the tasks are cached: keys of content, settings, code and versions."""
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from pydantic import BaseModel
 
 from recsys.fingerprint import Fingerprint, code_of, versions_of
 from recsys.modules import news, recall
-from recsys.store import Facts, Manifest, Store, content, write_atomically
+from recsys.store import Facts, Manifest, Store, content
 from tasks.assets import folder_of, tell_made
 from tasks.records import VALUES, StoreFolder, VerifiedRecords, manifests_in
 
@@ -115,12 +114,10 @@ def _digest(store: Store, path: str | None) -> str | None:
 
 def _code(store: Store, modules: tuple[str, ...]) -> dict[str, str]:
     """The digests of some modules and of what they import, remembered in the store."""
-    notes = store.root / "digests" / "code.json"
-    recall(notes)
+    recall(str(store.root), lambda: store.noted("modules"))
     code = code_of(modules)
     if store.root.exists() and (unnoted := news()):
-        with suppress(OSError):  # a store that cannot be written is told of by those who have to write there
-            write_atomically(notes, unnoted)
+        store.note("modules", unnoted)
     return code
 
 

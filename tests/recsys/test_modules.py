@@ -48,14 +48,14 @@ def test_a_later_process_does_not_read_it_again(source: Path, forgotten: None, m
     said = known_of(source)
     assert said.imports == ("lib.numbers",)
     monkeypatch.setattr(modules, "_read", lambda *_: pytest.fail("it was read"))
-    recall(source.parent / "notes.json")
+    recall("here", (source.parent / "notes.json").read_bytes)
     assert read_module(source, "lib") == said
     assert news() is None
 
 
 def test_a_changed_file_is_read_again(source: Path, forgotten: None) -> None:
     said = known_of(source)
-    recall(source.parent / "notes.json")
+    recall("here", (source.parent / "notes.json").read_bytes)
     assert read_module(written(source, "import lib.numbers\nFIFTY = 500\n"), "lib").digest != said.digest
 
 
@@ -70,6 +70,6 @@ def test_a_file_that_has_just_been_written_is_not_noted(source: Path, forgotten:
 def test_notes_that_cannot_be_read_are_no_help(source: Path, forgotten: None, notes: str) -> None:
     said = known_of(source)
     (source.parent / "notes.json").write_text(notes)
-    recall(source.parent / "notes.json")
+    recall("here", (source.parent / "notes.json").read_bytes)
     assert read_module(source, "lib") == said
     assert news()
