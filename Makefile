@@ -3,11 +3,14 @@
 # make slow      the tests that take longest, some minutes
 # make benchmark the benchmarks, about an hour; ARGS="against_notebook" runs one
 # make ui        Prefect's server and UI, which later runs report to
+# make deploy    a server, a worker and the deployments of deployments/prefect.yaml, in the background
+# make stop      ends what make deploy has begun
+# make serve     the same deployments from one process in the foreground
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: compare test slow benchmark ui lock clean
+.PHONY: compare test slow benchmark ui deploy stop serve lock clean
 
 compare: .venv/.installed
 	@$(BIN)/python flows/compare.py $(ARGS)
@@ -23,6 +26,15 @@ benchmark: .venv/.installed-test
 
 ui: .venv/.installed
 	@PREFECT_SERVER_ANALYTICS_ENABLED=false $(BIN)/prefect server start
+
+deploy: .venv/.installed
+	@$(BIN)/python -m deployments up
+
+stop: .venv/.installed
+	@$(BIN)/python -m deployments down
+
+serve: .venv/.installed
+	@$(BIN)/python -m deployments serve
 
 lock: .venv/bin/uv
 	$(BIN)/uv pip compile --universal --no-emit-index-url --no-header --all-extras --python-version 3.11 --upgrade \

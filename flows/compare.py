@@ -13,9 +13,9 @@ from flows.running import Interpreter, Running
 from flows.tuning import tune
 from recsys.data.sources import Source, locate
 from recsys.settings import FitSettings, Settings, SplitSettings
+from tasks.download import download
 from tasks.encode import encode
 from tasks.ingest import ingest
-from tasks.progress import TaskProgress
 from tasks.report import report
 from tasks.score import score
 from tasks.split import split
@@ -94,7 +94,9 @@ def compare(settings: Settings = Settings()) -> str:
     A model that fails leaves the others and the report alone, and fails the run at its end.
     """
     settings = settings.anchored
-    source = locate(settings.data, TaskProgress("download"))
+    if settings.data.is_downloaded:
+        download(settings.data)
+    source = locate(settings.data)
     introduce(settings, source)
     with Running(settings.output.store, settings.scaling, refresh=settings.refresh) as run:
         folder: str = run.finish(wire(settings, source, run))

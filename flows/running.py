@@ -16,6 +16,7 @@ from recsys.settings import ScalingSettings
 from tasks.caching import kept_in
 from tasks.progress import pass_on, tell
 from tasks.relay import Hearing, Relay, hearing, relay_of_this_task
+from tasks.retrying import RETRYING
 from tasks.story import tell_end
 
 Call = tuple[Task[..., Any], dict[str, Any]]
@@ -124,7 +125,12 @@ class Running:
     def _ask(self, task: Task[..., Any], arguments: dict[str, Any]) -> Promise:
         tell(task.name, "waiting")
         if task.name not in self._kept:
-            told = task.with_options(on_running=[_tell_start], on_completion=[tell_end])
+            told = task.with_options(
+                on_running=[_tell_start],
+                on_completion=[tell_end],
+                timeout_seconds=self._scaling.seconds,
+                **RETRYING,
+            )
             self._kept[task.name] = kept_in(self._store, told, refresh=self._refresh)
         return self._dispatch.ask(self._kept[task.name], arguments)
 

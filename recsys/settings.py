@@ -6,7 +6,7 @@ README's table of options are all made from these models.
 
 import re
 from pathlib import Path, PurePath
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from cyclopts import Group, Parameter
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -23,10 +23,32 @@ SAMPLE_ROWS = 100_000
 """Rows of the embedded sample that are used by default: the notebook's `head(100000)`."""
 
 
+LIMITS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "more than",
+    "maximum": "at most",
+    "exclusiveMaximum": "less than",
+}
+"""JSON schema's word -> ours."""
+
+
+def _with_limits_told(schema: dict[str, Any]) -> None:
+    """Add the limits of each number to its description: the form of the Prefect UI shows nothing else of them."""
+    for field in schema.get("properties", {}).values():
+        forms = [field, *field.get("anyOf", [])]
+        limits = [f"{word} {_plain(form[name])}" for form in forms for name, word in LIMITS.items() if name in form]
+        if limits:
+            field["description"] = f"{field['description']} [{', '.join(limits)}]"
+
+
+def _plain(number: float) -> str:
+    return f"{number:,}" if isinstance(number, int) else f"{number:g}"
+
+
 class SettingsModel(BaseModel):
     """Immutable, and without room for misspelt names."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_with_limits_told)
 
 
 class DataSettings(SettingsModel):
@@ -63,6 +85,11 @@ class DataSettings(SettingsModel):
     )
     duplicates: Duplicates = Field("keep", description="what to do where a user rated an item more than once")
     downloads: str = Field("~/.cache/mf-or-dnn", description="folder in which downloaded data sets are kept")
+
+    @property
+    def is_downloaded(self) -> bool:
+        """Whether the ratings come from elsewhere: neither the user's file nor the embedded sample."""
+        return self.ratings is None and self.dataset not in (None, "sample")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -321,7 +348,7 @@ class OutputSettings(SettingsModel):
 
 
 class ScalingSettings(SettingsModel):
-    """Where the tasks run; no number depends on it."""
+    """Where the tasks run, and for how long; no number depends on it."""
 
     runner: Runner = Field(
         "threads",
@@ -334,6 +361,14 @@ class ScalingSettings(SettingsModel):
         description="how many tasks run at once, unless the cluster is one that was there before (default: as many "
         "as there are cores, at least 2)",
     )
+    time_limit: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="minutes after which a task is given up (default: none)"
+    )
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds after which a task is given up."""
+        return self.time_limit and 60 * self.time_limit
 
     @property
     def elsewhere(self) -> bool:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SAMPLE_LABEL = "MovieLens small 2016"
 SAMPLE_TOTAL = 100_004
 
-_ENDINGS = re.compile(r"(\.(csv|tsv|dat|txt|parquet|gz|bz2|zip))+$", re.IGNORECASE)
+ENDINGS = re.compile(r"(\.(csv|tsv|dat|txt|parquet|gz|bz2|zip))+$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _first(max_rows: int | None) -> str:
 
 def _folder_name(filename: str) -> str:
     """A name that every file system takes: "Bewertungen für 2024.csv.gz" -> "Bewertungen-fur-2024"."""
-    stem = _ENDINGS.sub("", filename)
+    stem = ENDINGS.sub("", filename)
     plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
     # 80 characters leave room for the protocol in the name of the report's folder.
     return re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-._")[:80] or "ratings"
