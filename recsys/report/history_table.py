@@ -11,8 +11,8 @@ from recsys.report.wording import NOTHING, Finding, count, inside, number, openi
 
 HISTORY_TITLE = "How the scores moved"
 HISTORY_CAPTION = (
-    "Test MSE of the trained models and of the baseline of biases, oldest run first. Runs that gave the same numbers "
-    "on the same ratings stand here once, with the time of the first of them."
+    "Test MSE of the trained models and of the baseline of biases, by the time of the run. Runs that gave the same "
+    "numbers on the same ratings stand here once, with the time of the first of them."
 )
 MOST_SHOWN = 20
 """Results that fit into a table and a picture."""

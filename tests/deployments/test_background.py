@@ -41,6 +41,7 @@ def test_it_is_found_again_and_ends_when_told(tmp_path: Path) -> None:
 def test_it_outlives_whoever_began_it(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path; from deployments.background import Background\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
         f"Background('waits', Path({str(tmp_path)!r})).start({WAITS!r}, cwd=Path('.'))\n"
         "os.killpg(0, signal.SIGHUP)"
     )

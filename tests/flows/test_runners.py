@@ -56,8 +56,6 @@ def run_on(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Cal
             settings = small_settings(
                 ratings,
                 tmp_path_factory.mktemp(runner),
-                tuning={"budget": 0.5},
-                evidence={"seeds": 2},
                 scaling={"runner": runner, "workers": 2},
             )
             heard: list[Event] = []
