@@ -80,10 +80,10 @@ def test_a_server_that_comes_back_in_time_is_not_missed(
 
 
 def test_an_absent_server_is_done_without_where_the_user_says_so(
-    ratings: Path, undisturbed: Any, tmp_path: Path
+    server: PrefectServer, ratings: Path, undisturbed: Any, tmp_path: Path
 ) -> None:
     settings = long_settings(ratings, tmp_path)
-    absent = {"PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    absent = {**server.environment, "PREFECT_API_URL": "http://127.0.0.1:9/api"}
     terminal, theirs = os.openpty()
     run = subprocess.Popen(
         [sys.executable, "flows/compare.py", *config(settings, tmp_path / "run.yaml")],
