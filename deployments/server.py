@@ -16,8 +16,9 @@ LOCAL_API = "http://127.0.0.1:4200/api"
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
-PATIENCE = 300.0
-"""Seconds until it has to answer; a first start migrates a database, which takes 30 s and more on 2 cores."""
+PATIENCE = 900.0
+"""Seconds until it has to answer; a first start migrates a database, which takes 30 s and more on 2 cores, and many
+times that on a computer that has other work. One that ends is not waited for."""
 
 
 def answers(api: str) -> bool:
@@ -49,6 +50,7 @@ def ensure_server(server: Background, root: Path) -> str:
             f"Prefect's server at {api} does not answer: start it there, or unset PREFECT_API_URL "
             "and one is started on this computer."
         )
+    print(f"Prefect's server is being started at {api.removesuffix('/api')}, which takes half a minute …", flush=True)
     if not server.process:
         server.start(
             [

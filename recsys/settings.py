@@ -376,6 +376,11 @@ class ScalingSettings(SettingsModel):
         return self.runner != "threads"
 
 
+def _absolute(place: str) -> str:
+    """The absolute path of a folder; a URL is one already."""
+    return place if "://" in place else str(Path(place).expanduser().absolute())
+
+
 def _section(title: str, order: int, *, flat: bool = True) -> Parameter:
     return Parameter(name="*" if flat else None, group=Group(title, sort_key=order))
 
@@ -448,7 +453,7 @@ class Settings(SettingsModel):
     @property
     def anchored(self) -> Self:
         """The same with absolute folders, so that processes that were started elsewhere find them too."""
-        places = {name: str(Path(getattr(self.output, name)).expanduser().absolute()) for name in ("reports", "store")}
+        places = {name: _absolute(getattr(self.output, name)) for name in ("reports", "store")}
         return self.model_copy(update={"output": self.output.model_copy(update=places)})
 
     @property
