@@ -160,13 +160,22 @@ def place_of(store: str | Path) -> tuple[Path, Remote | None]:
     Raises:
         BadSettings: nothing can be kept at such a URL.
     """
-    protocol, is_url, rest = str(store).partition("://")
-    if not is_url:
-        return Path(store).expanduser().absolute(), None
-    if protocol in ("file", "local"):
-        return Path(rest).expanduser().absolute(), None
+    if folder := _folder(store):
+        return folder, None
     remote = remote_at(str(store).rstrip("/"))
     return remote.working_copy, remote
+
+
+def anchored(store: str) -> str:
+    """Return what names the same store to processes that were started elsewhere: an absolute path, or its URL."""
+    return str(_folder(store) or store)
+
+
+def _folder(store: str | Path) -> Path | None:
+    protocol, is_url, rest = str(store).partition("://")
+    if is_url and protocol not in ("file", "local"):
+        return None
+    return Path(rest if is_url else store).expanduser().absolute()
 
 
 def _file_system(url: str, protocol: str) -> tuple[Any, str]:

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, Self
 from cyclopts import Group, Parameter
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from recsys.remote import anchored
+
 Protocol = Literal["fair", "notebook"]
 Dataset = Literal["sample", "ml-latest-small", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m"]
 Duplicates = Literal["keep", "error", "last", "mean"]
@@ -376,11 +378,6 @@ class ScalingSettings(SettingsModel):
         return self.runner != "threads"
 
 
-def _absolute(place: str) -> str:
-    """The absolute path of a folder; a URL is one already."""
-    return place if "://" in place else str(Path(place).expanduser().absolute())
-
-
 def _section(title: str, order: int, *, flat: bool = True) -> Parameter:
     return Parameter(name="*" if flat else None, group=Group(title, sort_key=order))
 
@@ -453,7 +450,8 @@ class Settings(SettingsModel):
     @property
     def anchored(self) -> Self:
         """The same with absolute folders, so that processes that were started elsewhere find them too."""
-        places = {name: _absolute(getattr(self.output, name)) for name in ("reports", "store")}
+        reports = str(Path(self.output.reports).expanduser().absolute())
+        places = {"reports": reports, "store": anchored(self.output.store)}
         return self.model_copy(update={"output": self.output.model_copy(update=places)})
 
     @property

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from recsys.errors import BadSettings, StoreUnavailable
-from recsys.remote import WORKING_COPIES, Remote, place_of
+from recsys.remote import WORKING_COPIES, Remote, anchored, place_of
+from recsys.settings import OutputSettings, Settings
 
 LOADED = importlib.import_module("fsspec.registry")._registry
 """Protocol -> the file system that fsspec has loaded for it."""
@@ -19,6 +20,14 @@ def remote(memory: str) -> Remote:
 @pytest.mark.parametrize("plain", ["{}", "file://{}", "local://{}"])
 def test_a_path_is_a_folder_of_this_machine(plain: str, tmp_path: Path) -> None:
     assert place_of(plain.format(tmp_path / "store")) == (tmp_path / "store", None)
+
+
+def test_a_store_has_the_same_name_in_other_folders_and_a_url_is_one(memory: str) -> None:
+    assert anchored("store") == str(Path.cwd() / "store")
+    assert anchored("file://store") == str(Path.cwd() / "store")
+    settings = Settings(output=OutputSettings(store=memory, reports="reports"))
+    assert settings.anchored.output.store == memory
+    assert settings.anchored.output.reports == str(Path.cwd() / "reports")
 
 
 def test_a_url_has_a_working_copy_of_its_own_where_the_environment_says(
