@@ -126,7 +126,7 @@ class Running:
         tell(task.name, "waiting")
         if task.name not in self._kept:
             told = task.with_options(
-                on_running=[_tell_start],
+                on_running=[*task.on_running_hooks, _tell_start],
                 on_completion=[tell_end],
                 timeout_seconds=self._scaling.seconds,
                 **RETRYING,

@@ -7,6 +7,7 @@ from prefect import task
 from recsys.settings import DNNSettings, Engine
 from recsys.store import Manifest
 from tasks.caching import ByFingerprint
+from tasks.tags import tagged
 from tasks.training import make_model, training_recipe
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def build(users: int, items: int, settings: DNNSettings, seed: int, data: "FitDa
 @task(
     name="train_dnn",
     task_run_name="train dnn · dropout {settings.dropout:g} · seed {seed}",
-    tags={"DNN"},
+    on_running=[tagged("DNN")],
     cache_policy=ByFingerprint(recipe=RECIPE),
 )
 def train_dnn(

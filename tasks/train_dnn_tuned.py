@@ -7,6 +7,7 @@ from prefect import task
 from recsys.settings import Engine, TunedDNNSettings
 from recsys.store import Manifest
 from tasks.caching import ByFingerprint
+from tasks.tags import tagged
 from tasks.training import make_model, make_trial, training_recipe, trial_recipe
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def build(users: int, items: int, settings: TunedDNNSettings, seed: int, data: "
 @task(
     name="train_dnn_tuned",
     task_run_name="train dnn tuned · dropout {settings.dropout:g} · seed {seed}",
-    tags={"DNN"},
+    on_running=[tagged("DNN")],
     cache_policy=ByFingerprint(recipe=RECIPE),
 )
 def train_dnn_tuned(
@@ -56,7 +57,7 @@ def train_dnn_tuned(
 @task(
     name="try_dnn",
     task_run_name="try dnn · dropout {settings.dropout:g} · {settings.epochs} epochs · trial {number}",
-    tags={"DNN", "trial"},
+    on_running=[tagged("DNN", "trial")],
     cache_policy=ByFingerprint(recipe=TRIAL),
 )
 def try_dnn(

@@ -7,6 +7,7 @@ from prefect import task
 from recsys.settings import Engine, MFSettings
 from recsys.store import Manifest
 from tasks.caching import ByFingerprint
+from tasks.tags import tagged
 from tasks.training import make_model, training_recipe
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def build(users: int, items: int, settings: MFSettings, seed: int, data: "FitDat
 @task(
     name="train_mf",
     task_run_name="train mf · {settings.embedding_size} factors · seed {seed}",
-    tags={"MF"},
+    on_running=[tagged("MF")],
     cache_policy=ByFingerprint(recipe=RECIPE),
 )
 def train_mf(

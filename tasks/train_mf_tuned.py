@@ -8,6 +8,7 @@ from recsys.seeds import derive_seed
 from recsys.settings import BiasedMFSettings, Engine
 from recsys.store import Manifest
 from tasks.caching import ByFingerprint
+from tasks.tags import tagged
 from tasks.training import make_model, make_trial, training_recipe, trial_recipe
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def build(users: int, items: int, settings: BiasedMFSettings, seed: int, data: "
 @task(
     name="train_mf_tuned",
     task_run_name="train mf tuned · {settings.embedding_size} factors · seed {seed}",
-    tags={"MF"},
+    on_running=[tagged("MF")],
     cache_policy=ByFingerprint(recipe=RECIPE),
 )
 def train_mf_tuned(
@@ -62,7 +63,7 @@ def train_mf_tuned(
 @task(
     name="try_mf",
     task_run_name="try mf · {settings.embedding_size} factors · {settings.epochs} epochs · trial {number}",
-    tags={"MF", "trial"},
+    on_running=[tagged("MF", "trial")],
     cache_policy=ByFingerprint(recipe=TRIAL),
 )
 def try_mf(

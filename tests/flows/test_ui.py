@@ -84,6 +84,7 @@ def test_task_runs_say_what_they_do_and_of_which_family(runs: list[Seen]) -> Non
         "train dnn tuned · dropout 0.3 · seed 42": ["DNN"],
         "report": [],
     }
+    assert runs[1].tasks == runs[0].tasks
 
 
 def test_each_training_has_a_progress_artifact_of_its_own(runs: list[Seen]) -> None:
