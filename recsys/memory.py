@@ -15,8 +15,14 @@ SECONDS_BETWEEN_LOOKS = 0.05
 """How often the memory is looked at; a look takes some 20 µs."""
 
 
+LITTLE = 1.5e9
+"""Bytes of a process that has nothing worth the 0.3 s that it takes to look through TensorFlow's objects."""
+
+
 def give_back() -> None:
     """Return what earlier work has left to the system: after 20 million ratings, hundreds of megabytes."""
+    if psutil.Process().memory_info().rss < LITTLE:
+        return
     gc.collect()
     pa.default_memory_pool().release_unused()
     if sys.platform == "linux":

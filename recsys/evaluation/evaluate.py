@@ -205,8 +205,8 @@ def _baselines(
     answers.validation["bias_only"] = clipped(of_kept.predict(choosing_user, choosing_item), bounds)
     reason = too_large(known.fitted[0], np.concatenate([choosing_user, test.user]), users, items)
     if not reason:
-        neighbours = fit_item_knn(known.kept, known.choosing, of_kept)
-        answers.validation["item_knn"] = clipped(neighbours.predict(choosing_user, choosing_item), bounds)
+        neighbours, predicted = fit_item_knn(known.kept, known.choosing, of_kept)
+        answers.validation["item_knn"] = clipped(predicted, bounds)
         found["item_knn"] = neighbours.refitted(known.fitted, simple["bias_only"])
     for name, baseline in found.items():
         answers.add(name, baseline.predict, test, bounds)

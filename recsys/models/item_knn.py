@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise, product
 
@@ -29,8 +30,11 @@ MOST_STEPS = 500_000_000
 MOST_RATINGS = 5_000_000
 """Training ratings that fit into 1 GB, at some 60 bytes each beside the blocks."""
 
-BLOCK_CELLS = 4_000_000
-"""Pairs of items, or of a row and a neighbour, that are held at once: some 300 MB."""
+BLOCK_CELLS = 2_000_000
+"""Pairs of items, or of a row and a neighbour, that a thread holds at once: some 150 MB."""
+
+THREADS = 2
+"""Blocks that are worked on at once, which changes no number."""
 
 PLACE_BITS, DISTANCES = 16, 2**24 - 1
 ROW_SHIFT = PLACE_BITS + 24
@@ -119,7 +123,7 @@ def too_large(train: Codes, predicted: Codes, users: int, items: int) -> str:
 
 def fit_item_knn(
     train: tuple[Codes, Codes, Ratings], validation: tuple[Codes, Codes, Ratings], biases: Baseline
-) -> ItemKNN:
+) -> tuple[ItemKNN, Floats]:
     """Choose the number of neighbours and the shrinkage of lowest validation error.
 
     Args:
@@ -127,16 +131,20 @@ def fit_item_knn(
         validation: the same, of rows that choose; none of them may be in `train`, where each would be its own
             best neighbour.
         biases: fitted on `train`.
+
+    Returns:
+        The choice, and what it predicts of the validation rows, shape (rows,).
     """
     start = time.perf_counter()
     residuals = residual_matrix(train, biases)
     user, item, rating = validation
-    left = rating - biases.predict(user, item)
+    bias = biases.predict(user, item)
     candidates = list(product(NEIGHBOURS, SHRINKAGES))
-    errors = [float(np.mean((left - found) ** 2)) for found in corrections(residuals, user, item, candidates)]
-    neighbours, shrinkage = candidates[int(np.argmin(errors))]
+    found = corrections(residuals, user, item, candidates)
+    best = int(np.argmin([float(np.mean((rating - bias - correction) ** 2)) for correction in found]))
+    neighbours, shrinkage = candidates[best]
     seconds = biases.seconds + time.perf_counter() - start
-    return ItemKNN(biases, residuals, neighbours, shrinkage, residuals.nnz, seconds)
+    return ItemKNN(biases, residuals, neighbours, shrinkage, residuals.nnz, seconds), bias + found[best]
 
 
 def residual_matrix(train: tuple[Codes, Codes, Ratings], biases: Baseline) -> sparse.csr_array:
@@ -168,7 +176,7 @@ def corrections(
         user: int32 codes, shape (rows,).
         item: int32 codes, shape (rows,).
         candidates: (neighbours, shrinkage) each.
-        block_cells: pairs held at once, at most 2**22; changes no number.
+        block_cells: pairs that a thread holds at once, at most 2**22; changes no number.
 
     Raises:
         ValueError: more than 65,536 items.
@@ -177,18 +185,24 @@ def corrections(
         raise ValueError(f"{residuals.shape[1]:,} items are more than {1 << PLACE_BITS:,}")
     found = [np.zeros(len(user)) for _ in candidates]
     most = max(neighbours for neighbours, _ in candidates)
-    for near in _nearby(residuals, user, item, block_cells):
-        first = np.searchsorted(near.row, np.arange(len(near.rows)))
-        place = np.arange(len(near.row)) - first[near.row]
-        row, rank = near.row[place < most], place[place < most]
-        for shrinkage in {shrinkage for _, shrinkage in candidates}:
-            similarity = near.correlation * (near.common - 1) / (near.common - 1 + shrinkage)
-            nearest = first[row] + _by_similarity(near.row, similarity, place)[place < most]
-            weight, residual = similarity[nearest], near.residual[nearest]
-            for correction, (neighbours, shrunk_by) in zip(found, candidates, strict=True):
-                if shrunk_by == shrinkage:
-                    used = rank < neighbours
-                    correction[near.rows] = _means(row[used], weight[used], residual[used], len(near.rows))
+    compared = _Compared.by_raters(residuals)
+
+    def correct(block: Places) -> None:
+        for near in _nearby(compared, user, item, block, block_cells):
+            first = np.searchsorted(near.row, np.arange(len(near.rows)))
+            place = np.arange(len(near.row)) - first[near.row]
+            row, rank = near.row[place < most], place[place < most]
+            for shrinkage in {shrinkage for _, shrinkage in candidates}:
+                similarity = near.correlation * (near.common - 1) / (near.common - 1 + shrinkage)
+                nearest = first[row] + _by_similarity(near.row, similarity, place)[place < most]
+                weight, residual = similarity[nearest], near.residual[nearest]
+                for correction, (neighbours, shrunk_by) in zip(found, candidates, strict=True):
+                    if shrunk_by == shrinkage:
+                        used = rank < neighbours
+                        correction[near.rows] = _means(row[used], weight[used], residual[used], len(near.rows))
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        list(threads.map(correct, _blocks(residuals, user, item, block_cells)))
     return found
 
 
@@ -220,39 +234,71 @@ class _Nearby:
     residual: Floats
 
 
-def _nearby(residuals: sparse.csr_array, user: Codes, item: Codes, block_cells: int) -> Iterator[_Nearby]:
-    rated, squared = _like(residuals, np.ones(residuals.nnz)), _like(residuals, residuals.data**2)
-    raters = residuals.T.tocsr()
-    rated_by, squared_by = _like(raters, np.ones(raters.nnz)), _like(raters, raters.data**2)
+@dataclass(frozen=True)
+class _Compared:
+    """What items are compared by: sparse matrices of one pattern, shape (users, items), and their transposes.
+
+    `residuals`, 1 where there is one (`rated`), and their squares.
+    """
+
+    residuals: sparse.csr_array
+    rated: sparse.csr_array
+    squares: sparse.csr_array
+    residuals_by: sparse.csr_array
+    rated_by: sparse.csr_array
+    squares_by: sparse.csr_array
+
+    @classmethod
+    def by_raters(cls, residuals: sparse.csr_array) -> "_Compared":
+        matrices = [
+            _like(matrix, data)
+            for matrix in (residuals, residuals.T.tocsr())
+            for data in (matrix.data, np.ones(matrix.nnz), matrix.data**2)
+        ]
+        return cls(*matrices)
+
+    def with_all(self, some: Places) -> tuple[Floats, Floats, Floats, Floats]:
+        """Return sums over the raters that some items share with each item, of shape (some x items,) each.
+
+        Their number, the products of the residuals, the squares of some and the squares of each.
+        """
+        common = (self.rated_by[some] @ self.rated).toarray().ravel()
+        covariance = (self.residuals_by[some] @ self.residuals).toarray().ravel()
+        own = (self.squares_by[some] @ self.rated).toarray().ravel()
+        others = (self.rated_by[some] @ self.squares).toarray().ravel()
+        return common, covariance, own, others
+
+
+def _blocks(residuals: sparse.csr_array, user: Codes, item: Codes, block_cells: int) -> list[Places]:
+    """Return the rows whose users have rated anything, by item, in blocks of so many items that their pairs fit."""
     known = np.flatnonzero(np.diff(residuals.indptr)[user])
     by_item = known[np.argsort(item[known], kind="stable")]
-    wanted, firsts = np.unique(item[by_item], return_index=True)
-    firsts = np.append(firsts, len(known))
-    items = residuals.shape[1]
-    block = max(1, block_cells // items)
-    for start in range(0, len(wanted), block):
-        some = wanted[start : start + block]
-        common = (rated_by[some] @ rated).toarray().ravel()
-        covariance = (raters[some] @ residuals).toarray().ravel()
-        own, others = (squared_by[some] @ rated).toarray().ravel(), (rated_by[some] @ squared).toarray().ravel()
-        of_block = by_item[firsts[start] : firsts[start + len(some)]]
-        lengths = np.diff(residuals.indptr)[user[of_block]].astype(np.int64)
-        for part in _parts(lengths, block_cells):
-            rows, length = of_block[part], lengths[part]
-            row = np.repeat(np.arange(len(rows)), length)
-            offset = residuals.indptr[user[rows]] - (np.cumsum(length) - length)
-            place = np.arange(len(row)) + offset[row]
-            pair = (np.searchsorted(some, item[rows]) * items)[row] + residuals.indices[place]
-            # a single common rater says nothing: the shrunk similarity is 0
-            near = np.flatnonzero((covariance[pair] > 0) & (common[pair] > 1))
-            pair = pair[near]
-            yield _Nearby(
-                rows,
-                row[near],
-                covariance[pair] / (np.sqrt(own[pair]) * np.sqrt(others[pair])),
-                common[pair],
-                residuals.data[place[near]],
-            )
+    _, firsts = np.unique(item[by_item], return_index=True)
+    cuts = firsts[:: max(1, block_cells // residuals.shape[1])][1:]
+    return np.split(by_item, cuts) if len(by_item) else []
+
+
+def _nearby(compared: _Compared, user: Codes, item: Codes, block: Places, block_cells: int) -> Iterator[_Nearby]:
+    residuals = compared.residuals
+    some = np.unique(item[block])
+    common, covariance, own, others = compared.with_all(some)
+    lengths = np.diff(residuals.indptr)[user[block]].astype(np.int64)
+    for part in _parts(lengths, block_cells):
+        rows, length = block[part], lengths[part]
+        row = np.repeat(np.arange(len(rows)), length)
+        offset = residuals.indptr[user[rows]] - (np.cumsum(length) - length)
+        place = np.arange(len(row)) + offset[row]
+        pair = (np.searchsorted(some, item[rows]) * residuals.shape[1])[row] + residuals.indices[place]
+        # a single common rater says nothing: the shrunk similarity is 0
+        near = np.flatnonzero((covariance[pair] > 0) & (common[pair] > 1))
+        pair = pair[near]
+        yield _Nearby(
+            rows,
+            row[near],
+            covariance[pair] / (np.sqrt(own[pair]) * np.sqrt(others[pair])),
+            common[pair],
+            residuals.data[place[near]],
+        )
 
 
 def _like(matrix: sparse.csr_array, data: Floats) -> sparse.csr_array:

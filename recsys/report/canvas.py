@@ -80,11 +80,10 @@ def abreast(height: float, panels: int) -> tuple[Figure, list[Axes]]:
 def finished(figure: Figure, name: str, section: str, caption: str, alt: str) -> Plot:
     """Render a figure."""
     caption, alt = printable(caption), printable(alt)
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # laid out once, not once a format: half of the time goes into it
     vector, raster = io.StringIO(), io.BytesIO()
     nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
     figure.savefig(vector, format="svg", transparent=True, metadata=nothing)
+    figure.set_layout_engine("none")  # laid out once, not once a format: half of the time goes into it
     figure.savefig(raster, format="png", dpi=160, metadata={"Software": None})
     return Plot(name, section, caption, alt, normalised(vector.getvalue(), name, alt), raster.getvalue())
 

@@ -162,7 +162,7 @@ def test_neighbours_choose_without_the_choosing_ratings_and_keep_all(
 ) -> None:
     sizes = []
 
-    def watched(train: Any, validation: Any, biases: Any) -> item_knn.ItemKNN:
+    def watched(train: Any, validation: Any, biases: Any) -> Any:
         sizes.append((len(train[0]), len(validation[0])))
         return item_knn.fit_item_knn(train, validation, biases)
 

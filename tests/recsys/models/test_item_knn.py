@@ -137,7 +137,8 @@ def test_validation_alone_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
         for shrinkage in (1.0, 50.0):
             wanted = model(train, neighbours, shrinkage)
             validation = (*every_pair(), wanted.predict(*every_pair()).astype(np.float32))
-            fitted = fit_item_knn(train, validation, biases)
+            fitted, predicted = fit_item_knn(train, validation, biases)
+            assert (predicted == wanted.predict(*every_pair())).all()
             assert (fitted.neighbours, fitted.shrinkage) == (neighbours, shrinkage)
             assert (fitted.residuals != wanted.residuals).nnz == 0
             chosen.add((fitted.neighbours, fitted.shrinkage))
@@ -146,7 +147,7 @@ def test_validation_alone_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_same_ratings_give_the_same_bits_and_neighbours_beat_the_biases() -> None:
     train, validation, test = data(0, 500), data(1, 100), data(2, 200)
-    one, two = (fit_item_knn(train, validation, biases_of(train)) for _ in range(2))
+    one, two = (fit_item_knn(train, validation, biases_of(train))[0] for _ in range(2))
     predicted = one.predict(*test[:2])
     assert predicted.tobytes() == two.predict(*test[:2]).tobytes()
     without = one.biases.predict(*test[:2])
@@ -155,7 +156,7 @@ def test_same_ratings_give_the_same_bits_and_neighbours_beat_the_biases() -> Non
 
 def test_parameters_are_the_ratings_kept_and_a_refit_keeps_the_choice() -> None:
     few, all_ = data(0, 200), data(0, 300)
-    chosen = fit_item_knn(few, data(1, 50), biases_of(few))
+    chosen, _ = fit_item_knn(few, data(1, 50), biases_of(few))
     fitted = chosen.refitted(all_, biases_of(all_))
     assert fitted.parameters == len(set(zip(all_[0].tolist(), all_[1].tolist(), strict=True))) > chosen.parameters
     again = model(all_, chosen.neighbours, chosen.shrinkage)
