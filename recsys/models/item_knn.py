@@ -257,7 +257,7 @@ class _Compared:
         ]
         return cls(*matrices)
 
-    def with_all(self, some: Places) -> tuple[Floats, Floats, Floats, Floats]:
+    def with_all(self, some: npt.NDArray[np.integer]) -> tuple[Floats, Floats, Floats, Floats]:
         """Return sums over the raters that some items share with each item, of shape (some x items,) each.
 
         Their number, the products of the residuals, the squares of some and the squares of each.
