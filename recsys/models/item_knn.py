@@ -30,8 +30,8 @@ MOST_STEPS = 500_000_000
 MOST_RATINGS = 5_000_000
 """Training ratings that fit into 1 GB, at some 60 bytes each beside the blocks."""
 
-BLOCK_CELLS = 2_000_000
-"""Pairs of items, or of a row and a neighbour, that a thread holds at once: some 150 MB."""
+BLOCK_CELLS = 1_000_000
+"""Pairs of items, or of a row and a neighbour, that a thread holds at once: some 75 MB."""
 
 THREADS = 2
 """Blocks that are worked on at once, which changes no number."""

@@ -2,6 +2,8 @@
 
     python -m tests.benchmarks.against_notebook
 
+Our process is measured twice, first starting a Prefect server of its own, then telling one that is running.
+
 Both print the test MSE of protocol `notebook`. A network's depends on its first weights by some 2 %, and
 the script draws others than ours does; so equality is shown twice more: against Keras's own `fit` with
 our first weights and order, and as the mean and sd of other seeds.
@@ -10,12 +12,14 @@ our first weights and order, and as the mean and sd of other seeds.
 import json
 import tempfile
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from recsys.data.sources import locate
 from recsys.settings import DataSettings, Engine
 from tests.benchmarks.measuring import Process, report, run
 from tests.benchmarks.seeds import spread_of_seeds
+from tests.processes import PrefectServer
 
 
 def main() -> None:
@@ -23,6 +27,13 @@ def main() -> None:
     sample = locate(DataSettings()).ratings
     theirs = run("-m", "tests.benchmarks.notebook", str(sample))
     ours, models = _compare("compiled")
+    with tempfile.TemporaryDirectory() as home:
+        server = PrefectServer(Path(home))
+        server.start()
+        try:
+            served, _ = _compare("compiled", **server.environment)
+        finally:
+            server.kill()
     _, reference = _compare("keras")
     seeds = spread_of_seeds(sample)
     notebook = json.loads(theirs.output.splitlines()[-1])
@@ -49,17 +60,19 @@ def main() -> None:
         notebook_process_seconds=theirs.seconds,
         our_process_seconds=ours.seconds,
         process_ratio=theirs.seconds / ours.seconds,
+        our_process_seconds_with_a_running_server=served.seconds,
+        process_ratio_with_a_running_server=theirs.seconds / served.seconds,
         largest_mse_difference_from_keras=max(abs(m["mse"] / reference[n]["mse"] - 1) for n, m in models.items()),
         notebook_peak_mb=theirs.peak_mb,
         our_peak_mb=ours.peak_mb,
     )
 
 
-def _compare(engine: Engine) -> tuple[Process, dict[str, Any]]:
+def _compare(engine: Engine, **environment: str) -> tuple[Process, dict[str, Any]]:
     """Run our flow on an empty store; return the process and its models by name."""
     with tempfile.TemporaryDirectory() as place:
         where = ("--store", f"{place}/store", "--reports", f"{place}/reports")
-        process = run("flows/compare.py", "--protocol", "notebook", "--engine", engine, "--json", *where)
+        process = run("flows/compare.py", "--protocol", "notebook", "--engine", engine, "--json", *where, **environment)
     return process, {model["name"]: model for model in json.loads(process.output)["models"]}
 
 
