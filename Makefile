@@ -1,6 +1,7 @@
 # make compare   the comparison; ARGS="--ratings my.csv" passes options on
 # make test      the test suite
 # make slow      the tests that take longest, some minutes
+# make faults    what goes wrong on real machines and in real files, half an hour, with a table at the end
 # make benchmark the benchmarks, about an hour; ARGS="against_notebook" runs one
 # make ui        Prefect's server and UI, which later runs report to
 # make deploy    a server, a worker and the deployments of deployments/prefect.yaml, in the background
@@ -10,7 +11,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: compare test slow benchmark ui deploy stop serve lock clean
+.PHONY: compare test slow faults benchmark ui deploy stop serve lock clean
 
 compare: .venv/.installed
 	@$(BIN)/python flows/compare.py $(ARGS)
@@ -20,6 +21,9 @@ test: .venv/.installed-test
 
 slow: .venv/.installed-test
 	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+faults: .venv/.installed-test
+	@$(BIN)/python -m pytest tests/faults -m faults --numprocesses 0 $(ARGS)
 
 benchmark: .venv/.installed-test
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
