@@ -16,7 +16,7 @@ from prefect.context import FlowRunContext
 from prefect.logging.loggers import flow_run_logger
 from prefect.utilities.urls import url_for
 
-from recsys.errors import BadSettings
+from recsys.errors import BadSettings, StoreUnavailable
 from recsys.history import in_series, read, verdict_changed
 from recsys.settings import OutputSettings, Settings
 from recsys.store import Store
@@ -56,7 +56,11 @@ def tell_changed_verdict(settings: Settings, folder: str) -> None:
         settings: the run's.
         folder: of its report.
     """
-    runs = read(Store(settings.output.store).root)
+    try:
+        runs = read(Store(settings.output.store))
+    except StoreUnavailable as error:
+        get_run_logger().warning("Nobody can tell whether the verdict has changed: %s", error)
+        return
     now = next((run for run in reversed(runs) if run.report == Path(folder).name), None)
     before = in_series(runs[: runs.index(now)], now) if now else []
     change = verdict_changed(before[-1], now) if before and now else None

@@ -1,5 +1,8 @@
 """What came out of the runs before: a table in the store, a line of JSON a run, oldest first.
 
+Machines that share a store by its URL share the table: each keeps a copy, and whoever remembers a run unites its own
+with what is there. A line that two write over at once comes back with the next run of its machine.
+
 Runs that can be compared over time form a series: the same data set or file, protocol and kind of split.
 Settings, code and the ratings themselves may change within one; that is what a history is for.
 """
@@ -14,13 +17,19 @@ from typing import Any, Literal
 from filelock import FileLock
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from recsys.store import write_atomically
+from recsys.store import Store, write_atomically
 
 Side = Literal["network", "factorisation", "tie"]
 """Who predicts better, as far as anyone can tell."""
 
+TABLE = "history/runs.jsonl"
+"""Its place in the store."""
+
 MOST_KEPT = 200
 """Runs of a series that are remembered; a stretch of equal results counts as two at most."""
+
+Line = tuple[bytes, "PastRun"]
+"""A line of the table as it is written, so that what a later version added to it stays, and as it is read."""
 
 log = logging.getLogger(__name__)
 
@@ -118,16 +127,16 @@ def moment(run: PastRun) -> str:
     return f"{minute(run)} UTC"
 
 
-def read(store: Path) -> list[PastRun]:
+def read(store: Store) -> list[PastRun]:
     """Return all runs that are remembered, oldest first; `append` says what cannot be read.
 
-    Args:
-        store: folder of the artefacts.
+    Raises:
+        StoreUnavailable: the store's URL cannot be used.
     """
-    return [run for _, run in _known(_content(_table(store)))]
+    return [run for _, run in _known(_content(store.root / TABLE) + _shared(store))]
 
 
-def append(store: Path, run: PastRun) -> None:
+def append(store: Store, run: PastRun) -> None:
     """Remember a run.
 
     Writers wait for each other. Of a stretch of runs with the same result, the first and the last are kept,
@@ -135,39 +144,40 @@ def append(store: Path, run: PastRun) -> None:
     goes on with its other lines.
 
     Args:
-        store: folder of the artefacts; it need not exist.
+        store: where the artefacts are; it need not exist.
         run: what to remember.
 
     Raises:
         OSError: the store cannot be written.
+        StoreUnavailable: the store's URL cannot be used; this machine remembers the run nevertheless.
     """
-    table = _table(store)
-    store.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (store / "locks").mkdir(exist_ok=True)
-    with FileLock(store / "locks" / "history.lock"):
-        content = _content(table)
-        lines = _known(content)
-        if len(lines) < len(content.splitlines()):
-            _set_aside(table, content, len(lines))
-        lines.append((run.model_dump_json().encode(), run))
-        write_atomically(table, b"".join(line + b"\n" for line in _worth_keeping(lines)))
-
-
-Line = tuple[bytes, PastRun]
-"""A line of the table as it is written, so that what a later version added to it stays, and as it is read."""
-
-
-def _table(store: Path) -> Path:
-    return store / "history" / "runs.jsonl"
+    table = store.root / TABLE
+    store.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (store.root / "locks").mkdir(exist_ok=True)
+    with FileLock(store.root / "locks" / "history.lock"):
+        here = _content(table)
+        _set_aside_if_damaged(table, here)
+        write_atomically(table, _remembering(here, run))
+        if store.mirror:
+            there = _shared(store)
+            _set_aside_if_damaged(table, there)
+            united = _remembering(here + there, run)
+            write_atomically(table, united)
+            store.mirror.remote.write(TABLE, united)
 
 
 def _content(table: Path) -> bytes:
     return table.read_bytes() if table.exists() else b""
 
 
+def _shared(store: Store) -> bytes:
+    """What the store's URL has of the table, for a store that has one."""
+    return (store.mirror.remote.read(TABLE) or b"") if store.mirror else b""
+
+
 def _known(content: bytes) -> list[Line]:
     lines: list[Line] = []
-    for line in content.splitlines():
+    for line in dict.fromkeys(content.splitlines()):
         try:
             lines.append((line, PastRun.model_validate_json(line)))
         except ValidationError:
@@ -175,12 +185,20 @@ def _known(content: bytes) -> list[Line]:
     return sorted(lines, key=lambda known: known[1].when)
 
 
-def _set_aside(table: Path, content: bytes, readable: int) -> None:
+def _remembering(content: bytes, run: PastRun) -> bytes:
+    lines = [*_known(content), (run.model_dump_json().encode(), run)]
+    return b"".join(line + b"\n" for line in _worth_keeping(lines))
+
+
+def _set_aside_if_damaged(table: Path, content: bytes) -> None:
+    lines, readable = len(content.splitlines()), len(_known(content))
+    if lines == readable:
+        return
     aside = table.with_name(f"runs-damaged-{sha256(content).hexdigest()[:12]}.jsonl")
     write_atomically(aside, content)
     log.warning(
         "%s is damaged: %d of its %d lines cannot be read; it is kept as %s, and the history goes on without them",
-        *(table, len(content.splitlines()) - readable, len(content.splitlines()), aside.name),
+        *(table, lines - readable, lines, aside.name),
     )
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from prefect.context import TaskRunContext
 from prefect.events import emit_event
 
-from recsys.store import Manifest
+from recsys.artefacts import placed
+from recsys.store import Manifest, Store
 
 RESTRICTED = re.compile(r"[\s#?&%\"'<>\[\]{}|\\^`]")
 """What Prefect allows in no key of an asset."""
@@ -18,33 +19,37 @@ LONGEST_KEY = 512
 
 def asset(path: Path) -> str:
     """Return the key of the asset that lies at a path."""
-    return f"file://{RESTRICTED.sub('-', str(path.absolute()))}"[:LONGEST_KEY]
+    return _key(f"file://{path.absolute()}")
 
 
-def folder_of(manifest: Manifest, store: Path) -> Path:
-    """Return where an artefact of the store lies, one that has files."""
-    return store.joinpath(*Path(manifest["files"][0]["path"]).parts[:2])
+def artefact(store: Store, manifest: Manifest) -> str:
+    """Return the key of an artefact that has files: where all machines that share the store find it."""
+    folder, _ = placed(manifest["files"][0])
+    return _key(f"{store.mirror.remote.url}/{folder}") if store.mirror else asset(store.root / folder)
 
 
-def tell_made(path: Path, name: str, upstream: Iterable[Path], **payload: Any) -> None:
-    """Tell Prefect that what lies at `path` was made in this task run from what lies at the paths `upstream`.
+def tell_made(made: str, name: str, upstream: Iterable[str], **payload: Any) -> None:
+    """Tell Prefect that an asset was made in this task run from others.
 
     Outside of a task run nobody is told.
 
     Args:
-        path: of the file or folder that was made.
+        made: key of what was made.
         name: what people call it.
-        upstream: what it was made from.
+        upstream: keys of what it was made from.
         payload: what else there is to say.
     """
     if TaskRunContext.get() is None:
         return
     emit_event(
         "prefect.asset.materialization.succeeded",
-        {"prefect.resource.id": asset(path), "prefect.resource.name": name},
+        {"prefect.resource.id": made, "prefect.resource.name": name},
         related=[
-            {"prefect.resource.id": asset(source), "prefect.resource.role": "asset"}
-            for source in dict.fromkeys(upstream)
+            {"prefect.resource.id": source, "prefect.resource.role": "asset"} for source in dict.fromkeys(upstream)
         ],
         payload=payload,
     )
+
+
+def _key(url: str) -> str:
+    return RESTRICTED.sub("-", url)[:LONGEST_KEY]

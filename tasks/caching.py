@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from recsys.fingerprint import Fingerprint, code_of, versions_of
 from recsys.modules import news, recall
 from recsys.store import Facts, Manifest, Store, content
-from tasks.assets import folder_of, tell_made
+from tasks.assets import artefact, asset, tell_made
 from tasks.records import VALUES, StoreFolder, VerifiedRecords, manifests_in
 
 
@@ -69,7 +69,7 @@ class Recipe:
         made = store.make(self.fingerprint(arguments), building, refresh=_refreshing())
         if fresh:
             tell_made(
-                store.root / self.layer / made["key"],
+                artefact(store, made),
                 self.task,
                 self.upstream(arguments),
                 seconds=made["seconds"],
@@ -77,12 +77,12 @@ class Recipe:
             )
         return made
 
-    def upstream(self, arguments: Mapping[str, Any]) -> list[Path]:
-        """Return where lies what a result under these arguments is made from."""
-        root = Store(arguments["store"]).root
-        files = [Path(arguments[name]) for name in self.files if arguments[name]]
+    def upstream(self, arguments: Mapping[str, Any]) -> list[str]:
+        """Return the keys, as assets, of what a result under these arguments is made from."""
+        store = Store(arguments["store"])
+        files = [asset(Path(arguments[name])) for name in self.files if arguments[name]]
         manifests = [manifest for name in self.manifests for manifest in manifests_in(arguments[name])]
-        return files + [folder_of(manifest, root) for manifest in manifests if manifest["files"]]
+        return files + [artefact(store, manifest) for manifest in manifests if manifest["files"]]
 
     def checkpoint(self, arguments: Mapping[str, Any]) -> Path:
         """Return the folder from which the task's work continues if it is interrupted; empty to begin with."""

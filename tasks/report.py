@@ -21,7 +21,7 @@ from recsys.report.publish import publish
 from recsys.report.tables import shown_columns, shown_rows
 from recsys.settings import Settings
 from recsys.store import Facts, Manifest, Store
-from tasks.assets import folder_of, tell_made
+from tasks.assets import artefact, asset, tell_made
 from tasks.caching import Recipe, Uncached
 from tasks.progress import TaskProgress
 
@@ -92,7 +92,7 @@ def report(
     comparison = Comparison.model_validate_json((folder / "comparison.json").read_bytes())
     for warning in drift_warnings(comparison):
         log.warning(warning.text)
-    tell_made(folder / "report.html", "report", [folder_of(made, Store(store).root)], headline=headline(comparison))
+    tell_made(asset(folder / "report.html"), "report", [artefact(Store(store), made)], headline=headline(comparison))
     _show_in_ui(folder, comparison)
     log.info("%s.", headline(comparison))
     log.info("Report: %s", folder / "report.html")
@@ -108,9 +108,9 @@ def _published(store: Store, made: Manifest, reports: Path, name: str) -> Path:
         return publish(store.files(made), reports, name)
     folder = publish(files, reports, name)
     try:
-        append(store.root, run)
-    except OSError as error:
-        log.warning("this run is not remembered: %s", error)
+        append(store, run)
+    except (OSError, StoreUnavailable) as error:
+        log.warning("this run is not remembered for all: %s", error)
     return folder
 
 

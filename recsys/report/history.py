@@ -29,12 +29,12 @@ def with_history(store: Store, made: Manifest, report: str, when: datetime) -> t
 
     Raises:
         OSError: the history cannot be read.
-        StoreUnavailable: the store cannot be written.
+        StoreUnavailable: the store cannot be used.
     """
     files = store.files(made)
     comparison = Comparison.model_validate_json(files["comparison.json"].read_bytes())
     run = past_run(comparison, read_manifest(files["manifest.json"]), report, when)
-    history = results([*in_series(read(store.root), run), run])[-MOST_SHOWN:]
+    history = results([*in_series(read(store), run), run])[-MOST_SHOWN:]
     if len(history) < 2:
         return files, run
     dated = store.make(_fingerprint(made, history), lambda folder: _write(comparison, history, files, folder))

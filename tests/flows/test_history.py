@@ -11,6 +11,7 @@ import pytest
 from recsys.evaluation.comparison import Comparison
 from recsys.history import read
 from recsys.settings import Settings
+from recsys.store import Store
 from tests.factories import small_settings, write_ratings
 
 Run = Callable[[Settings], Comparison]
@@ -65,7 +66,7 @@ def test_a_run_with_other_settings_is_shown_beside_the_one_before_and_again_chan
     before = contents(report)
     assert run(other).history == history
     assert contents(report) == before
-    assert len(read(Path(settings.output.store))) == 4
+    assert len(read(Store(settings.output.store))) == 4
 
 
 def test_what_publishes_a_cached_report_loads_neither_tensorflow_nor_matplotlib() -> None:

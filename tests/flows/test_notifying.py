@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from recsys.errors import BadRatings
 from recsys.history import PastRun, PastScore, Side, append
 from recsys.settings import OutputSettings, Settings
+from recsys.store import Store
 from tests.factories import small_settings, write_ratings
 
 BEGUN = datetime(2026, 11, 1, tzinfo=UTC)
@@ -118,9 +119,9 @@ def test_a_run_that_its_user_stopped_is_not_told(hook: Hook, settings: Settings,
 
 
 def test_a_verdict_that_changed_is_told(hook: Hook, settings: Settings, tmp_path: Path) -> None:
-    append(tmp_path / "store", past(0, "factorisation", "MF wins"))
-    append(tmp_path / "store", past(1, "tie", "nobody wins", series="other ratings"))
-    append(tmp_path / "store", past(2, "network", "the network wins"))
+    append(Store(tmp_path / "store"), past(0, "factorisation", "MF wins"))
+    append(Store(tmp_path / "store"), past(1, "tie", "nobody wins", series="other ratings"))
+    append(Store(tmp_path / "store"), past(2, "network", "the network wins"))
     tell(settings)
     [told] = hook.told
     assert told["subject"].endswith("the verdict has changed")
@@ -133,9 +134,9 @@ def test_a_verdict_that_changed_is_told(hook: Hook, settings: Settings, tmp_path
 def test_a_verdict_that_did_not_change_is_not_told(
     hook: Hook, settings: Settings, tmp_path: Path, sides: list[Side]
 ) -> None:
-    append(tmp_path / "store", past(0, "tie", "nobody wins", series="other ratings"))
+    append(Store(tmp_path / "store"), past(0, "tie", "nobody wins", series="other ratings"))
     for day, side in enumerate(sides, start=1):
-        append(tmp_path / "store", past(day, side, f"headline {day}"))
+        append(Store(tmp_path / "store"), past(day, side, f"headline {day}"))
     tell(settings)
     assert hook.told == []
 
@@ -144,8 +145,8 @@ def test_a_block_that_cannot_be_told_is_said_in_the_log_without_its_address(
     hook: Hook, settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     hook.status = 500
-    append(tmp_path / "store", past(0, "factorisation", "MF wins"))
-    append(tmp_path / "store", past(1, "network", "the network wins"))
+    append(Store(tmp_path / "store"), past(0, "factorisation", "MF wins"))
+    append(Store(tmp_path / "store"), past(1, "network", "the network wins"))
     with _heard(caplog):
         tell(settings)
     assert "Block custom-webhook/nightly could not be told" in caplog.text

@@ -26,18 +26,18 @@ def events(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     return told
 
 
-def ingest(ratings: Path, place: Path) -> None:
+def ingest(ratings: Path, store: str) -> None:
     from recsys.data.reading import ingest as read
 
     def build(folder: Path) -> dict[str, Any]:
         return {"rows": read(ratings, DataSettings(), folder).rows}
 
-    RECIPE.make(build, ratings=str(ratings), data=DataSettings(), store=str(place / "store"))
+    RECIPE.make(build, ratings=str(ratings), data=DataSettings(), store=store)
 
 
 def test_what_is_made_names_what_it_is_made_from(events: list[tuple[str, dict[str, Any]]], tmp_path: Path) -> None:
     ratings = write_ratings(tmp_path / "ratings.csv")
-    ingest(ratings, tmp_path)
+    ingest(ratings, str(tmp_path / "store"))
     [(made, told)] = events
     assert made == "prefect.asset.materialization.succeeded"
     assert told["resource"]["prefect.resource.id"].startswith(f"file://{tmp_path}/store/ratings/")
@@ -47,9 +47,9 @@ def test_what_is_made_names_what_it_is_made_from(events: list[tuple[str, dict[st
 
 def test_what_was_there_is_not_made(events: list[tuple[str, dict[str, Any]]], tmp_path: Path) -> None:
     ratings = write_ratings(tmp_path / "ratings.csv")
-    ingest(ratings, tmp_path)
+    ingest(ratings, str(tmp_path / "store"))
     events.clear()
-    ingest(ratings, tmp_path)
+    ingest(ratings, str(tmp_path / "store"))
     assert events == []
 
 
@@ -57,3 +57,11 @@ def test_a_key_has_no_character_that_prefect_refuses() -> None:
     from prefect.assets import Asset
 
     assert Asset(key=asset(Path("/data/my ratings #1 (100%).csv"))).key == "file:///data/my-ratings--1-(100-).csv"
+
+
+def test_what_is_made_in_a_shared_store_has_the_key_that_every_machine_knows(
+    events: list[tuple[str, dict[str, Any]]], memory: str, tmp_path: Path
+) -> None:
+    ingest(write_ratings(tmp_path / "ratings.csv"), memory)
+    [(_, told)] = events
+    assert told["resource"]["prefect.resource.id"].startswith(f"{memory}/ratings/")

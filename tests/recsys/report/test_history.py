@@ -129,15 +129,15 @@ def test_a_first_run_is_published_as_it_was_made_however_often(store: Store, wit
     made = report(store, with_mse(mf=0.8, dnn=0.9))
     for hour in range(3):
         files, run = with_history(store, made, "run", START + timedelta(hours=hour))
-        append(store.root, run)
+        append(store, run)
         assert files == store.files(made)
     assert not [path for path in (store.root / "history").iterdir() if path.is_dir()]
-    assert len(read(store.root)) == 2
+    assert len(read(store)) == 2
 
 
 def test_another_result_brings_the_history_into_page_markdown_and_comparison(store: Store, with_mse: Rate) -> None:
-    append(store.root, past(with_mse(mf=0.8, dnn=0.9)))
-    append(store.root, past(with_mse(mf=0.7, dnn=0.9), data={"ratings": "/other.csv"}))
+    append(store, past(with_mse(mf=0.8, dnn=0.9)))
+    append(store, past(with_mse(mf=0.7, dnn=0.9), data={"ratings": "/other.csv"}))
     made = report(store, with_mse(mf=0.8, dnn=0.6), dnn={"epochs": 3})
     files, run = with_history(store, made, "run", START + timedelta(hours=5))
     page, markdown = (files[name].read_text(encoding="utf-8") for name in ("report.html", "report.md"))
@@ -157,12 +157,12 @@ def test_another_result_brings_the_history_into_page_markdown_and_comparison(sto
 
 
 def test_the_same_result_again_gives_the_same_files(store: Store, with_mse: Rate) -> None:
-    append(store.root, past(with_mse(mf=0.8, dnn=0.9)))
+    append(store, past(with_mse(mf=0.8, dnn=0.9)))
     made = report(store, with_mse(mf=0.8, dnn=0.6))
     contents = []
     for hour in (5, 6, 7):
         files, run = with_history(store, made, "run", START + timedelta(hours=hour))
-        append(store.root, run)
+        append(store, run)
         contents.append({name: (path, path.stat().st_mtime_ns) for name, path in files.items()})
     assert contents[0] == contents[1] == contents[2]
 
@@ -170,7 +170,7 @@ def test_the_same_result_again_gives_the_same_files(store: Store, with_mse: Rate
 def test_a_long_history_is_shown_from_its_end(store: Store, with_mse: Rate) -> None:
     one = past(with_mse(mf=0.8, dnn=0.9))
     for hour in range(MOST_SHOWN + 5):
-        append(store.root, one.model_copy(update={"when": START + timedelta(hours=hour), "ratings": str(hour)}))
+        append(store, one.model_copy(update={"when": START + timedelta(hours=hour), "ratings": str(hour)}))
     files, run = with_history(store, report(store, with_mse(mf=0.7, dnn=0.9)), "run", START + timedelta(days=9))
     history = Comparison.model_validate_json(files["comparison.json"].read_bytes()).history
     assert len(history) == MOST_SHOWN
