@@ -1,4 +1,7 @@
-"""Server, worker and deployments on this machine: `python -m deployments up`, `down` or `serve`."""
+"""Server, worker and deployments on this machine: `python -m deployments up`, `down` or `serve`.
+
+`register` makes a server that PREFECT_API_URL names know the deployments, and starts nothing.
+"""
 
 import argparse
 import sys
@@ -9,13 +12,20 @@ from recsys.errors import UserError
 def main() -> None:
     """Run the command line; exit with code 2 where the user can mend what is wrong."""
     parser = argparse.ArgumentParser(prog="python -m deployments", description=__doc__)
-    parser.add_argument("command", choices=["up", "down", "serve"], help="see deployments/prefect.yaml for what runs")
+    commands = ["up", "down", "serve", "register"]
+    parser.add_argument("command", choices=commands, help="see deployments/prefect.yaml for what runs")
     command = parser.parse_args().command
 
-    from deployments import machine, serve
+    from deployments import machine, register, serve
 
+    doing = {
+        "up": machine.up,
+        "down": machine.down,
+        "serve": serve.serve,
+        "register": register.register_at_named_server,
+    }
     try:
-        {"up": machine.up, "down": machine.down, "serve": serve.serve}[command]()
+        doing[command]()
     except UserError as error:
         print(f"deployments: {error}", file=sys.stderr)
         sys.exit(2)

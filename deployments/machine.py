@@ -13,7 +13,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments.background import Background
 from deployments.declared import ROOT, declared
-from deployments.register import deploy, ensure_pool, share_limit
+from deployments.register import register
 from deployments.server import PATIENCE, ensure_server
 from recsys.errors import ServerUnavailable
 
@@ -34,11 +34,8 @@ def up() -> None:
         api = ensure_server(SERVER, ROOT)
         make_folders()
         with temporary_settings({PREFECT_API_URL: api}), get_client(sync_client=True) as client:
-            pool = declared()[0].pool
-            ensure_pool(client, pool)
-            deploy(api)
-            ids = {deployment.name: share_limit(client, deployment) for deployment in declared()}
-            _ensure_worker(client, pool, api)
+            ids = register(client)
+            _ensure_worker(client, declared()[0].pool, api)
     ui = api.removesuffix("/api")
     print(f"Prefect's UI is at {ui}, and its worker waits for these:\n")
     for deployment in declared():

@@ -6,6 +6,7 @@ the run is still loading Keras, and ends with the run however that ends: it watc
 """
 
 import atexit
+import logging
 import os
 import re
 import socket
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from typing import IO
 
 import httpx
@@ -29,17 +31,22 @@ PATIENCE = 180.0
 FAREWELL = 5.0
 """Seconds that it may take to end."""
 
+log = logging.getLogger(__name__)
+
 SILENCE = 30.0
 """Seconds after which a server that PREFECT_API_URL names is taken for absent."""
 
 
-def running_server() -> str | None:
+def running_server(warn: Callable[[str], object] = log.warning) -> str | None:
     """Return the address of the server that PREFECT_API_URL names, or of one at Prefect's usual place, if any.
+
+    Args:
+        warn: is told in one sentence of a server at the usual place that turns the run away.
 
     Raises:
         ServerUnavailable: PREFECT_API_URL names a server that does not answer, or that turns the run away.
     """
-    from prefect.settings import PREFECT_API_URL
+    from prefect.settings import PREFECT_API_URL, temporary_settings
 
     if named := PREFECT_API_URL.value():
         _ask(named)
@@ -48,7 +55,15 @@ def running_server() -> str | None:
         found = httpx.get(f"{LOCAL_SERVER}/health", timeout=1).text == "true"
     except httpx.TransportError:
         found = False
-    return LOCAL_SERVER if found else None
+    if not found:
+        return None
+    try:
+        with temporary_settings({PREFECT_API_URL: LOCAL_SERVER}):
+            _ask(LOCAL_SERVER)
+    except ServerUnavailable as trouble:
+        warn(f"{str(trouble).removesuffix('.')}: this run has a server of its own instead.")
+        return None
+    return LOCAL_SERVER
 
 
 def _ask(named: str) -> None:

@@ -105,7 +105,7 @@ class Session:
         if self.without_server:
             return None
         try:
-            return running_server()
+            return running_server(lambda sentence: self.console.print(sentence, style="yellow", soft_wrap=True))
         except ServerUnavailable as trouble:
             if asks(self.console, f"{trouble} Go on without it?"):
                 return None

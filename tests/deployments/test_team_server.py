@@ -108,6 +108,22 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
         yield Team(database, api, client)
 
 
+def test_the_deployments_are_registered_with_one_limit_for_their_common_store(team: Team, tmp_path: Path) -> None:
+    program, *arguments = services(**SECRETS)["deploy"]["command"]
+    assert program == "python"
+    subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**os.environ, **team.environment, "PREFECT_HOME": str(tmp_path)},
+        check=True,
+        timeout=PATIENCE,
+    )
+    limits = "select l.name, count(*) from deployment d join concurrency_limit_v2 l on l.id = d.concurrency_limit_id"
+    [[name, deployments]] = team.database.query(f"{limits} where d.name like 'compare-%' group by 1")
+    assert name.startswith("store .recsys ")
+    assert deployments == "4"
+
+
 def test_a_deployed_comparison_runs_to_its_end_and_is_kept_in_postgresql(team: Team, tmp_path: Path) -> None:
     settings = small_settings(write_ratings(tmp_path / "ratings.csv"), tmp_path, protocol="notebook")
     deploy_and_run = """

@@ -57,18 +57,25 @@ def test_one_that_cannot_start_is_a_sentence(tmp_path: Path, monkeypatch: pytest
 
 
 @contextmanager
-def answering(status: int, body: str) -> Iterator[str]:
-    """Run a server that knows no CSRF tokens and answers all else alike, and yield its address."""
+def answering(status: int, body: str, asked: str | None = None, refused: int | None = None) -> Iterator[str]:
+    """Run a server that knows no CSRF tokens and answers all else alike, and yield its address.
+
+    Args:
+        status: of its answers.
+        body: of its answers.
+        asked: of its answers to what is posted, if that is another.
+        refused: status of its answers to what is posted, if that is another.
+    """
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.answer(404 if "csrf-token" in self.path else status)
+            self.answer(404 if "csrf-token" in self.path else status, body)
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
-            self.answer(status)
+            self.answer(refused or status, asked or body)
 
-        def answer(self, status: int) -> None:
+        def answer(self, status: int, body: str) -> None:
             self.send_response(status)
             self.end_headers()
             self.wfile.write(body.encode())
@@ -111,9 +118,22 @@ def test_a_named_server_that_answers_is_taken() -> None:
 def test_without_a_name_a_server_at_the_usual_place_is_taken_if_it_is_prefects(
     status: int, body: str, found: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with answering(status, body) as url, temporary_settings(restore_defaults={PREFECT_API_URL}):
+    with answering(status, body, asked="[]") as url, temporary_settings(restore_defaults={PREFECT_API_URL}):
         monkeypatch.setattr(flows.server, "LOCAL_SERVER", url)
         assert running_server() == (url if found else None)
+
+
+def test_without_a_name_a_server_that_wants_a_password_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    with (
+        answering(200, "true", refused=401) as url,
+        temporary_settings(restore_defaults={PREFECT_API_URL}),
+    ):
+        monkeypatch.setattr(flows.server, "LOCAL_SERVER", url)
+        assert running_server(said.append) is None
+    assert said == [
+        f"Prefect's server at {url} answers with an error (401 Unauthorized): this run has a server of its own instead."
+    ]
 
 
 def test_without_a_name_and_a_server_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
