@@ -18,8 +18,8 @@ Columns = dict[Role, pa.Array]
 """The values of some rows: ids int64 or string, ratings float64, times int64 with nulls."""
 
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
-LARGEST = 1e38
-"""Models take ratings and their differences in single precision, which ends at 3.4e38."""
+LARGEST = 1e15
+"""Models sum the squares of errors in single precision, which ends at 3.4e38."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 YEAR_1 = -62_135_596_800
 """Seconds from 1970 back to the first moment that Python's `datetime` knows; Arrow knows the year 0."""
@@ -66,7 +66,7 @@ def read_rating(text: str, low: float | None, high: float | None) -> float | str
         return f"rating {shown(text)} is not a number"
     value = float(text)
     if abs(value) > LARGEST:
-        return f"rating {shown(text)} is beyond ±1e38, the largest that can be compared"
+        return f"rating {shown(text)} is beyond ±1e15, the largest that can be compared"
     if low is not None and value < low:
         return f"rating {shown(text)} is below the scale's lowest, {low:g} (--min-rating)"
     if high is not None and value > high:

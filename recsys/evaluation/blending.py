@@ -18,12 +18,14 @@ def blend_weights(rating: Floats, predicted: Mapping[str, Floats], mean: float) 
         mean: what a prediction of nothing is, in rating units.
 
     Returns:
-        The names whose weight is not 0.
+        The names whose weight is not 0: none, where no prediction differs from the mean.
     """
     deviations = np.stack([prediction.astype(np.float64) - mean for prediction in predicted.values()], axis=1)
     # the normal equations are small where the rows are millions; einsum, as the bits of BLAS depend on the cores
     gram = np.einsum("ri,rj->ij", deviations, deviations)
     target = np.einsum("ri,r->i", deviations, rating.astype(np.float64) - mean)
+    if not gram.any():
+        return {}
     ridge = 1e-9 * np.trace(gram) / len(gram) * np.eye(len(gram))
     root = np.linalg.cholesky(gram + ridge).T
     weights, _ = nnls(root, np.linalg.solve(root.T, target))

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from recsys.backend import keras
 from recsys.errors import BadSettings
+from recsys.training.divergence import require_float32
 from recsys.training.head import Call, Head, build_head
 from recsys.training.penalties import PENALTIES, strengths
 
@@ -115,12 +116,13 @@ def dissect(model: keras.Model) -> Anatomy:
     Raises:
         BadSettings: it is not made of embeddings that are fed by two inputs, or by frozen tables that these
             feed, and of layers above them that keep nothing but trained weights and the moving statistics of
-            batches.
+            batches; or it does not compute in float32.
     """
     if not hasattr(model, "operations") or len(model.inputs) != len(INPUTS):
         _refuse(model, "it is not a functional model with two inputs, user and item")
     if len(model.outputs) != 1 or tuple(model.outputs[0].shape) not in ((None, 1), (None,)):
         _refuse(model, "its output is not one number a rating")
+    require_float32(model)
     for layer in model.layers:
         if objection := _objection(layer):
             _refuse(model, f"layer {layer.name} ({type(layer).__name__}) {objection}")
@@ -166,8 +168,6 @@ def _objection(layer: keras.layers.Layer) -> str | None:
     penalty = getattr(layer, "activity_regularizer", None)
     if isinstance(layer, keras.Model):
         return "is a model inside the model"
-    if layer.dtype_policy.name != "float32" and not isinstance(layer, keras.layers.InputLayer):
-        return f"computes in {layer.dtype_policy.name}, not in float32"
     if penalty is not None and not (embedding and type(penalty) in PENALTIES):
         return "has an activity_regularizer, which the engine knows as L1, L2 or L1L2 of an Embedding only"
     if any(

@@ -18,7 +18,6 @@ import numpy.typing as npt
 
 from recsys.backend import keras
 from recsys.backend import tensorflow as tf
-from recsys.errors import TrainingDiverged
 from recsys.progress import Progress, silent
 from recsys.settings import FitSettings
 from recsys.training import checkpoint as checkpoints
@@ -26,6 +25,7 @@ from recsys.training.anatomy import Anatomy, dissect
 from recsys.training.batches import chunks
 from recsys.training.checkpoint import Checkpoint, fingerprint
 from recsys.training.deferred_adam import step_sizes, tails
+from recsys.training.divergence import require_finite_loss, require_finite_weights
 from recsys.training.dropout import site_keys
 from recsys.training.early_stopping import EarlyStopping
 from recsys.training.fit import Fit, FitData
@@ -70,7 +70,7 @@ def train_compiled(
 
     Raises:
         BadSettings: the engine cannot train such a model; the message says what and why.
-        TrainingDiverged: a loss became NaN or infinite.
+        TrainingDiverged: a loss or a weight became NaN or infinite.
     """
     data.require_rows(model.name, settings.patience)
     training = _Training(model, data, settings, seed, schedule)
@@ -127,6 +127,8 @@ class _Training:
                 cost = saved - now
         teller.finished(len(self.losses), self.losses[-1])
         weights = self.best if self.settings.patience else weights_of(self.anatomy, state)
+        epochs = len(self.losses)
+        require_finite_weights(self.model.name, weights, epochs, self.rates(epochs * self.steps, 1)[0])
         for variable, value in zip(self.anatomy.variables, weights, strict=True):
             variable.assign(value)
         if folder:
@@ -185,11 +187,7 @@ class _Training:
         return loss
 
     def _check(self, loss: float, epoch: int, step: int) -> None:
-        if not math.isfinite(loss):
-            raise TrainingDiverged(
-                f"{self.model.name}: the loss became {loss} in epoch {epoch} at learning rate "
-                f"{self.rates(step, 1)[0]:g}; try a smaller learning rate or a larger batch."
-            )
+        require_finite_loss(self.model.name, loss, epoch, self.rates(step, 1)[0])
 
     def _step_sizes(self, epoch: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """α of each step of an epoch, and H and H' before the first and after each."""

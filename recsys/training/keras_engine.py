@@ -1,14 +1,13 @@
 """The reference engine: Keras's own `fit`."""
 
-import math
 import time
 
 import numpy as np
 
 from recsys.backend import device, keras
-from recsys.errors import TrainingDiverged
 from recsys.progress import Progress
 from recsys.settings import FitSettings
+from recsys.training.divergence import require_finite_loss, require_finite_weights, require_float32
 from recsys.training.early_stopping import EarlyStopping
 from recsys.training.fit import Fit, FitData
 from recsys.training.shuffling import epoch_order
@@ -24,10 +23,11 @@ def train_keras(model: keras.Model, data: FitData, settings: FitSettings, seed: 
     a global generator, which parallel trainings share.
 
     Raises:
-        BadSettings: there are no ratings to train or to validate on.
-        TrainingDiverged: a loss became NaN or infinite.
+        BadSettings: there are no ratings to train or to validate on, or the model does not compute in float32.
+        TrainingDiverged: a loss or a weight became NaN or infinite.
     """
     data.require_rows(model.name, settings.patience)
+    require_float32(model)
     model.compile(optimizer=keras.optimizers.Adam(settings.learning_rate), loss="mean_squared_error", metrics=["mse"])
     validation = _columns(data, data.validation) if len(data.validation) else None
     stopping = EarlyStopping(settings.patience)
@@ -43,11 +43,8 @@ def train_keras(model: keras.Model, data: FitData, settings: FitSettings, seed: 
             model.evaluate(*validation, batch_size=VALIDATION_BATCH, verbose=0, return_dict=True)["mse"]
         )
         for loss in (losses[-1], val_loss):
-            if loss is not None and not math.isfinite(loss):
-                raise TrainingDiverged(
-                    f"{model.name}: the loss became {loss} in epoch {epoch} at learning rate "
-                    f"{settings.learning_rate:g}; try a smaller learning rate or a larger batch."
-                )
+            if loss is not None:
+                require_finite_loss(model.name, loss, epoch, settings.learning_rate)
         if val_loss is not None and stopping.better(val_loss) and settings.patience:
             best_weights = model.get_weights()
         words = f"epoch {epoch}/{settings.epochs} · loss {losses[-1]:.5g}"
@@ -56,6 +53,7 @@ def train_keras(model: keras.Model, data: FitData, settings: FitSettings, seed: 
             break
     if settings.patience:
         model.set_weights(best_weights)
+    require_finite_weights(model.name, model.get_weights(), len(losses), settings.learning_rate)
     return Fit(
         loss=losses,
         val_loss=stopping.losses,

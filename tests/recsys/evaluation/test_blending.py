@@ -28,3 +28,8 @@ def test_the_same_prediction_twice_is_no_trouble() -> None:
     good = random.normal(3, 1, size=500)
     weights = blend_weights(good, {"one": good, "twin": good}, 3.0)
     assert sum(weights.values()) == pytest.approx(1.0)
+
+
+def test_where_nothing_differs_from_the_mean_there_is_no_blend() -> None:
+    constant = np.full(50, 4.0)
+    assert blend_weights(constant, {"one": constant, "other": constant}, 4.0) == {}
