@@ -279,7 +279,8 @@ class Store:
         return self._verify_here(entry)
 
     def _verify_here(self, entry: FileEntry) -> Path:
-        path = self.root / entry["path"]
+        folder, place = placed(entry)  # a manifest may come from elsewhere
+        path = self.root / folder / place
         try:
             state = path.stat()
             seen = (state.st_size, state.st_mtime_ns, state.st_ino, entry["sha256"])

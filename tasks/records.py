@@ -78,7 +78,7 @@ class VerifiedRecords(StoreFolder):
     def _verify(self, path: str, record: bytes) -> None:
         store = Store(self.store)
         with _said():
-            result = manifest_of(record, store.verify)
+            result = manifest_of(record, store.root / VALUES, store.verify)
         for manifest in manifests_in(result):
             store.share(manifest)
         if store.mirror and not store.mirror.remote.has(f"{KEYS}/{path}"):
@@ -102,20 +102,28 @@ def recorded(store: str, key: str) -> Any:
     """
     kept = Store(store)
     _fetch(kept, key)
-    return manifest_of((kept.root / KEYS / key).read_bytes(), kept.check)
+    return manifest_of((kept.root / KEYS / key).read_bytes(), kept.root / VALUES, kept.check)
 
 
-def manifest_of(record: bytes, check: Callable[[Manifest], None]) -> Any:
+def manifest_of(record: bytes, values: Path, check: Callable[[Manifest], None]) -> Any:
     """Return the result that a Prefect record points to, a manifest or several by name, each checked by `check`.
 
+    Args:
+        record: the record.
+        values: the folder of the results.
+        check: looks at the files of a manifest.
+
     Raises:
-        DamagedArtefact: the result or a file that it names is missing or damaged, or is not JSON.
+        DamagedArtefact: the result or a file that it names is missing or damaged, is not JSON, or lies elsewhere.
     """
     try:
         metadata = json.loads(record)
         if metadata["serializer"]["type"] != "json":
             raise DamagedArtefact("a record of the cache is not JSON")
-        result = json.loads(Path(metadata["storage_key"]).read_bytes())
+        place = Path(metadata["storage_key"])
+        if place.parent.resolve() != values.resolve():
+            raise DamagedArtefact(f"a record of the cache leads out of the store, to {place}")
+        result = json.loads(place.read_bytes())
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedArtefact(f"a record of the cache cannot be read ({error})") from error
     for manifest in manifests_in(result):

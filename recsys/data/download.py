@@ -16,6 +16,9 @@ from filelock import FileLock, Timeout
 from recsys.errors import DatasetUnavailable
 from recsys.progress import Progress
 
+MOST_BYTES = 2**30
+"""Bytes after which a transfer is broken off: the archive of ml-25m, the largest, has 0.26e9."""
+
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _PASSING = {429, 500, 502, 503, 504}
 
@@ -29,6 +32,7 @@ def download(
     instead: str | None = None,
     timeout: float = 30.0,
     pauses: Sequence[float] = (1.0, 3.0, 9.0),
+    most_bytes: int = MOST_BYTES,
 ) -> Path:
     """Fetch a file once; whatever is at `destination` afterwards is complete and has the digest.
 
@@ -44,6 +48,7 @@ def download(
         instead: what a person can do where the download fails; it ends the sentence of the error.
         timeout: seconds without a byte after which the server counts as silent.
         pauses: seconds before each new attempt after a break.
+        most_bytes: how much is taken from the server at most.
 
     Raises:
         DatasetUnavailable: the file is not to be had, is not the expected one, or cannot be written.
@@ -56,7 +61,7 @@ def download(
         destination.parent.mkdir(parents=True, exist_ok=True)
         with exclusive(destination, progress):
             if not (destination.exists() and _has_digest(destination, digest)):
-                _fetch(url, destination, digest, progress, instead, timeout, pauses)
+                _fetch(url, destination, digest, progress, instead, timeout, pauses, most_bytes)
     except OSError as error:
         raise unwritable(destination, error) from error
     return destination
@@ -99,13 +104,20 @@ def _fetch(
     instead: str,
     timeout: float,
     pauses: Sequence[float],
+    most_bytes: int,
 ) -> None:
     part = destination.with_name(f"{destination.name}.part")
     with httpx.Client(timeout=timeout, follow_redirects=True, event_hooks={"request": [_refuse_plain_http]}) as client:
         for pause in (*pauses, None):
             try:
-                _receive(client, url, part, progress, destination.name)
+                _receive(client, url, part, progress, destination.name, most_bytes)
                 break
+            except _TooMuch:
+                _discard(part)
+                raise DatasetUnavailable(
+                    f"{url} sends more than the {most_bytes:,} bytes that it can have, and what was received has been "
+                    f"removed; {instead}."
+                ) from None
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 if pause is None or not _may_pass(error, part):
                     raise DatasetUnavailable(_sentence(error, url, part, timeout, instead)) from error
@@ -114,7 +126,11 @@ def _fetch(
     _settle(part, destination, digest, url, instead)
 
 
-def _receive(client: httpx.Client, url: str, part: Path, progress: Progress, name: str) -> None:
+class _TooMuch(Exception):
+    """A server that sends more than any file of its kind has."""
+
+
+def _receive(client: httpx.Client, url: str, part: Path, progress: Progress, name: str, most_bytes: int) -> None:
     """Bring `part` to its full length, continuing it where that is safe."""
     validator = _validator_file(part)
     held = part.stat().st_size if part.exists() and validator.exists() else 0
@@ -141,8 +157,10 @@ def _receive(client: httpx.Client, url: str, part: Path, progress: Progress, nam
             _remember_validator(validator, response)
         with part.open("ab" if held else "wb") as file:
             for chunk in response.iter_raw():
-                file.write(chunk)
                 held += len(chunk)
+                if held > most_bytes:
+                    raise _TooMuch
+                file.write(chunk)
                 progress(held, total, f"downloading {name}")
             file.flush()
             os.fsync(file.fileno())

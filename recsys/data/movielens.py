@@ -29,6 +29,10 @@ LARGEST_MEMBER = 4 * 2**30
 """Bytes that one member of an archive may have when unpacked; the ratings of ml-32m have 0.9e9."""
 
 
+LONGEST_ANNOUNCEMENT = 2**16
+"""Bytes of a file that announces a digest; GroupLens' have 50."""
+
+
 @dataclass(frozen=True)
 class Published:
     """What GroupLens publishes under one name."""
@@ -132,7 +136,9 @@ def _obtain(dataset: str, files: MovieLensFiles, progress: Progress, base_url: s
         announced = files.archive.with_name(f"{dataset}.zip.md5")
         # An old announcement would not fit to an archive that has been renewed since.
         announced.unlink(missing_ok=True)
-        download(f"{url}.md5", announced, digest=None, progress=progress, instead=instead)
+        download(
+            f"{url}.md5", announced, digest=None, progress=progress, instead=instead, most_bytes=LONGEST_ANNOUNCEMENT
+        )
         md5 = _announced_md5(announced, f"{url}.md5", instead)
     download(url, files.archive, digest=f"md5:{md5}", progress=progress, instead=instead)
 

@@ -12,11 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
-from recsys.data.sentences import escaped, listed
+from recsys.data.sentences import listed
 from recsys.errors import BadRatings
+from recsys.legible import escaped
 
 BLOCK_BYTES = 8 * 2**20
 """Bytes that are unpacked and read at a time; memory is a small multiple of this."""
+
+MOST_TIMES, ALWAYS_UNPACKED = 100, 64 * 2**20
+"""An archive that unpacks to more than so many times its own bytes, and to more than so many bytes, is refused: ratings
+come to ten or twenty times, and what was made to fill a disk comes to a thousand and more."""
 
 # A text file may begin with "BZh" or "PAR1", so the signatures go on into bytes that text does not hold there.
 SIGNATURES = {
@@ -95,13 +100,21 @@ def chunks(source: Source) -> Iterator[bytes]:
     """The unpacked bytes of `source`, `BLOCK_BYTES` at a time.
 
     Raises:
-        BadRatings: the file is damaged or cut short.
+        BadRatings: the file is damaged or cut short, or unpacks to far more than its size.
     """
+    most = max(ALWAYS_UNPACKED, MOST_TIMES * source.size) if source.packing else None
+    unpacked = 0
     while True:
         with _damage_told(source.name, source.packing):
             chunk = source.stream.read(BLOCK_BYTES)
         if not chunk:
             return
+        unpacked += len(chunk)
+        if most is not None and unpacked > most:
+            raise BadRatings(
+                f"{source.name} unpacks to more than {MOST_TIMES} times its size, which ratings do not; "
+                "unpack it yourself and give the path of the file, if it is meant to."
+            )
         yield chunk
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from recsys.errors import BadRatings
+from recsys.legible import escaped
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,6 @@ class BadRow:
 def shown(text: str, width: int = 60) -> str:
     """`text` in quotes, control characters escaped, cut to about `width` characters."""
     return f"'{escaped(text if len(text) <= width else text[: width - 1] + '…')}'"
-
-
-def escaped(text: str) -> str:
-    """`text` with what a terminal may not print (or obey) written as \\x1b or the like."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def listed(names: Iterable[str], most: int = 12) -> str:

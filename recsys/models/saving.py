@@ -4,12 +4,31 @@ import json
 import os
 import re
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from recsys.backend import keras
+from recsys.data.sentences import listed
+from recsys.errors import DamagedArtefact
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip file can hold."""
+
+
+_LAYERS = (
+    *("Activation", "Add", "BatchNormalization", "Concatenate", "Dense", "Dot", "Dropout", "Embedding", "Flatten"),
+    *("InputLayer", "Multiply", "Rescaling", "Reshape"),
+)
+_INITIALISERS = ("Constant", "GlorotUniform", "Ones", "RandomNormal", "RandomUniform", "Zeros")
+
+OURS = {
+    *(f"keras.layers.{name}" for name in _LAYERS),
+    *(f"keras.initializers.{name}" for name in _INITIALISERS),
+    *("keras.DTypePolicy", "keras.regularizers.L2", "None.__keras_tensor__"),
+    "keras.src.models.functional.Functional (Functional)",
+}
+"""What the models of this project are made of, by module and class."""
 
 
 def save_model(model: keras.Model, path: Path) -> None:
@@ -43,8 +62,34 @@ def _counted(config: bytes) -> bytes:
 
 
 def load_model(path: Path) -> keras.Model:
-    """Read a model that `save_model` wrote; code hidden in the file is refused (Keras's safe mode)."""
+    """Read a model that `save_model` wrote.
+
+    Classes that no model of ours has are refused before Keras looks at the file, which then opens it in its safe mode.
+
+    Raises:
+        DamagedArtefact: the file holds something else.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            foreign = set(_classes(json.loads(archive.read("config.json")))) - OURS
+    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise DamagedArtefact(f"{path} is no model of Keras ({error})") from error
+    if foreign:
+        raise DamagedArtefact(f"{path} holds what no model here is made of: {listed(sorted(foreign))}")
     return keras.saving.load_model(path, compile=False, safe_mode=True)
+
+
+def _classes(config: Any) -> Iterator[str]:
+    """Everything that Keras would look up by name to build a model: classes, and the modules that they come from."""
+    if isinstance(config, list):
+        for part in config:
+            yield from _classes(part)
+    elif isinstance(config, dict):
+        if "class_name" in config:
+            module, registered = config.get("module"), config.get("registered_name")
+            yield f"{module}.{config['class_name']}" + (f" ({registered})" if registered else "")
+        for part in config.values():
+            yield from _classes(part)
 
 
 def summary_of(model: keras.Model) -> str:

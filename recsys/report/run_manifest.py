@@ -140,20 +140,34 @@ def written_out(data: DataSettings) -> DataSettings:
 def read_manifest(path: Path) -> RunManifest:
     """Read a manifest.json.
 
+    It may be somebody else's: where things are kept, whom to tell and where tasks run, which `to_json` does not write
+    or changes no number, is not taken from it.
+
     Raises:
         BadManifest: the file cannot be read or is not the manifest of a run.
     """
     try:
-        return RunManifest.model_validate_json(path.read_bytes())
+        document = json.loads(path.read_bytes())
+        if isinstance(document, dict) and isinstance(document.get("settings"), dict):
+            _leave_out(document["settings"], UNRECORDED)
+        return RunManifest.model_validate(document)
     except OSError as error:
         raise BadManifest(f"{path} cannot be read ({error.strerror}): give the manifest.json of a report.") from error
-    except ValidationError as error:
-        first = error.errors()[0]
+    except ValueError as error:
+        first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
         where = ".".join(map(str, first["loc"]))
         raise BadManifest(
             f"{path} is not the manifest of a run, or is damaged ({f'{where}: ' if where else ''}{first['msg']}): "
             "give the manifest.json of a report."
         ) from error
+
+
+def _leave_out(settings: dict[str, Any], excluded: Mapping[str, Any]) -> None:
+    for name, inside in excluded.items():
+        if inside is True:
+            settings.pop(name, None)
+        elif isinstance(settings.get(name), dict):
+            _leave_out(settings[name], inside)
 
 
 def _scores(comparison: Comparison) -> Iterator[tuple[str, dict[str, float | None]]]:
