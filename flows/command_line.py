@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 from pydantic import ValidationError
 
 from recsys.errors import BadSettings, ServerLost, UserError
+from recsys.legible import escaped
 from recsys.settings import Settings
 
 STANDARD_ERROR = os.dup(2)
@@ -162,7 +163,7 @@ def _sentence(error: CycloptsError) -> str:
 
 def say(sentence: str) -> None:
     """Print one sentence on standard error."""
-    os.write(STANDARD_ERROR, f"compare: {sentence}\n".encode())
+    os.write(STANDARD_ERROR, f"compare: {escaped(sentence)}\n".encode())
 
 
 def fail(sentence: str, code: int) -> NoReturn:

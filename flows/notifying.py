@@ -15,6 +15,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 from prefect.logging.loggers import flow_run_logger
 from prefect.utilities.urls import url_for
+from pydantic import ValidationError
 
 from recsys.errors import BadSettings, StoreUnavailable
 from recsys.history import in_series, read, verdict_changed
@@ -37,8 +38,10 @@ def check_blocks(blocks: Iterable[str]) -> None:
 
 def tell_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Tell the blocks in the run's settings that it failed; a hook of Prefect's. Who stops a run knows that it ends."""
-    output = flow_run.parameters.get("settings", {}).get("output", {})
-    blocks = OutputSettings.model_validate(output).notify
+    try:
+        blocks = OutputSettings.model_validate(flow_run.parameters.get("settings", {}).get("output", {})).notify
+    except (AttributeError, ValidationError):  # a run that was refused for its parameters names nobody to tell
+        blocks = ()
     if not STOP.is_set():
         _notify(
             blocks,

@@ -3,10 +3,9 @@
 import re
 from pathlib import Path
 
-from rich.text import Text
-
 from flows.command_line import merged, option
 from flows.session import Session
+from flows.terminal import plain
 from recsys.data.openers import opened
 from recsys.data.sources import Source, locate
 from recsys.errors import BadSettings
@@ -50,11 +49,11 @@ def replay(
         raise BadSettings(f"The report of the run that is repeated is {again.parent}: choose another --name.")
 
     session = Session(settings, as_json=as_json, verbose=verbose, without_server=without_server)
-    session.console.print(Text(changes_since(recorded, this_environment())), soft_wrap=True)
+    session.console.print(plain(changes_since(recorded, this_environment())), soft_wrap=True)
     session.compare()
     found = agreement(recorded, read_manifest(again))
     for sentence in found.sentences:
-        session.console.print(Text(sentence), style="bold", soft_wrap=True)
+        session.console.print(plain(sentence), style="bold", soft_wrap=True)
     return found.same
 
 

@@ -21,6 +21,7 @@ from typing import IO
 import httpx
 
 from recsys.errors import ServerUnavailable
+from recsys.remote import without_password
 
 LOCAL_SERVER = "http://127.0.0.1:4200/api"
 """Where `make ui` starts a server."""
@@ -76,7 +77,8 @@ def _ask(named: str) -> None:
         try:
             client.read_flows(limit=1)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as trouble:
-            raise ServerUnavailable(f"Prefect's server at {named} {what_is_wrong(trouble)}.") from trouble
+            where = without_password(named)
+            raise ServerUnavailable(f"Prefect's server at {where} {what_is_wrong(trouble)}.") from trouble
 
 
 def what_is_wrong(trouble: Exception) -> str:

@@ -21,10 +21,11 @@ from flows.planning import Planned, Planning
 from flows.runners import check_installed
 from flows.running import ModelsFailed
 from flows.server import OwnServer, running_server, what_is_wrong
-from flows.terminal import asks, show_comparison, show_header, show_plan, watching
+from flows.terminal import asks, plain, show_comparison, show_header, show_plan, watching
 from recsys.data.sources import Source, locate
 from recsys.errors import ServerLost, ServerUnavailable
 from recsys.evaluation.comparison import Comparison
+from recsys.remote import without_password
 from recsys.settings import Settings
 from tasks.progress import STOP
 
@@ -92,7 +93,8 @@ class Session:
             except ModelsFailed as error:
                 failure, folder = error, error.folder
             except httpx.HTTPError as error:
-                url, again = PREFECT_API_URL.value(), "start the server again and " if server else ""
+                url = without_password(str(PREFECT_API_URL.value()))
+                again = "start the server again and " if server else ""
                 raise ServerLost(
                     f"The run has lost Prefect's server: {url} {what_is_wrong(error)}; every finished task is kept: "
                     f"{again}repeat the command, which goes on from there."
@@ -125,10 +127,10 @@ class Session:
         else:
             show_comparison(self.console, Comparison.model_validate_json(document))
         if failure:
-            self.console.print(f"Failed: {', '.join(failure.tasks)}.", style="bold red", soft_wrap=True)
+            self.console.print(plain(f"Failed: {', '.join(failure.tasks)}."), style="bold red", soft_wrap=True)
         if all_cached:
             self.console.print("Every task was cached: nothing was computed.", style="dim")
-        self.console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
+        self.console.print(plain(f"Report: {folder / 'report.html'}"), soft_wrap=True)
 
 
 def _check_head(source: Source, settings: Settings) -> None:

@@ -15,6 +15,7 @@ from rich.text import Text
 from flows.planning import Planned
 from recsys.data.sources import Source
 from recsys.evaluation.comparison import Comparison
+from recsys.legible import escaped
 from recsys.report.discussion import headline, verdict
 from recsys.report.history_drift import drift_warnings
 from recsys.report.tables import shown_columns, shown_rows
@@ -112,7 +113,12 @@ class TaskLines:
             row.append(f"{share:4.0%}  ")
         if event.status in {"cached", "waiting", "failed"}:
             row.append(event.status + (": " if event.text else ""))
-        return row.append(event.text)
+        return row.append(escaped(event.text))
+
+
+def plain(text: str, style: str = "") -> Text:
+    """A text as it stands: no markup of rich's, and nothing that a terminal obeys."""
+    return Text(escaped(text), style)
 
 
 def asks(console: Console, question: str) -> bool:
@@ -120,7 +126,7 @@ def asks(console: Console, question: str) -> bool:
     if not (console.is_terminal and sys.stdin.isatty()):
         return False
     try:
-        return Confirm.ask(Text(question), console=console, default=True)
+        return Confirm.ask(plain(question), console=console, default=True)
     except EOFError:
         return False
 
@@ -143,7 +149,7 @@ def watching(console: Console) -> Iterator[None]:
 def show_header(console: Console, settings: Settings, source: Source, plan: list[Planned]) -> None:
     """Print what is compared, how, and how much of it is to be computed."""
     cached = sum(planned.cached for planned in plan)
-    console.print(Text(source.label, "bold"), Text(f"· protocol {settings.protocol} · seed {settings.seed}"))
+    console.print(plain(source.label, "bold"), Text(f"· protocol {settings.protocol} · seed {settings.seed}"))
     if source.licence:
         console.print(Text(source.licence, "dim"), soft_wrap=True)
     console.print(Text(f"{len(plan)} tasks: {cached} cached, {len(plan) - cached} to run", "dim"))
@@ -154,7 +160,8 @@ def show_plan(console: Console, plan: list[Planned]) -> None:
     for planned in plan:
         text = Text(f"{planned.task:<16}")
         some = f"{planned.cached_runs} of {planned.runs} cached, " if planned.cached_runs else ""
-        text.append("cached" if planned.cached else f"{some}to run: {planned.why}", "dim" if planned.cached else "cyan")
+        why = "cached" if planned.cached else f"{some}to run: {escaped(planned.why)}"
+        text.append(why, "dim" if planned.cached else "cyan")
         console.print(text, soft_wrap=True)
 
 
@@ -170,10 +177,10 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
         else:
             table.add_column(column.heading, min_width=min(widest, WIDEST_TITLE), max_width=WIDEST_TITLE)
     for row in rows:
-        table.add_row(*(Text(cell.text, "bold green" if cell.best else "") for cell in row))
+        table.add_row(*(plain(cell.text, "bold green" if cell.best else "") for cell in row))
     console.print(Group(Text(), table, Text()))
-    console.print(Text(f"{headline(comparison)}."), style="bold", soft_wrap=True)
+    console.print(plain(f"{headline(comparison)}."), style="bold", soft_wrap=True)
     for finding in verdict(comparison):
-        console.print(Text(finding.text), soft_wrap=True)
+        console.print(plain(finding.text), soft_wrap=True)
     for warning in drift_warnings(comparison):
-        console.print(Text(warning.text), style="yellow", soft_wrap=True)
+        console.print(plain(warning.text), style="yellow", soft_wrap=True)

@@ -22,6 +22,24 @@ WITHOUT_FOLDERS = frozenset(PACKAGES)
 """Protocols of object stores: their buckets are for the user to make, and there are no folders in them."""
 
 
+NO_SECRETS = (
+    "The URL of the store must not hold a password or other options: give them to fsspec in the environment, "
+    "or in the files that its file systems read"
+)
+
+
+def has_secrets(url: str) -> bool:
+    """Whether a URL holds a password, or options, which may be secret as well."""
+    parts = urlsplit(url)
+    return ":" in parts.netloc.rpartition("@")[0] or bool(parts.query)
+
+
+def without_password(url: str) -> str:
+    """A URL as it may be shown: name and password are left out."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
 class Remote:
     """A folder that other machines see as well, and this machine's working copy of it.
 
@@ -182,12 +200,8 @@ def _file_system(url: str, protocol: str) -> tuple[Any, str]:
     """Return the file system of a URL, and the path of the URL in it."""
     from fsspec.core import url_to_fs  # here, because a store in a folder needs none of it
 
-    parts = urlsplit(url)
-    if ":" in parts.netloc.rpartition("@")[0] or parts.query:
-        raise BadSettings(
-            "The URL of the store must not hold a password or other options: give them to fsspec in the environment, "
-            "or in the files that its file systems read."
-        )
+    if has_secrets(url):
+        raise BadSettings(f"{NO_SECRETS}.")
     if not protocol or "::" in url:
         raise BadSettings(f"The store {url} is no URL of a folder, such as s3://bucket/name.")
     try:

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, Self
 from cyclopts import Group, Parameter
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from recsys.remote import anchored
+from recsys.legible import escaped
+from recsys.remote import NO_SECRETS, anchored, has_secrets
 
 Protocol = Literal["fair", "notebook"]
 Dataset = Literal["sample", "ml-latest-small", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m"]
@@ -45,6 +46,13 @@ def _with_limits_told(schema: dict[str, Any]) -> None:
 
 def _plain(number: float) -> str:
     return f"{number:,}" if isinstance(number, int) else f"{number:g}"
+
+
+def _no_url(path: str | None) -> str | None:
+    """Refuse a URL without repeating it: it may hold a password."""
+    if path is not None and "://" in path:
+        raise ValueError("ratings, downloads and reports are paths and no URLs: copy the file to this machine first")
+    return path
 
 
 class SettingsModel(BaseModel):
@@ -92,6 +100,11 @@ class DataSettings(SettingsModel):
     def is_downloaded(self) -> bool:
         """Whether the ratings come from elsewhere: neither the user's file nor the embedded sample."""
         return self.ratings is None and self.dataset not in (None, "sample")
+
+    @field_validator("ratings", "downloads")
+    @classmethod
+    def _paths(cls, path: str | None) -> str | None:
+        return _no_url(path)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -340,6 +353,18 @@ class OutputSettings(SettingsModel):
             raise ValueError("the name latest leads to the newest report: choose another name")
         return name
 
+    @field_validator("reports")
+    @classmethod
+    def _path(cls, path: str) -> str:
+        return str(_no_url(path))
+
+    @field_validator("store")
+    @classmethod
+    def _no_password(cls, store: str) -> str:
+        if "://" in store and has_secrets(store):
+            raise ValueError(NO_SECRETS)
+        return store
+
     @field_validator("notify")
     @classmethod
     def _slugs(cls, notify: tuple[str, ...]) -> tuple[str, ...]:
@@ -458,4 +483,4 @@ class Settings(SettingsModel):
     def title(self) -> str:
         """What is compared, in a few words: the name of a run."""
         data = (self.data.ratings and PurePath(self.data.ratings).name) or self.data.dataset or "sample"
-        return f"{data} · {self.protocol} · seed {self.seed}"
+        return f"{escaped(data)} · {self.protocol} · seed {self.seed}"

@@ -1,6 +1,7 @@
 """Task `report`: the test ratings are read, the comparison is written, published and shown."""
 
 import logging
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from recsys.report.discussion import headline
 from recsys.report.history import with_history
 from recsys.report.history_drift import drift_warnings
 from recsys.report.history_table import HISTORY_CAPTION, history_headings, history_rows
-from recsys.report.markdown import embedded_markdown
+from recsys.report.markdown import embedded_markdown, escaped
 from recsys.report.publish import publish
 from recsys.report.tables import shown_columns, shown_rows
 from recsys.settings import Settings
@@ -116,14 +117,20 @@ def _published(store: Store, made: Manifest, reports: Path, name: str) -> Path:
 
 def _show_in_ui(folder: Path, comparison: Comparison) -> None:
     try:
-        create_table_artifact(_table(comparison), key="comparison", description=f"Report: {folder}")
+        create_table_artifact(_table(comparison), key="comparison", description=f"Report: {_told(folder)}")
         if comparison.history:
             create_table_artifact(_runs(comparison), key="comparison-history", description=HISTORY_CAPTION)
-        create_markdown_artifact(embedded_markdown(folder), key="comparison-report", description=str(folder))
+        create_markdown_artifact(embedded_markdown(folder), key="comparison-report", description=_told(folder))
         for key, name in (("report-page", "report.html"), ("comparison-csv", "comparison.csv")):
-            create_link_artifact((folder / name).as_uri(), name, key=key, description=str(folder / name))
+            create_link_artifact((folder / name).as_uri(), name, key=key, description=_told(folder / name))
     except Exception as error:  # the report itself is written: a UI that cannot show it is no failure
         log.warning("the report could not be shown in the Prefect UI: %s", error)
+
+
+def _told(path: Path) -> str:
+    """A path as it stands in the UI, which takes descriptions for Markdown: one that could be more is escaped."""
+    text = str(path)
+    return escaped(text) if re.search(r"[<>\[\]()`!&|*\x00-\x1f]", text) else text
 
 
 def _table(comparison: Comparison) -> list[dict[str, str]]:

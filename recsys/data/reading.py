@@ -17,6 +17,7 @@ from recsys.data.segments import Segments
 from recsys.data.sentences import BadRow, listed, refusal
 from recsys.data.values import Columns, convert
 from recsys.errors import BadRatings
+from recsys.legible import inert
 from recsys.progress import Progress, silent
 from recsys.settings import DataSettings
 from recsys.store import sha256_of
@@ -159,4 +160,4 @@ def _set_aside(rows: Sequence[BadRow], path: Path, *, begin: bool) -> None:
         writer = csv.writer(file, lineterminator="\n")
         if begin:
             writer.writerow(["line", "reason", "text"])
-        writer.writerows([row.line, row.reason, row.text] for row in rows)
+        writer.writerows([row.line, inert(row.reason), inert(row.text)] for row in rows)

@@ -14,6 +14,7 @@ from recsys.data.download import exclusive, unwritable
 from recsys.data.movielens import DATASETS, fetch, licence
 from recsys.data.sample import SOURCE_SHA256, sample_is_intact, write_sample
 from recsys.errors import DatasetUnavailable
+from recsys.legible import escaped
 from recsys.progress import Progress, silent
 from recsys.settings import SAMPLE_ROWS, DataSettings
 
@@ -59,7 +60,7 @@ def locate(settings: DataSettings, progress: Progress = silent) -> Source:
         path = _expanded(settings.ratings)
         return Source(
             name=_folder_name(path.name),
-            label=path.name + _first(settings.max_rows),
+            label=escaped(path.name) + _first(settings.max_rows),
             licence=None,
             ratings=path,
             titles=None,

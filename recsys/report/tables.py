@@ -5,15 +5,13 @@ import io
 from dataclasses import dataclass
 
 from recsys.evaluation.comparison import BaselineResult, Combination, Comparison, FailedModel, ModelResult, Ranking
+from recsys.legible import disarmed
 from recsys.report.costs import all_in_seconds, search_seconds
 from recsys.report.seeds import repeated, seeds_in_words
 from recsys.report.standing import every_row, in_order, mse_step, rmse_step
 from recsys.report.wording import NOTHING, number, opening, percent
 
 Value = str | float | int | None
-
-FORMULA_STARTS = ("=", "+", "-", "@")
-"""A spreadsheet runs a text cell that starts with one of these."""
 
 
 @dataclass(frozen=True)
@@ -254,11 +252,3 @@ def table_csv(comparison: Comparison) -> str:
     for row in table_rows(comparison):
         lines.writerow({key: disarmed(value) for key, value in row.items()})
     return written.getvalue()
-
-
-def disarmed(value: Value) -> Value:
-    """A text on one line that no spreadsheet takes for a formula."""
-    if not isinstance(value, str):
-        return value
-    line = " ".join(value.split())
-    return f"'{line}" if line.startswith(FORMULA_STARTS) else line

@@ -6,9 +6,9 @@ import io
 import pyarrow as pa
 
 from recsys.evaluation.comparison import Comparison
+from recsys.legible import disarmed
 from recsys.report.searched_settings import SettingValue, written
 from recsys.report.standing import in_order
-from recsys.report.tables import disarmed
 
 _FIXED = pa.schema(
     [
