@@ -14,6 +14,9 @@ SMALL_MODELS: dict[str, Any] = {
     "dnn_tuned": {"embedding_size": 4, "units": [8], "epochs": 3},
 }
 
+DIVERGING: dict[str, Any] = {"units": [64] * 12, "learning_rate": 10.0}
+"""A deep network that leaves the numbers of single precision in its first epochs, whatever it reads."""
+
 
 def write_ratings(path: Path, *, rows: int = 400, users: int = 20, items: int = 30, seed: int = 0) -> Path:
     """Write ratings from 1 to 5 made of users' and items' tastes and noise, as MovieLens writes them."""

@@ -6,22 +6,19 @@ from pathlib import Path
 import pytest
 
 from recsys.errors import BadRatings
-from tests.factories import small_settings, write_ratings
+from tests.factories import DIVERGING, small_settings, write_ratings
 
 
 def test_a_diverging_model_leaves_the_others_and_the_report_alone(prefect_server: str, tmp_path: Path) -> None:
     from flows.compare import compare
     from flows.running import ModelsFailed
 
-    ratings = tmp_path / "ratings.csv"
-    lines = write_ratings(ratings).read_text().splitlines()
-    ratings.write_text("\n".join([lines[0], *(f"{line}e30" for line in lines[1:])]))
-    settings = small_settings(ratings, tmp_path, mf={"embedding_size": 4, "epochs": 2})
-    with pytest.raises(ModelsFailed, match="train_mf failed: mf: the loss became") as failed:
+    settings = small_settings(write_ratings(tmp_path / "ratings.csv"), tmp_path, dnn=DIVERGING)
+    with pytest.raises(ModelsFailed, match="train_dnn failed: dnn: the loss became") as failed:
         compare(settings)
     comparison = json.loads((Path(failed.value.folder) / "comparison.json").read_text())
-    assert "mf" in [model["name"] for model in comparison["failed"]]
-    assert "train_mf" not in (Path(failed.value.folder) / "report.html").read_text().split("<body")[0]
+    assert [model["name"] for model in comparison["failed"]] == ["dnn"]
+    assert "train_dnn" not in (Path(failed.value.folder) / "report.html").read_text().split("<body")[0]
 
 
 def test_a_bad_rating_fails_the_run_with_its_line(prefect_server: str, tmp_path: Path) -> None:
