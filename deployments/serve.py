@@ -1,12 +1,15 @@
 """The smallest way: one process that waits for its deployments' runs and begins them, without pool and worker."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 import prefect
 from prefect import Flow
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.deployments.runner import RunnerDeployment
+from prefect.exceptions import ObjectNotFound
 from prefect.flows import load_flow_from_entrypoint
 from prefect.schedules import Cron, Interval, Schedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -33,10 +36,24 @@ def serve() -> None:
     try:
         make_folders()
         with temporary_settings({PREFECT_API_URL: api}):
+            _take_from_work_pool()
             prefect.serve(*map(served, declared()), limit=1)
     finally:
         if SERVER.process and not found:
             SERVER.stop()
+
+
+def _take_from_work_pool() -> None:
+    """Delete the deployments of make deploy: Prefect would leave them their pool and no path to their flow.
+
+    Their runs stay.
+    """
+    with get_client(sync_client=True) as client:
+        for deployment in declared():
+            with suppress(ObjectNotFound):
+                registered = client.read_deployment_by_name(deployment.full_name)
+                if registered.work_pool_name:
+                    client.delete_deployment(registered.id)
 
 
 def served(deployment: Declared) -> RunnerDeployment:

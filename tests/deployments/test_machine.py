@@ -275,6 +275,7 @@ def test_one_process_serves_the_same_deployments_until_it_is_interrupted(machine
         until = time.monotonic() + PATIENCE
         while "compare-new-ratings" not in log.read_text() and serving.poll() is None and time.monotonic() < until:
             time.sleep(0.5)
+        assert machine.deployment("compare-new-ratings")["work_pool_name"] is None, log.read_text()
         empty = tmp_path / "empty"
         empty.mkdir()
         settings = {"data": {"ratings": str(empty)}, "output": {"store": str(tmp_path / "store")}}
