@@ -5,17 +5,27 @@ import os
 import shutil
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, TypedDict
 
-from filelock import FileLock
+from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from recsys.errors import DamagedArtefact
+from recsys.seals import unsealed
 
 MANIFEST, MADE_FROM = "artefact.json", "made_from.json"
 """What an artefact's folder holds beside its files; without the first it is no artefact."""
+
+NEW, OLD = ".new", ".old"
+"""Endings of the hidden folders that an artefact is in before it takes its place, and the one that it replaces."""
+
+TEMPORARY = ".*.tmp"
+"""The names of small files that are being written."""
+
+SECONDS_BETWEEN_LOOKS = 1.0
+"""How often somebody who waits for a lock looks whether there is still reason to."""
 
 Facts = dict[str, Any]
 """What an artefact is about, as JSON: rows, users, losses, …"""
@@ -52,6 +62,16 @@ def only(manifest: Manifest, *names: str) -> Manifest:
     )
 
 
+def manifest_in(document: bytes, folder: object) -> Manifest:
+    """Return the manifest of the artefact in `folder` from its file.
+
+    Raises:
+        DamagedArtefact: the file is cut or changed.
+    """
+    manifest: Manifest = unsealed(document, f"{folder}/{MANIFEST}")  # type: ignore[assignment]
+    return manifest
+
+
 def placed(entry: FileEntry) -> tuple[str, PurePosixPath]:
     """Return the folder of the artefact that a file belongs to, relative to the store, and its place in that.
 
@@ -85,20 +105,39 @@ def write_atomically(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def lock_of(root: Path, folder: str) -> Path:
+    """Return the file that is locked while somebody makes an artefact of the store at `root`."""
+    return root / "locks" / f"{folder.replace('/', '-')}.lock"
+
+
 @contextmanager
-def locked(root: Path, folder: str) -> Iterator[None]:
-    """Hold the lock of an artefact of the store at `root`; a thread that holds it may take it once more."""
-    path = root / "locks" / f"{folder.replace('/', '-')}.lock"
+def locked(root: Path, folder: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold the lock of an artefact of the store at `root`; a thread that holds it may take it once more.
+
+    Args:
+        root: the store's folder.
+        folder: layer and key of the artefact.
+        waiting: called about once a second while somebody else holds it; may raise.
+    """
+    path = lock_of(root, folder)
     held: set[Path] = _HELD.__dict__.setdefault("paths", set())
     if path in held:
         yield
         return
-    with FileLock(path):
+    with _acquired(FileLock(path), waiting):
         held.add(path)
         try:
             yield
         finally:
             held.discard(path)
+
+
+def _acquired(lock: FileLock, waiting: Callable[[], None]) -> AcquireReturnProxy[FileLock]:
+    while True:
+        try:
+            return lock.acquire(timeout=SECONDS_BETWEEN_LOOKS)
+        except Timeout:
+            waiting()
 
 
 @contextmanager
@@ -107,7 +146,7 @@ def replacing(folder: Path) -> Iterator[Path]:
     folder.parent.mkdir(exist_ok=True)
     for leftover in folder.parent.glob(f".{folder.name}.*"):
         shutil.rmtree(leftover)  # of a writer that died: the lock is ours
-    temporary = folder.with_name(f".{folder.name}.new")
+    temporary = folder.with_name(f".{folder.name}{NEW}")
     temporary.mkdir()
     try:
         yield temporary
@@ -115,7 +154,7 @@ def replacing(folder: Path) -> Iterator[Path]:
             _flush(path)
         _flush(temporary)
         if folder.exists():
-            folder.rename(folder.with_name(f".{folder.name}.old"))
+            folder.rename(folder.with_name(f".{folder.name}{OLD}"))
         temporary.rename(folder)
         _flush(folder.parent)
     finally:

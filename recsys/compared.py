@@ -1,10 +1,11 @@
 """What was compared last under some settings, so that it need not be compared again."""
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from recsys.errors import DamagedArtefact
+from recsys.seals import sealed, unsealed
 from recsys.settings import Settings
 from recsys.store import Store, write_atomically
 
@@ -30,15 +31,16 @@ class Compared:
 def last_compared(settings: Settings) -> Compared | None:
     """Return what was compared last under these settings; None if nothing was, or if its report is gone."""
     try:
-        compared = Compared(**json.loads(_note(settings).read_bytes()))
-    except (OSError, ValueError, TypeError):
+        note = _note(settings)
+        compared = Compared(**unsealed(note.read_bytes(), note))
+    except (OSError, TypeError, DamagedArtefact):
         return None  # no note, or none that can be read: comparing again makes a good one
     return compared if (Path(compared.report) / "report.html").is_file() else None
 
 
 def remember(settings: Settings, compared: Compared) -> None:
     """Note what has been compared to the end under these settings."""
-    write_atomically(_note(settings), json.dumps(asdict(compared), indent=1).encode())
+    write_atomically(_note(settings), sealed(asdict(compared), indent=1))
 
 
 def _note(settings: Settings) -> Path:

@@ -20,10 +20,12 @@ WITHOUT_NUMBERS = {
     "recsys.errors",
     "recsys.fingerprint",
     "recsys.history",
+    "recsys.leftovers",
     "recsys.mirror",
     "recsys.modules",
     "recsys.progress",
     "recsys.remote",
+    "recsys.seals",
     "recsys.settings",
     "recsys.store",
 }
@@ -54,15 +56,6 @@ class Fingerprint:
     def key(self) -> str:
         """The name of the artefact: 32 hexadecimal digits."""
         return hashlib.sha256(json.dumps(vars(self), sort_keys=True).encode()).hexdigest()[:32]
-
-    def to_json(self) -> str:
-        """Return the fingerprint as a JSON document."""
-        return json.dumps(asdict(self), sort_keys=True, indent=1)
-
-    @classmethod
-    def from_json(cls, text: str) -> "Fingerprint":
-        """Read a document that `to_json` wrote."""
-        return cls(**json.loads(text))
 
     def differences(self, other: "Fingerprint") -> list[tuple[str, Any, Any]]:
         """Return (dotted name, own value, other's value) of each leaf in which the two differ."""

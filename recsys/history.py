@@ -17,6 +17,8 @@ from typing import Any, Literal
 from filelock import FileLock
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
+from recsys.errors import DamagedArtefact
+from recsys.seals import sealed, unsealed
 from recsys.store import Store, write_atomically
 
 Side = Literal["network", "factorisation", "tie"]
@@ -179,14 +181,14 @@ def _known(content: bytes) -> list[Line]:
     lines: list[Line] = []
     for line in dict.fromkeys(content.splitlines()):
         try:
-            lines.append((line, PastRun.model_validate_json(line)))
-        except ValidationError:
+            lines.append((line, PastRun.model_validate(unsealed(line, TABLE))))
+        except (DamagedArtefact, ValidationError):
             continue  # one bad line must not cost the others
     return sorted(lines, key=lambda known: known[1].when)
 
 
 def _remembering(content: bytes, run: PastRun) -> bytes:
-    lines = [*_known(content), (run.model_dump_json().encode(), run)]
+    lines = [*_known(content), (sealed(run.model_dump(mode="json")), run)]
     return b"".join(line + b"\n" for line in _worth_keeping(lines))
 
 

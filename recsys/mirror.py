@@ -1,13 +1,15 @@
 """The artefacts of a store on its remote: what is sent there, and how what is fetched from there is checked."""
 
-import json
+import logging
 from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
-from recsys.artefacts import MADE_FROM, MANIFEST, FileEntry, Manifest, locked, placed, replacing, sha256_of
+from recsys.artefacts import MADE_FROM, MANIFEST, FileEntry, Manifest, locked, manifest_in, placed, replacing, sha256_of
 from recsys.errors import DamagedArtefact
 from recsys.remote import Remote
+
+log = logging.getLogger(__name__)
 
 
 class Mirror:
@@ -73,7 +75,7 @@ class Mirror:
         if document is None:
             raise DamagedArtefact(f"{self.remote.url}/{folder} is missing")
         try:
-            entries: list[FileEntry] = json.loads(document)["files"]
+            entries = manifest_in(document, folder)["files"]
             with replacing(self.root / folder) as temporary:
                 places = {entry["path"]: temporary / placed(entry)[1] for entry in entries}
                 self.remote.fetch({**places, f"{folder}/{MADE_FROM}": temporary / MADE_FROM})
@@ -83,10 +85,11 @@ class Mirror:
                 (temporary / MANIFEST).write_bytes(document)
         except (FileNotFoundError, ValueError, KeyError, TypeError, DamagedArtefact) as error:
             self.remote.remove(f"{folder}/{MANIFEST}")
+            log.warning("%s/%s is damaged (%s); it is made anew", self.remote.url, folder, error)
             raise DamagedArtefact(f"{self.remote.url}/{folder} is damaged ({error})") from error
 
-    def made_from(self, layer: str, besides: set[str]) -> list[str]:
-        """Return what the remote's artefacts of a layer were made from, as JSON, leaving out the folders `besides`."""
+    def made_from(self, layer: str, besides: set[str]) -> list[bytes]:
+        """Return what the remote's artefacts of a layer were made from, as written, except those of `besides`."""
         there = [path for path in self.remote.sizes(layer) if path.endswith(f"/{MADE_FROM}")]
         wanted = [path for path in there if path.removesuffix(f"/{MADE_FROM}") not in besides]
-        return [document.decode() for document in self.remote.read_all(wanted)]
+        return self.remote.read_all(wanted)

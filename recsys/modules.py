@@ -6,7 +6,6 @@ what was read is noted, by the path, size, time and inode of each module.
 
 import ast
 import hashlib
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -14,6 +13,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+
+from recsys.errors import DamagedArtefact
+from recsys.seals import sealed, unsealed
 
 SETTLED = 2_000_000_000
 """Nanoseconds after which a change of a file is sure to show in its time."""
@@ -62,8 +64,8 @@ def recall(place: str, notes: Callable[[], bytes | None]) -> None:
     if place in _RECALLED:
         return
     _RECALLED.add(place)
-    with suppress(ValueError, KeyError, TypeError):
-        document = json.loads(notes() or b"null")
+    with suppress(DamagedArtefact, KeyError):
+        document = unsealed(notes() or b"", place)
         if document["python"] == sys.version:
             for path, noted in document["modules"].items():
                 size, changed, inode = noted["state"]
@@ -78,7 +80,7 @@ def news() -> bytes | None:
     _UNNOTED.clear()
     settled = time.time_ns() - SETTLED
     modules = {str(path): asdict(module) for path, module in list(_KNOWN.items()) if module.state[1] < settled}
-    return json.dumps({"python": sys.version, "modules": modules}).encode()
+    return sealed({"python": sys.version, "modules": modules})
 
 
 @cache

@@ -2,12 +2,13 @@
 
 import errno
 import hashlib
-import json
 import logging
+import os
 import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 from recsys.artefacts import (
@@ -18,6 +19,7 @@ from recsys.artefacts import (
     Manifest,
     content,
     locked,
+    manifest_in,
     only,
     placed,
     replacing,
@@ -26,10 +28,15 @@ from recsys.artefacts import (
 )
 from recsys.errors import DamagedArtefact, StoreUnavailable
 from recsys.fingerprint import Fingerprint
+from recsys.leftovers import remove_leftovers
 from recsys.mirror import Mirror
 from recsys.remote import place_of
+from recsys.seals import sealed, unsealed
 
 __all__ = ["Facts", "FileEntry", "Manifest", "Store", "content", "only", "sha256_of", "write_atomically"]
+
+LEAST_FREE = 2**20
+"""A disk with fewer bytes than these is full, as far as whole blocks of a file are concerned."""
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +67,7 @@ class Store:
         build: Callable[[Path], Facts],
         *,
         refresh: bool = False,
+        waiting: Callable[[], None] = lambda: None,
     ) -> Manifest:
         """Return the artefact that `fingerprint` names, building it unless it is there and undamaged.
 
@@ -67,16 +75,18 @@ class Store:
             fingerprint: what the artefact is made from; its digest is the key.
             build: writes the files into the (temporary) folder it is given and returns the facts.
             refresh: build anew, whatever is there.
+            waiting: called about once a second while somebody else builds the same; may raise.
 
         Raises:
-            StoreUnavailable: the store's folder cannot be written, or its URL cannot be used.
+            StoreUnavailable: the store's folder cannot be written, or was changed by somebody else meanwhile, or its
+                URL cannot be used.
         """
         if not refresh and (found := self.find(fingerprint)):
             self.share(found)
             return found
         try:
             self._prepare()
-            with locked(self.root, _folder(fingerprint)):
+            with locked(self.root, _folder(fingerprint), waiting):
                 if not refresh and (found := self.find(fingerprint)):
                     self.share(found)
                     return found
@@ -90,6 +100,8 @@ class Store:
                     f"The store {self.root} cannot be written ({error.strerror}): "
                     "make room or permission there, or choose another place with --store."
                 ) from error
+            if isinstance(error, FileNotFoundError) and Path(error.filename or "").is_relative_to(self.root):
+                raise self._changed(f"{error.filename} is missing") from error
             raise
 
     def checkpoint(self, fingerprint: Fingerprint, *, fresh: bool = False) -> Path:
@@ -104,7 +116,10 @@ class Store:
         try:
             manifest = self.manifest(fingerprint)
             self.verify(manifest)
-        except (OSError, KeyError, DamagedArtefact):
+        except OSError:
+            return None
+        except DamagedArtefact as damage:
+            log.warning("%s; it is made anew", damage)
             return None
         return manifest
 
@@ -123,11 +138,7 @@ class Store:
             if there is None:
                 raise
             document = there
-        try:
-            manifest: Manifest = json.loads(document)
-        except ValueError as error:
-            raise DamagedArtefact(f"the manifest of {self.root / folder} cannot be read ({error})") from error
-        return manifest
+        return manifest_in(document, self.root / folder)
 
     def share(self, manifest: Manifest) -> None:
         """Have an artefact at the store's URL, if it has one, and not on this machine alone.
@@ -199,15 +210,15 @@ class Store:
         }
         note = self.root / "digests" / f"{hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:32]}.json"
         try:
-            known = json.loads(note.read_bytes())
+            known = unsealed(note.read_bytes(), note)
             if {name: known.get(name) for name in seen} == seen:
                 return str(known["sha256"])
-        except (OSError, ValueError, KeyError):
+        except (OSError, KeyError, DamagedArtefact):
             pass  # no note yet, or an unreadable one: the file itself is the truth
         sha256 = sha256_of(path)
         if time.time_ns() - state.st_mtime_ns > 2_000_000_000 and path.stat().st_mtime_ns == state.st_mtime_ns:
             self._prepare()
-            write_atomically(note, json.dumps(seen | {"sha256": sha256}).encode())
+            write_atomically(note, sealed(seen | {"sha256": sha256}))
         return sha256
 
     def noted(self, name: str) -> bytes | None:
@@ -224,12 +235,16 @@ class Store:
                 write_atomically(self.root / "notes" / f"{name}.json", content)
 
     def fingerprints(self, layer: str) -> list[Fingerprint]:
-        """Return what the artefacts of a layer were made from, newest first."""
+        """Return what the artefacts of a layer were made from, newest first, leaving out what cannot be read."""
         notes = sorted((self.root / layer).glob(f"*/{MADE_FROM}"), key=lambda note: -note.stat().st_mtime_ns)
-        texts = [note.read_text() for note in notes]
+        documents = [note.read_bytes() for note in notes]
         if self.mirror:
-            texts += self.mirror.made_from(layer, besides={f"{layer}/{note.parent.name}" for note in notes})
-        return [Fingerprint.from_json(text) for text in texts]
+            documents += self.mirror.made_from(layer, besides={f"{layer}/{note.parent.name}" for note in notes})
+        found = []
+        for document in documents:
+            with suppress(DamagedArtefact):
+                found.append(Fingerprint(**unsealed(document, MADE_FROM)))
+        return found
 
     def _prepare(self) -> None:
         try:
@@ -239,12 +254,22 @@ class Store:
             raise StoreUnavailable(
                 f"The store {self.root} cannot be made ({error.strerror}): choose another place with --store."
             ) from error
+        if self.root not in _SWEPT:
+            _SWEPT.add(self.root)
+            remove_leftovers(self.root)
 
     def _build(self, fingerprint: Fingerprint, build: Callable[[Path], Facts]) -> Manifest:
         folder = self.root / _folder(fingerprint)
         with replacing(folder) as temporary:
             start = time.perf_counter()
-            facts = build(temporary)
+            try:
+                facts = build(temporary)
+            except DamagedArtefact as damage:
+                raise self._changed(str(damage)) from damage
+            except OSError as error:
+                if error.errno is None and shutil.disk_usage(self.root).free < LEAST_FREE:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error  # NumPy does not say why
+                raise
             seconds = time.perf_counter() - start
             manifest = Manifest(
                 kind=fingerprint.task,
@@ -253,9 +278,15 @@ class Store:
                 facts=facts,
                 seconds=round(seconds, 3),
             )
-            (temporary / MADE_FROM).write_text(fingerprint.to_json())
-            (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1))
+            (temporary / MADE_FROM).write_bytes(sealed(asdict(fingerprint), indent=1))
+            (temporary / MANIFEST).write_bytes(sealed(manifest, indent=1))
         return manifest
+
+    def _changed(self, what: str) -> StoreUnavailable:
+        return StoreUnavailable(
+            f"{what}: somebody has changed the store {self.root} while it was used; repeat the command, which makes "
+            "anew what is lost."
+        )
 
     def _entry(self, path: Path, temporary: Path, folder: Path) -> FileEntry:
         place = folder.relative_to(self.root) / path.relative_to(temporary)
@@ -293,6 +324,9 @@ class Store:
             raise DamagedArtefact(f"{path} is missing") from None
         raise DamagedArtefact(f"{path} has changed since it was written")
 
+
+_SWEPT: set[Path] = set()
+"""Stores that this process has rid of leftovers."""
 
 _VERIFIED: dict[Path, tuple[int, int, int, str]] = {}
 

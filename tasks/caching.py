@@ -14,6 +14,7 @@ from recsys.fingerprint import Fingerprint, code_of, versions_of
 from recsys.modules import news, recall
 from recsys.store import Facts, Manifest, Store, content
 from tasks.assets import artefact, asset, tell_made
+from tasks.progress import TaskProgress
 from tasks.records import VALUES, StoreFolder, VerifiedRecords, manifests_in
 
 
@@ -66,7 +67,7 @@ class Recipe:
             fresh = True
             return build(folder)
 
-        made = store.make(self.fingerprint(arguments), building, refresh=_refreshing())
+        made = store.make(self.fingerprint(arguments), building, refresh=_refreshing(), waiting=self._wait)
         if fresh:
             tell_made(
                 artefact(store, made),
@@ -76,6 +77,10 @@ class Recipe:
                 bytes=sum(entry["bytes"] for entry in made["files"]),
             )
         return made
+
+    def _wait(self) -> None:
+        """Say why nothing happens, or end where the user wants that."""
+        TaskProgress(self.task)(0, None, "waiting for another run that makes the same")
 
     def upstream(self, arguments: Mapping[str, Any]) -> list[str]:
         """Return the keys, as assets, of what a result under these arguments is made from."""

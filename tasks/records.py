@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,10 +11,13 @@ from prefect.filesystems import LocalFileSystem
 
 from recsys.errors import DamagedArtefact, StoreUnavailable
 from recsys.mirror import Mirror
-from recsys.store import Manifest, Store, write_atomically
+from recsys.store import Manifest, Store, sha256_of, write_atomically
 
 KEYS, VALUES = "results/keys", "results/values"
 """Folders of a store: the records, and the results that they point to, each under the key of its task."""
+
+RESULT_DIGEST = "result_sha256"
+"""What our records have besides Prefect's: without it, a result that has changed would be believed."""
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +34,16 @@ class StoreFolder(LocalFileSystem):
     def _resolve_path(self, path: str) -> Path:
         self.basepath = str(Store(self.store).root / self.folder)
         return super()._resolve_path(path)
+
+    def write_path(self, path: str, content: bytes, _sync: bool = True) -> str:  # type: ignore[override]
+        """Write a file, whole or not at all, and return its path; Prefect's own would be found half written."""
+        place = self._resolve_path(path)
+        write_atomically(place, content)
+        return str(place)
+
+    async def awrite_path(self, path: str, content: bytes) -> str:
+        """Write a file, whole or not at all, and return its path."""
+        return self.write_path(path, content)
 
 
 class VerifiedRecords(StoreFolder):
@@ -60,15 +73,12 @@ class VerifiedRecords(StoreFolder):
         return record
 
     def write_path(self, path: str, content: bytes, _sync: bool = True) -> str:  # type: ignore[override]
-        """Keep a record."""
-        place: str = super().write_path(path, content, _sync=True)  # type: ignore[call-arg, assignment]
-        self._send(path, content)
-        return place
-
-    async def awrite_path(self, path: str, content: bytes) -> str:
-        """Keep a record."""
-        place: str = await super().awrite_path(path, content)
-        self._send(path, content)
+        """Keep a record, with the digest of the result that it points to, which Prefect has written before."""
+        record = json.loads(content)
+        record |= {RESULT_DIGEST: sha256_of(Path(record["storage_key"]))}
+        sealed = json.dumps(record, separators=(",", ":")).encode()
+        place = super().write_path(path, sealed)
+        self._send(path, sealed)
         return place
 
     def _fetch(self, path: str) -> None:
@@ -78,8 +88,9 @@ class VerifiedRecords(StoreFolder):
     def _verify(self, path: str, record: bytes) -> None:
         store = Store(self.store)
         with _said():
-            result = manifest_of(record, store.root / VALUES, store.verify)
+            result = result_of(record, store.root / VALUES / path)
         for manifest in manifests_in(result):
+            store.verify(manifest)  # whoever makes anew what is damaged says so
             store.share(manifest)
         if store.mirror and not store.mirror.remote.has(f"{KEYS}/{path}"):
             _send(store.mirror, path, record)
@@ -102,33 +113,33 @@ def recorded(store: str, key: str) -> Any:
     """
     kept = Store(store)
     _fetch(kept, key)
-    return manifest_of((kept.root / KEYS / key).read_bytes(), kept.root / VALUES, kept.check)
+    result = result_of((kept.root / KEYS / key).read_bytes(), kept.root / VALUES / key)
+    for manifest in manifests_in(result):
+        kept.check(manifest)
+    return result
 
 
-def manifest_of(record: bytes, values: Path, check: Callable[[Manifest], None]) -> Any:
-    """Return the result that a Prefect record points to, a manifest or several by name, each checked by `check`.
+def result_of(record: bytes, place: Path) -> Any:
+    """Return the result that a Prefect record points to: a manifest, or several by name.
 
     Args:
         record: the record.
-        values: the folder of the results.
-        check: looks at the files of a manifest.
+        place: where its result must be.
 
     Raises:
-        DamagedArtefact: the result or a file that it names is missing or damaged, is not JSON, or lies elsewhere.
+        DamagedArtefact: the record or the result is cut or changed, is not JSON, or lies elsewhere.
     """
     try:
         metadata = json.loads(record)
         if metadata["serializer"]["type"] != "json":
             raise DamagedArtefact("a record of the cache is not JSON")
-        place = Path(metadata["storage_key"])
-        if place.parent.resolve() != values.resolve():
-            raise DamagedArtefact(f"a record of the cache leads out of the store, to {place}")
-        result = json.loads(place.read_bytes())
+        if Path(metadata["storage_key"]).resolve() != place.resolve():
+            raise DamagedArtefact(f"a record of the cache leads elsewhere, to {metadata['storage_key']}")
+        if sha256_of(place) != metadata[RESULT_DIGEST]:
+            raise DamagedArtefact(f"{place} has changed since it was written")
+        return json.loads(place.read_bytes())
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DamagedArtefact(f"a record of the cache cannot be read ({error})") from error
-    for manifest in manifests_in(result):
-        check(manifest)
-    return result
+        raise DamagedArtefact(f"a record of the cache cannot be read ({error!r})") from error
 
 
 def manifests_in(result: Any) -> Iterator[Manifest]:

@@ -1,6 +1,7 @@
 """Fixtures of the whole suite."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -19,12 +20,13 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def memory() -> Iterator[str]:
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Yield the URL of an empty folder of fsspec's memory, and forget what was seen there."""
     from fsspec.implementations.memory import MemoryFileSystem
 
-    from recsys.remote import remote_at
+    from recsys.remote import WORKING_COPIES, remote_at
 
+    monkeypatch.setenv(WORKING_COPIES, str(tmp_path / "working-copies"))
     MemoryFileSystem.store.clear()
     remote_at.cache_clear()
     yield "memory://bucket/store"

@@ -19,6 +19,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from recsys.errors import DamagedArtefact
+from recsys.seals import sealed, unsealed
+
 Arrays = dict[str, npt.NDArray[Any]]
 
 
@@ -74,8 +77,8 @@ def save(folder: Path, mark: str, checkpoint: Checkpoint) -> None:
     with open(partial / "arrays.npz", "wb") as file:
         np.savez(file, allow_pickle=False, **checkpoint.arrays)
         os.fsync(file.fileno())
-    with open(partial / "state.json", "w", encoding="utf-8") as file:
-        json.dump({"fingerprint": mark, **state}, file)
+    with open(partial / "state.json", "wb") as file:
+        file.write(sealed({"fingerprint": mark, **state}))
         file.flush()
         os.fsync(file.fileno())
     older = [path for path in _parts(folder) if path != partial]
@@ -89,12 +92,12 @@ def load(folder: Path, mark: str) -> Checkpoint | None:
     """The newest checkpoint of the training with this fingerprint; None if there is none that can be read."""
     for path in sorted(folder.glob("epoch-*"), reverse=True):
         try:
-            state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+            state = unsealed((path / "state.json").read_bytes(), path)
             if state.pop("fingerprint") != mark:
                 continue
             with np.load(path / "arrays.npz", allow_pickle=False) as arrays:
                 return Checkpoint(**state, arrays={name: arrays[name] for name in arrays.files})
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, DamagedArtefact):
             continue  # cut or damaged: train again
     return None
 

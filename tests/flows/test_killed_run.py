@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from recsys.evaluation.comparison import Comparison, ModelResult
+from recsys.seals import sealed, unsealed
 from recsys.settings import Settings
 from recsys.store import sha256_of
 from tests.factories import write_ratings
@@ -58,9 +59,9 @@ def test_it_goes_on_from_the_last_kept_epoch_to_the_same_bits(prefect_server: st
     interrupted, undisturbed = (long_settings(ratings, tmp_path / name) for name in ("interrupted", "undisturbed"))
     left = killed_in_its_long_training(interrupted, tmp_path, prefect_server)
     assert "train_mf" not in models(interrupted)
-    state = json.loads((left / "state.json").read_text())
+    state = unsealed((left / "state.json").read_bytes(), left)
     assert state["epoch"] < MANY_EPOCHS
-    (left / "state.json").write_text(json.dumps({**state, "seconds": SPENT_BEFORE}))
+    (left / "state.json").write_bytes(sealed({**state, "seconds": SPENT_BEFORE}))
 
     continued, at_once = finished(interrupted), finished(undisturbed)
     assert continued.fit_seconds >= SPENT_BEFORE > at_once.fit_seconds

@@ -11,6 +11,7 @@ import pytest
 from recsys.errors import StoreUnavailable
 from recsys.history import MOST_KEPT, TABLE, PastRun, PastScore, append, in_series, read, results, verdict_changed
 from recsys.remote import WORKING_COPIES
+from recsys.seals import sealed
 from recsys.store import Store
 
 START = datetime(2026, 11, 3, 3, 0, tzinfo=UTC)
@@ -43,6 +44,10 @@ def past(hour: int = 0, mse: float = 0.8, **changes: Any) -> PastRun:
 
 def table(store: Path) -> Path:
     return store / "history" / "runs.jsonl"
+
+
+def line(run: PastRun, **further: object) -> str:
+    return sealed(run.model_dump(mode="json") | further).decode()
 
 
 def test_runs_come_back_to_the_last_digit_and_oldest_first(tmp_path: Path) -> None:
@@ -82,7 +87,7 @@ def test_a_series_keeps_its_last_runs_whatever_the_others_do(tmp_path: Path) -> 
     old = past(0, series="another")
     lines = [old, *(past(hour, mse=float(hour)) for hour in range(MOST_KEPT))]
     table(tmp_path).parent.mkdir()
-    table(tmp_path).write_text("".join(f"{run.model_dump_json()}\n" for run in lines))
+    table(tmp_path).write_text("".join(f"{line(run)}\n" for run in lines))
     append(Store(tmp_path), past(MOST_KEPT, mse=-1.0))
     runs = read(Store(tmp_path))
     assert in_series(runs, old) == [old]
@@ -116,11 +121,21 @@ def test_a_sound_table_is_not_set_aside(tmp_path: Path, caplog: pytest.LogCaptur
 
 def test_what_a_later_version_wrote_into_a_line_stays(tmp_path: Path) -> None:
     append(Store(tmp_path), past(0))
-    line = table(tmp_path).read_text().removesuffix("}\n") + ',"carbon":1.5}\n'
-    table(tmp_path).write_text(line)
+    later = line(past(0), carbon=1.5)
+    table(tmp_path).write_text(f"{later}\n")
     append(Store(tmp_path), past(1, mse=0.7))
-    assert table(tmp_path).read_text().startswith(line)
+    assert table(tmp_path).read_text().startswith(f"{later}\n")
     assert len(read(Store(tmp_path))) == 2
+
+
+def test_a_digit_that_changes_in_a_line_is_found(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    append(Store(tmp_path), past(0, mse=0.7))
+    append(Store(tmp_path), past(1, mse=0.6))
+    table(tmp_path).write_bytes(table(tmp_path).read_bytes().replace(b"0.7", b"0.5"))
+    assert read(Store(tmp_path)) == [past(1, mse=0.6)]
+    with caplog.at_level(logging.WARNING):
+        append(Store(tmp_path), past(2, mse=0.8))
+    assert "1 of its 2 lines cannot be read" in caplog.text
 
 
 def test_two_writers_lose_nothing(tmp_path: Path) -> None:

@@ -1,11 +1,15 @@
 import errno
 import os
+import shutil
 import stat
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from filelock import FileLock
 
+from recsys.artefacts import lock_of
 from recsys.errors import DamagedArtefact, StoreUnavailable
 from recsys.fingerprint import Fingerprint
 from recsys.store import Facts, Manifest, Store, content, only
@@ -145,3 +149,60 @@ def test_a_place_that_cannot_hold_a_store_is_one_sentence(tmp_path: Path, place:
     (tmp_path / "a file").write_text("")
     with pytest.raises(StoreUnavailable, match="cannot be made"):
         Store(tmp_path / place).make(fingerprint(), build)
+
+
+@pytest.mark.parametrize("name", ["artefact.json", "made_from.json"])
+def test_a_bit_that_flips_in_what_is_said_of_an_artefact_is_found(
+    store: Store, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = store.make(fingerprint(), build)
+    path = store.root / "codes" / made["key"] / name
+    path.write_bytes(path.read_bytes().replace(b'"rows": 2', b'"rows": 3').replace(b'"encode"', b'"Encode"'))
+    if name == "artefact.json":
+        assert store.find(fingerprint()) is None
+        assert "artefact.json has changed since it was written; it is made anew" in caplog.text
+        assert store.make(fingerprint(), build)["facts"] == {"rows": 2}
+    else:
+        assert store.fingerprints("codes") == []
+
+
+def test_what_vanishes_while_it_is_used_is_told_in_a_sentence(store: Store) -> None:
+    made = store.make(fingerprint(), build)
+
+    def read_what_is_lost(folder: Path) -> Facts:
+        shutil.rmtree(store.root / "codes")
+        return {"bytes": store.path(made, "a.txt").stat().st_size}
+
+    def lose_everything(folder: Path) -> Facts:
+        shutil.rmtree(store.root)
+        return build(folder)
+
+    for building in (read_what_is_lost, lose_everything):
+        with pytest.raises(StoreUnavailable, match=r"is missing: somebody has changed the store .* repeat the command"):
+            store.make(fingerprint(part=building.__name__), building)
+
+
+def test_whoever_waits_for_another_maker_is_asked_whether_to_go_on(store: Store) -> None:
+    class Enough(Exception):
+        pass
+
+    asked = []
+
+    def waiting() -> None:
+        asked.append(1)
+        if len(asked) == 2:
+            raise Enough
+
+    store.make(fingerprint(), build)
+    with FileLock(lock_of(store.root, f"codes/{fingerprint(other=1).key}")), pytest.raises(Enough):
+        store.make(fingerprint(other=1), build, waiting=waiting)
+    assert store.make(fingerprint(other=1), build, waiting=waiting)["facts"] == {"rows": 2}
+
+
+def test_a_full_disk_is_told_though_numpy_does_not_say_so(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(folder: Path) -> Facts:
+        raise OSError("4096 requested and 0 written")
+
+    monkeypatch.setattr("recsys.store.shutil.disk_usage", lambda path: SimpleNamespace(free=0))
+    with pytest.raises(StoreUnavailable, match="No space left on device"):
+        store.make(fingerprint(), fail)

@@ -1,0 +1,44 @@
+"""A pickle runs what it likes when it is read: no run leaves one."""
+
+import pickletools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recsys.settings import Settings
+from tests.factories import small_settings
+from tests.faults.conftest import Tell
+
+pytestmark = pytest.mark.faults
+
+
+def is_pickle(path: Path) -> bool:
+    content = path.read_bytes()
+    if path.suffix == ".npy":
+        return bool(np.load(path, mmap_mode="r").dtype.hasobject)
+    if path.suffix in (".pkl", ".pickle", ".joblib"):
+        return True
+    if content[:1] != b"\x80" or not content.endswith(b"."):
+        return False
+    try:
+        return bool(list(pickletools.genops(content)))
+    except ValueError:
+        return False
+
+
+@pytest.mark.parametrize("runner", ["threads", "processes"])
+def test_a_run_writes_no_pickle(runner: str, prefect_server: str, ratings: Path, tmp_path: Path, tell: Tell) -> None:
+    from prefect.settings import PREFECT_LOCAL_STORAGE_PATH
+
+    from flows.compare import compare
+
+    settings: Settings = small_settings(
+        ratings, tmp_path, protocol="notebook", scaling={"runner": runner, "workers": 2}
+    )
+    compare(settings)
+    results = Path(PREFECT_LOCAL_STORAGE_PATH.value())
+    files = [path for place in (tmp_path, results) for path in place.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".keras" for path in files)
+    assert [path for path in files if is_pickle(path)] == []
+    tell(f"a run in {runner}, store, report and Prefect's results searched", f"0 pickles in {len(files)} files")
