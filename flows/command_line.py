@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -12,12 +13,14 @@ import yaml
 from cyclopts import App, CycloptsError, Group, Parameter
 from pydantic import ValidationError
 
-from recsys.errors import BadSettings, ServerLost, UserError
+from recsys.errors import BadSettings, DamagedArtefact, ServerLost, UserError
 from recsys.legible import escaped
 from recsys.settings import Settings
 
 STANDARD_ERROR = os.dup(2)
 """Where standard error goes even while TensorFlow is being loaded, which must not write there."""
+
+STOPPED = "stopped; every finished task is kept, and the same command goes on from there."
 
 RUN = Group("Run", sort_key=9)
 
@@ -35,6 +38,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         default_parameter=Parameter(negative=()),
     )
     app.default(run)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
@@ -45,8 +49,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         os._exit(2)  # in order, it would take minutes of Prefect's trying to tell the server what is left to tell
     except UserError as error:
         fail(str(error), 2)
+    except DamagedArtefact as damage:
+        fail(f"{damage}: repeat the command, which makes anew what is lost.", 2)
     except KeyboardInterrupt:
-        fail("stopped; every finished task is kept, and the same command goes on from there.", 130)
+        fail(STOPPED, 130)
     _leave()
 
 

@@ -3,6 +3,11 @@
 python flows/compare.py --help
 """
 
+if __name__ == "__main__":
+    from flows.interruption import end_with_a_sentence
+
+    end_with_a_sentence()  # before the imports, which take seconds
+
 from typing import Any
 
 from prefect import Task, flow

@@ -16,6 +16,7 @@ import httpx
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from rich.console import Console
 
+from flows.command_line import STOPPED, say
 from flows.compare import compare, wire
 from flows.planning import Planned, Planning
 from flows.runners import check_installed
@@ -183,9 +184,15 @@ def _load_keras() -> None:
 
 @contextmanager
 def _stopping_at_once() -> Iterator[None]:
-    """Have Ctrl-C and SIGTERM end the trainings at their next word of progress, not at their end."""
+    """Have Ctrl-C and SIGTERM end the trainings at their next word of progress, not at their end.
+
+    The second of them ends the process as it is: nothing is lost by that.
+    """
 
     def stop(number: int, frame: Any) -> None:
+        if STOP.is_set():
+            say(STOPPED)
+            os._exit(130)
         STOP.set()
         raise KeyboardInterrupt
 

@@ -1,0 +1,27 @@
+"""What is true of every store, whatever was done to its writers."""
+
+from pathlib import Path
+
+from recsys.artefacts import MANIFEST, manifest_in
+from recsys.store import Store
+from tasks.records import KEYS, recorded
+
+
+def check_store(root: Path) -> int:
+    """Check that every artefact and every record is whole, and return how many artefacts there are."""
+    store = Store(root)
+    artefacts = [path for path in root.glob(f"*/*/{MANIFEST}") if not path.parent.name.startswith(".")]
+    for path in artefacts:
+        store.verify(manifest_in(path.read_bytes(), path.parent))
+    for path in (root / KEYS).glob("[!.]*"):
+        recorded(str(root), path.name)
+    return len(artefacts)
+
+
+def hidden(folder: Path) -> list[str]:
+    """What is neither an artefact nor a report: files and folders under a temporary name."""
+    return sorted(
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.name.endswith((".tmp", ".new", ".old")) or (path.name.startswith(".") and path.name != ".lock")
+    )
