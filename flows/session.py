@@ -27,6 +27,7 @@ from recsys.data.sources import Source, locate
 from recsys.errors import ServerLost, ServerUnavailable
 from recsys.evaluation.comparison import Comparison
 from recsys.remote import without_password
+from recsys.room import require_for_start
 from recsys.settings import Settings
 from tasks.progress import STOP
 
@@ -80,6 +81,8 @@ class Session:
             _check_head(source, self.settings)
         show_header(self.console, self.settings, source, plan)
         all_cached = all(planned.cached for planned in plan)
+        if not (all_cached or self.settings.scaling.elsewhere):
+            require_for_start()
         failure = None
         with (
             _keras_loaded(unless=all_cached or self.settings.scaling.elsewhere),

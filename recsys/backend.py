@@ -11,6 +11,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from recsys.room import require_for_start
+
 CHATTER = (
     b"absl::InitializeLog()",
     b"cudart_stub",
@@ -58,6 +60,7 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "2")
 os.environ["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen=false {os.environ.get('XLA_FLAGS', '')}"
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
+require_for_start()
 with _without_chatter(), _without_collecting():
     import keras
     import tensorflow

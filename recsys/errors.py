@@ -29,6 +29,10 @@ class StoreUnavailable(UserError):
     """A store or report folder that cannot be read or written."""
 
 
+class NotEnoughMemory(UserError):
+    """Work that needs more memory than it may take."""
+
+
 class ServerUnavailable(UserError):
     """A Prefect server that was asked for and does not answer."""
 

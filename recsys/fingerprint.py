@@ -25,6 +25,7 @@ WITHOUT_NUMBERS = {
     "recsys.modules",
     "recsys.progress",
     "recsys.remote",
+    "recsys.room",
     "recsys.seals",
     "recsys.settings",
     "recsys.store",

@@ -6,8 +6,8 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -26,11 +26,12 @@ from recsys.artefacts import (
     sha256_of,
     write_atomically,
 )
-from recsys.errors import DamagedArtefact, StoreUnavailable
+from recsys.errors import DamagedArtefact, NotEnoughMemory, StoreUnavailable
 from recsys.fingerprint import Fingerprint
 from recsys.leftovers import remove_leftovers
 from recsys.mirror import Mirror
 from recsys.remote import place_of
+from recsys.room import REMEDY, is_lack_of_memory
 from recsys.seals import sealed, unsealed
 
 __all__ = ["Facts", "FileEntry", "Manifest", "Store", "content", "only", "sha256_of", "write_atomically"]
@@ -80,6 +81,7 @@ class Store:
         Raises:
             StoreUnavailable: the store's folder cannot be written, or was changed by somebody else meanwhile, or its
                 URL cannot be used.
+            NotEnoughMemory: building it takes more memory than there is.
         """
         if not refresh and (found := self.find(fingerprint)):
             self.share(found)
@@ -97,7 +99,7 @@ class Store:
         except OSError as error:
             if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}:
                 raise StoreUnavailable(
-                    f"The store {self.root} cannot be written ({error.strerror}): "
+                    f"The store {self.root} cannot be written ({os.strerror(error.errno)}): "
                     "make room or permission there, or choose another place with --store."
                 ) from error
             if isinstance(error, FileNotFoundError) and Path(error.filename or "").is_relative_to(self.root):
@@ -262,14 +264,8 @@ class Store:
         folder = self.root / _folder(fingerprint)
         with replacing(folder) as temporary:
             start = time.perf_counter()
-            try:
+            with self._told(fingerprint.task, temporary):
                 facts = build(temporary)
-            except DamagedArtefact as damage:
-                raise self._changed(str(damage)) from damage
-            except OSError as error:
-                if error.errno is None and shutil.disk_usage(self.root).free < LEAST_FREE:
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error  # NumPy does not say why
-                raise
             seconds = time.perf_counter() - start
             manifest = Manifest(
                 kind=fingerprint.task,
@@ -281,6 +277,25 @@ class Store:
             (temporary / MADE_FROM).write_bytes(sealed(asdict(fingerprint), indent=1))
             (temporary / MANIFEST).write_bytes(sealed(manifest, indent=1))
         return manifest
+
+    @contextmanager
+    def _told(self, task: str, temporary: Path) -> Iterator[None]:
+        """Have what goes wrong with disk, memory and store while `temporary` is filled told in a sentence."""
+        try:
+            yield
+        except DamagedArtefact as damage:
+            raise self._changed(str(damage)) from damage
+        except OSError as error:
+            if not temporary.exists():
+                raise self._changed(f"{temporary} is missing") from error
+            if error.errno is None and shutil.disk_usage(self.root).free < LEAST_FREE:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error  # NumPy does not say why
+            raise
+        except Exception as error:
+            if not is_lack_of_memory(error):
+                raise
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            raise NotEnoughMemory(f"{task} has run out of memory ({reason}): {REMEDY}.") from error
 
     def _changed(self, what: str) -> StoreUnavailable:
         return StoreUnavailable(

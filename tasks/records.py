@@ -11,6 +11,7 @@ from prefect.filesystems import LocalFileSystem
 
 from recsys.errors import DamagedArtefact, StoreUnavailable
 from recsys.mirror import Mirror
+from recsys.seals import sealed, unsealed
 from recsys.store import Manifest, Store, sha256_of, write_atomically
 
 KEYS, VALUES = "results/keys", "results/values"
@@ -74,11 +75,10 @@ class VerifiedRecords(StoreFolder):
 
     def write_path(self, path: str, content: bytes, _sync: bool = True) -> str:  # type: ignore[override]
         """Keep a record, with the digest of the result that it points to, which Prefect has written before."""
-        record = json.loads(content)
-        record |= {RESULT_DIGEST: sha256_of(Path(record["storage_key"]))}
-        sealed = json.dumps(record, separators=(",", ":")).encode()
-        place = super().write_path(path, sealed)
-        self._send(path, sealed)
+        metadata = json.loads(content)
+        record = sealed(metadata | {RESULT_DIGEST: sha256_of(Path(metadata["storage_key"]))})
+        place = super().write_path(path, record)
+        self._send(path, record)
         return place
 
     def _fetch(self, path: str) -> None:
@@ -130,16 +130,16 @@ def result_of(record: bytes, place: Path) -> Any:
         DamagedArtefact: the record or the result is cut or changed, is not JSON, or lies elsewhere.
     """
     try:
-        metadata = json.loads(record)
+        metadata = unsealed(record, f"the record {place.name}")
         if metadata["serializer"]["type"] != "json":
-            raise DamagedArtefact("a record of the cache is not JSON")
+            raise DamagedArtefact(f"the result of the record {place.name} is not JSON")
         if Path(metadata["storage_key"]).resolve() != place.resolve():
-            raise DamagedArtefact(f"a record of the cache leads elsewhere, to {metadata['storage_key']}")
+            raise DamagedArtefact(f"the record {place.name} leads elsewhere, to {metadata['storage_key']}")
         if sha256_of(place) != metadata[RESULT_DIGEST]:
             raise DamagedArtefact(f"{place} has changed since it was written")
         return json.loads(place.read_bytes())
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DamagedArtefact(f"a record of the cache cannot be read ({error!r})") from error
+        raise DamagedArtefact(f"the record {place.name} cannot be read ({error!r})") from error
 
 
 def manifests_in(result: Any) -> Iterator[Manifest]:
@@ -164,9 +164,9 @@ def _said() -> Iterator[None]:
 
 def _send(mirror: Mirror, key: str, record: bytes) -> None:
     """Send a record after the result that it points to, whose place is given as other machines know it."""
-    metadata = json.loads(record)
+    metadata = unsealed(record, f"the record {key}")
     mirror.remote.write(f"{VALUES}/{key}", Path(metadata["storage_key"]).read_bytes())
-    mirror.remote.write(f"{KEYS}/{key}", json.dumps(metadata | {"storage_key": f"{VALUES}/{key}"}).encode())
+    mirror.remote.write(f"{KEYS}/{key}", sealed(metadata | {"storage_key": f"{VALUES}/{key}"}))
 
 
 def _fetch(store: Store, key: str) -> None:
@@ -183,9 +183,6 @@ def _fetch(store: Store, key: str) -> None:
     if record is None or result is None:
         return
     place = (store.root / VALUES).resolve() / key
-    try:
-        metadata = json.loads(record) | {"storage_key": str(place)}
-    except (ValueError, TypeError) as error:
-        raise DamagedArtefact(f"{remote.url}/{KEYS}/{key} cannot be read ({error})") from error
+    metadata = unsealed(record, f"{remote.url}/{KEYS}/{key}")
     write_atomically(place, result)
-    write_atomically(store.root / KEYS / key, json.dumps(metadata).encode())
+    write_atomically(store.root / KEYS / key, sealed(metadata | {"storage_key": str(place)}))

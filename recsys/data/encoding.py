@@ -14,7 +14,11 @@ from recsys.data.sources import read_titles
 from recsys.data.times import NO_TIME
 from recsys.errors import BadRatings
 from recsys.progress import Progress, silent
+from recsys.room import require
 from recsys.settings import Duplicates
+
+BYTES_PER_RATING = 35
+"""What encoding holds at its peak, measured on 20 million ratings."""
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +48,10 @@ def encode(
 
     Raises:
         BadRatings: fewer than 2 users or items, or repeated pairs where they are an error.
+        NotEnoughMemory: there is no room for the codes.
     """
+    rows = pq.read_metadata(ratings).num_rows
+    require(f"Encoding {rows:,} ratings", rows * BYTES_PER_RATING)
     user, users = _codes(ratings, "user")
     progress(1, 4, f"{len(users):,} users")
     item, items = _codes(ratings, "item")

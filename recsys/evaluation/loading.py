@@ -6,7 +6,11 @@ import numpy as np
 
 from recsys.evaluation.ratings import Ratings
 from recsys.evaluation.rows import Fitted, TrainedModel
+from recsys.room import require
 from recsys.store import Manifest, Store
+
+BYTES_PER_RATING = 58
+"""What a comparison holds at its peak, most of it for the biases, measured on 20 million ratings."""
 
 Made = Manifest | Exception
 """An artefact, or why there is none."""
@@ -23,7 +27,12 @@ def load_ratings(store: Store, data: Mapping[str, Manifest]) -> Ratings:
     Args:
         store: where the artefacts are.
         data: manifests of `codes`, `training` and `test`.
+
+    Raises:
+        NotEnoughMemory: there is no room to compare models on them.
     """
+    rows = data["codes"]["facts"]["rows"]
+    require(f"Comparing on {rows:,} ratings", rows * BYTES_PER_RATING)
     arrays = store.paths(data["codes"], data["training"], data["test"])
     return Ratings(
         **{name: np.load(arrays[name], mmap_mode="r") for name in ("user", "item", "rating", "train", "validation")},

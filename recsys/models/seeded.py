@@ -8,11 +8,22 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys.backend import keras
+from recsys.room import require
 from recsys.seeds import derive_seed
+
+BYTES_PER_WEIGHT = 4
+
+COPIES = 5
+"""Of a table while it is trained: the model's own, two moments, those that are at work and the best so far."""
 
 
 def embedding(name: str, rows: int, size: int, seed: int, l2: float = 0.0) -> keras.layers.Embedding:
-    """Return an embedding table of shape (rows, size), uniform in ±0.05; each rating pays l2 |row|²."""
+    """Return an embedding table of shape (rows, size), uniform in ±0.05; each rating pays l2 |row|².
+
+    Raises:
+        NotEnoughMemory: there is no room to train it.
+    """
+    _require_room(name, rows, size)
     initial = keras.initializers.RandomUniform(seed=derive_seed(seed, name))
     return keras.layers.Embedding(
         rows, size, embeddings_initializer=initial, activity_regularizer=_penalty(l2), name=name
@@ -20,7 +31,12 @@ def embedding(name: str, rows: int, size: int, seed: int, l2: float = 0.0) -> ke
 
 
 def small_embedding(name: str, rows: int, size: int, sd: float, l2: float, seed: int) -> keras.layers.Embedding:
-    """Return an embedding table of shape (rows, size), normal with this sd; each rating pays l2 |row|²."""
+    """Return an embedding table of shape (rows, size), normal with this sd; each rating pays l2 |row|².
+
+    Raises:
+        NotEnoughMemory: there is no room to train it.
+    """
+    _require_room(name, rows, size)
     initial = keras.initializers.RandomNormal(stddev=sd, seed=derive_seed(seed, name)) if sd else "zeros"
     penalty = keras.regularizers.L2(l2)
     return keras.layers.Embedding(rows, size, embeddings_initializer=initial, activity_regularizer=penalty, name=name)
@@ -42,6 +58,12 @@ def dense(
     return keras.layers.Dense(
         units, activation, bias, kernel_initializer=initial, kernel_regularizer=_penalty(l2), name=name
     )
+
+
+def _require_room(name: str, rows: int, size: int) -> None:
+    """Check this before TensorFlow does, which may end the process without a word."""
+    needed = rows * size * BYTES_PER_WEIGHT * COPIES
+    require(f"Training {name}, a table of {rows:,} rows of {size:,} numbers,", needed)
 
 
 def _penalty(l2: float) -> keras.regularizers.L2 | None:

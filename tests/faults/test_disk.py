@@ -16,7 +16,7 @@ from flows.planning import Planned, Planning
 from recsys.artefacts import MADE_FROM, MANIFEST
 from recsys.data.sources import locate
 from recsys.errors import DamagedArtefact
-from recsys.seals import unsealed
+from recsys.seals import sealed, unsealed
 from recsys.settings import Settings
 from tests.factories import small_settings
 from tests.faults.conftest import Tell
@@ -29,11 +29,13 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
 DISK = 64 * 2**20
 """Bytes of a small disk."""
 
-LEFT_FREE = (0, 16, 48, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640)
+LEFT_FREE = (0, 16, 64, 128, 192, 320, 640, 1280, 2560, 5120)
 """What is free of it at the beginning of a run, in KiB."""
 
 MOMENTS = ("ingest", "split", "train_mf", "train_dnn_tuned", "report")
 """What a run has begun when its store is deleted."""
+
+LAYERS = ("ratings", "codes", "splits", "models", "results", "history")
 
 Damage = Callable[[bytes, random.Random], bytes]
 
@@ -112,6 +114,12 @@ def test_a_full_disk_is_told_and_costs_nothing(
                 os.posix_fallocate(file.fileno(), 0, max(1, shutil.disk_usage(disk).free - free * 1024))
             code, said = run(settings, server, tmp_path)
             ends.append(code)
+            print(
+                free,
+                code,
+                complaint(said),
+                [line for line in said.splitlines() if line.startswith(("Failed", "▸"))][-2:],
+            )
             filler.unlink()
             if code:
                 assert "No space left on device" in said, said
@@ -191,7 +199,8 @@ def test_no_file_of_the_store_is_used_once_it_has_changed(
     shutil.copytree(undisturbed.output.store, store)
     settings = undisturbed.model_copy(update={"output": undisturbed.output.model_copy(update={"store": str(store)})})
     for path in (store / "results" / "keys").iterdir():
-        path.write_text(path.read_text().replace(undisturbed.output.store, str(store)))
+        moved = {"storage_key": str(store / "results" / "values" / path.name)}
+        path.write_bytes(sealed(unsealed(path.read_bytes(), path) | moved))
     assert all(task.cached for task in planned(settings))
     moments = random.Random(2)
     found, notes = 0, 0
@@ -207,7 +216,7 @@ def test_no_file_of_the_store_is_used_once_it_has_changed(
             assert all(task.cached for task in planned(settings)), path
             notes += 1
         else:
-            assert not all(task.cached for task in planned(settings)), path
+            assert path.name in " ".join(task.why for task in planned(settings)), path
             found += 1
         path.write_bytes(content)
     tell(f"each file of a store {damage}, one after the other", f"{found} found by digest, {notes} notes done without")
@@ -221,14 +230,14 @@ def test_what_was_damaged_is_made_anew(
     assert run(settings, server, tmp_path)[0] == 0
     moments = random.Random(3)
     store = Path(settings.output.store)
-    named: list[str] = []
-    for layer in ("ratings", "codes", "splits", "models", "reports", "results", "history"):
-        chosen = [path for path in files(store / layer) if path.name not in (MANIFEST, MADE_FROM)]
-        path = moments.choice(chosen)
-        path.write_bytes(DAMAGES[damage](path.read_bytes(), moments))
-        named.append(path.relative_to(store).parts[0])
-    code, said = run(settings, server, tmp_path)
-    assert code == 0, said
-    assert numbers(settings) == numbers(undisturbed)
-    check_store(store)
-    tell(f"a file {damage} in each of {', '.join(named)}", "made anew, with the numbers of an undisturbed run")
+    for layers in (("reports",), LAYERS):  # models that are made anew are the matter of another report
+        for layer in layers:
+            path = moments.choice([path for path in files(store / layer) if path.name not in (MANIFEST, MADE_FROM)])
+            path.write_bytes(DAMAGES[damage](path.read_bytes(), moments))
+        code, said = run(settings, server, tmp_path)
+        assert code == 0, said
+        assert numbers(settings) == numbers(undisturbed)
+        check_store(store)
+    tell(
+        f"a file {damage} in each of reports, {', '.join(LAYERS)}", "made anew, with the numbers of an undisturbed run"
+    )

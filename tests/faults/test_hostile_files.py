@@ -14,6 +14,7 @@ import pytest
 from recsys.artefacts import FileEntry, Manifest, sha256_of
 from recsys.data.openers import chunks, opened
 from recsys.errors import BadRatings, DamagedArtefact
+from recsys.seals import sealed
 from recsys.settings import MFSettings
 from recsys.store import Store
 from tasks.records import result_of
@@ -158,7 +159,7 @@ def test_a_manifest_that_leads_out_of_the_store_is_damaged(place: str, tmp_path:
         store.verify(made)
     record = {"serializer": {"type": "json"}, "storage_key": str(secret)}
     with pytest.raises(DamagedArtefact, match="leads elsewhere"):
-        result_of(json.dumps(record).encode(), store.root / "results" / "values" / "key")
+        result_of(sealed(record), store.root / "results" / "values" / "key")
     tell(f"a manifest that names {place.format('an absolute path')}, with the right digest", "refused")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ import pytest
 
 from recsys.evaluation.comparison import Comparison
 from recsys.fingerprint import code_of
+from recsys.seals import sealed, unsealed
 from recsys.settings import Settings
 from tasks.progress import LISTENERS, Event
 from tests.factories import small_settings, write_ratings
@@ -229,8 +231,9 @@ def test_refresh_recomputes_everything_to_the_same_models(run: Run, finished: Ma
 
 def test_a_record_that_is_no_json_is_refused(run: Run, finished: MakeSettings) -> None:
     for record in (Path(finished().output.store) / "results" / "keys").iterdir():
-        record.write_text(record.read_text().replace('"type":"json"', '"type":"pickle"'))
-    assert plan(finished())["ingest"] == "a record of the cache is not JSON"
+        metadata = unsealed(record.read_bytes(), record)
+        record.write_bytes(sealed(metadata | {"serializer": {"type": "pickle"}}))
+    assert re.fullmatch("the result of the record [0-9a-f]{32} is not JSON", plan(finished())["ingest"])
     run(finished())
     assert set(plan(finished()).values()) == {""}
 

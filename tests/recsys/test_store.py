@@ -10,7 +10,7 @@ import pytest
 from filelock import FileLock
 
 from recsys.artefacts import lock_of
-from recsys.errors import DamagedArtefact, StoreUnavailable
+from recsys.errors import DamagedArtefact, NotEnoughMemory, StoreUnavailable
 from recsys.fingerprint import Fingerprint
 from recsys.store import Facts, Manifest, Store, content, only
 
@@ -206,3 +206,18 @@ def test_a_full_disk_is_told_though_numpy_does_not_say_so(store: Store, monkeypa
     monkeypatch.setattr("recsys.store.shutil.disk_usage", lambda path: SimpleNamespace(free=0))
     with pytest.raises(StoreUnavailable, match="No space left on device"):
         store.make(fingerprint(), fail)
+
+
+class ResourceExhaustedError(Exception):
+    """As TensorFlow has it."""
+
+
+@pytest.mark.parametrize("error", [MemoryError("Unable to allocate 3 TiB"), ResourceExhaustedError("OOM\nstack")])
+def test_memory_that_is_not_to_be_had_is_told_in_a_sentence(store: Store, error: Exception) -> None:
+    def fail(folder: Path) -> Facts:
+        raise error
+
+    reason = str(error).partition("\n")[0]
+    with pytest.raises(NotEnoughMemory, match=rf"^encode has run out of memory \({reason}\): give it more, or .*\.$"):
+        store.make(fingerprint(), fail)
+    assert not list((store.root / "codes").iterdir())
