@@ -14,6 +14,7 @@ from prefect import Task, flow
 
 from flows.introducing import introduce
 from flows.notifying import tell_changed_verdict, tell_failure
+from flows.places import check_places
 from flows.running import Interpreter, Running
 from flows.tuning import tune
 from recsys.data.sources import Source, locate
@@ -98,6 +99,7 @@ def compare(settings: Settings = Settings()) -> str:
 
     A model that fails leaves the others and the report alone, and fails the run at its end.
     """
+    check_places(settings)
     settings = settings.anchored
     if settings.data.is_downloaded:
         download(settings.data)

@@ -7,6 +7,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from flows.compare import compare
+from flows.places import check_places
 from recsys.compared import Compared, last_compared, remember
 from recsys.data.incoming import SETTLING, may_be_growing, newest
 from recsys.data.sources import locate
@@ -29,6 +30,7 @@ def compare_if_changed(settings: Settings = Settings()) -> State[str | None]:
         Completed, with the report's folder: as "Completed" after a comparison, as "Unchanged" without one; or without
         a report as "Waiting", where there is no complete file yet.
     """
+    check_places(settings)
     given = settings.data.ratings and Path(settings.data.ratings).expanduser()
     if given and given.is_dir():
         file = newest(given)
@@ -41,6 +43,7 @@ def compare_if_changed(settings: Settings = Settings()) -> State[str | None]:
         download(data)
     ratings = locate(data).ratings
     to_compare = settings.model_copy(update={"data": data})
+    check_places(to_compare)  # the file may be a link that leads elsewhere
     if not ratings.is_file():
         return _compared(compare(to_compare))  # which says what is wrong with it
     if given and may_be_growing(ratings):

@@ -54,9 +54,11 @@ def config(settings: Settings, path: Path) -> list[str]:
 
 
 def numbers(settings: Settings) -> Any:
-    """Return everything of a run's comparison that does not hang on the clock."""
+    """Return everything of a run's comparison that does not hang on the clock, or on the runs before it."""
     path = Path(settings.output.reports) / "run" / "comparison.json"
-    return json.loads(path.read_text(), object_hook=_without_times)
+    comparison = json.loads(path.read_text(), object_hook=_without_times)
+    del comparison["history"]
+    return comparison
 
 
 def _without_times(document: dict[str, Any]) -> dict[str, Any]:

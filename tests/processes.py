@@ -14,6 +14,8 @@ from typing import Any
 import httpx
 import psutil
 
+from flows.places import PLACES
+
 ROOT = Path(__file__).parent.parent
 
 PATIENCE = 600.0
@@ -82,7 +84,8 @@ class PrefectServer:
     @property
     def environment(self) -> dict[str, str]:
         """What a process needs to know to talk to it."""
-        return {"PREFECT_HOME": str(self.home), "PREFECT_API_URL": self.url}
+        # the runs of its deployments read and write beside its home
+        return {"PREFECT_HOME": str(self.home), "PREFECT_API_URL": self.url, PLACES: str(self.home.parent)}
 
     def start(self) -> None:
         """Start it, and return once it answers."""

@@ -18,6 +18,7 @@ import pytest
 
 from deployments.background import Background
 from deployments.declared import ROOT, declared
+from flows.places import PLACES
 from tests.factories import small_settings, write_ratings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -47,6 +48,7 @@ class Machine:
             "PREFECT_HOME": str(self.root / "prefect-home"),
             "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
             "PYTHONPATH": str(self.root),
+            PLACES: str(self.root.parent.parent),
         }
 
     def make(self, target: str) -> subprocess.CompletedProcess[str]:

@@ -34,7 +34,6 @@ def settings_of(seed: int, run: int, ratings: Path, place: Path) -> Settings:
         dnn={"epochs": 1, "units": [4]},
         dnn_tuned={"epochs": 1, "units": [4]},
         ranking={"ranking_users": 0},
-        evidence={"resamples": 50},
         output={"reports": str(place / f"reports-{run}")},
     )
 
