@@ -27,7 +27,7 @@ def download(
     url: str,
     destination: Path,
     *,
-    digest: str | None,
+    digest: str,
     progress: Progress,
     instead: str | None = None,
     timeout: float = 30.0,
@@ -43,7 +43,7 @@ def download(
     Args:
         url: https address; http is accepted from this computer only.
         destination: path of the file to make; its folder is created.
-        digest: what the content must be, as "md5:<hex>" or "sha256:<hex>"; None: not checked.
+        digest: what the content must be, as "md5:<hex>" or "sha256:<hex>".
         progress: told about the bytes.
         instead: what a person can do where the download fails; it ends the sentence of the error.
         timeout: seconds without a byte after which the server counts as silent.
@@ -99,7 +99,7 @@ def unwritable(path: Path, error: OSError) -> DatasetUnavailable:
 def _fetch(
     url: str,
     destination: Path,
-    digest: str | None,
+    digest: str,
     progress: Progress,
     instead: str,
     timeout: float,
@@ -166,12 +166,12 @@ def _receive(client: httpx.Client, url: str, part: Path, progress: Progress, nam
             os.fsync(file.fileno())
 
 
-def _settle(part: Path, destination: Path, digest: str | None, url: str, instead: str) -> None:
+def _settle(part: Path, destination: Path, digest: str, url: str, instead: str) -> None:
     """Give the complete file its name, if it is the right one."""
     if not _has_digest(part, digest):
         _discard(part)
         raise DatasetUnavailable(
-            f"{url} does not have the content that its publisher announces ({digest}), and what was received has "
+            f"{url} does not have the content that was looked at here ({digest}), and what was received has "
             f"been removed; run the same command again, or {instead}."
         )
     os.replace(part, destination)
@@ -205,9 +205,7 @@ def _content_range(response: httpx.Response) -> tuple[int | None, int | None]:
     return (int(first) if first else None), (int(total) if total.isdigit() else None)
 
 
-def _has_digest(path: Path, digest: str | None) -> bool:
-    if digest is None:
-        return True
+def _has_digest(path: Path, digest: str) -> bool:
     algorithm, _, expected = digest.partition(":")
     with path.open("rb") as file:
         # MD5 is what GroupLens publishes; it guards against accidents, TLS against people.

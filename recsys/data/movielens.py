@@ -7,7 +7,6 @@ Source:
 """
 
 import os
-import re
 import shutil
 import zipfile
 import zlib
@@ -29,10 +28,6 @@ LARGEST_MEMBER = 4 * 2**30
 """Bytes that one member of an archive may have when unpacked; the ratings of ml-32m have 0.9e9."""
 
 
-LONGEST_ANNOUNCEMENT = 2**16
-"""Bytes of a file that announces a digest; GroupLens' have 50."""
-
-
 @dataclass(frozen=True)
 class Published:
     """What GroupLens publishes under one name."""
@@ -42,8 +37,8 @@ class Published:
     """Folder inside the archive."""
     extension: str
     """Of ratings and movies: csv with a header, or dat with "::" between the fields and no header."""
-    md5: str | None
-    """Digest of the archive; None where the archive may change, so that the digest is fetched too."""
+    digest: str
+    """Of the archive, as `download` takes it."""
     shareable: bool
     """Whether the licence lets others pass the data on under the same conditions."""
     readme: str
@@ -51,23 +46,31 @@ class Published:
 
 DATASETS = {
     "ml-latest-small": Published(
-        "MovieLens latest small", "ml-latest-small", "csv", None, True, "ml-latest-small-README.html"
+        "MovieLens latest small",
+        "ml-latest-small",
+        "csv",
+        "sha256:696d65a3dfceac7c45750ad32df2c259311949efec81f0f144fdfb91ebc9e436",
+        True,
+        "ml-latest-small-README.html",
     ),
-    "ml-1m": Published("MovieLens 1M", "ml-1m", "dat", "c4d9eecfca2ab87c1945afe126590906", False, "ml-1m-README.txt"),
+    "ml-1m": Published(
+        "MovieLens 1M", "ml-1m", "dat", "md5:c4d9eecfca2ab87c1945afe126590906", False, "ml-1m-README.txt"
+    ),
     "ml-10m": Published(
-        "MovieLens 10M", "ml-10M100K", "dat", "ce571fd55effeba0271552578f2648bd", False, "ml-10m-README.html"
+        "MovieLens 10M", "ml-10M100K", "dat", "md5:ce571fd55effeba0271552578f2648bd", False, "ml-10m-README.html"
     ),
     "ml-20m": Published(
-        "MovieLens 20M", "ml-20m", "csv", "cd245b17a1ae2cc31bb14903e1204af3", False, "ml-20m-README.html"
+        "MovieLens 20M", "ml-20m", "csv", "md5:cd245b17a1ae2cc31bb14903e1204af3", False, "ml-20m-README.html"
     ),
     "ml-25m": Published(
-        "MovieLens 25M", "ml-25m", "csv", "6b51fb2759a8657d3bfcbfc42b592ada", False, "ml-25m-README.html"
+        "MovieLens 25M", "ml-25m", "csv", "md5:6b51fb2759a8657d3bfcbfc42b592ada", False, "ml-25m-README.html"
     ),
     "ml-32m": Published(
-        "MovieLens 32M", "ml-32m", "csv", "d472be332d4daa821edc399621853b57", True, "ml-32m-README.html"
+        "MovieLens 32M", "ml-32m", "csv", "md5:d472be332d4daa821edc399621853b57", True, "ml-32m-README.html"
     ),
 }
-"""The digests are those that GroupLens keeps as NAME.zip.md5 beside each archive."""
+"""The MD5 digests are those that GroupLens keeps as NAME.zip.md5 beside each archive; the other is of the archive of
+September 2018, which has kept its name: should a newer one take it, somebody has to look at that one first."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def fetch(dataset: str, downloads: Path, progress: Progress, base_url: str = BAS
         dataset: a name in `DATASETS`.
         downloads: folder that keeps NAME.zip, NAME/ratings.* and NAME/movies.*.
         progress: told about the bytes.
-        base_url: address of the folder in which NAME.zip and NAME.zip.md5 lie.
+        base_url: address of the folder in which NAME.zip lies.
 
     Raises:
         DatasetUnavailable: the archive is not to be had, or is not what it should be.
@@ -129,26 +132,10 @@ def fetch(dataset: str, downloads: Path, progress: Progress, base_url: str = BAS
 
 def _obtain(dataset: str, files: MovieLensFiles, progress: Progress, base_url: str) -> None:
     url = f"{base_url}/{dataset}.zip"
-    md5 = DATASETS[dataset].md5
-    by_hand = f"pass its {files.ratings.name} with --ratings" if md5 is None else f"save it as {files.archive}"
-    instead = f"download {url} elsewhere and {by_hand}, or leave out --dataset to use the embedded sample"
-    if md5 is None:
-        announced = files.archive.with_name(f"{dataset}.zip.md5")
-        # An old announcement would not fit to an archive that has been renewed since.
-        announced.unlink(missing_ok=True)
-        download(
-            f"{url}.md5", announced, digest=None, progress=progress, instead=instead, most_bytes=LONGEST_ANNOUNCEMENT
-        )
-        md5 = _announced_md5(announced, f"{url}.md5", instead)
-    download(url, files.archive, digest=f"md5:{md5}", progress=progress, instead=instead)
-
-
-def _announced_md5(file: Path, url: str, instead: str) -> str:
-    """The digest in "MD5 (ml-1m.zip) = c4d9…" or "c4d9…  ml-1m.zip": GroupLens writes both."""
-    match = re.search(r"\b[0-9a-f]{32}\b", file.read_text("utf-8", errors="replace").lower())
-    if match is None:
-        raise DatasetUnavailable(f"{url} does not contain the MD5 digest of the archive; {instead}.")
-    return match.group()
+    instead = (
+        f"download {url} elsewhere and save it as {files.archive}, or leave out --dataset to use the embedded sample"
+    )
+    download(url, files.archive, digest=DATASETS[dataset].digest, progress=progress, instead=instead)
 
 
 def _members(published: Published) -> tuple[str, str]:

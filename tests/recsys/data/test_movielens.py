@@ -5,7 +5,7 @@ import io
 import os
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +21,7 @@ from recsys.progress import silent
 from recsys.settings import Dataset
 
 CSV = {"ratings.csv": b"userId,movieId,rating,timestamp\n1,31,2.5,1\n", "movies.csv": b"movieId,title,genres\n"}
+Publish = Callable[..., None]
 OFFLINE = "https://example.invalid"
 
 
@@ -53,24 +54,24 @@ def archive(members: dict[str, bytes], folder: str = "ml-latest-small") -> bytes
     return buffer.getvalue()
 
 
-def publish(
-    folder: Path, content: bytes, name: str = "ml-latest-small", md5: str = "MD5 ({name}.zip) = {md5}\n"
-) -> str:
-    digest = hashlib.md5(content).hexdigest()
-    (folder / f"{name}.zip").write_bytes(content)
-    (folder / f"{name}.zip.md5").write_text(md5.format(name=name, md5=digest))
-    return digest
+@pytest.fixture
+def publish(published: Path, monkeypatch: pytest.MonkeyPatch) -> Publish:
+    """Return what publishes an archive under a name, whose digest is known from then on."""
+
+    def with_its_digest(content: bytes, name: Dataset = "ml-latest-small") -> None:
+        (published / f"{name}.zip").write_bytes(content)
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        monkeypatch.setitem(DATASETS, name, replace(DATASETS[name], digest=digest))
+
+    return with_its_digest
 
 
 def test_every_name_of_the_settings_is_published_here_or_embedded() -> None:
     assert {"sample", *DATASETS} == set(get_args(Dataset))
 
 
-@pytest.mark.parametrize("md5", ["MD5 ({name}.zip) = {md5}\n", "{md5}  {name}.zip\n"])
-def test_ratings_and_movies_are_taken_out_of_the_archive(
-    tmp_path: Path, published: Path, base_url: str, md5: str
-) -> None:
-    publish(published, archive({**CSV, "tags.csv": b"", "../../evil": b"!"}), md5=md5)
+def test_ratings_and_movies_are_taken_out_of_the_archive(tmp_path: Path, publish: Publish, base_url: str) -> None:
+    publish(archive({**CSV, "tags.csv": b"", "../../evil": b"!"}))
     files = fetch("ml-latest-small", tmp_path / "cache", silent, base_url)
     assert files.ratings.read_bytes() == CSV["ratings.csv"]
     assert files.movies.read_bytes() == CSV["movies.csv"]
@@ -79,44 +80,34 @@ def test_ratings_and_movies_are_taken_out_of_the_archive(
     assert not list(tmp_path.rglob("evil"))
 
 
-def test_old_releases_have_dat_files_and_their_digest_is_known_beforehand(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, published: Path, base_url: str
-) -> None:
-    digest = publish(published, archive({"ratings.dat": b"1::2::3::4\n", "movies.dat": b""}, "ml-10M100K"), "ml-10m")
-    (published / "ml-10m.zip.md5").unlink()
-    monkeypatch.setitem(DATASETS, "ml-10m", replace(DATASETS["ml-10m"], md5=digest))
+def test_old_releases_have_dat_files(tmp_path: Path, publish: Publish, base_url: str) -> None:
+    publish(archive({"ratings.dat": b"1::2::3::4\n", "movies.dat": b""}, "ml-10M100K"), "ml-10m")
     assert fetch("ml-10m", tmp_path, silent, base_url).ratings.read_bytes() == b"1::2::3::4\n"
 
 
 def test_an_archive_with_another_digest_than_the_known_one_is_refused(
     tmp_path: Path, published: Path, base_url: str
 ) -> None:
-    publish(published, archive({"ratings.dat": b"", "movies.dat": b""}, "ml-1m"), "ml-1m")
+    (published / "ml-1m.zip").write_bytes(archive({"ratings.dat": b"", "movies.dat": b""}, "ml-1m"))
     with pytest.raises(DatasetUnavailable, match="c4d9eecfca2ab87c1945afe126590906"):
         fetch("ml-1m", tmp_path / "cache", silent, base_url)
 
 
-def test_the_second_time_needs_no_network(tmp_path: Path, published: Path, base_url: str) -> None:
-    publish(published, archive(CSV))
+def test_the_second_time_needs_no_network(tmp_path: Path, publish: Publish, base_url: str) -> None:
+    publish(archive(CSV))
     first = fetch("ml-latest-small", tmp_path / "cache", silent, base_url)
     assert fetch("ml-latest-small", tmp_path / "cache", silent, OFFLINE) == first
 
 
-def test_the_archive_may_be_deleted_to_save_room(tmp_path: Path, published: Path, base_url: str) -> None:
-    publish(published, archive(CSV))
+def test_the_archive_may_be_deleted_to_save_room(tmp_path: Path, publish: Publish, base_url: str) -> None:
+    publish(archive(CSV))
     fetch("ml-latest-small", tmp_path / "cache", silent, base_url).archive.unlink()
     assert fetch("ml-latest-small", tmp_path / "cache", silent, OFFLINE).ratings.exists()
 
 
-def test_a_file_that_was_cut_is_taken_out_again(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, published: Path
-) -> None:
+def test_a_file_that_was_cut_is_taken_out_again(tmp_path: Path, publish: Publish) -> None:
     content = archive(CSV)
-    monkeypatch.setitem(
-        DATASETS,
-        "ml-latest-small",
-        replace(DATASETS["ml-latest-small"], md5=hashlib.md5(content).hexdigest()),
-    )
+    publish(content)
     (tmp_path / "ml-latest-small.zip").write_bytes(content)
     files = fetch("ml-latest-small", tmp_path, silent, OFFLINE)
     files.ratings.write_bytes(CSV["ratings.csv"][:-3])
@@ -131,12 +122,6 @@ def test_without_network_the_ways_out_are_named(tmp_path: Path) -> None:
         f"http://127.0.0.1:1/ml-1m.zip elsewhere and save it as {tmp_path}/ml-1m.zip, "
         "or leave out --dataset to use the embedded sample."
     )
-
-
-def test_an_announcement_without_a_digest_is_refused(tmp_path: Path, published: Path, base_url: str) -> None:
-    publish(published, archive(CSV), md5="<html>moved</html>")
-    with pytest.raises(DatasetUnavailable, match=r"ml-latest-small\.zip\.md5 does not contain the MD5 digest"):
-        fetch("ml-latest-small", tmp_path / "cache", silent, base_url)
 
 
 def damaged(content: bytes) -> bytes:
@@ -161,9 +146,9 @@ def stored(members: dict[str, bytes]) -> bytes:
     ],
 )
 def test_an_archive_that_cannot_be_used_is_named(
-    tmp_path: Path, published: Path, base_url: str, content: bytes, reason: str
+    tmp_path: Path, publish: Publish, base_url: str, content: bytes, reason: str
 ) -> None:
-    publish(published, content)
+    publish(content)
     with pytest.raises(DatasetUnavailable, match=r"is not the MovieLens archive that it should be \((.*)\)") as error:
         fetch("ml-latest-small", tmp_path / "cache", silent, base_url)
     assert reason in str(error.value)
@@ -171,16 +156,16 @@ def test_an_archive_that_cannot_be_used_is_named(
 
 
 def test_a_member_of_absurd_size_is_not_unpacked(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, published: Path, base_url: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, publish: Publish, base_url: str
 ) -> None:
-    publish(published, archive({"ratings.csv": bytes(2_000_000), "movies.csv": b""}))
+    publish(archive({"ratings.csv": bytes(2_000_000), "movies.csv": b""}))
     monkeypatch.setattr(movielens, "LARGEST_MEMBER", 1_000_000)
     with pytest.raises(DatasetUnavailable, match=r"would take 0\.0 GB"):
         fetch("ml-latest-small", tmp_path / "cache", silent, base_url)
 
 
-def test_two_runs_at_once_share_one_download(tmp_path: Path, published: Path, base_url: str) -> None:
-    publish(published, archive(CSV))
+def test_two_runs_at_once_share_one_download(tmp_path: Path, publish: Publish, base_url: str) -> None:
+    publish(archive(CSV))
     found: list[bytes] = []
 
     def run() -> None:
