@@ -14,15 +14,34 @@ from recsys.settings import DataSettings
 SEPARATORS = {"double-colon": "::", "tab": "\t", "semicolon": ";", "comma": ",", "pipe": "|"}
 BLANK = " "
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+AS_CSV = "export the table of ratings from it as CSV"
 FOREIGN = {
+    b"\xff\xfe\0\0": "is UTF-32 text; convert it to UTF-8",
+    b"\0\0\xfe\xff": "is UTF-32 text; convert it to UTF-8",
     b"\xff\xfe": "is UTF-16 text; convert it to UTF-8",
     b"\xfe\xff": "is UTF-16 text; convert it to UTF-8",
+    b"\x1f\x8b": "is packed twice; unpack it",
     b"\xfd7zXZ\0": "is packed with xz; unpack it, or pack it with gzip",
     b"\x28\xb5\x2f\xfd": "is packed with zstd; unpack it, or pack it with gzip",
     b"7z\xbc\xaf": "is packed with 7-Zip; unpack it, or pack it as .zip",
     b"Rar!\x1a": "is packed with RAR; unpack it, or pack it as .zip",
     b"PAR1\x15": "is parquet inside of an archive; unpack it",
+    b"ARROW1\0\0": "is an Arrow (Feather) file; write it as parquet",
+    b"ORC\x08": "is an ORC file; write it as parquet",
+    b"\x93NUMPY": "is a NumPy array; write it as CSV with one rating per line",
+    b"\x80\x03": "is a pickle, which runs what it likes when it is read; write it as CSV with one rating per line",
+    b"\x80\x04\x95": "is a pickle, which runs what it likes when it is read; write it as CSV with one rating per line",
+    b"\x80\x05\x95": "is a pickle, which runs what it likes when it is read; write it as CSV with one rating per line",
+    b"SQLite format 3\0": f"is an SQLite database; {AS_CSV}",
+    b"\xd0\xcf\x11\xe0": f"is a document of an old Office, such as Excel's .xls; {AS_CSV}",
+    b"%PDF-": f"is a PDF document; {AS_CSV}",
+    b"version https://git-lfs.github.com/": "is a pointer to a file that Git LFS keeps; fetch that with git lfs pull",
 }
+MARKUP = re.compile(rb"\s*<(?:\?xml|!doctype|!--|[a-z]+[\s>])", re.IGNORECASE)
+TAR = slice(257, 262), b"ustar"
+NO_TEXT = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
+FEW = 0.01
+"""Share of NUL bytes up to which a file without other such bytes is text of which some lines have gone wrong."""
 # Also what is meant to be a number: such a line is a wrong rating rather than a header.
 MEANT_AS_NUMBER = re.compile(
     r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:e[+-]?\d+)?|[+-]?(?:nan|inf|infinity)", re.IGNORECASE | re.ASCII
@@ -61,7 +80,7 @@ def layout(head: bytes, settings: DataSettings, file: str) -> Layout:
     _refuse_foreign(head, file)
     separator = _separator(head) if settings.separator == "auto" else SEPARATORS[settings.separator]
     rows = sample(head, separator)
-    if not rows:
+    if not rows or not head.strip():
         raise BadRatings(f"{file} holds only blank lines; give a file with one rating per line.")
     line, text, first = rows[0]
     if isinstance(first, str):
@@ -99,6 +118,11 @@ def _refuse_foreign(head: bytes, file: str) -> None:
         if head.startswith(signature):
             raise BadRatings(f"{file} {advice}.")
     start = head[:4096]
+    place, signature = TAR
+    if head[place] == signature:
+        raise BadRatings(f"{file} is a tar archive; unpack it and give the path of the ratings file.")
+    if MARKUP.match(start):
+        raise BadRatings(f"{file} is a web page or XML; {AS_CSV}.")
     if re.match(rb"\s*(?:\{|\[\s*[{\[])", start):
         raise BadRatings(f"{file} is JSON; write it as CSV with one rating per line.")
     if b"\0" in start:
@@ -106,7 +130,8 @@ def _refuse_foreign(head: bytes, file: str) -> None:
         zeros = max(start[0::2].count(0), start[1::2].count(0))
         if zeros > 0.9 * len(start) // 2 and start.count(0) < 0.6 * len(start):
             raise BadRatings(f"{file} is UTF-16 text; convert it to UTF-8.")
-        raise BadRatings(f"{file} is not text, it holds NUL bytes; give a text file, or a parquet file.")
+        if start.count(0) > max(1, FEW * len(start)) or NO_TEXT.search(start):
+            raise BadRatings(f"{file} is not text, it holds NUL bytes; give a text file, or a parquet file.")
     if b"\n" not in head:
         if b"\r" in head:
             raise BadRatings(f"{file} has lines that end in CR alone; convert the line ends to LF.")

@@ -78,7 +78,8 @@ def opened(path: Path) -> Iterator[Source]:
         except PermissionError:
             raise BadRatings(f"{escaped(str(path))} may not be read; give yourself permission to read it.") from None
         except (OSError, ValueError) as error:
-            raise BadRatings(f"{escaped(str(path))} cannot be opened ({error}); give the path of a file.") from None
+            reason = getattr(error, "strerror", None) or error
+            raise BadRatings(f"{escaped(str(path))} cannot be opened ({reason}); give the path of a file.") from None
         if not head:
             raise BadRatings(f"{name} is empty; give a file with one rating per line.")
         packing = next((kind for kind, signature in SIGNATURES.items() if signature.match(head)), None)

@@ -22,6 +22,7 @@ SEEDS = (1, 2)
 """Of the models; what comes before the models is the same for all runs."""
 
 ARTEFACTS = ("ingest", "encode", "split", "train_mf", "train_dnn", "train_dnn_tuned", "report")
+"""What is made once; what each run makes of the history that it finds is its own."""
 
 
 def settings_of(seed: int, run: int, ratings: Path, place: Path) -> Settings:
@@ -59,7 +60,7 @@ def test_runs_at_once_share_their_work_and_damage_nothing(
             assert numbers(settings) == alone[seed]
         for task in ARTEFACTS:
             expected[task] += 1 if task in {"ingest", "encode", "split"} else len(set(seeds))
-        assert check_store(place / "store") == 3 + 4 * len(set(seeds))
+        check_store(place / "store")
         assert hidden(place) == []
     assert built == expected, "the same work should be done once"
     tell(
@@ -87,4 +88,4 @@ def together(runs: list[Settings], server: PrefectServer, place: Path) -> Counte
     assert codes == [0] * len(runs), said
     assert "Traceback" not in said, said
     begun = [task for number in range(len(runs)) for task in (place / f"marks-{number}").read_text().split()]
-    return Counter(task for task in begun if task != "start")
+    return Counter(task for task in begun if task in ARTEFACTS)

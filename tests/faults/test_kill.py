@@ -25,7 +25,7 @@ KILLS = 50
 START = "start"
 IN_ORDER = (
     *(START, "ingest", "encode", "split", "train_mf", "train_dnn", "try_mf", "try_dnn", "train_dnn_tuned"),
-    *("train_mf_tuned", "score", "report"),
+    *("train_mf_tuned", "score", "report", "history"),
 )
 """What a run begins, more or less in this order."""
 
