@@ -2,10 +2,8 @@
 
 import bz2
 import gzip
-import lzma
 import re
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -123,14 +121,16 @@ def chunks(source: Source) -> Iterator[bytes]:
 def _damage_told(name: str, packing: str | None) -> Iterator[None]:
     try:
         yield
-    except (EOFError, OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
+    except BadRatings:
+        raise
+    except (NotImplementedError, RuntimeError) as error:
+        raise BadRatings(f"{name} cannot be unpacked ({error}); pack it again as an ordinary {packing}.") from None
+    except Exception as error:  # zipfile raises whatever a wrong byte leads it to, IndexError included
         if packing is None:
             raise BadRatings(f"{name} cannot be read to its end ({error}); copy it anew.") from None
         raise BadRatings(
             f"{name} is damaged or cut short, it does not unpack as {packing}; download or pack it again."
         ) from None
-    except (NotImplementedError, RuntimeError) as error:
-        raise BadRatings(f"{name} cannot be unpacked ({error}); pack it again as an ordinary {packing}.") from None
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> str:

@@ -500,6 +500,10 @@ BROKEN: dict[str, tuple[bytes, str]] = {
         with_wrong_checksum(),
         " is damaged or cut short, it does not unpack as zip; download or pack it again.",
     ),
+    "zip with a member without a name": (
+        zipped({"ratings.csv": HEADER + ROWS}).replace(b"ratings.csvPK", b"\0atings.csvPK"),
+        " is damaged or cut short, it does not unpack as zip; download or pack it again.",
+    ),
     "zip of a workbook's name": (
         zipped({"ratings.xlsx": "x"}),
         " has only one column, 'x' is its first line; ratings need user, item and rating: name what "

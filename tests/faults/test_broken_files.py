@@ -42,7 +42,10 @@ NO_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a folder": (Path.mkdir, "is a folder; give the path of a ratings file."),
     "a pipe": (os.mkfifo, "is not a regular file; give the path of a ratings file."),
     "a link to nowhere": (link_to_nowhere, "does not exist; give the path of your ratings file."),
-    "a link to itself": (link_to_itself, "cannot be opened (Too many levels of symbolic links); give the path of a file."),
+    "a link to itself": (
+        link_to_itself,
+        "cannot be opened (Too many levels of symbolic links); give the path of a file.",
+    ),
 }
 
 

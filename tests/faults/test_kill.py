@@ -4,8 +4,8 @@ import os
 import random
 import signal
 import time
-from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +20,22 @@ from tests.processes import PrefectServer, kill, started, until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1500)]
 
-KILLS = 50
+RANDOM_KILLS = 30
+LATEST = 9.0
+"""Seconds after the begin of a run, which takes some ten, at which it is ended at the latest."""
 
-START = "start"
-IN_ORDER = (
-    *(START, "ingest", "encode", "split", "train_mf", "train_dnn", "try_mf", "try_dnn", "train_dnn_tuned"),
-    *("train_mf_tuned", "score", "report", "history"),
-)
-"""What a run begins, more or less in this order."""
+TASKS: dict[str, tuple[str, ...]] = {
+    "fair": (
+        *("ingest", "encode", "split", "train_mf", "train_dnn", "try_mf", "try_dnn", "train_dnn_tuned"),
+        *("train_mf_tuned", "report", "history"),
+    ),
+    "notebook": ("score",),
+}
+"""Protocol -> what is ended in the middle, in an order in which runs come to it."""
 
-PROTOCOLS: dict[str, dict[str, Any]] = {"fair": {}, "notebook": {"evidence": {"splits": 2}}}
-"""Protocol -> further settings, with which all tasks are run."""
+FURTHER: dict[str, dict[str, Any]] = {"fair": {}, "notebook": {"evidence": {"splits": 2}}}
 
-SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+SIGNALS = cycle([signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 
 STOPPED = 130
 SENTENCES = {
@@ -40,36 +43,36 @@ SENTENCES = {
     "compare: stopped before anything was begun.",
 }
 
-LONG_AGO = time.time() - 86_400
+Undisturbed = dict[str, Any]
 
 
-@dataclass
 class Chain:
     """One store, and the runs on it, each of which goes on where the one before was ended."""
 
-    settings: Settings
-    environment: dict[str, str]
-    place: Path
-    hit: Counter[str] = field(default_factory=Counter)
+    def __init__(self, protocol: str, server: PrefectServer, ratings: Path, place: Path) -> None:
+        self.place = place
+        self.settings: Settings = small_settings(ratings, place, protocol=protocol, **FURTHER[protocol])
+        self._temporary = place / "temporary"
+        self._temporary.mkdir(parents=True)
+        self._environment = {**server.environment, "TMPDIR": str(self._temporary)}
+        self.swept = 0
 
-    def end(self, target: str, number: signal.Signals, after: float) -> bool:
-        """Begin a run, and send it a signal once it has begun something; return whether it was not over before.
+    def end(self, when: Callable[[list[str]], object], hold: str = "") -> bool:
+        """Begin a run and end it; return whether it was not over before.
 
         Args:
-            target: what it must have begun, or anything that comes later.
-            number: the signal.
-            after: seconds from then.
+            when: waits for the moment, given what the run has marked; called until it is true.
+            hold: where the run is to wait for its end.
         """
         marks, output = self.place / "marks", self.place / "output"
         for path in (marks, output):
             path.unlink(missing_ok=True)
-        later = set(IN_ORDER[IN_ORDER.index(target) :])
         options = config(self.settings, self.place / "run.yaml")
-        run = started("tests/faults/marked_run.py", str(marks), *options, environment=self.environment, output=output)
+        environment = {**self._environment, "HOLD": hold}
+        run = started("tests/faults/marked_run.py", str(marks), *options, environment=environment, output=output)
+        number = next(SIGNALS)
         try:
-            until(lambda: run.poll() is not None or later.intersection(begun(marks)), target)
-            time.sleep(after)
-            at = begun(marks)[-1]
+            until(lambda: run.poll() is not None or when(lines(marks)), f"the moment to end a run ({hold})")
             if run.poll() is None:
                 os.kill(run.pid, number)
             code = run.wait(120)
@@ -80,59 +83,71 @@ class Chain:
         assert code in {0, -number, STOPPED}, said
         if code == STOPPED:
             assert said.splitlines()[-1] in SENTENCES, said
-        if code:
-            self.hit[at] += 1
         check_store(Path(self.settings.output.store))
         return code != 0
 
-    def finish(self) -> None:
-        """Let a run come to its end."""
+    def finish(self) -> Any:
+        """Let a run come to its end, an hour and more after the others, and return its numbers."""
+        long_ago = time.time() - 86_400
+        for path in Path(self.settings.output.store).rglob(".*.tmp"):
+            os.utime(path, (long_ago, long_ago))
+        self.swept = len(hidden(self.place))
         options, output = config(self.settings, self.place / "run.yaml"), self.place / "output"
-        run = started("flows/compare.py", *options, environment=self.environment, output=output)
+        run = started("flows/compare.py", *options, environment=self._environment, output=output)
         assert run.wait(300) == 0, output.read_text()
+        assert hidden(self.place) == []
+        assert not [path for path in self._temporary.rglob("*") if path.is_file()]
+        return numbers(self.settings)
 
 
-def begun(marks: Path) -> list[str]:
-    return marks.read_text().split() if marks.exists() else []
+def lines(marks: Path) -> list[str]:
+    return marks.read_text().splitlines() if marks.exists() else []
 
 
-def chain(protocol: str, server: PrefectServer, ratings: Path, place: Path) -> Chain:
-    temporary = place / "temporary"
-    temporary.mkdir(parents=True)
-    settings = small_settings(ratings, place, protocol=protocol, **PROTOCOLS[protocol])
-    return Chain(settings, {**server.environment, "TMPDIR": str(temporary)}, place)
+@pytest.fixture(scope="module")
+def undisturbed(server: PrefectServer, ratings: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """Return the numbers of runs that nobody ended."""
+    place = tmp_path_factory.mktemp("undisturbed")
+    return {protocol: Chain(protocol, server, ratings, place / protocol).finish() for protocol in TASKS}
 
 
-def test_runs_that_end_at_any_moment_lose_nothing(
-    server: PrefectServer, ratings: Path, tmp_path: Path, tell: Tell
+@pytest.mark.parametrize("place", ["begun", "written"])
+@pytest.mark.parametrize("protocol", TASKS)
+def test_every_task_may_end_in_the_middle(
+    protocol: str,
+    place: str,
+    server: PrefectServer,
+    ratings: Path,
+    undisturbed: Undisturbed,
+    tmp_path: Path,
+    tell: Tell,
 ) -> None:
-    undisturbed = {protocol: chain(protocol, server, ratings, tmp_path / protocol) for protocol in PROTOCOLS}
-    for run in undisturbed.values():
-        run.finish()
-    moments = random.Random(1)
-    chains: list[Chain] = []
-    hit: Counter[str] = Counter()
-    swept = 0
-    while hit.total() < KILLS or set(hit) != set(IN_ORDER):
-        assert len(chains) < 2 * len(IN_ORDER), f"never ended in the middle: {set(IN_ORDER) - set(hit)}"
-        protocol = list(PROTOCOLS)[len(chains) % 3 // 2]
-        place = tmp_path / f"chain-{len(chains)}"
-        chains.append(chain(protocol, server, ratings, place))
-        for target in IN_ORDER:
-            longest = 2.5 if target == START else moments.choice([0.1, 1.0])
-            number = SIGNALS[hit.total() % len(SIGNALS)]
-            if not chains[-1].end(target, number, moments.uniform(0, longest)):
-                break
-        for path in Path(chains[-1].settings.output.store).rglob(".*.tmp"):
-            os.utime(path, (LONG_AGO, LONG_AGO))
-        swept += len(hidden(place))
-        chains[-1].finish()
-        assert numbers(chains[-1].settings) == numbers(undisturbed[protocol].settings)
-        assert hidden(place) == []
-        assert not [path for path in (place / "temporary").rglob("*") if path.is_file()]
-        hit += chains[-1].hit
+    chain = Chain(protocol, server, ratings, tmp_path / "chain")
+    for task in TASKS[protocol]:
+        assert chain.end(lambda marks: "held" in marks, hold=f"{task} {place}"), f"{task} was not come to"
+    assert chain.finish() == undisturbed[protocol]
     tell(
-        f"{hit.total()} runs ended by SIGKILL, SIGTERM and Ctrl-C, the last that had begun: "
-        + ", ".join(f"{task} {hit[task]}" for task in IN_ORDER),
-        f"{len(chains)} stores, valid after each; {swept} temporary files swept up; numbers of undisturbed runs",
+        f"{len(TASKS[protocol])} runs ended once a task had {place}: {', '.join(TASKS[protocol])}",
+        f"store valid after each; {chain.swept} leftovers swept up; numbers of an undisturbed run",
+    )
+
+
+def test_runs_may_end_at_any_moment(
+    server: PrefectServer, ratings: Path, undisturbed: Undisturbed, tmp_path: Path, tell: Tell
+) -> None:
+    moments = random.Random(1)
+    kills = swept = stores = 0
+    while kills < RANDOM_KILLS:
+        chain = Chain("fair", server, ratings, tmp_path / f"chain-{stores}")
+        while kills < RANDOM_KILLS:
+            at = time.monotonic() + moments.uniform(0, LATEST)
+            if not chain.end(lambda marks, at=at: bool(marks) and time.monotonic() > at):  # type: ignore[misc]
+                break
+            kills += 1
+        assert chain.finish() == undisturbed["fair"]
+        swept += chain.swept
+        stores += 1
+    tell(
+        f"{kills} runs ended by SIGKILL, SIGTERM and Ctrl-C at random moments, on {stores} stores",
+        f"store valid after each; {swept} leftovers swept up; numbers of an undisturbed run",
     )
