@@ -7,11 +7,13 @@
 # make deploy    a server, a worker and the deployments of deployments/prefect.yaml, in the background
 # make stop      ends what make deploy has begun
 # make serve     the same deployments from one process in the foreground
+# make clean-store ARGS="--older-than 30d"   removes results that no run has used for so long
+# make audit     looks the locked packages up among known vulnerabilities, in the net
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: compare test slow faults benchmark ui deploy stop serve lock clean
+.PHONY: compare test slow faults benchmark ui deploy stop serve clean-store audit lock clean
 
 compare: .venv/.installed
 	@$(BIN)/python flows/compare.py $(ARGS)
@@ -39,6 +41,12 @@ stop: .venv/.installed
 
 serve: .venv/.installed
 	@$(BIN)/python -m deployments serve
+
+clean-store: .venv/.installed
+	@$(BIN)/python -m flows.clean_store $(ARGS)
+
+audit: .venv/bin/uv
+	$(BIN)/uv tool run --from pip-audit==2.10.1 pip-audit --requirement requirements.lock --no-deps --disable-pip --strict
 
 lock: .venv/bin/uv
 	$(BIN)/uv pip compile --universal --no-emit-index-url --no-header --all-extras --python-version 3.11 --upgrade \

@@ -24,6 +24,7 @@ WITHOUT_NUMBERS = {
     "recsys.mirror",
     "recsys.modules",
     "recsys.progress",
+    "recsys.pruning",
     "recsys.remote",
     "recsys.room",
     "recsys.seals",

@@ -36,6 +36,9 @@ from recsys.seals import sealed, unsealed
 
 __all__ = ["Facts", "FileEntry", "Manifest", "Store", "content", "only", "sha256_of", "write_atomically"]
 
+SECONDS_BETWEEN_TOUCHES = 3600.0
+"""How exactly the time of a manifest says when its artefact was used last, which `recsys.pruning` goes by."""
+
 LEAST_FREE = 2**20
 """A disk with fewer bytes than these is full, as far as whole blocks of a file are concerned."""
 
@@ -152,13 +155,18 @@ class Store:
             self.mirror.share(manifest)
 
     def verify(self, manifest: Manifest) -> None:
-        """Check every file of an artefact against its digest, reading each once per process.
+        """Check every file of an artefact against its digest, reading each once per process, and note that it is used.
 
         Raises:
             DamagedArtefact: a file is missing, cut or changed.
         """
         for entry in manifest["files"]:
             self._verify(entry)
+        for folder in {placed(entry)[0] for entry in manifest["files"]}:
+            with suppress(OSError):  # a store that may only be read is not pruned either
+                used = self.root / folder / MANIFEST
+                if time.time() - used.stat().st_mtime > SECONDS_BETWEEN_TOUCHES:
+                    used.touch()
 
     def check(self, manifest: Manifest) -> None:
         """Check every file of an artefact as `verify` does, but fetch none that is elsewhere.
