@@ -14,7 +14,7 @@ from flows.runners import started
 from recsys.errors import UserError
 from recsys.settings import ScalingSettings
 from tasks.caching import kept_in
-from tasks.progress import pass_on, tell
+from tasks.progress import STOP, pass_on, tell
 from tasks.relay import Hearing, Relay, hearing, relay_of_this_task
 from tasks.retrying import RETRYING
 from tasks.story import tell_end
@@ -71,6 +71,7 @@ class Running:
         Raises:
             WorkersUnavailable: it cannot be started.
         """
+        STOP.clear()
         self._dispatch = Dispatch(started(self._scaling), self._tell_end)
         with ExitStack() as stack:
             if self._scaling.elsewhere:
@@ -84,8 +85,10 @@ class Running:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Wait for the tasks that are under way; where the run was interrupted, ask them to end."""
-        if self._hearing and kind and not issubclass(kind, Exception):
-            self._hearing.relay.stop()
+        if kind and not issubclass(kind, Exception):  # Ctrl-C, or SIGTERM, which Prefect hears instead of us
+            STOP.set()
+            if self._hearing:
+                self._hearing.relay.stop()
         self._stack.close()
 
     def now(self, task: Task[..., Any], /, **arguments: Any) -> Any:

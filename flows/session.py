@@ -192,10 +192,14 @@ def _stopping_at_once() -> Iterator[None]:
     The second of them ends the process as it is: nothing is lost by that.
     """
 
+    heard = False
+
     def stop(number: int, frame: Any) -> None:
-        if STOP.is_set():
+        nonlocal heard
+        if heard:
             say(STOPPED)
             os._exit(130)
+        heard = True
         STOP.set()
         raise KeyboardInterrupt
 

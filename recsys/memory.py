@@ -19,9 +19,13 @@ LITTLE = 1.5e9
 """Bytes of a process that has nothing worth the 0.3 s that it takes to look through TensorFlow's objects."""
 
 
-def give_back() -> None:
-    """Return what earlier work has left to the system: after 20 million ratings, hundreds of megabytes."""
-    if psutil.Process().memory_info().rss < LITTLE:
+def give_back(beyond: float = LITTLE) -> None:
+    """Return what earlier work has left to the system: after 20 million ratings, hundreds of megabytes.
+
+    Args:
+        beyond: bytes that the process may hold without anything being done.
+    """
+    if psutil.Process().memory_info().rss < beyond:
         return
     gc.collect()
     pa.default_memory_pool().release_unused()

@@ -97,6 +97,12 @@ class PrefectServer:
         )
         until(self.answers, "an answer of Prefect's server")
 
+    @property
+    def process(self) -> psutil.Process:
+        """The process that runs."""
+        assert self._process
+        return psutil.Process(self._process.pid)
+
     def kill(self) -> None:
         if self._process:
             kill(self._process)
@@ -108,7 +114,11 @@ class PrefectServer:
             return False
 
     def ask(self, what: str, /, **body: Any) -> Any:
-        """Post a request of the API and return the answer."""
-        answer = httpx.post(f"{self.url}/{what}", json=body, timeout=60)
+        """Post a request of the API and return the answer; a server that is too busy is asked again."""
+        for _ in range(20):
+            answer = httpx.post(f"{self.url}/{what}", json=body, timeout=60)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(1)
         answer.raise_for_status()
         return answer.json()

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from flows.interruption import end_with_a_sentence
+
 MARKS = Path(sys.argv.pop(1))
 HOLD = os.environ.get("HOLD")
 HELD = "held"
@@ -52,6 +54,7 @@ def mark_builds() -> None:
     Store._build = build_marked  # type: ignore[method-assign, assignment]
 
 
+end_with_a_sentence()
 mark("start")
 mark_builds()
 runpy.run_path("flows/compare.py", run_name="__main__")
