@@ -16,6 +16,7 @@ from deployments.declared import ROOT, declared
 from deployments.register import register
 from deployments.server import PATIENCE, ensure_server
 from recsys.errors import ServerUnavailable
+from recsys.remote import without_password
 
 FOLDER = ROOT / ".deploy"
 """Logs and notes of the processes."""
@@ -36,7 +37,7 @@ def up() -> None:
         with temporary_settings({PREFECT_API_URL: api}), get_client(sync_client=True) as client:
             ids = register(client)
             _ensure_worker(client, declared()[0].pool, api)
-    ui = api.removesuffix("/api")
+    ui = without_password(api).removesuffix("/api")
     print(f"Prefect's UI is at {ui}, and its worker waits for these:\n")
     for deployment in declared():
         print(f"  {deployment.name}: {deployment.when}")

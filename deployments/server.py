@@ -10,6 +10,7 @@ from prefect.settings import PREFECT_API_URL
 
 from deployments.background import Background
 from recsys.errors import ServerUnavailable
+from recsys.remote import without_password
 
 LOCAL_API = "http://127.0.0.1:4200/api"
 """Where a server is expected, and started, if PREFECT_API_URL names no other place."""
@@ -47,10 +48,11 @@ def ensure_server(server: Background, root: Path) -> str:
     place = urlsplit(api)
     if place.hostname not in LOOPBACK:
         raise ServerUnavailable(
-            f"Prefect's server at {api} does not answer: start it there, or unset PREFECT_API_URL "
+            f"Prefect's server at {without_password(api)} does not answer: start it there, or unset PREFECT_API_URL "
             "and one is started on this computer."
         )
-    print(f"Prefect's server is being started at {api.removesuffix('/api')}, which takes half a minute …", flush=True)
+    shown = without_password(api).removesuffix("/api")
+    print(f"Prefect's server is being started at {shown}, which takes half a minute …", flush=True)
     if not server.process:
         server.start(
             [

@@ -101,7 +101,6 @@ def chunks(source: Source) -> Iterator[bytes]:
     Raises:
         BadRatings: the file is damaged or cut short, or unpacks to far more than its size.
     """
-    most = max(ALWAYS_UNPACKED, MOST_TIMES * source.size) if source.packing else None
     unpacked = 0
     while True:
         with _damage_told(source.name, source.packing):
@@ -109,12 +108,22 @@ def chunks(source: Source) -> Iterator[bytes]:
         if not chunk:
             return
         unpacked += len(chunk)
-        if most is not None and unpacked > most:
-            raise BadRatings(
-                f"{source.name} unpacks to more than {MOST_TIMES} times its size, which ratings do not; "
-                "unpack it yourself and give the path of the file, if it is meant to."
-            )
+        if source.packing:
+            refuse_bomb(source, unpacked)
         yield chunk
+
+
+def refuse_bomb(source: Source, unpacked: int) -> None:
+    """Look whether so many bytes may come of a file.
+
+    Raises:
+        BadRatings: they are far more than ratings come to.
+    """
+    if unpacked > max(ALWAYS_UNPACKED, MOST_TIMES * source.size):
+        raise BadRatings(
+            f"{source.name} unpacks to more than {MOST_TIMES} times its size, which ratings do not; "
+            "unpack it yourself and give the path of the file, if it is meant to."
+        )
 
 
 @contextmanager

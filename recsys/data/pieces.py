@@ -13,7 +13,7 @@ import pyarrow.parquet
 from recsys.data.columns import ROLES, Role, recognise
 from recsys.data.layout import BYTE_ORDER_MARK, Layout, layout
 from recsys.data.lines import Block, blocks, quotes, records
-from recsys.data.openers import Source, chunks
+from recsys.data.openers import Source, chunks, refuse_bomb
 from recsys.data.sentences import BadRow, listed
 from recsys.data.values import Fields
 from recsys.errors import BadRatings
@@ -158,8 +158,11 @@ def _parquet_table(source: Source, settings: DataSettings) -> Table:
     try:
         file = pa.parquet.ParquetFile(source.stream, buffer_size=2**20, page_checksum_verification=True)
         names = list(file.schema_arrow.names)
+        unpacked = sum(file.metadata.row_group(group).total_byte_size for group in range(file.num_row_groups))
     except (pa.ArrowException, OSError, UnicodeDecodeError):
         raise damaged from None
+    values = file.metadata.num_rows * file.metadata.num_columns  # which run-length encoding keeps in no bytes at all
+    refuse_bomb(source, max(unpacked, values))
     roles = recognise(names, settings, source.name, header=True)
     for role, index in roles.items():
         kind = file.schema_arrow.field(index).type

@@ -9,13 +9,17 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from recsys.artefacts import FileEntry, Manifest, sha256_of
 from recsys.data.openers import chunks, opened
+from recsys.data.reading import check
 from recsys.errors import BadRatings, DamagedArtefact
 from recsys.seals import sealed
-from recsys.settings import MFSettings
+from recsys.settings import DataSettings, MFSettings
 from recsys.store import Store
 from tasks.records import result_of
 from tests.faults.conftest import Tell
@@ -23,7 +27,7 @@ from tests.processes import ROOT
 
 pytestmark = [pytest.mark.faults, pytest.mark.quick]
 
-HUGE = 80 * 2**20
+HUGE = 24 * 2**20
 
 
 def zipped(
@@ -47,7 +51,10 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("kind", PACKERS)
-def test_a_bomb_is_refused_before_it_fills_a_disk(kind: str, tmp_path: Path, tell: Tell) -> None:
+def test_a_bomb_is_refused_before_it_fills_a_disk(
+    kind: str, tmp_path: Path, tell: Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recsys.data.openers.ALWAYS_UNPACKED", HUGE // 3)
     bomb = tmp_path / "ratings.packed"
     bomb.write_bytes(PACKERS[kind](b"1,1,5\n" * (HUGE // 6)))
     taken: list[int] = []
@@ -181,3 +188,17 @@ def test_no_code_of_ours_reads_or_writes_pickles(tell: Tell) -> None:
                 assert not pickling or ast.unparse(node.value) == "False", path  # type: ignore[attr-defined]
     assert found == ["recsys/data/sample.py"], "the sample's own, whose digest is pinned"
     tell(f"pickle and its like looked for in {modules} modules", "1 reads one, of a pinned digest")
+
+
+def test_a_parquet_file_of_more_rows_than_anybody_rates_is_refused(
+    tmp_path: Path, tell: Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recsys.data.openers.ALWAYS_UNPACKED", 2**20)
+    rows = 5_000_000
+    zeros = pa.array(np.zeros(rows, np.int8))
+    table = pa.table(dict.fromkeys(("user", "item", "rating"), zeros))
+    pq.write_table(table, tmp_path / "ratings.parquet", row_group_size=rows, data_page_size=2**26, compression="zstd")
+    size = (tmp_path / "ratings.parquet").stat().st_size
+    with pytest.raises(BadRatings, match="unpacks to more than 100 times its size"):
+        check(tmp_path / "ratings.parquet", DataSettings())
+    tell(f"a parquet file of {size:,} bytes with {rows:,} equal rows", "refused before a row is read")
