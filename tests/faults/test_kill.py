@@ -27,7 +27,7 @@ LATEST = 9.0
 TASKS: dict[str, tuple[str, ...]] = {
     "fair": (
         *("ingest", "encode", "split", "train_mf", "train_dnn", "try_mf", "try_dnn", "train_dnn_tuned"),
-        *("train_mf_tuned", "report", "history"),
+        *("train_mf_tuned", "report"),
     ),
     "notebook": ("score",),
 }
