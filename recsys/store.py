@@ -252,7 +252,7 @@ class Store:
             documents += self.mirror.made_from(layer, besides={f"{layer}/{note.parent.name}" for note in notes})
         found = []
         for document in documents:
-            with suppress(DamagedArtefact):
+            with suppress(DamagedArtefact, TypeError):  # TypeError: of a later or an earlier version
                 found.append(Fingerprint(**unsealed(document, MADE_FROM)))
         return found
 
