@@ -58,18 +58,22 @@ def prune(root: Path, older_than: float, *, only_count: bool = False) -> Pruned:
     for manifest in sorted(root.glob(f"[!.]*/[!.]*/{MANIFEST}")):
         folder = manifest.parent
         if not _links(folder, root) and _unused_since(manifest, latest):
-            _remove(root, folder, [lock_of(root, f"{folder.parent.name}/{folder.name}")], pruned, only_count)
+            locks = [lock_of(root, f"{folder.parent.name}/{folder.name}")]
+            _remove(root, folder, manifest, latest, locks, pruned, only_count)
     for folder in sorted((root / CHECKPOINTS).glob("[!.]*")):
         newest = max(_files(folder), key=lambda file: file.stat().st_mtime, default=folder)
         if folder.is_dir() and not _links(folder, root) and _unused_since(newest, latest):
-            _remove(root, folder, [*(root / "locks").glob(f"*-{folder.name}.lock")], pruned, only_count)
+            locks = [*(root / "locks").glob(f"*-{folder.name}.lock")]
+            _remove(root, folder, newest, latest, locks, pruned, only_count)
     for note in (root / DIGESTS).glob("*.json"):
         if not only_count and _unused_since(note, latest):
             note.unlink(missing_ok=True)
     return pruned
 
 
-def _remove(root: Path, folder: Path, locks: list[Path], pruned: Pruned, only_count: bool) -> None:
+def _remove(
+    root: Path, folder: Path, used: Path, latest: float, locks: list[Path], pruned: Pruned, only_count: bool
+) -> None:
     with ExitStack() as held:
         try:
             for lock in locks:
@@ -77,6 +81,8 @@ def _remove(root: Path, folder: Path, locks: list[Path], pruned: Pruned, only_co
         except Timeout:
             pruned.busy += 1
             return
+        if not _unused_since(used, latest):
+            return  # somebody has come before us
         size = sum(file.stat().st_size for file in _files(folder))
         if not only_count:
             for records in RECORDS:
@@ -90,7 +96,10 @@ def _remove(root: Path, folder: Path, locks: list[Path], pruned: Pruned, only_co
 
 
 def _unused_since(path: Path, latest: float) -> bool:
-    return path.lstat().st_mtime < latest
+    try:
+        return path.lstat().st_mtime < latest
+    except FileNotFoundError:
+        return False
 
 
 def _links(folder: Path, root: Path) -> bool:

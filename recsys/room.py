@@ -1,6 +1,6 @@
 """Memory that this process may still take, and a sentence where what it is about to do needs more."""
 
-import resource
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,8 +57,8 @@ def require_for_start() -> None:
     Raises:
         NotEnoughMemory: there is not.
     """
-    addresses, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if addresses != resource.RLIM_INFINITY and addresses < START_ADDRESSES:
+    addresses = _addresses()
+    if addresses is not None and addresses < START_ADDRESSES:
         raise NotEnoughMemory(
             f"TensorFlow reserves about {_shown(START_ADDRESSES)} of addresses, and ulimit -v allows "
             f"{_shown(addresses)}: raise it, or limit what is used (a cgroup) instead of what is reserved."
@@ -73,12 +73,22 @@ def is_lack_of_memory(error: Exception) -> bool:
 
 def _limits() -> Iterator[Room]:
     yield Room(psutil.virtual_memory().available + psutil.swap_memory().free, "are free on this machine")
-    addresses, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if addresses != resource.RLIM_INFINITY:
+    addresses = _addresses()
+    if addresses is not None:
         yield Room(max(0, addresses - psutil.Process().memory_info().vms), "are left below the limit of ulimit -v")
     for group in _groups():
         if (left := _left_in(group)) is not None:
             yield Room(left, "are left below the memory limit of this process's cgroup")
+
+
+def _addresses() -> int | None:
+    """How many addresses the process may have, where that is limited."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if allowed == resource.RLIM_INFINITY else allowed
 
 
 def _groups() -> Iterator[Path]:
