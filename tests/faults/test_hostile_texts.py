@@ -17,6 +17,8 @@ from recsys.settings import Settings
 from tasks.progress import Event
 from tests.factories import small_settings
 from tests.faults.conftest import Tell
+from tests.interrupting import Run
+from tests.processes import PrefectServer
 
 pytestmark = [pytest.mark.faults, pytest.mark.quick]
 
@@ -38,10 +40,10 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def report(settings: Settings, prefect_server: str) -> Path:
-    from flows.compare import compare
-
-    return Path(compare(settings))
+def report(settings: Settings, server: PrefectServer) -> Path:
+    run = Run(settings, server.environment)
+    assert run.ends() == 0, run.said()
+    return Path(settings.output.reports) / "run"
 
 
 class Tags(HTMLParser):

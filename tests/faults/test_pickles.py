@@ -9,6 +9,8 @@ import pytest
 from recsys.settings import Settings
 from tests.factories import small_settings
 from tests.faults.conftest import Tell
+from tests.interrupting import Run
+from tests.processes import PrefectServer
 
 pytestmark = pytest.mark.faults
 
@@ -28,17 +30,13 @@ def is_pickle(path: Path) -> bool:
 
 
 @pytest.mark.parametrize("runner", ["threads", "processes"])
-def test_a_run_writes_no_pickle(runner: str, prefect_server: str, ratings: Path, tmp_path: Path, tell: Tell) -> None:
-    from prefect.settings import PREFECT_LOCAL_STORAGE_PATH
-
-    from flows.compare import compare
-
+def test_a_run_writes_no_pickle(runner: str, server: PrefectServer, ratings: Path, tmp_path: Path, tell: Tell) -> None:
     settings: Settings = small_settings(
         ratings, tmp_path, protocol="notebook", scaling={"runner": runner, "workers": 2}
     )
-    compare(settings)
-    results = Path(PREFECT_LOCAL_STORAGE_PATH.value())
-    files = [path for place in (tmp_path, results) for path in place.rglob("*") if path.is_file()]
+    run = Run(settings, {**server.environment, "PREFECT_LOCAL_STORAGE_PATH": str(tmp_path / "results")})
+    assert run.ends() == 0, run.said()
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert any(path.suffix == ".keras" for path in files)
     assert [path for path in files if is_pickle(path)] == []
     tell(f"a run in {runner}, store, report and Prefect's results searched", f"0 pickles in {len(files)} files")
