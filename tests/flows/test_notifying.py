@@ -104,12 +104,14 @@ def test_a_run_that_fails_is_told_with_its_reason(hook: Hook, settings: Settings
     assert "ratings.csv, line 402: rating 'good' is not a number" in told["text"]
 
 
-def test_a_run_that_its_user_stopped_is_not_told(hook: Hook, settings: Settings, tmp_path: Path) -> None:
+def test_a_run_that_its_user_stopped_is_not_told(
+    hook: Hook, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from flows.compare import compare
     from tasks.progress import STOP, Stopped
 
     write_ratings(tmp_path / "ratings.csv")
-    STOP.set()
+    monkeypatch.setattr("tasks.progress.LISTENERS", [lambda event: STOP.set()])
     try:
         with pytest.raises(Stopped):
             compare(settings)
