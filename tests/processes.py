@@ -116,9 +116,10 @@ class PrefectServer:
     def ask(self, what: str, /, **body: Any) -> Any:
         """Post a request of the API and return the answer; a server that is too busy is asked again."""
         for _ in range(20):
-            answer = httpx.post(f"{self.url}/{what}", json=body, timeout=60)
-            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
-                break
+            with suppress(httpx.TimeoutException):
+                answer = httpx.post(f"{self.url}/{what}", json=body, timeout=60)
+                if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                    answer.raise_for_status()
+                    return answer.json()
             time.sleep(1)
-        answer.raise_for_status()
-        return answer.json()
+        raise AssertionError(f"Prefect's server is too busy to answer {what}")
