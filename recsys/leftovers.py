@@ -1,5 +1,7 @@
 """What writers that were killed leave in a store, and how it goes."""
 
+import fnmatch
+import os
 import shutil
 import time
 from contextlib import suppress
@@ -18,13 +20,15 @@ def remove_leftovers(root: Path) -> None:
 
     Small files that are older than any writer takes, and folders of artefacts whose lock nobody holds.
     """
-    for file in root.rglob(TEMPORARY):
-        with suppress(OSError):
-            if time.time() - file.stat().st_mtime > SECONDS_TO_WRITE:
-                file.unlink()
+    for folder, _, names in os.walk(root):  # which minds no folder that vanishes, as `rglob` does
+        for name in fnmatch.filter(names, TEMPORARY):
+            file = Path(folder, name)
+            with suppress(OSError):
+                if time.time() - file.stat().st_mtime > SECONDS_TO_WRITE:
+                    file.unlink()
     for ending in (NEW, OLD):
-        for folder in root.glob(f"*/.*{ending}"):
-            key = folder.name.removeprefix(".").removesuffix(ending)
-            lock = FileLock(lock_of(root, f"{folder.parent.name}/{key}"))
+        for unfinished in root.glob(f"*/.*{ending}"):
+            key = unfinished.name.removeprefix(".").removesuffix(ending)
+            lock = FileLock(lock_of(root, f"{unfinished.parent.name}/{key}"))
             with suppress(Timeout, OSError), lock.acquire(blocking=False):
-                shutil.rmtree(folder)
+                shutil.rmtree(unfinished)

@@ -1,36 +1,46 @@
 """Removing from a store what nobody has used for a while.
 
-An artefact's manifest is touched when it is used, at most once an hour, so that its time says when that was last. What
-is removed is forgotten first (Prefect's record of it, then the artefact by its name, then its files), so that a
-pruning that is killed leaves nothing that is taken for whole. An artefact, or a checkpoint, whose lock is held is being
-made, and stays. A run that goes on with what was removed under it says so in a sentence and makes it anew the next
-time; as nothing is removed that was used within a day, that takes a run of a day.
+What is used is touched, at most once an hour: an artefact's manifest, a note, the digest of an input. So its time says
+when that was last; that of a checkpoint is the time of its newest epoch.
 
-The history of runs, the notes on what was compared, and reports stay; so do locks, which are empty files.
+An artefact, or a checkpoint, whose lock is held is being made, and stays. What is removed is forgotten first (Prefect's
+record of it, then the artefact by its name, then its files), so that a pruning that is killed leaves nothing that is
+taken for whole, and the next one, or the next run, sweeps up what it leaves. A run that goes on with what was removed
+under it says so in a sentence, and makes it anew the next time; as nothing is removed that was used within a day, that
+takes a run of a day.
+
+Only what a store names is removed: files and folders named by a key, behind no link. The history of runs, what was
+compared last, and reports stay; so do locks, empty files of which another process may be about to take one.
 """
 
+import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from recsys.artefacts import MANIFEST, OLD, lock_of
 from recsys.errors import BadSettings
+from recsys.leftovers import remove_leftovers
 
 LEAST_AGE = 86_400.0
 """Seconds; a run may be about to read what it found before."""
 
-CHECKPOINTS, DIGESTS = "checkpoints", "digests"
+CHECKPOINTS = "checkpoints"
+NOTES = "notes", "digests"
 RECORDS = "results/keys", "results/values"
+
+KEY = re.compile(r"[0-9a-f]{32}")
+"""What artefacts, their checkpoints and their records are named by."""
 
 
 @dataclass
 class Pruned:
-    """What was removed, and what was left alone though it is old."""
+    """What was removed, with the bytes of all of it, and how much was left alone though it is old."""
 
     artefacts: int = 0
     checkpoints: int = 0
@@ -54,58 +64,97 @@ def prune(root: Path, older_than: float, *, only_count: bool = False) -> Pruned:
         raise BadSettings("What was used within a day stays: a run may be about to read it. Say 1d or more.")
     if not (root / "locks").is_dir():
         raise BadSettings(f"{root} is no store: give the folder that runs were told with --store.")
-    latest, pruned = time.time() - older_than, Pruned()
-    for manifest in sorted(root.glob(f"[!.]*/[!.]*/{MANIFEST}")):
-        folder = manifest.parent
-        if not _links(folder, root) and _unused_since(manifest, latest):
-            locks = [lock_of(root, f"{folder.parent.name}/{folder.name}")]
-            _remove(root, folder, manifest, latest, locks, pruned, only_count)
-    for folder in sorted((root / CHECKPOINTS).glob("[!.]*")):
-        newest = max(_files(folder), key=lambda file: file.stat().st_mtime, default=folder)
-        if folder.is_dir() and not _links(folder, root) and _unused_since(newest, latest):
-            locks = [*(root / "locks").glob(f"*-{folder.name}.lock")]
-            _remove(root, folder, newest, latest, locks, pruned, only_count)
-    for note in (root / DIGESTS).glob("*.json"):
-        if not only_count and _unused_since(note, latest):
-            note.unlink(missing_ok=True)
-    return pruned
+    if not only_count:
+        remove_leftovers(root)
+    pruning = _Pruning(root, time.time() - older_than, only_count)
+    pruning.artefacts()
+    pruning.checkpoints()
+    pruning.notes()
+    return pruning.pruned
 
 
-def _remove(
-    root: Path, folder: Path, used: Path, latest: float, locks: list[Path], pruned: Pruned, only_count: bool
-) -> None:
-    with ExitStack() as held:
+@dataclass
+class _Pruning:
+    root: Path
+    latest: float
+    only_count: bool
+    pruned: Pruned = field(default_factory=Pruned)
+
+    def artefacts(self) -> None:
+        """Remove those that nobody has used, and records of those that are gone."""
+        folders = [manifest.parent for manifest in self.root.glob(f"[!.]*/*/{MANIFEST}")]
+        for folder in sorted(filter(self._ours, folders)):
+            if self._remove(folder, [lock_of(self.root, f"{folder.parent.name}/{folder.name}")]):
+                self.pruned.artefacts += 1
+        there = {folder.name for folder in folders}
+        for record in self._files(RECORDS, "*"):
+            if KEY.fullmatch(record.name) and record.name not in there and self._unused(record):
+                self._unlink(record)
+
+    def checkpoints(self) -> None:
+        """Remove those of trainings that nobody goes on with."""
+        for folder in sorted(filter(self._ours, (self.root / CHECKPOINTS).glob("*/"))):
+            if self._remove(folder, [*(self.root / "locks").glob(f"*-{folder.name}.lock")]):
+                self.pruned.checkpoints += 1
+
+    def notes(self) -> None:
+        """Remove what only saves time."""
+        for note in self._files(NOTES, "[!.]*.json"):
+            if self._unused(note):
+                self._unlink(note)
+
+    def _remove(self, folder: Path, locks: list[Path]) -> bool:
+        """Remove an artefact or a checkpoint, unless it is used or being made."""
+        if not self._unused(folder):
+            return False
+        with ExitStack() as held:
+            try:
+                for lock in locks:
+                    held.enter_context(FileLock(lock).acquire(blocking=False))
+            except Timeout:
+                self.pruned.busy += 1
+                return False
+            if not self._unused(folder):  # somebody has used or removed it before the lock was ours
+                return False
+            if folder.parent.name != CHECKPOINTS:
+                for record in self._files(RECORDS, folder.name):
+                    self._unlink(record)
+            self.pruned.bytes += sum(file.stat().st_size for file in _inside(folder))
+            if not self.only_count:
+                gone = folder.with_name(f".{folder.name}{OLD}")
+                folder.rename(gone)
+                with suppress(FileNotFoundError):  # who sweeps up leftovers may have come before us
+                    shutil.rmtree(gone)
+        return True
+
+    def _unlink(self, file: Path) -> None:
+        with suppress(FileNotFoundError):
+            size = file.lstat().st_size
+            if not self.only_count:
+                file.unlink()
+            self.pruned.bytes += size
+
+    def _unused(self, path: Path) -> bool:
+        """Whether nobody has used an artefact, a checkpoint or a file for so long; what is gone, or going, is used."""
         try:
-            for lock in locks:
-                held.enter_context(FileLock(lock).acquire(blocking=False))
-        except Timeout:
-            pruned.busy += 1
-            return
-        if not _unused_since(used, latest):
-            return  # somebody has come before us
-        size = sum(file.stat().st_size for file in _files(folder))
-        if not only_count:
-            for records in RECORDS:
-                (root / records / folder.name).unlink(missing_ok=True)
-            gone = folder.with_name(f".{folder.name}{OLD}")
-            folder.rename(gone)
-            shutil.rmtree(gone)
-        pruned.bytes += size
-        pruned.checkpoints += folder.parent.name == CHECKPOINTS
-        pruned.artefacts += folder.parent.name != CHECKPOINTS
+            manifest = path / MANIFEST
+            used = [manifest] if manifest.exists() else [*_inside(path)] or [path]
+            return max(file.stat().st_mtime for file in used) < self.latest
+        except FileNotFoundError:
+            return False
+
+    def _files(self, folders: tuple[str, ...], names: str) -> list[Path]:
+        places = [self.root / folder for folder in folders if self._in_store(self.root / folder)]
+        return [file for place in places for file in place.glob(names) if file.is_file() and not file.is_symlink()]
+
+    def _ours(self, folder: Path) -> bool:
+        """Whether a folder is named by a key, as those of a store are, and no link leads to it."""
+        return bool(KEY.fullmatch(folder.name)) and self._in_store(folder)
+
+    def _in_store(self, folder: Path) -> bool:
+        """Whether no link leads from the store to a folder: what links lead to is not ours."""
+        return folder.resolve() == self.root.resolve() / folder.relative_to(self.root)
 
 
-def _unused_since(path: Path, latest: float) -> bool:
-    try:
-        return path.lstat().st_mtime < latest
-    except FileNotFoundError:
-        return False
-
-
-def _links(folder: Path, root: Path) -> bool:
-    """Whether a link leads to the folder: what it leads to is not ours."""
-    return folder.is_symlink() or folder.parent.is_symlink() or not folder.resolve().is_relative_to(root.resolve())
-
-
-def _files(folder: Path) -> Iterator[Path]:
+def _inside(folder: Path) -> Iterator[Path]:
     return (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())

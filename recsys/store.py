@@ -37,7 +37,7 @@ from recsys.seals import sealed, unsealed
 __all__ = ["Facts", "FileEntry", "Manifest", "Store", "content", "only", "sha256_of", "write_atomically"]
 
 SECONDS_BETWEEN_TOUCHES = 3600.0
-"""How exactly the time of a manifest says when its artefact was used last, which `recsys.pruning` goes by."""
+"""How exactly the time of a file says when it was used last, which `recsys.pruning` goes by."""
 
 LEAST_FREE = 2**20
 """A disk with fewer bytes than these is full, as far as whole blocks of a file are concerned."""
@@ -163,10 +163,7 @@ class Store:
         for entry in manifest["files"]:
             self._verify(entry)
         for folder in {placed(entry)[0] for entry in manifest["files"]}:
-            with suppress(OSError):  # a store that may only be read is not pruned either
-                used = self.root / folder / MANIFEST
-                if time.time() - used.stat().st_mtime > SECONDS_BETWEEN_TOUCHES:
-                    used.touch()
+            _note_use(self.root / folder / MANIFEST)
 
     def check(self, manifest: Manifest) -> None:
         """Check every file of an artefact as `verify` does, but fetch none that is elsewhere.
@@ -222,6 +219,7 @@ class Store:
         try:
             known = unsealed(note.read_bytes(), note)
             if {name: known.get(name) for name in seen} == seen:
+                _note_use(note)
                 return str(known["sha256"])
         except (OSError, KeyError, DamagedArtefact):
             pass  # no note yet, or an unreadable one: the file itself is the truth
@@ -233,10 +231,13 @@ class Store:
 
     def noted(self, name: str) -> bytes | None:
         """Return what is noted under a name, None if there is nothing."""
+        note = self.root / "notes" / f"{name}.json"
         try:
-            return (self.root / "notes" / f"{name}.json").read_bytes()
+            content = note.read_bytes()
         except OSError:
             return None
+        _note_use(note)
+        return content
 
     def note(self, name: str, content: bytes) -> None:
         """Note something that saves time and can be done without: where it cannot be written, it is not."""
@@ -352,6 +353,13 @@ _SWEPT: set[Path] = set()
 """Stores that this process has rid of leftovers."""
 
 _VERIFIED: dict[Path, tuple[int, int, int, str]] = {}
+
+
+def _note_use(file: Path) -> None:
+    """Have the time of a file say that it, or the artefact that it is the manifest of, is used."""
+    with suppress(OSError):  # a store that may only be read is not pruned either
+        if time.time() - file.stat().st_mtime > SECONDS_BETWEEN_TOUCHES:
+            os.utime(file)
 
 
 def _folder(fingerprint: Fingerprint) -> str:

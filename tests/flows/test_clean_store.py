@@ -9,6 +9,7 @@ import pytest
 from flows.clean_store import main
 from recsys.artefacts import MANIFEST
 from recsys.fingerprint import Fingerprint
+from recsys.remote import WORKING_COPIES
 from recsys.store import Store
 
 
@@ -29,6 +30,23 @@ def test_it_says_what_it_removes(store: Path, capsys: pytest.CaptureFixture[str]
         assert capsys.readouterr().out == expected
     main(["--older-than", "4w", "--store", str(store)])
     assert "Removed 0 results" in capsys.readouterr().out
+
+
+def test_of_a_shared_store_only_the_working_copy_is_cleaned(
+    memory: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(WORKING_COPIES, str(tmp_path))
+    store = Store(memory)
+    fingerprint = Fingerprint(task="encode", layer="codes", inputs={}, settings={}, code={}, versions={})
+    made = store.make(fingerprint, lambda folder: {"bytes": (folder / "a").write_bytes(b"1")})
+    here = store.root / "codes" / made["key"]
+    os.utime(here / MANIFEST, (time.time() - 31 * 86_400,) * 2)
+    main(["--older-than", "30d", "--store", memory])
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("Removed 1 results")
+    assert said[1:] == [f"That is this machine's working copy; {memory} keeps everything."]
+    assert not here.exists()
+    assert Store(memory).find(fingerprint) == made, "it is fetched again"
 
 
 @pytest.mark.parametrize(
