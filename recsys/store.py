@@ -105,8 +105,8 @@ class Store:
                     f"The store {self.root} cannot be written ({os.strerror(error.errno)}): "
                     "make room or permission there, or choose another place with --store."
                 ) from error
-            if isinstance(error, FileNotFoundError) and Path(error.filename or "").is_relative_to(self.root):
-                raise self._changed(f"{error.filename} is missing") from error
+            if isinstance(error, FileNotFoundError) and str(self.root) in str(error):  # Arrow's have no file name
+                raise self._changed(" ".join(str(error).split())) from error
             raise
 
     def checkpoint(self, fingerprint: Fingerprint, *, fresh: bool = False) -> Path:

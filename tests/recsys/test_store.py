@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from types import SimpleNamespace
 
+import pyarrow.parquet as pq
 import pytest
 from filelock import FileLock
 
@@ -173,12 +174,15 @@ def test_what_vanishes_while_it_is_used_is_told_in_a_sentence(store: Store) -> N
         shutil.rmtree(store.root / "codes")
         return {"bytes": store.path(made, "a.txt").stat().st_size}
 
+    def read_by_arrow_what_is_lost(folder: Path) -> Facts:
+        return {"rows": pq.read_table(store.root / "ratings" / "gone" / "ratings.parquet").num_rows}
+
     def lose_everything(folder: Path) -> Facts:
         shutil.rmtree(store.root)
         return build(folder)
 
-    for building in (read_what_is_lost, lose_everything):
-        with pytest.raises(StoreUnavailable, match=r"is missing: somebody has changed the store .* repeat the command"):
+    for building in (read_by_arrow_what_is_lost, read_what_is_lost, lose_everything):
+        with pytest.raises(StoreUnavailable, match=r": somebody has changed the store .* repeat the command"):
             store.make(fingerprint(part=building.__name__), building)
 
 
