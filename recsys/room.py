@@ -15,6 +15,12 @@ START_BYTES = 1.0e9
 START_ADDRESSES = 4.5e9
 """The addresses that they reserve for it, used or not: with 3.0e9 TensorFlow aborts, with 4.6e9 a run goes well."""
 
+LITTLE = 3e7
+"""Bytes that are to be had from what a process holds already; its limits say nothing about those."""
+
+SPARE_ADDRESSES = 0.5e9
+"""What threads and libraries reserve besides while a model is built; TensorFlow does not survive to be refused it."""
+
 REMEDY = "give it more, or make do with fewer factors (embedding_size), fewer --workers or fewer ratings (--max-rows)"
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -44,6 +50,8 @@ def require(what: str, needed: float) -> None:
     Raises:
         NotEnoughMemory: there is not; it says what needs how much, and what limits it.
     """
+    if needed < LITTLE:
+        return
     left = room()
     if needed > left.bytes:
         raise NotEnoughMemory(
@@ -75,7 +83,8 @@ def _limits() -> Iterator[Room]:
     yield Room(psutil.virtual_memory().available + psutil.swap_memory().free, "are free on this machine")
     addresses = _addresses()
     if addresses is not None:
-        yield Room(max(0, addresses - psutil.Process().memory_info().vms), "are left below the limit of ulimit -v")
+        left = addresses - psutil.Process().memory_info().vms - SPARE_ADDRESSES
+        yield Room(max(0.0, left), "are left below the limit of ulimit -v")
     for group in _groups():
         if (left := _left_in(group)) is not None:
             yield Room(left, "are left below the memory limit of this process's cgroup")
