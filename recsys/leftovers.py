@@ -20,15 +20,15 @@ def remove_leftovers(root: Path) -> None:
 
     Small files that are older than any writer takes, and folders of artefacts whose lock nobody holds.
     """
-    for folder, _, names in os.walk(root):  # which minds no folder that vanishes, as `rglob` does
+    for folder, _, names in os.walk(root):  # passes over what vanishes meanwhile, at which rglob fails
         for name in fnmatch.filter(names, TEMPORARY):
             file = Path(folder, name)
             with suppress(OSError):
                 if time.time() - file.stat().st_mtime > SECONDS_TO_WRITE:
                     file.unlink()
     for ending in (NEW, OLD):
-        for unfinished in root.glob(f"*/.*{ending}"):
-            key = unfinished.name.removeprefix(".").removesuffix(ending)
-            lock = FileLock(lock_of(root, f"{unfinished.parent.name}/{key}"))
+        for left in root.glob(f"*/.*{ending}"):
+            key = left.name.removeprefix(".").removesuffix(ending)
+            lock = FileLock(lock_of(root, f"{left.parent.name}/{key}"))
             with suppress(Timeout, OSError), lock.acquire(blocking=False):
-                shutil.rmtree(unfinished)
+                shutil.rmtree(left)

@@ -105,8 +105,8 @@ class Store:
                     f"The store {self.root} cannot be written ({os.strerror(error.errno)}): "
                     "make room or permission there, or choose another place with --store."
                 ) from error
-            if isinstance(error, FileNotFoundError) and str(self.root) in str(error):  # Arrow's have no file name
-                raise self._changed(" ".join(str(error).split())) from error
+            if isinstance(error, FileNotFoundError) and str(self.root) in str(error):  # Arrow sets no file name
+                raise self._changed(f"{error.filename or error} is missing") from error
             raise
 
     def checkpoint(self, fingerprint: Fingerprint, *, fresh: bool = False) -> Path:
@@ -226,7 +226,8 @@ class Store:
         sha256 = sha256_of(path)
         if time.time_ns() - state.st_mtime_ns > 2_000_000_000 and path.stat().st_mtime_ns == state.st_mtime_ns:
             self._prepare()
-            write_atomically(note, sealed(seen | {"sha256": sha256}))
+            with suppress(OSError):  # it saves time and can be done without
+                write_atomically(note, sealed(seen | {"sha256": sha256}))
         return sha256
 
     def noted(self, name: str) -> bytes | None:
@@ -247,10 +248,13 @@ class Store:
 
     def fingerprints(self, layer: str) -> list[Fingerprint]:
         """Return what the artefacts of a layer were made from, newest first, leaving out what cannot be read."""
-        notes = sorted((self.root / layer).glob(f"*/{MADE_FROM}"), key=lambda note: -note.stat().st_mtime_ns)
-        documents = [note.read_bytes() for note in notes]
+        noted: dict[str, tuple[int, bytes]] = {}
+        for note in (self.root / layer).glob(f"[!.]*/{MADE_FROM}"):
+            with suppress(FileNotFoundError):  # replaced or pruned meanwhile
+                noted[f"{layer}/{note.parent.name}"] = note.stat().st_mtime_ns, note.read_bytes()
+        documents = [document for _, document in sorted(noted.values(), key=lambda note: -note[0])]
         if self.mirror:
-            documents += self.mirror.made_from(layer, besides={f"{layer}/{note.parent.name}" for note in notes})
+            documents += self.mirror.made_from(layer, besides=set(noted))
         found = []
         for document in documents:
             with suppress(DamagedArtefact, TypeError):  # TypeError: of a later or an earlier version

@@ -1,5 +1,8 @@
 import os
+import shutil
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -62,3 +65,22 @@ def test_an_artefact_that_is_being_replaced_stays(root: Path) -> None:
         remove_leftovers(root)
         (temporary / "weights").write_bytes(b"1")
     assert (root / "models" / "key" / "weights").read_bytes() == b"1"
+
+
+def test_what_comes_and_goes_meanwhile_is_passed_over(root: Path) -> None:
+    over = threading.Event()
+
+    def come_and_go() -> None:
+        while not over.is_set():
+            epoch = root / "checkpoints" / "key" / "epoch-00001"
+            epoch.mkdir(parents=True)
+            shutil.rmtree(epoch.parent)
+
+    with ThreadPoolExecutor() as pool:
+        busy = pool.submit(come_and_go)
+        try:
+            for _ in range(1000):
+                remove_leftovers(root)
+        finally:
+            over.set()
+        busy.result()

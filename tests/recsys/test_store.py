@@ -3,6 +3,7 @@ import os
 import shutil
 import stat
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ from filelock import FileLock
 from recsys.artefacts import lock_of
 from recsys.errors import DamagedArtefact, NotEnoughMemory, StoreUnavailable
 from recsys.fingerprint import Fingerprint
-from recsys.store import Facts, Manifest, Store, content, only
+from recsys.store import Facts, Manifest, Store, content, only, sha256_of
 
 
 def fingerprint(task: str = "encode", **settings: object) -> Fingerprint:
@@ -145,6 +146,38 @@ def test_a_digest_is_not_remembered_of_a_file_that_has_just_changed(store: Store
     assert not (store.root / "digests").exists()
 
 
+def test_a_digest_that_cannot_be_noted_is_known_nevertheless(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "ratings.csv"
+    path.write_text("one")
+    os.utime(path, (1, 1))
+    monkeypatch.setattr("recsys.store.write_atomically", fail)
+    assert store.digest(path) == sha256_of(path)
+
+
+def test_what_others_replace_and_remove_meanwhile_is_left_out_of_what_was_made(store: Store) -> None:
+    store.make(fingerprint(), build)
+    over = threading.Event()
+
+    def replace_and_remove() -> None:
+        while not over.is_set():
+            made = store.make(fingerprint(part=1), build, refresh=True)
+            shutil.rmtree(store.root / "codes" / made["key"])
+
+    with ThreadPoolExecutor() as pool:
+        busy = pool.submit(replace_and_remove)
+        try:
+            for _ in range(500):
+                assert fingerprint() in store.fingerprints("codes")
+        finally:
+            over.set()
+        busy.result()
+
+
 @pytest.mark.parametrize("place", ["/proc/store", "a file"])
 def test_a_place_that_cannot_hold_a_store_is_one_sentence(tmp_path: Path, place: str) -> None:
     (tmp_path / "a file").write_text("")
@@ -174,15 +207,15 @@ def test_what_vanishes_while_it_is_used_is_told_in_a_sentence(store: Store) -> N
         shutil.rmtree(store.root / "codes")
         return {"bytes": store.path(made, "a.txt").stat().st_size}
 
-    def read_by_arrow_what_is_lost(folder: Path) -> Facts:
-        return {"rows": pq.read_table(store.root / "ratings" / "gone" / "ratings.parquet").num_rows}
-
     def lose_everything(folder: Path) -> Facts:
         shutil.rmtree(store.root)
         return build(folder)
 
-    for building in (read_by_arrow_what_is_lost, read_what_is_lost, lose_everything):
-        with pytest.raises(StoreUnavailable, match=r": somebody has changed the store .* repeat the command"):
+    def read_what_arrow_misses(folder: Path) -> Facts:
+        return {"rows": pq.read_table(store.root / "codes" / "lost.parquet").num_rows}
+
+    for building in (read_what_is_lost, lose_everything, read_what_arrow_misses):
+        with pytest.raises(StoreUnavailable, match=r"is missing: somebody has changed the store .* repeat the command"):
             store.make(fingerprint(part=building.__name__), building)
 
 
