@@ -219,7 +219,7 @@ def _silence_log() -> None:
     logging.raiseExceptions = False
     for name in ("", *(name for name in logging.root.manager.loggerDict if name.partition(".")[0] in LOGGERS)):
         for handler in logging.getLogger(name).handlers:
-            if isinstance(handler, logging.StreamHandler):
+            if getattr(handler, "stream", None) in (sys.stdout, sys.stderr):  # and not a file or a list of the caller's
                 handler.setLevel(logging.CRITICAL + 1)
 
 

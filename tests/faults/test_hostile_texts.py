@@ -92,7 +92,7 @@ def test_no_cell_is_a_formula_and_numbers_stay_numbers(report: Path, tell: Tell)
 def test_no_text_moves_the_terminal(
     settings: Settings, report: Path, capsys: pytest.CaptureFixture[str], tell: Tell
 ) -> None:
-    session = Session(settings, verbose=True)  # or the log would be silenced for all that comes after
+    session = Session(settings)
     session.console = Console(force_terminal=True, width=200, highlight=False, color_system=None)
     session.explain()
     from flows.terminal import show_header
