@@ -14,9 +14,12 @@ def baseline_summary(comparison: Comparison) -> list[Finding]:
     bar = f"the best baseline, {inside(rival.title)} (MSE {number(rival.mse, mse_step(comparison))}, "
     bar += f"{count(rival.parameters, 'parameter')})"
     if not winners:
-        close = [inside(m.title) for m in in_order(comparison.models) if other_seeds_may_beat(comparison, m, rival)]
-        might = f", but with other seeds {listing(close)} might" if close else ""
-        return [Finding("baselines", f"No model beats {bar}{might}.")]
+        models = in_order(comparison.models)
+        equal = [inside(m.title) for m in models if outcome(comparison, m, rival) == "tie"]
+        close = [inside(m.title) for m in models if other_seeds_may_beat(comparison, m, rival)]
+        ties = f"; {listing(equal)} {verb(equal, 'tie')} with it" if equal else ""
+        might = f", but with other seeds {listing(close)} might beat it" if close else ""
+        return [Finding("baselines", f"No model beats {bar}{ties}{might}.")]
     if len(winners) == len(comparison.models):
         return [Finding("baselines", f"{'Every model' if len(winners) > 1 else 'The one model'} beats {bar}.")]
     names = [inside(row.title) for row in winners]

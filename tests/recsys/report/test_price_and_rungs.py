@@ -107,8 +107,10 @@ def test_what_hangs_on_the_seeds_is_no_part_of_the_answer(with_mse: Build, repea
     steady, shaken = (repeat(comparison, mf=[0.700 - by, 0.700 + by]) for by in (0.0001, 0.002))
     assert headline(steady) == headline(comparison)
     assert headline(shaken) == "MF predicts these ratings better than DNN"
-    assert baseline_summary(steady)[0].text.endswith("parameters).")
-    assert baseline_summary(shaken)[0].text.endswith("parameters), but with other seeds MF might.")
+    assert baseline_summary(steady)[0].text.endswith("parameters); MF ties with it.")
+    assert baseline_summary(shaken)[0].text.endswith(
+        "parameters); MF ties with it, but with other seeds MF might beat it."
+    )
 
 
 def test_skipped_baseline_is_said_with_its_reason(with_mse: Build) -> None:
@@ -123,6 +125,8 @@ def test_summary_names_winners_and_losers(with_mse: Build) -> None:
         return baseline_summary(with_mse(**mse))[0].text
 
     assert said(mf=0.8, dnn=0.7, bias_only=0.6).startswith("No model beats the best baseline, bias only")
+    assert said(mf=0.8, dnn=0.7, bias_only=0.701).endswith("parameters); DNN ties with it.")
+    assert said(mf=0.7, dnn=0.7, bias_only=0.701).endswith("parameters); MF and DNN tie with it.")
     assert said(mf=0.8, dnn=0.7, bias_only=0.9).startswith("Every model beats")
     assert said(mf=0.8, bias_only=0.9).startswith("The one model beats")
     mixed = said(mf=0.8, dnn=0.6, dnn_tuned=0.6, bias_only=0.7)
