@@ -5,6 +5,7 @@ import hashlib
 import logging
 import os
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -207,8 +208,13 @@ class Store:
 
         A file changed within the last two seconds is not remembered: its next change could leave
         all four as they are.
+
+        Raises:
+            OSError: there is no such file, it is no regular one, or it cannot be read.
         """
         state = path.stat()
+        if not stat.S_ISREG(state.st_mode):  # reading a pipe or a device may never end
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
         seen = {
             "path": str(path.absolute()),
             "bytes": state.st_size,

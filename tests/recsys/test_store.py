@@ -146,6 +146,14 @@ def test_a_digest_is_not_remembered_of_a_file_that_has_just_changed(store: Store
     assert not (store.root / "digests").exists()
 
 
+@pytest.mark.timeout(20)
+def test_what_may_never_end_is_not_read_for_its_digest(store: Store, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(OSError, match="not a regular file"):
+            store.digest(path)
+
+
 def test_a_digest_that_cannot_be_noted_is_known_nevertheless(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
