@@ -13,6 +13,15 @@ def escaped(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written as UTF-8; names of files whose bytes are not UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def inert(text: str) -> str:
     """`text` as a cell that no spreadsheet takes for a formula, marked as text where it could be one.
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from cyclopts import Group, Parameter
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from recsys.legible import escaped
+from recsys.legible import escaped, is_unicode
 from recsys.remote import NO_SECRETS, anchored, has_secrets
 
 Protocol = Literal["fair", "notebook"]
@@ -59,6 +59,16 @@ class SettingsModel(BaseModel):
     """Immutable, and without room for misspelt names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_with_limits_told)
+
+    @field_validator("*")
+    @classmethod
+    def _text(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            if "\0" in value:
+                raise ValueError("settings cannot hold a NUL character")
+            if not is_unicode(value):
+                raise ValueError(f"settings are text in UTF-8, as names of files have to be: rename {value!a}")
+        return value
 
 
 class DataSettings(SettingsModel):
