@@ -126,10 +126,11 @@ class OwnServer:
         self._complaints.seek(0)
         said = self._complaints.read().decode(errors="replace").splitlines()
         reasons = [line.strip() for line in said if re.match(r"[\w.]+(Error|Exception): ", line)] or said
-        raise ServerUnavailable(
-            f"Prefect's server could not be started ({reasons[-1] if reasons else 'it said nothing'}): "
-            "try to start one with make ui and repeat the command."
-        )
+        reason = reasons[-1] if reasons else "it said nothing"
+        remedy = "try to start one with make ui"
+        if "unable to open database file" in reason:
+            remedy = "set PREFECT_HOME, which is ~/.prefect otherwise, to a folder that can be written"
+        raise ServerUnavailable(f"Prefect's server could not be started ({reason}): {remedy}, and repeat the command.")
 
     def stop(self) -> None:
         """End it."""

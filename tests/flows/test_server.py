@@ -51,7 +51,9 @@ def test_it_ends_with_a_run_that_is_killed(tmp_path: Path) -> None:
 def test_one_that_cannot_start_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", f"sqlite+aiosqlite:///{tmp_path}/nowhere/prefect.db")
     server = OwnServer()
-    with pytest.raises(ServerUnavailable, match=r"Prefect's server could not be started \(.*unable to open"):
+    with pytest.raises(
+        ServerUnavailable, match=r"Prefect's server could not be started \(.*unable to open.*PREFECT_HOME"
+    ):
         server.wait()
     server.stop()
 
