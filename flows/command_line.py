@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -13,8 +14,9 @@ import yaml
 from cyclopts import App, CycloptsError, Group, Parameter
 from pydantic import ValidationError
 
+from flows.streams import unwritten
 from recsys.errors import BadSettings, DamagedArtefact, ServerLost, UserError
-from recsys.legible import escaped
+from recsys.legible import escaped, is_unicode
 from recsys.settings import Settings
 
 STANDARD_ERROR = os.dup(2)
@@ -53,6 +55,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         fail(f"{damage}: repeat the command, which makes anew what is lost.", 2)
     except KeyboardInterrupt:
         fail(STOPPED, 130)
+    if reason := unwritten():
+        fail(
+            f"standard output cannot be written ({reason}), so what it says is cut; the results are kept, and the same "
+            "command shows them again.",
+            2,
+        )
     _leave()
 
 
@@ -88,6 +96,7 @@ def run(
         without_server: do not look for a running Prefect server, not even for the one that PREFECT_API_URL names;
             the run starts one for itself, which ends with it.
     """
+    _check_folder()
     from flows.session import Session
 
     if replay is not None:
@@ -105,6 +114,20 @@ def run(
         session.explain()
     elif not session.compare():
         sys.exit(1)
+
+
+def _check_folder() -> None:
+    """Look whether the folder that relative paths start from can be used.
+
+    Raises:
+        BadSettings: it cannot.
+    """
+    try:
+        here = os.getcwd()
+    except FileNotFoundError as error:
+        raise BadSettings("The folder that this is called in does not exist any more: call it in another.") from error
+    if not is_unicode(here):
+        raise BadSettings(f"The name of the folder that this is called in is not UTF-8: rename {here!a}.")
 
 
 def from_yaml(path: str) -> Settings:
@@ -169,7 +192,8 @@ def _sentence(error: CycloptsError) -> str:
 
 def say(sentence: str) -> None:
     """Print one sentence on standard error."""
-    os.write(STANDARD_ERROR, f"compare: {escaped(sentence)}\n".encode())
+    with suppress(OSError):  # whoever has closed it does not want to know
+        os.write(STANDARD_ERROR, f"compare: {escaped(sentence)}\n".encode())
 
 
 def fail(sentence: str, code: int) -> NoReturn:

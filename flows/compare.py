@@ -5,8 +5,10 @@ python flows/compare.py --help
 
 if __name__ == "__main__":
     from flows.interruption import end_with_a_sentence
+    from flows.streams import prepare_streams
 
-    end_with_a_sentence()  # before the imports, which take seconds
+    end_with_a_sentence()  # before the imports, which take seconds and open files
+    prepare_streams()
 
 from typing import Any
 

@@ -127,7 +127,7 @@ class Session:
     def _show(self, folder: Path, failure: ModelsFailed | None, *, all_cached: bool) -> None:
         document = (folder / "comparison.json").read_text(encoding="utf-8")
         if self.as_json:
-            sys.stdout.write(document)
+            sys.stdout.buffer.write(document.encode())  # JSON is UTF-8, whatever the terminal is
         else:
             show_comparison(self.console, Comparison.model_validate_json(document))
         if failure:

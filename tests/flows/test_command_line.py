@@ -181,3 +181,25 @@ def test_a_bad_settings_file_is_named_with_its_mistake(text: str, sentence: str,
 )
 def test_a_field_is_called_by_its_option(place: tuple[int | str, ...], expected: str) -> None:
     assert option(place) == expected
+
+
+@pytest.mark.parametrize(
+    ("prepare", "sentence"),
+    [
+        ("mkdir here && cd here && rmdir ../here", "does not exist any more: call it in another."),
+        ("mkdir $'\\xff' && cd $'\\xff'", "is not UTF-8: rename "),
+    ],
+)
+def test_a_folder_that_cannot_be_used_is_told_in_a_sentence(prepare: str, sentence: str, tmp_path: Path) -> None:
+    call_there = f'{prepare} && exec "$0" "$1" --plan'
+    done = subprocess.run(
+        ["bash", "-c", call_there, sys.executable, str(ROOT / "flows" / "compare.py")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("compare: The ")
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1

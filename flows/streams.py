@@ -1,0 +1,57 @@
+"""Standard streams on which no run depends: what they cannot take is left out, and told at the end."""
+
+import errno
+import io
+import os
+import sys
+from typing import Any, TextIO
+
+
+class Dependable(io.FileIO):
+    """A file descriptor that takes everything, and remembers the first time that it could not pass it on."""
+
+    trouble: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        """Write bytes, or leave them out, and return how many that were."""
+        if self.trouble is None:
+            try:
+                return super().write(data)
+            except OSError as trouble:
+                self.trouble = trouble
+        return len(data)
+
+
+def prepare_streams() -> None:
+    """Have what is printed never fail: on a full disk, into a pipe that nobody reads, in another encoding, or closed.
+
+    To be called before anything opens a file, which would get the number of a stream that is closed.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        stream: TextIO | None = getattr(sys, name)
+        if stream is None:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            if nothing != number:
+                os.dup2(nothing, number)
+                os.close(nothing)
+            stream = os.fdopen(number, "w" if number else "r", closefd=False)
+            setattr(sys, name, stream)
+        if number and isinstance(stream, io.TextIOWrapper):
+            setattr(sys, name, _dependable(stream))
+
+
+def unwritten() -> str | None:
+    """Return why standard output could not be written to its end; None if it could, or if nobody reads it."""
+    sys.stdout.flush()
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    trouble = raw.trouble if isinstance(raw, Dependable) else None
+    return None if trouble is None or trouble.errno == errno.EPIPE else trouble.strerror
+
+
+def _dependable(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    return io.TextIOWrapper(
+        io.BufferedWriter(Dependable(stream.fileno(), "w", closefd=False)),
+        encoding=stream.encoding,
+        errors="replace",
+        line_buffering=stream.line_buffering or stream.write_through,
+    )
