@@ -106,7 +106,8 @@ class Store:
                     f"The store {self.root} cannot be written ({os.strerror(error.errno)}): "
                     "make room or permission there, or choose another place with --store."
                 ) from error
-            if isinstance(error, FileNotFoundError) and str(self.root) in str(error):  # Arrow sets no file name
+            # Arrow sets no file name
+            if isinstance(error, FileNotFoundError) and f"{self.root}{os.sep}" in str(error):
                 raise self._changed(f"{error.filename or error} is missing") from error
             raise
 
