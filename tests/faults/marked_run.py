@@ -1,7 +1,7 @@
 """`flows/compare.py` as it is, but that it marks in a file what it begins: python marked_run.py MARKS [OPTIONS].
 
 In the environment, HOLD names a task and a place in its work, as "train_mf begun" or "train_mf written": there it stays
-until it is killed or asked to end, and marks that it does.
+until it is killed or asked to end, or there is a file MARKS.go, and marks that it does.
 """
 
 import os
@@ -16,6 +16,7 @@ from flows.interruption import end_with_a_sentence
 MARKS = Path(sys.argv.pop(1))
 HOLD = os.environ.get("HOLD")
 HELD = "held"
+GO = MARKS.with_suffix(".go")
 
 
 def mark(what: str) -> None:
@@ -31,6 +32,8 @@ def come_to(place: str) -> None:
         return
     mark(HELD)
     while not STOP.is_set():
+        if GO.exists():
+            return
         time.sleep(0.02)
     raise Stopped(f"{place} was stopped")
 
