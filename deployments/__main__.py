@@ -6,6 +6,7 @@
 import argparse
 import sys
 
+from flows.streams import prepare_streams, unwritten
 from recsys.errors import UserError
 
 
@@ -29,7 +30,11 @@ def main() -> None:
     except UserError as error:
         print(f"deployments: {error}", file=sys.stderr)
         sys.exit(2)
+    if cut := unwritten():
+        print(f"deployments: {cut}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":
+    prepare_streams()
     main()

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
+from flows.streams import prepare_streams, unwritten
 from recsys.errors import BadSettings, UserError
 from recsys.legible import escaped
 from recsys.pruning import Pruned, prune
@@ -64,7 +65,11 @@ def main(arguments: list[str] | None = None) -> None:
     except (CycloptsError, UserError) as error:
         print(f"clean-store: {escaped(' '.join(str(error).split()))}", file=sys.stderr)
         sys.exit(2)
+    if cut := unwritten():
+        print(f"clean-store: {cut}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":
+    prepare_streams()
     main()

@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     app.default(run)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        well = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         fail(_sentence(error), 2)
     except ServerLost as error:
@@ -55,12 +55,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         fail(f"{damage}: repeat the command, which makes anew what is lost.", 2)
     except KeyboardInterrupt:
         fail(STOPPED, 130)
-    if reason := unwritten():
-        fail(
-            f"standard output cannot be written ({reason}), so what it says is cut; the results are kept, and the same "
-            "command shows them again.",
-            2,
-        )
+    if cut := unwritten():
+        fail(cut, 2)
+    if well is False:  # there is no answer where only help was asked for
+        sys.exit(1)
     _leave()
 
 
@@ -82,7 +80,7 @@ def run(
     json: Annotated[bool, Parameter(group=RUN)] = False,
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], group=RUN)] = False,
     without_server: Annotated[bool, Parameter(group=RUN)] = False,
-) -> None:
+) -> bool:
     """Compare matrix factorisation and deep networks, plain and tuned.
 
     Args:
@@ -104,16 +102,14 @@ def run(
             raise BadSettings(f"--replay cannot be combined with --{'plan' if plan else 'config'}.")
         from flows.replay import replay as run_again
 
-        if not run_again(replay, settings, as_json=json, verbose=verbose, without_server=without_server):
-            sys.exit(1)
-        return
+        return run_again(replay, settings, as_json=json, verbose=verbose, without_server=without_server)
     # without a file as well: only the merged settings are sure to go together
     settings = merged(from_yaml(config) if config else Settings(), settings)
     session = Session(settings, as_json=json, verbose=verbose, without_server=without_server)
     if plan:
         session.explain()
-    elif not session.compare():
-        sys.exit(1)
+        return True
+    return session.compare()
 
 
 def _check_folder() -> None:

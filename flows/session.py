@@ -125,9 +125,9 @@ class Session:
         return planning.tasks
 
     def _show(self, folder: Path, failure: ModelsFailed | None, *, all_cached: bool) -> None:
-        document = (folder / "comparison.json").read_text(encoding="utf-8")
+        document = (folder / "comparison.json").read_bytes()
         if self.as_json:
-            sys.stdout.buffer.write(document.encode())  # JSON is UTF-8, whatever the terminal is
+            sys.stdout.buffer.write(document)  # JSON is UTF-8, whatever the terminal is
         else:
             show_comparison(self.console, Comparison.model_validate_json(document))
         if failure:

@@ -41,11 +41,16 @@ def prepare_streams() -> None:
 
 
 def unwritten() -> str | None:
-    """Return why standard output could not be written to its end; None if it could, or if nobody reads it."""
+    """Return a sentence where standard output could not be written to its end, unless nobody reads it."""
     sys.stdout.flush()
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
     trouble = raw.trouble if isinstance(raw, Dependable) else None
-    return None if trouble is None or trouble.errno == errno.EPIPE else trouble.strerror
+    if trouble is None or trouble.errno == errno.EPIPE:
+        return None
+    return (
+        f"standard output cannot be written ({trouble.strerror}), so what was said there is cut; what was done is "
+        "kept: make room and repeat the command."
+    )
 
 
 def _dependable(stream: io.TextIOWrapper) -> io.TextIOWrapper:

@@ -13,6 +13,14 @@ PRINTING = (
 )
 
 
+CUT = (
+    "standard output cannot be written (No space left on device), so what was said there is cut; what was done is "
+    "kept: make room and repeat the command.\n"
+)
+
+always_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+
+
 def python(code: str, redirection: str = "", **environment: str) -> subprocess.CompletedProcess[bytes]:
     """Run some Python after its streams were prepared; it says at the end what could not be written."""
     return subprocess.run(
@@ -40,10 +48,10 @@ def test_a_terminal_without_a_character_gets_another() -> None:
     assert (done.returncode, done.stdout) == (0, b"? 1\n")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+@always_full
 def test_a_full_disk_is_told_at_the_end() -> None:
     done = python("for line in range(10_000): print(line)", "> /dev/full")
-    assert (done.returncode, done.stderr) == (0, b"No space left on device\n")
+    assert (done.returncode, done.stderr) == (0, CUT.encode())
 
 
 def test_nobody_who_reads_is_no_reason() -> None:
@@ -63,23 +71,28 @@ def test_closed_standard_error_costs_nothing() -> None:
     assert python("print(1)", "2>&-").stdout == b"1\n"
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
-def test_a_plan_on_a_full_disk_ends_with_a_sentence(tmp_path: Path) -> None:
-    ratings = write_ratings(tmp_path / "my.csv")
+@always_full
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("compare", ["flows/compare.py", "--plan", "--ratings", "my.csv"]),
+        ("clean-store", ["-m", "flows.clean_store", "--older-than", "30d"]),
+    ],
+)
+def test_a_command_on_a_full_disk_ends_with_a_sentence(name: str, command: list[str], tmp_path: Path) -> None:
+    write_ratings(tmp_path / "my.csv")
+    (tmp_path / "store" / "locks").mkdir(parents=True)
+    first = str(ROOT / command[0]) if command[0].endswith(".py") else command[0]
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [sys.executable, "flows/compare.py", "--plan", "--ratings", ratings, "--store", tmp_path / "store"],
-            cwd=ROOT,
+            [sys.executable, first, *command[1:], "--store", "store"],
+            cwd=tmp_path,
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
             timeout=120,
         )
-    assert done.returncode == 2
-    assert done.stderr == (
-        "compare: standard output cannot be written (No space left on device), so what it says is cut; the results are "
-        "kept, and the same command shows them again.\n"
-    )
+    assert (done.returncode, done.stderr) == (2, f"{name}: {CUT}")
 
 
 def test_a_run_that_nobody_reads_goes_on_to_its_end(prefect_server: str, tmp_path: Path) -> None:
