@@ -6,7 +6,7 @@
 import argparse
 import sys
 
-from flows.streams import prepare_streams, unwritten
+from flows.stdio import prepare_streams, unwritten
 from recsys.errors import UserError
 
 

@@ -11,12 +11,12 @@ from filelock import FileLock
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from deployments.background import Background
-from deployments.declared import ROOT, declared
+from deployments.config import ROOT, declared
+from deployments.process import Background
 from deployments.register import register
 from deployments.server import PATIENCE, ensure_server
 from recsys.errors import ServerUnavailable
-from recsys.remote import without_password
+from recsys.store.remote import without_password
 
 FOLDER = ROOT / ".deploy"
 """Logs and notes of the processes."""

@@ -14,7 +14,7 @@ from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import PREFECT_API_URL
 from prefect.workers.process import ProcessWorker
 
-from deployments.declared import FILE, ROOT, Declared, declared
+from deployments.config import FILE, ROOT, Declared, declared
 from flows.server import running_server
 from recsys.errors import UserError
 

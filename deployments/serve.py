@@ -14,7 +14,7 @@ from prefect.flows import load_flow_from_entrypoint
 from prefect.schedules import Cron, Interval, Schedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from deployments.declared import ROOT, Declared, declared
+from deployments.config import ROOT, Declared, declared
 from deployments.machine import SERVER, WORKER, make_folders
 from deployments.register import NotDeployed, code_version
 from deployments.server import ensure_server

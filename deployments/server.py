@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import httpx
 from prefect.settings import PREFECT_API_URL
 
-from deployments.background import Background
+from deployments.process import Background
 from recsys.errors import ServerUnavailable
-from recsys.remote import without_password
+from recsys.store.remote import without_password
 
 LOCAL_API = "http://127.0.0.1:4200/api"
 """Where a server is expected, and started, if PREFECT_API_URL names no other place."""

@@ -6,12 +6,12 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
-from flows.streams import prepare_streams, unwritten
+from flows.stdio import prepare_streams, unwritten
 from recsys.errors import BadSettings, UserError
-from recsys.legible import escaped
-from recsys.pruning import Pruned, prune
 from recsys.settings import OutputSettings
-from recsys.store import Store
+from recsys.store.prune import Pruned, prune
+from recsys.store.store import Store
+from recsys.text import escaped
 
 SECONDS = {"d": 86_400, "w": 7 * 86_400}
 

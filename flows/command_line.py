@@ -14,10 +14,10 @@ import yaml
 from cyclopts import App, CycloptsError, Group, Parameter
 from pydantic import ValidationError
 
-from flows.streams import unwritten
+from flows.stdio import unwritten
 from recsys.errors import BadSettings, DamagedArtefact, ServerLost, UserError
-from recsys.legible import escaped, is_unicode
 from recsys.settings import Settings
+from recsys.text import escaped, is_unicode
 
 STANDARD_ERROR = os.dup(2)
 """Where standard error goes even while TensorFlow is being loaded, which must not write there."""

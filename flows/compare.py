@@ -4,8 +4,7 @@ python flows/compare.py --help
 """
 
 if __name__ == "__main__":
-    from flows.interruption import end_with_a_sentence
-    from flows.streams import prepare_streams
+    from flows.stdio import end_with_a_sentence, prepare_streams
 
     end_with_a_sentence()  # before the imports, which take seconds and open files
     prepare_streams()
@@ -14,19 +13,16 @@ from typing import Any
 
 from prefect import Task, flow
 
-from flows.introducing import introduce
-from flows.notifying import tell_changed_verdict, tell_failure
-from flows.places import check_places
-from flows.running import Interpreter, Running
-from flows.tuning import tune
-from recsys.data.sources import Source, locate
+from flows.access import check_places
+from flows.executor import Interpreter, Running
+from flows.notify import tell_changed_verdict, tell_failure
+from flows.run_metadata import introduce
+from flows.search import tune
+from recsys.data.source import Source, locate
 from recsys.settings import FitSettings, Settings, SplitSettings
-from tasks.download import download
-from tasks.encode import encode
-from tasks.ingest import ingest
+from tasks.data import download, encode, ingest, split
 from tasks.report import report
 from tasks.score import score
-from tasks.split import split
 from tasks.train_dnn import train_dnn
 from tasks.train_dnn_tuned import train_dnn_tuned
 from tasks.train_mf import train_mf
@@ -37,23 +33,23 @@ Model = tuple[Task[..., Any], FitSettings]
 """A task that trains, and the settings of what it trains."""
 
 
-def wire(settings: Settings, source: Source, run: Interpreter) -> Any:
-    """Wire the tasks; what `run` makes of each, running or planning, is its own affair."""
+def wire(settings: Settings, source: Source, dag: Interpreter) -> Any:
+    """Wire the tasks; what `dag` makes of each, running or planning, is its own affair."""
     store = settings.output.store
     reading = settings.data.model_copy(update={"max_rows": source.max_rows})
     titles = source.titles and str(source.titles.absolute())
 
-    ratings = run.now(ingest, ratings=str(source.ratings.absolute()), data=reading, store=store)
-    encoded = run.now(encode, ratings=ratings, titles=titles, duplicates=settings.data.duplicates, store=store)
-    judged = wire_split(settings, settings.split, encoded, run)
+    ratings = dag.run(ingest, ratings=str(source.ratings.absolute()), data=reading, store=store)
+    encoded = dag.run(encode, ratings=ratings, titles=titles, duplicates=settings.data.duplicates, store=store)
+    judged = wire_split(settings, settings.split, encoded, dag)
     others = {}
     for other in settings.other_splits:
-        trained = wire_split(settings, other, encoded, run)
+        trained = wire_split(settings, other, encoded, dag)
         name = f"{other.split_by} {other.split_seed}"
-        others[name] = run.soon(
+        others[name] = dag.submit(
             score, data=trained["data"], models=trained["models"], split=other, settings=settings, store=store
         )
-    return run.soon(
+    return dag.submit(
         report,
         data={"ratings": ratings, **judged["data"]},
         models=judged["models"],
@@ -65,21 +61,21 @@ def wire(settings: Settings, source: Source, run: Interpreter) -> Any:
     )
 
 
-def wire_split(settings: Settings, how: SplitSettings, encoded: Any, run: Interpreter) -> dict[str, Any]:
+def wire_split(settings: Settings, how: SplitSettings, encoded: Any, dag: Interpreter) -> dict[str, Any]:
     """Wire all that is trained under one split, up to the door of the test rows."""
     codes, times = encoded["codes"], encoded["times"] if how.by_time else None
     store, protocol = settings.output.store, settings.protocol
-    parts = run.now(split, codes=codes, times=times, settings=how, protocol=protocol, store=store)
+    parts = dag.run(split, codes=codes, times=times, settings=how, protocol=protocol, store=store)
     given = {"codes": codes, "training": parts["training"], "engine": settings.engine, "store": store}
 
     def fits(train: Task[..., Any], model: FitSettings, chosen: Any = None) -> dict[str, Any]:
         again = {
-            str(seed): run.soon(train, settings=model, seed=seed, chosen=chosen, **given) for seed in settings.seeds
+            str(seed): dag.submit(train, settings=model, seed=seed, chosen=chosen, **given) for seed in settings.seeds
         }
         return {"chosen": chosen, **again} if chosen else again
 
     def chosen(train: Task[..., Any], model: FitSettings) -> Any:
-        return run.soon(choosing(train), settings=model, seed=settings.seed, chosen=None, **given)
+        return dag.submit(choosing(train), settings=model, seed=settings.seed, chosen=None, **given)
 
     data = {"codes": codes, "training": parts["training"], "test": parts["test"]}
     plain: dict[str, Model] = {"mf": (train_mf, settings.mf), "dnn": (train_dnn, settings.dnn)}
@@ -89,7 +85,7 @@ def wire_split(settings: Settings, how: SplitSettings, encoded: Any, run: Interp
 
     first = {name: chosen(*model) for name, model in plain.items()}  # both branches begin before either goes on
     models = {name: fits(*model, chosen=first[name]) for name, model in plain.items()}
-    found = tune(settings, run, seed=settings.seed, **given)
+    found = tune(settings, dag, seed=settings.seed, **given)
     for name, train in (("mf_tuned", train_mf_tuned), ("dnn_tuned", train_dnn_tuned)):
         models[name] = fits(train, found[name].settings, found[name].chosen)
     return {"data": data, "models": models, "tuning": [one.tuning for one in found.values()]}
@@ -107,8 +103,8 @@ def compare(settings: Settings = Settings()) -> str:
         download(settings.data)
     source = locate(settings.data)
     introduce(settings, source)
-    with Running(settings.output.store, settings.scaling, refresh=settings.refresh) as run:
-        folder: str = run.finish(wire(settings, source, run))
+    with Running(settings.output.store, settings.scaling, refresh=settings.refresh) as dag:
+        folder: str = dag.finish(wire(settings, source, dag))
     tell_changed_verdict(settings, folder)
     return folder
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from flows.command_line import merged, option
 from flows.session import Session
 from flows.terminal import plain
-from recsys.data.openers import opened
-from recsys.data.sources import Source, locate
+from recsys.data.dialect import opened
+from recsys.data.source import Source, locate
 from recsys.errors import BadSettings
+from recsys.report.manifest import RunManifest, read_manifest, this_environment
 from recsys.report.replay import agreement, changes_since, check_ratings
-from recsys.report.run_manifest import RunManifest, read_manifest, this_environment
 from recsys.settings import OutputSettings, Settings
 
 MANIFEST = "manifest.json"

@@ -21,7 +21,7 @@ from typing import IO
 import httpx
 
 from recsys.errors import ServerUnavailable
-from recsys.remote import without_password
+from recsys.store.remote import without_password
 
 LOCAL_SERVER = "http://127.0.0.1:4200/api"
 """Where `make ui` starts a server."""
@@ -71,7 +71,7 @@ def _ask(named: str) -> None:
     """Ask a named server something that takes its database, with the credentials of Prefect's settings."""
     from prefect.client.orchestration import get_client
 
-    from tasks.asking import asking_once
+    from tasks.progress import asking_once
 
     with asking_once(), get_client(httpx_settings={"timeout": SILENCE}, sync_client=True) as client:
         try:

@@ -18,17 +18,17 @@ from rich.console import Console
 
 from flows.command_line import STOPPED, say
 from flows.compare import compare, wire
-from flows.planning import Planned, Planning
+from flows.executor import ModelsFailed
+from flows.plan import Planned, Planning
 from flows.runners import check_installed
-from flows.running import ModelsFailed
 from flows.server import OwnServer, running_server, what_is_wrong
 from flows.terminal import asks, plain, show_comparison, show_header, show_plan, watching
-from recsys.data.sources import Source, locate
+from recsys.data.source import Source, locate
 from recsys.errors import ServerLost, ServerUnavailable
-from recsys.evaluation.comparison import Comparison
-from recsys.remote import without_password
-from recsys.room import require_for_start
+from recsys.evaluation.results import Comparison
+from recsys.memory import require_for_start
 from recsys.settings import Settings
+from recsys.store.remote import without_password
 from tasks.progress import STOP
 
 LOGGERS = {"prefect", "recsys", "tasks"}
@@ -139,7 +139,7 @@ class Session:
 
 def _check_head(source: Source, settings: Settings) -> None:
     """Find what is wrong with the ratings file as a whole before Prefect's server is started for it."""
-    from recsys.data.reading import check
+    from recsys.data.ingest import check
 
     check(source.ratings, settings.data)
 

@@ -12,14 +12,14 @@ from rich.prompt import Confirm
 from rich.table import Table
 from rich.text import Text
 
-from flows.planning import Planned
-from recsys.data.sources import Source
-from recsys.evaluation.comparison import Comparison
-from recsys.legible import escaped
-from recsys.report.discussion import headline, verdict
-from recsys.report.history_drift import drift_warnings
-from recsys.report.tables import shown_columns, shown_rows
+from flows.plan import Planned
+from recsys.data.source import Source
+from recsys.evaluation.results import Comparison
+from recsys.report.drift import drift_warnings
+from recsys.report.sections.results import shown_columns, shown_rows
+from recsys.report.sections.verdict import headline, verdict
 from recsys.settings import Settings
+from recsys.text import escaped
 from tasks.progress import LISTENERS, Event, Status
 
 MARKS = {"waiting": "·", "running": "▸", "cached": "✓", "done": "✓", "failed": "✗"}

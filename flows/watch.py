@@ -6,14 +6,13 @@ from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from flows.access import check_places
 from flows.compare import compare
-from flows.places import check_places
-from recsys.compared import Compared, last_compared, remember
-from recsys.data.incoming import SETTLING, may_be_growing, newest
-from recsys.data.sources import locate
+from recsys.data.source import SETTLING, locate, may_be_growing, newest
 from recsys.settings import Settings
-from recsys.store import Store
-from tasks.download import download
+from recsys.store.last_comparison import Compared, last_compared, remember
+from recsys.store.store import Store
+from tasks.data import download
 
 
 @flow(name="compare_if_changed", flow_run_name="{settings.title}, if changed")

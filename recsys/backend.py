@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from recsys.room import require_for_start
+from recsys.memory import require_for_start
 
 CHATTER = (
     b"absl::InitializeLog()",

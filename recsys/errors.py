@@ -4,6 +4,8 @@ Each message is one sentence that says what is wrong, where, and what to do abou
 line prints it and ends with exit code 2; a scheduled run fails with it.
 """
 
+from dataclasses import dataclass
+
 
 class UserError(Exception):
     """Something that the user can put right; its message is shown without a traceback."""
@@ -55,3 +57,30 @@ class TrialsFailed(UserError):
 
 class DamagedArtefact(Exception):
     """A file of the store that is missing or differs from its digest; its maker has to run again."""
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that cannot be used.
+
+    Attributes:
+        line: its line in the file, from 1, with the header and blank lines counted; of a parquet file, its row.
+        reason: what is wrong, as the middle of a sentence.
+        text: the row as it stands in the file.
+    """
+
+    line: int
+    reason: str
+    text: str
+
+
+def refusal(file: str, unit: str, row: BadRow) -> BadRatings:
+    """The error for the first bad row, where bad rows are not set aside.
+
+    Args:
+        file: name of the file.
+        unit: what `row.line` counts, "line" or "row".
+        row: the bad row.
+    """
+    advice = f"correct the {unit}, or set such rows aside with --bad-rows quarantine"
+    return BadRatings(f"{file}, {unit} {row.line}: {row.reason}; {advice}.")

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, Self
 from cyclopts import Group, Parameter
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from recsys.legible import escaped, is_unicode
-from recsys.remote import NO_SECRETS, anchored, has_secrets
+from recsys.store.remote import NO_SECRETS, anchored, has_secrets
+from recsys.text import escaped, is_unicode
 
 Protocol = Literal["fair", "notebook"]
 Dataset = Literal["sample", "ml-latest-small", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m"]

@@ -11,19 +11,19 @@ from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from recsys.errors import StoreUnavailable
-from recsys.evaluation.comparison import Comparison, Tuning
-from recsys.history import append
-from recsys.report.discussion import headline
-from recsys.report.history import with_history
-from recsys.report.history_drift import drift_warnings
-from recsys.report.history_table import HISTORY_CAPTION, history_headings, history_rows
+from recsys.evaluation.results import Comparison, Tuning
+from recsys.report.drift import drift_warnings
 from recsys.report.markdown import embedded_markdown, escaped
+from recsys.report.past_runs import with_history
 from recsys.report.publish import publish
-from recsys.report.tables import shown_columns, shown_rows
+from recsys.report.sections.results import shown_columns, shown_rows
+from recsys.report.sections.trends import HISTORY_CAPTION, history_headings, history_rows
+from recsys.report.sections.verdict import headline
 from recsys.settings import Settings
-from recsys.store import Facts, Manifest, Store
-from tasks.assets import artefact, asset, tell_made
-from tasks.caching import Recipe, Uncached
+from recsys.store.run_history import append
+from recsys.store.store import Facts, Manifest, Store
+from tasks.cache import Recipe, Uncached
+from tasks.observability import artefact, asset, tell_made
 from tasks.progress import TaskProgress
 
 RECIPE = Recipe(

@@ -7,8 +7,8 @@ from typing import Any
 from prefect import task
 
 from recsys.settings import Settings, SplitSettings
-from recsys.store import Facts, Manifest, Store
-from tasks.caching import ByFingerprint, Recipe
+from recsys.store.store import Facts, Manifest, Store
+from tasks.cache import ByFingerprint, Recipe
 from tasks.progress import TaskProgress
 
 RECIPE = Recipe(

@@ -5,21 +5,21 @@ from typing import TYPE_CHECKING
 from prefect import task
 
 from recsys.settings import DNNSettings, Engine
-from recsys.store import Manifest
-from tasks.caching import ByFingerprint
-from tasks.tags import tagged
+from recsys.store.store import Manifest
+from tasks.cache import ByFingerprint
+from tasks.observability import tagged
 from tasks.training import make_model, training_recipe
 
 if TYPE_CHECKING:
     from recsys.backend import keras
-    from recsys.training.fit import FitData
+    from recsys.training.batches import FitData
 
-RECIPE = training_recipe("train_dnn", "recsys.models.dnn")
+RECIPE = training_recipe("train_dnn", "recsys.models.mlp")
 
 
 def build(users: int, items: int, settings: DNNSettings, seed: int, data: "FitData") -> "keras.Model":
     """Return the untrained model; of `data` it reads nothing."""
-    from recsys.models.dnn import build_dnn
+    from recsys.models.mlp import build_dnn
 
     return build_dnn(users, items, settings, seed)
 

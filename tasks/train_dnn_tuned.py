@@ -5,22 +5,22 @@ from typing import TYPE_CHECKING
 from prefect import task
 
 from recsys.settings import Engine, TunedDNNSettings
-from recsys.store import Manifest
-from tasks.caching import ByFingerprint
-from tasks.tags import tagged
+from recsys.store.store import Manifest
+from tasks.cache import ByFingerprint
+from tasks.observability import tagged
 from tasks.training import make_model, make_trial, training_recipe, trial_recipe
 
 if TYPE_CHECKING:
     from recsys.backend import keras
-    from recsys.training.fit import FitData
+    from recsys.training.batches import FitData
 
-RECIPE = training_recipe("train_dnn_tuned", "recsys.models.deep")
-TRIAL = trial_recipe("try_dnn", "recsys.models.deep")
+RECIPE = training_recipe("train_dnn_tuned", "recsys.models.neumf")
+TRIAL = trial_recipe("try_dnn", "recsys.models.neumf")
 
 
 def build(users: int, items: int, settings: TunedDNNSettings, seed: int, data: "FitData") -> "keras.Model":
     """Return the untrained model; of `data` it reads the mean."""
-    from recsys.models.deep import build_deep
+    from recsys.models.neumf import build_deep
 
     return build_deep(users, items, settings, seed, data.mean)
 

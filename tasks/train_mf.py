@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 from prefect import task
 
 from recsys.settings import Engine, MFSettings
-from recsys.store import Manifest
-from tasks.caching import ByFingerprint
-from tasks.tags import tagged
+from recsys.store.store import Manifest
+from tasks.cache import ByFingerprint
+from tasks.observability import tagged
 from tasks.training import make_model, training_recipe
 
 if TYPE_CHECKING:
     from recsys.backend import keras
-    from recsys.training.fit import FitData
+    from recsys.training.batches import FitData
 
 RECIPE = training_recipe("train_mf", "recsys.models.mf")
 

@@ -4,16 +4,16 @@ from typing import TYPE_CHECKING
 
 from prefect import task
 
-from recsys.seeds import derive_seed
+from recsys.seeding import derive_seed
 from recsys.settings import BiasedMFSettings, Engine
-from recsys.store import Manifest
-from tasks.caching import ByFingerprint
-from tasks.tags import tagged
+from recsys.store.store import Manifest
+from tasks.cache import ByFingerprint
+from tasks.observability import tagged
 from tasks.training import make_model, make_trial, training_recipe, trial_recipe
 
 if TYPE_CHECKING:
     from recsys.backend import keras
-    from recsys.training.fit import FitData
+    from recsys.training.batches import FitData
 
 RECIPE = training_recipe("train_mf_tuned", "recsys.models.biased_mf")
 TRIAL = trial_recipe("try_mf", "recsys.models.biased_mf")
@@ -22,7 +22,7 @@ TRIAL = trial_recipe("try_mf", "recsys.models.biased_mf")
 def build(users: int, items: int, settings: BiasedMFSettings, seed: int, data: "FitData") -> "keras.Model":
     """Return the untrained model; of `data` it reads the mean and, for SVD++, who rated what."""
     from recsys.models.biased_mf import build_biased_mf
-    from recsys.models.histories import rated_items
+    from recsys.models.implicit_feedback import rated_items
 
     histories = None
     if settings.history:

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefect import Task
 
-from recsys.seeds import derive_seed
+from recsys.seeding import derive_seed
 from recsys.settings import Engine, FitSettings
-from recsys.store import Facts, Manifest, Store
-from tasks.caching import Recipe
+from recsys.store.store import Facts, Manifest, Store
+from tasks.cache import Recipe
 from tasks.progress import TaskProgress
 
 if TYPE_CHECKING:
     from recsys.backend import keras
-    from recsys.training.fit import FitData
+    from recsys.training.batches import FitData
 
 S = TypeVar("S", bound=FitSettings)
 
@@ -43,7 +43,7 @@ def trial_recipe(task: str, model: str) -> Recipe:
         layer="trials",
         manifests=("codes", "training"),
         settings=("settings", "seed", "engine"),
-        code=(model, "recsys.training.trial"),
+        code=(model, "recsys.training.train"),
         libraries=LIBRARIES,
     )
 
@@ -93,7 +93,7 @@ def make_model(
     }
 
     def build(folder: Path) -> Facts:
-        from recsys.training.fit import FitData
+        from recsys.training.batches import FitData
         from recsys.training.train import train_and_save
 
         data, fitted = FitData.load(Store(store).paths(codes, training)), settings
@@ -136,8 +136,8 @@ def make_trial(
     }
 
     def build(folder: Path) -> Facts:
-        from recsys.training.fit import FitData
-        from recsys.training.trial import try_settings
+        from recsys.training.batches import FitData
+        from recsys.training.train import try_settings
 
         data = FitData.load(Store(store).paths(codes, training))
         return try_settings(

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import psutil
 
-from flows.places import PLACES
+from flows.access import PLACES
 
 ROOT = Path(__file__).parent.parent
 

@@ -5,9 +5,9 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Literal
 
-from recsys.data.sentences import listed, shown
 from recsys.errors import BadRatings
 from recsys.settings import DataSettings
+from recsys.text import listed, shown
 
 Role = Literal["user", "item", "rating", "timestamp"]
 ROLES: tuple[Role, ...] = ("user", "item", "rating", "timestamp")

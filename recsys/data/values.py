@@ -10,7 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recsys.data.columns import Role
-from recsys.data.sentences import shown
+from recsys.text import shown
+
+NO_TIME = int(np.iinfo(np.int64).min)
+"""What stands in timestamp.npy where a rating's time is unknown; numpy's own datetime64 means the same by it."""
 
 Fields = dict[Role, pa.StringArray]
 """The text of some rows, by column."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
-from recsys.evaluation.effect import LEVEL
+from recsys.evaluation.significance import LEVEL
 
 BINS = 10
 FEWEST_ROWS = 50

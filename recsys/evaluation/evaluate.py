@@ -8,30 +8,21 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from recsys.evaluation.answers import Answers, Warm, clipped, with_biases_where_cold
-from recsys.evaluation.combining import Combined, combine
-from recsys.evaluation.comparison import (
-    BaselineResult,
-    Comparison,
-    Contribution,
-    FailedModel,
-    OtherSplit,
-    Tuning,
-)
-from recsys.evaluation.contributions import contributions
-from recsys.evaluation.effect import smallest_effect
+from recsys.evaluation.ablation import contributions
+from recsys.evaluation.ensembles import Combined, combine
+from recsys.evaluation.inputs import Known, Ratings, Tested, TrainedModel, data_facts, known_ratings
+from recsys.evaluation.predictions import Answers, Warm, clipped, model_result, scores, with_biases_where_cold
 from recsys.evaluation.ranking import Lists, lists_to_rank, rank
-from recsys.evaluation.ratings import Known, Ratings, Tested, data_facts, known_ratings
-from recsys.evaluation.rows import TrainedModel, model_result, scores
-from recsys.evaluation.significance import compare_pairs
+from recsys.evaluation.results import BaselineResult, Comparison, Contribution, FailedModel, OtherSplit, Tuning
+from recsys.evaluation.significance import compare_pairs, smallest_effect
 from recsys.evaluation.titles import TITLES
 from recsys.memory import give_back
 from recsys.models.baselines import Baseline, fit_baselines
 from recsys.models.item_knn import ItemKNN, fit_item_knn, too_large
-from recsys.models.predicting import predictor
-from recsys.models.saving import load_model
+from recsys.models.predictor import predictor
+from recsys.models.serialization import load_model
 from recsys.progress import Progress, silent
-from recsys.seeds import derive_seed
+from recsys.seeding import derive_seed
 from recsys.settings import EvidenceSettings, Protocol, RankingSettings, SplitSettings
 
 

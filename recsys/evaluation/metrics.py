@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
-from recsys.evaluation.comparison import Score
+from recsys.evaluation.results import Score
 
 
 def score(rating: npt.NDArray[np.floating], prediction: npt.NDArray[np.floating]) -> Score:

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from recsys.evaluation.comparison import OtherScore, OtherSplit
 from recsys.evaluation.evaluate import evaluate
-from recsys.evaluation.loading import Models, load_models, load_ratings
+from recsys.evaluation.inputs import Models, load_models, load_ratings
+from recsys.evaluation.results import OtherScore, OtherSplit
 from recsys.progress import Progress, silent
 from recsys.settings import RankingSettings, Settings, SplitSettings
-from recsys.store import Facts, Manifest, Store
+from recsys.store.store import Facts, Manifest, Store
 
 
 def score_split(

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from recsys.evaluation.comparison import RankedLists, Ranking
-from recsys.models.predicting import Codes, Predict
+from recsys.evaluation.results import RankedLists, Ranking
+from recsys.models.predictor import Codes, Predict
 
 Rows = tuple[Codes, Codes, npt.NDArray[np.float32]]
 

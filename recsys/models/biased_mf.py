@@ -20,8 +20,8 @@ cheaply.
 
 from recsys.backend import keras
 from recsys.errors import BadSettings
-from recsys.models.histories import Histories
-from recsys.models.seeded import frozen_embedding, small_embedding
+from recsys.models.implicit_feedback import Histories
+from recsys.models.layers import frozen_embedding, small_embedding
 from recsys.settings import BiasedMFSettings
 
 MOST_ITEMS = 2**24

@@ -7,7 +7,7 @@ Techniques for Recommender Systems', equation 1), and neither mean nor biases no
 """
 
 from recsys.backend import keras
-from recsys.models.seeded import embedding
+from recsys.models.layers import embedding
 from recsys.settings import MFSettings
 
 

@@ -6,29 +6,42 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from recsys.evaluation.comparison import Comparison
-from recsys.report.costs import COST_CAPTION, COST_HEADINGS, cost_rows
-from recsys.report.data_facts import data_facts
-from recsys.report.discussion import discussion, headline, verdict
-from recsys.report.evidence import DIFFERENCE_HEADINGS, EVIDENCE_TITLE, difference_rows, evidence_findings
-from recsys.report.network_shape import SHAPE_HEADINGS, SHAPE_TITLE, shape_findings, shape_rows
-from recsys.report.other_splits import (
+from recsys.evaluation.results import Comparison
+from recsys.report.outcomes import in_order
+from recsys.report.section import Finding, Plot
+from recsys.report.sections.cost import COST_CAPTION, COST_HEADINGS, cost_rows
+from recsys.report.sections.data import data_facts
+from recsys.report.sections.methodology import (
+    notes,
+    procedure_findings,
+    procedure_title,
+    provenance,
+    unsettled_findings,
+)
+from recsys.report.sections.network_shape import SHAPE_HEADINGS, SHAPE_TITLE, shape_findings, shape_rows
+from recsys.report.sections.ranking import top_ten_findings
+from recsys.report.sections.results import (
+    RANKING_COLUMNS,
+    Cell,
+    Column,
+    ranking_rows,
+    shown_columns,
+    shown_rows,
+    subset_rows,
+)
+from recsys.report.sections.seeds import SEED_HEADINGS, seed_findings, seed_rows
+from recsys.report.sections.significance import DIFFERENCE_HEADINGS, EVIDENCE_TITLE, difference_rows, evidence_findings
+from recsys.report.sections.splits import (
     OTHER_SPLITS_CAPTION,
     OTHER_SPLITS_TITLE,
     other_split_findings,
     split_headings,
     split_rows,
 )
-from recsys.report.picture import Plot
-from recsys.report.procedure import procedure_findings, procedure_title, unsettled_findings
-from recsys.report.provenance import notes, provenance
-from recsys.report.search_findings import SEARCH_TITLE, search_findings, search_warnings
-from recsys.report.search_tables import budget_headings, budget_rows, trial_tables
-from recsys.report.seeds import SEED_HEADINGS, seed_findings, seed_rows
-from recsys.report.standing import in_order
-from recsys.report.tables import RANKING_COLUMNS, Cell, Column, ranking_rows, shown_columns, shown_rows, subset_rows
-from recsys.report.top_ten import top_ten_findings
-from recsys.report.wording import Finding, printable
+from recsys.report.sections.tuning import SEARCH_TITLE, search_findings, search_warnings
+from recsys.report.sections.tuning_tables import budget_headings, budget_rows, trial_tables
+from recsys.report.sections.verdict import discussion, headline, verdict
+from recsys.text import printable
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#|~$!])")
 _OWN_PLOT = re.compile(r"\]\((plots/[A-Za-z0-9-]+\.png)\)")

@@ -2,18 +2,17 @@
 
 import pandas as pd
 
-from recsys.evaluation.comparison import Comparison
-from recsys.report.calibration_plots import calibrations
-from recsys.report.canvas import style
-from recsys.report.cost_plots import accuracy_against_cost
-from recsys.report.evidence_plots import differences
-from recsys.report.loss_plots import losses
-from recsys.report.picture import Plot
-from recsys.report.prediction_plots import errors_by_activity, predicted_against_actual
-from recsys.report.score_plots import costs, errors, histogram
-from recsys.report.search_plots import searches
-from recsys.report.shape_plot import network_shapes
-from recsys.report.standing import scored
+from recsys.evaluation.results import Comparison
+from recsys.report.outcomes import scored
+from recsys.report.section import Plot
+from recsys.report.sections.cost import accuracy_against_cost
+from recsys.report.sections.errors import calibrations, errors_by_activity, predicted_against_actual
+from recsys.report.sections.network_shape import network_shapes
+from recsys.report.sections.overfitting import losses
+from recsys.report.sections.results import costs, errors, histogram
+from recsys.report.sections.significance import differences
+from recsys.report.sections.tuning_plots import searches
+from recsys.report.svg import style
 
 
 def draw_plots(comparison: Comparison, predictions: pd.DataFrame) -> list[Plot]:

@@ -4,11 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from recsys.data.sentences import listed
 from recsys.errors import BadManifest
-from recsys.report.run_manifest import Environment, RunManifest
-from recsys.report.wording import count
-from recsys.store import sha256_of
+from recsys.report.manifest import Environment, RunManifest
+from recsys.store.store import sha256_of
+from recsys.text import count, listed
 
 
 def check_ratings(recorded: RunManifest, path: Path) -> None:

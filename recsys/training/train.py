@@ -1,21 +1,25 @@
 """The one door to training."""
 
 import math
+import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recsys.backend import keras
+from recsys.errors import TrainingDiverged
 from recsys.memory import give_back, watched_memory
-from recsys.models.saving import save_model, summary_of
+from recsys.models.predictor import predictor
+from recsys.models.serialization import save_model, summary_of
 from recsys.progress import Progress, silent
 from recsys.settings import Engine, FitSettings
-from recsys.training.compiled import train_compiled
-from recsys.training.fit import Fit, FitData
+from recsys.training.batches import Fit, FitData
+from recsys.training.compiled.engine import train_compiled
 from recsys.training.keras_engine import train_keras
 
 
@@ -101,3 +105,35 @@ def write_history(fit: Fit, folder: Path) -> None:
         {"epoch": pa.array(epochs, pa.int32()), "loss": fit.loss, "val_loss": pa.array(val_loss, pa.float64())}
     )
     pq.write_table(history, folder / "history.parquet", compression="zstd")
+
+
+def try_settings(
+    model: keras.Model,
+    data: FitData,
+    settings: FitSettings,
+    seed: int,
+    folder: Path,
+    progress: Progress = silent,
+    *,
+    engine: Engine = "compiled",
+    checkpoint: Path | None = None,
+) -> dict[str, Any]:
+    """Train, and write history.parquet and validation.npy into `folder`.
+
+    The latter has the predictions of the validation rows, float32 of shape (rows,), by the weights that count.
+
+    Returns:
+        The facts of the training, as `train_and_save` returns them; of one that diverged, why it `failed` and
+        the `seconds` that it took, and no file is written.
+    """
+    give_back()
+    start = time.perf_counter()
+    try:
+        fit = train(model, data, settings, seed, progress, engine=engine, checkpoint=checkpoint)
+    except TrainingDiverged as error:
+        return {"failed": str(error), "seconds": time.perf_counter() - start}
+    write_history(fit, folder)
+    rows = data.validation
+    predicted = predictor(model)(np.asarray(data.user[rows]), np.asarray(data.item[rows]))
+    np.save(folder / "validation.npy", predicted.astype(np.float32, copy=False), allow_pickle=False)
+    return facts_of(fit, model, settings)

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from recsys.errors import TrialsFailed
-from recsys.evaluation.comparison import SearchedSetting, Trial, Tuning
+from recsys.evaluation.results import SearchedSetting, Trial, Tuning
 from recsys.settings import FitSettings, TuningSettings
-from recsys.store import Manifest
-from recsys.tuning.spaces import Between, Family, OneOf, Value
+from recsys.store.store import Manifest
+from recsys.tuning.distributions import Between, Family, OneOf, Value
 
 if TYPE_CHECKING:
     import optuna
@@ -88,7 +88,7 @@ def search(
     """Search a family's settings: yield attempts to be trained side by side, be sent how they went.
 
     Sent back is, for each attempt in order, the manifest of its training, whose facts are those of
-    `recsys.training.trial.try_settings`, or what it raised.
+    `recsys.training.train.try_settings`, or what it raised.
 
     Args:
         family: what may vary.

@@ -18,15 +18,15 @@ from typing import Any
 import matplotlib
 import numpy as np
 
-from recsys.data.encoding import encode
-from recsys.data.reading import ingest
-from recsys.data.splitting import split
-from recsys.models.dnn import build_dnn
+from recsys.data.encode import encode
+from recsys.data.ingest import ingest
+from recsys.data.split import split
 from recsys.models.mf import build_mf
-from recsys.models.predicting import predictor
-from recsys.seeds import derive_seed
+from recsys.models.mlp import build_dnn
+from recsys.models.predictor import predictor
+from recsys.seeding import derive_seed
 from recsys.settings import DataSettings, FitSettings, Settings, SplitSettings
-from recsys.training.fit import Fit, FitData
+from recsys.training.batches import Fit, FitData
 from recsys.training.train import train
 from tests.benchmarks.notebook import show_losses
 

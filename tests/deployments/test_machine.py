@@ -16,9 +16,9 @@ import httpx
 import psutil
 import pytest
 
-from deployments.background import Background
-from deployments.declared import ROOT, declared
-from flows.places import PLACES
+from deployments.config import ROOT, declared
+from deployments.process import Background
+from flows.access import PLACES
 from tests.factories import small_settings, write_ratings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]

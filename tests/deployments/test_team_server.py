@@ -13,7 +13,7 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from flows.places import PLACES
+from flows.access import PLACES
 from tests.deployments.composed import ROOT, SECRETS, Service, services
 from tests.deployments.postgres import Postgres, running_postgres
 from tests.factories import small_settings, write_ratings

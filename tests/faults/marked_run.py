@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from flows.interruption import end_with_a_sentence
+from flows.stdio import end_with_a_sentence
 
 MARKS = Path(sys.argv.pop(1))
 HOLD = os.environ.get("HOLD")
@@ -39,8 +39,8 @@ def come_to(place: str) -> None:
 
 
 def mark_builds() -> None:
-    from recsys.fingerprint import Fingerprint
-    from recsys.store import Facts, Manifest, Store
+    from recsys.store.fingerprint import Fingerprint
+    from recsys.store.store import Facts, Manifest, Store
 
     build_unmarked = Store._build
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from recsys.artefacts import MANIFEST, manifest_in
-from recsys.store import Store
-from tasks.records import KEYS, recorded
+from recsys.store.artifacts import MANIFEST, manifest_in
+from recsys.store.store import Store
+from tasks.cache import KEYS, recorded
 
 
 def check_store(root: Path, *, records: bool = True) -> int:

@@ -12,12 +12,11 @@ from pathlib import Path
 import pytest
 
 from flows.compare import wire
-from flows.planning import Planned, Planning
-from recsys.artefacts import MADE_FROM, MANIFEST
-from recsys.data.sources import locate
+from flows.plan import Planned, Planning
+from recsys.data.source import locate
 from recsys.errors import DamagedArtefact
-from recsys.seals import sealed, unsealed
 from recsys.settings import Settings
+from recsys.store.artifacts import MADE_FROM, MANIFEST, sealed, unsealed
 from tests.factories import small_settings
 from tests.faults.conftest import Tell
 from tests.faults.stores import check_store, hidden

@@ -14,14 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recsys.artefacts import FileEntry, Manifest, sha256_of
-from recsys.data.openers import chunks, opened
-from recsys.data.reading import check
+from recsys.data.dialect import chunks, opened
+from recsys.data.ingest import check
 from recsys.errors import BadRatings, DamagedArtefact
-from recsys.seals import sealed
 from recsys.settings import DataSettings, MFSettings
-from recsys.store import Store
-from tasks.records import result_of
+from recsys.store.artifacts import FileEntry, Manifest, sealed, sha256_of
+from recsys.store.store import Store
+from tasks.cache import result_of
 from tests.faults.conftest import Tell
 from tests.processes import ROOT
 
@@ -54,7 +53,7 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
 def test_a_bomb_is_refused_before_it_fills_a_disk(
     kind: str, tmp_path: Path, tell: Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recsys.data.openers.ALWAYS_UNPACKED", HUGE // 3)
+    monkeypatch.setattr("recsys.data.dialect.ALWAYS_UNPACKED", HUGE // 3)
     bomb = tmp_path / "ratings.packed"
     bomb.write_bytes(PACKERS[kind](b"1,1,5\n" * (HUGE // 6)))
     taken: list[int] = []
@@ -88,7 +87,7 @@ def test_a_link_in_an_archive_is_not_followed(tmp_path: Path, tell: Tell) -> Non
 
 def crafted(path: Path, change: Callable[[dict[str, object]], None]) -> Path:
     from recsys.models.mf import build_mf
-    from recsys.models.saving import save_model
+    from recsys.models.serialization import save_model
 
     save_model(build_mf(5, 6, MFSettings(embedding_size=2), seed=1), path)
     with zipfile.ZipFile(path) as archive:
@@ -125,7 +124,7 @@ def test_a_crafted_model_is_never_executed(
     what: str, change: Callable[[dict[str, object]], None], tmp_path: Path, tell: Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from recsys.backend import keras
-    from recsys.models.saving import load_model
+    from recsys.models.serialization import load_model
 
     path = crafted(tmp_path / "model.keras", change)
     asked: list[object] = []
@@ -186,14 +185,14 @@ def test_no_code_of_ours_reads_or_writes_pickles(tell: Tell) -> None:
                 if {name.split(".")[0] for name in names} & FORBIDDEN:
                     found.append(path.relative_to(ROOT).as_posix())
                 assert not pickling or ast.unparse(node.value) == "False", path  # type: ignore[attr-defined]
-    assert found == ["recsys/data/sample.py"], "the sample's own, whose digest is pinned"
+    assert found == ["recsys/data/datasets.py"], "the sample's own, whose digest is pinned"
     tell(f"pickle and its like looked for in {modules} modules", "1 reads one, of a pinned digest")
 
 
 def test_a_parquet_file_of_more_rows_than_anybody_rates_is_refused(
     tmp_path: Path, tell: Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recsys.data.openers.ALWAYS_UNPACKED", 2**20)
+    monkeypatch.setattr("recsys.data.dialect.ALWAYS_UNPACKED", 2**20)
     rows = 5_000_000
     zeros = pa.array(np.zeros(rows, np.int8))
     table = pa.table(dict.fromkeys(("user", "item", "rating"), zeros))

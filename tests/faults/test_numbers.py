@@ -17,12 +17,12 @@ import pytest
 from recsys.backend import keras
 from recsys.errors import BadSettings, TrainingDiverged
 from recsys.models.biased_mf import build_biased_mf
-from recsys.models.deep import build_deep
-from recsys.models.dnn import build_dnn
 from recsys.models.mf import build_mf
-from recsys.models.predicting import predictor
+from recsys.models.mlp import build_dnn
+from recsys.models.neumf import build_deep
+from recsys.models.predictor import predictor
 from recsys.settings import BiasedMFSettings, DNNSettings, Engine, FitSettings, MFSettings, TunedDNNSettings
-from recsys.training.fit import FitData
+from recsys.training.batches import FitData
 from recsys.training.train import train
 from tests.factories import SMALL_MODELS, small_settings
 from tests.faults.conftest import Tell

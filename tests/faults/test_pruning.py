@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from recsys.pruning import LEAST_AGE, Pruned, prune
 from recsys.settings import Settings
+from recsys.store.prune import LEAST_AGE, Pruned, prune
 from tests.factories import small_settings
 from tests.faults.conftest import Tell
 from tests.faults.stores import check_store, hidden

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from recsys.evaluation.comparison import Comparison
-from recsys.fingerprint import code_of
-from recsys.seals import sealed, unsealed
+from recsys.evaluation.results import Comparison
 from recsys.settings import Settings
+from recsys.store.artifacts import sealed, unsealed
+from recsys.store.fingerprint import code_of
 from tasks.progress import LISTENERS, Event
 from tests.factories import small_settings, write_ratings
 
@@ -78,8 +78,8 @@ def finished(run: Run, ratings: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 def plan(settings: Settings) -> dict[str, str]:
     from flows.compare import wire
-    from flows.planning import Planning
-    from recsys.data.sources import locate
+    from flows.plan import Planning
+    from recsys.data.source import locate
 
     planning = Planning(settings.output.store)
     wire(settings, locate(settings.data), planning)
@@ -186,10 +186,10 @@ def test_changed_code_of_the_network_recomputes_its_branch_only(
     run: Run, finished: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def changed(modules: tuple[str, ...]) -> dict[str, str]:
-        return {name: "new" if name == "recsys.models.dnn" else digest for name, digest in code_of(modules).items()}
+        return {name: "new" if name == "recsys.models.mlp" else digest for name, digest in code_of(modules).items()}
 
-    monkeypatch.setattr("tasks.caching.code_of", changed)
-    assert plan(finished())["train_dnn"] == "recsys/models/dnn.py changed"
+    monkeypatch.setattr("tasks.cache.code_of", changed)
+    assert plan(finished())["train_dnn"] == "recsys/models/mlp.py changed"
     assert run(finished()).computed() == {"train_dnn"}
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from flows.clean_store import main
-from recsys.artefacts import MANIFEST
-from recsys.fingerprint import Fingerprint
-from recsys.remote import WORKING_COPIES
-from recsys.store import Store
+from recsys.store.artifacts import MANIFEST
+from recsys.store.fingerprint import Fingerprint
+from recsys.store.remote import WORKING_COPIES
+from recsys.store.store import Store
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from recsys.evaluation.comparison import Comparison
-from recsys.history import read
+from recsys.evaluation.results import Comparison
 from recsys.settings import Settings
-from recsys.store import Store
+from recsys.store.run_history import read
+from recsys.store.store import Store
 from tests.factories import small_settings, write_ratings
 
 Run = Callable[[Settings], Comparison]

@@ -7,10 +7,10 @@ import sys
 import time
 from pathlib import Path
 
-from recsys.evaluation.comparison import Comparison, ModelResult
-from recsys.seals import sealed, unsealed
+from recsys.evaluation.results import Comparison, ModelResult
 from recsys.settings import Settings
-from recsys.store import sha256_of
+from recsys.store.artifacts import sealed, unsealed
+from recsys.store.store import sha256_of
 from tests.factories import write_ratings
 from tests.interrupting import MANY_EPOCHS, checkpoint, config, long_settings
 

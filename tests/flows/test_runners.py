@@ -20,7 +20,7 @@ import flows.runners
 from flows.runners import check_installed, started
 from recsys.errors import BadRatings, BadSettings, WorkersUnavailable
 from recsys.settings import ScalingSettings, Settings
-from recsys.store import sha256_of
+from recsys.store.store import sha256_of
 from tasks.progress import LISTENERS, Event
 from tasks.report import RECIPE as REPORT
 from tasks.score import RECIPE as SCORE
@@ -145,7 +145,7 @@ def test_a_mistake_in_the_ratings_is_the_same_sentence_from_a_worker(
 @pytest.mark.slow
 def test_a_model_that_fails_in_a_worker_leaves_the_others_alone(prefect_server: str, tmp_path: Path) -> None:
     from flows.compare import compare
-    from flows.running import ModelsFailed
+    from flows.executor import ModelsFailed
 
     ratings = write_ratings(tmp_path / "ratings.csv")
     settings = small_settings(ratings, tmp_path, dnn=DIVERGING, scaling={"runner": "processes", "workers": 2})

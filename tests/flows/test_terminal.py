@@ -3,9 +3,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from flows.planning import Planned
+from flows.plan import Planned
 from flows.terminal import TaskLines, show_header
-from recsys.data.sources import Source
+from recsys.data.source import Source
 from recsys.settings import Settings
 from tasks.progress import Event
 

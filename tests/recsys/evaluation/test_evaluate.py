@@ -9,17 +9,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recsys.evaluation.comparison import Comparison
 from recsys.evaluation.evaluate import evaluate
+from recsys.evaluation.inputs import Fitted, Ratings, TrainedModel
 from recsys.evaluation.ranking import lists_to_rank, rank
-from recsys.evaluation.ratings import Ratings
-from recsys.evaluation.rows import Fitted, TrainedModel
+from recsys.evaluation.results import Comparison
 from recsys.models import item_knn
 from recsys.models.baselines import fit_baselines
 from recsys.models.mf import build_mf
-from recsys.models.predicting import Predict
-from recsys.models.saving import load_model, save_model
-from recsys.seeds import derive_seed
+from recsys.models.predictor import Predict
+from recsys.models.serialization import load_model, save_model
+from recsys.seeding import derive_seed
 from recsys.settings import EvidenceSettings, MFSettings, Protocol, RankingSettings, SplitSettings
 
 USERS, ITEMS, ROWS = 8, 9, 200

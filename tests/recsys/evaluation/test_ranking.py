@@ -8,9 +8,9 @@ from scipy import sparse
 from scipy.stats import rankdata
 from sklearn.metrics import ndcg_score, recall_score
 
-from recsys.evaluation.comparison import Ranking
 from recsys.evaluation.ranking import Lists, Rows, lists_to_rank, rank
-from recsys.models.predicting import Codes, Predict
+from recsys.evaluation.results import Ranking
+from recsys.models.predictor import Codes, Predict
 
 USERS, ITEMS = 30, 40
 

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 from recsys.backend import keras
 from recsys.errors import BadSettings
 from recsys.models.biased_mf import MOST_ITEMS, build_biased_mf
-from recsys.models.histories import Histories, rated_items
-from recsys.models.saving import load_model, save_model, summary_of
+from recsys.models.implicit_feedback import Histories, rated_items
+from recsys.models.serialization import load_model, save_model, summary_of
 from recsys.settings import BiasedMFSettings
-from recsys.training.fit import FitData
+from recsys.training.batches import FitData
 from recsys.training.train import train, train_and_save
 
 USERS, ITEMS = 30, 40

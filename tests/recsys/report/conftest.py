@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recsys.evaluation.comparison import (
+from recsys.evaluation.metrics import user_rmse
+from recsys.evaluation.results import (
     BaselineResult,
     Combination,
     Comparison,
@@ -27,9 +28,7 @@ from recsys.evaluation.comparison import (
     Spread,
     Tuning,
 )
-from recsys.evaluation.effect import smallest_effect
-from recsys.evaluation.metrics import user_rmse
-from recsys.evaluation.significance import compare_pairs
+from recsys.evaluation.significance import compare_pairs, smallest_effect
 from recsys.settings import SplitBy
 
 TITLES = {

@@ -1,10 +1,9 @@
 import pandas as pd
 
 from recsys.evaluation.calibration import Bin, Calibration
-from recsys.evaluation.comparison import Comparison
-from recsys.report.calibrated import calibration_sentence
-from recsys.report.calibration_plots import calibrations
-from recsys.report.canvas import style
+from recsys.evaluation.results import Comparison
+from recsys.report.sections.errors import calibration_sentence, calibrations
+from recsys.report.svg import style
 
 GOOD = Bin(rows=500, predicted=3.0, actual=3.01, reach=0.05)
 OFF = Bin(rows=500, predicted=4.5, actual=4.1, reach=0.05)

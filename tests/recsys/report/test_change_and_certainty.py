@@ -3,10 +3,8 @@ from typing import Any
 
 import pytest
 
-from recsys.evaluation.comparison import Comparison, Difference, DifferenceVerdict
-from recsys.report.certainty import certainty_summary, typical_error
-from recsys.report.change import what_would_change_it
-from recsys.report.discussion import verdict
+from recsys.evaluation.results import Comparison, Difference, DifferenceVerdict
+from recsys.report.sections.verdict import certainty_summary, typical_error, verdict, what_would_change_it
 
 Build = Callable[..., Comparison]
 

@@ -1,9 +1,9 @@
 from collections.abc import Callable
 
-from recsys.evaluation.comparison import Comparison
-from recsys.report.combined import combination_findings, combination_summary
-from recsys.report.discussion import discussion, ranking_findings, verdict
-from recsys.report.tables import shown_rows, table_caption, table_rows
+from recsys.evaluation.results import Comparison
+from recsys.report.sections.ensembles import combination_findings, combination_summary
+from recsys.report.sections.results import shown_rows, table_caption, table_rows
+from recsys.report.sections.verdict import discussion, ranking_findings, verdict
 
 Build = Callable[..., Comparison]
 

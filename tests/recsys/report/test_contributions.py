@@ -1,8 +1,8 @@
 from collections.abc import Callable
 
-from recsys.evaluation.comparison import Comparison, Contribution
-from recsys.report.contributions import contribution_findings, contribution_summary
-from recsys.report.discussion import discussion, verdict
+from recsys.evaluation.results import Comparison, Contribution
+from recsys.report.sections.ablation import contribution_findings, contribution_summary
+from recsys.report.sections.verdict import discussion, verdict
 
 Build = Callable[..., Comparison]
 

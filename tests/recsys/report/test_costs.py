@@ -4,12 +4,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from recsys.evaluation.comparison import Comparison
-from recsys.report.canvas import style
-from recsys.report.cost_plots import accuracy_against_cost
-from recsys.report.costs import COST_HEADINGS, all_in_findings, all_in_seconds, cost_rows
-from recsys.report.tables import table_rows
-from recsys.report.wording import size
+from recsys.evaluation.results import Comparison
+from recsys.report.sections.cost import COST_HEADINGS, accuracy_against_cost, all_in_findings, all_in_seconds, cost_rows
+from recsys.report.sections.results import table_rows
+from recsys.report.svg import style
+from recsys.text import size
 
 Build = Callable[..., Comparison]
 

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from recsys.evaluation.comparison import Comparison
-from recsys.report.discussion import discussion, gap_findings, gap_summary, headline, ranking_findings, verdict
-from recsys.report.standing import tie_margin
+from recsys.evaluation.results import Comparison
+from recsys.report.outcomes import tie_margin
+from recsys.report.sections.verdict import discussion, gap_findings, gap_summary, headline, ranking_findings, verdict
 
 Build = Callable[..., Comparison]
 

@@ -4,17 +4,16 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from recsys.evaluation.comparison import Comparison, Difference, DifferenceVerdict
-from recsys.report.canvas import style
-from recsys.report.discussion import gap_findings, gap_summary, headline, ranking_findings
-from recsys.report.evidence import difference_rows, evidence_findings
-from recsys.report.evidence_plots import differences
+from recsys.evaluation.results import Comparison, Difference, DifferenceVerdict
+from recsys.report.html import html_page
 from recsys.report.markdown import markdown_report
-from recsys.report.page import html_page
-from recsys.report.price import worth_findings
-from recsys.report.provenance import notes
-from recsys.report.rungs import baseline_summary
-from recsys.report.standing import mse_step, outcome, tie_margin
+from recsys.report.outcomes import mse_step, outcome, tie_margin
+from recsys.report.sections.baselines import baseline_summary
+from recsys.report.sections.cost import worth_findings
+from recsys.report.sections.methodology import notes
+from recsys.report.sections.significance import difference_rows, differences, evidence_findings
+from recsys.report.sections.verdict import gap_findings, gap_summary, headline, ranking_findings
+from recsys.report.svg import style
 
 Build = Callable[..., Comparison]
 

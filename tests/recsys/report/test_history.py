@@ -9,24 +9,25 @@ from typing import Any
 
 import pytest
 
-from recsys.evaluation.comparison import Comparison
-from recsys.fingerprint import Fingerprint
-from recsys.history import PastRun, append, read
-from recsys.report.history import with_history
-from recsys.report.history_run import past_run
-from recsys.report.history_section import DRIFT_TITLE, markdown_with_history, page_with_history
-from recsys.report.history_table import (
+from recsys.evaluation.results import Comparison
+from recsys.report.html import html_page
+from recsys.report.manifest import RunManifest, run_manifest, this_environment
+from recsys.report.markdown import markdown_report
+from recsys.report.past_runs import past_run, with_history
+from recsys.report.sections.trends import (
+    DRIFT_TITLE,
     HISTORY_TITLE,
     MOST_SHOWN,
     history_findings,
     history_headings,
     history_rows,
+    markdown_with_history,
+    page_with_history,
 )
-from recsys.report.markdown import markdown_report
-from recsys.report.page import html_page
-from recsys.report.run_manifest import RunManifest, run_manifest, this_environment
 from recsys.settings import Settings
-from recsys.store import Facts, Manifest, Store
+from recsys.store.fingerprint import Fingerprint
+from recsys.store.run_history import PastRun, append, read
+from recsys.store.store import Facts, Manifest, Store
 
 START = datetime(2026, 11, 3, 3, 0, tzinfo=UTC)
 ENVIRONMENT = cache(this_environment)
@@ -36,7 +37,7 @@ Rate = Callable[..., Comparison]
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same code, versions and machine in every run, looked up once."""
-    monkeypatch.setattr("recsys.report.run_manifest.this_environment", ENVIRONMENT)
+    monkeypatch.setattr("recsys.report.manifest.this_environment", ENVIRONMENT)
 
 
 def artefact(digest: str, *names: str) -> Manifest:

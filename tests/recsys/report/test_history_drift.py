@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from recsys.evaluation.comparison import Comparison
-from recsys.history import PastRun, PastScore
-from recsys.report.history_changes import changes, in_words
-from recsys.report.history_drift import data_drift, drift_warnings, movements
+from recsys.evaluation.results import Comparison
+from recsys.report.drift import changes, data_drift, drift_warnings, in_words, movements
+from recsys.store.run_history import PastRun, PastScore
 
 START = datetime(2026, 11, 3, 3, 0, tzinfo=UTC)
 USUAL = (0.800, 0.803, 0.798, 0.801)

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from recsys.evaluation.comparison import Comparison, SearchedSetting, Trial
-from recsys.report.network_shape import questions, shape_findings, shape_rows
+from recsys.evaluation.results import Comparison, SearchedSetting, Trial
+from recsys.report.sections.network_shape import questions, shape_findings, shape_rows
 from tests.made_searches import dnn_search, mf_search, trial, tuning
 
 Build = Callable[..., Comparison]

@@ -3,17 +3,17 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
-from recsys.evaluation.comparison import Comparison, Difference, DifferenceVerdict
-from recsys.report.duel import duel_under
+from recsys.evaluation.results import Comparison, Difference, DifferenceVerdict
+from recsys.report.html import html_page
 from recsys.report.markdown import markdown_report
-from recsys.report.other_splits import (
+from recsys.report.outcomes import duel_under
+from recsys.report.sections.splits import (
     OTHER_SPLITS_TITLE,
     other_split_findings,
     over_random_splits,
     split_headings,
     split_rows,
 )
-from recsys.report.page import html_page
 
 Build = Callable[..., Comparison]
 

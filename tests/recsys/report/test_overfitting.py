@@ -2,8 +2,8 @@ from collections.abc import Callable
 
 import pytest
 
-from recsys.evaluation.comparison import Comparison, History
-from recsys.report.overfitting import overfits, overfitting
+from recsys.evaluation.results import Comparison, History
+from recsys.report.sections.overfitting import overfits, overfitting
 
 Build = Callable[..., Comparison]
 

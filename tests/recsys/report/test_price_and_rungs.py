@@ -1,9 +1,9 @@
 from collections.abc import Callable
 
-from recsys.evaluation.comparison import Comparison
-from recsys.report.discussion import discussion, headline
-from recsys.report.price import cost_findings, worth_findings, worth_summary
-from recsys.report.rungs import baseline_findings, baseline_summary, skipped_findings
+from recsys.evaluation.results import Comparison
+from recsys.report.sections.baselines import baseline_findings, baseline_summary, skipped_findings
+from recsys.report.sections.cost import cost_findings, worth_findings, worth_summary
+from recsys.report.sections.verdict import discussion, headline
 
 Build = Callable[..., Comparison]
 

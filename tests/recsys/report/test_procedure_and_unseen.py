@@ -3,9 +3,10 @@ from typing import Any
 
 import pytest
 
-from recsys.evaluation.comparison import Comparison, Score
-from recsys.report import procedure, unseen
-from recsys.report.provenance import provenance
+from recsys.evaluation.results import Comparison, Score
+from recsys.report.sections import cold_start as unseen
+from recsys.report.sections import methodology as procedure
+from recsys.report.sections.methodology import provenance
 
 Build = Callable[..., Comparison]
 

@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 
 from recsys.errors import BadManifest
-from recsys.evaluation.comparison import Comparison, Trial, Tuning
-from recsys.report.machine import Machine
+from recsys.evaluation.results import Comparison, Trial, Tuning
+from recsys.report.manifest import Artefact, Environment, Machine, RatingsFile, RunManifest, run_manifest
 from recsys.report.replay import agreement, changes_since, check_ratings
-from recsys.report.run_manifest import Artefact, Environment, RatingsFile, RunManifest, run_manifest
 from recsys.settings import Settings
-from recsys.store import Manifest, sha256_of
+from recsys.store.store import Manifest, sha256_of
 
 MACHINE = Machine(python="3.11.2", system="Linux", processor="A", cores=2, memory_gb=8.0)
 THEN = Environment(code={"recsys.models.mf": "1", "recsys.old": "1"}, versions={"tensorflow": "2.20"}, machine=MACHINE)

@@ -2,13 +2,12 @@ from collections.abc import Callable
 
 import pytest
 
-from recsys.evaluation.comparison import Comparison, Trial, Tuning
-from recsys.report.canvas import style
-from recsys.report.importance import importances
-from recsys.report.picture import Plot
-from recsys.report.search_plots import ceiling, importance_told, searches
-from recsys.report.searches import ENOUGH
-from recsys.report.shape_plot import network_shapes
+from recsys.evaluation.results import Comparison, Trial, Tuning
+from recsys.report.section import Plot
+from recsys.report.sections.network_shape import network_shapes
+from recsys.report.sections.tuning_plots import ceiling, importance_told, importances, searches
+from recsys.report.sections.tuning_tables import ENOUGH
+from recsys.report.svg import style
 from tests.made_searches import MF_START, dnn_search, mf_search, trial, tuning
 
 Build = Callable[..., Comparison]

@@ -3,10 +3,12 @@ from typing import Any
 
 import pytest
 
-from recsys.evaluation.comparison import Comparison, SearchedSetting, Trial, Tuning
-from recsys.report import procedure, search_fairness, searches
-from recsys.report.search_findings import search_findings, search_warnings
-from recsys.report.searched_settings import edge, place, written
+from recsys.evaluation.results import Comparison, SearchedSetting, Trial, Tuning
+from recsys.report.sections import methodology as procedure
+from recsys.report.sections import tuning as search_fairness
+from recsys.report.sections import tuning_tables as searches
+from recsys.report.sections.tuning import search_findings, search_warnings
+from recsys.report.sections.tuning_tables import edge, place, written
 from tests.made_searches import DNN_START, MF_START, Settings, trial, tuning
 
 Build = Callable[..., Comparison]

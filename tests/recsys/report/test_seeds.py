@@ -1,9 +1,9 @@
 from collections.abc import Callable
 
-from recsys.evaluation.comparison import Comparison
-from recsys.report.held_out import what_stays_open
-from recsys.report.provenance import provenance
-from recsys.report.seeds import seed_findings, seed_rows, seeds_in_words, turned_by_seeds
+from recsys.evaluation.results import Comparison
+from recsys.report.sections.methodology import provenance
+from recsys.report.sections.seeds import seed_findings, seed_rows, seeds_in_words, turned_by_seeds
+from recsys.report.sections.splits import what_stays_open
 
 Build = Callable[..., Comparison]
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from recsys.evaluation.comparison import Comparison, FailedModel
-from recsys.report.tables import COLUMNS, shown_columns, shown_rows, table_csv, table_rows
+from recsys.evaluation.results import Comparison, FailedModel
+from recsys.report.sections.results import COLUMNS, shown_columns, shown_rows, table_csv, table_rows
 
 Build = Callable[..., Comparison]
 

@@ -4,11 +4,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from recsys.evaluation.comparison import Comparison, RankedLists, Ranking
+from recsys.evaluation.results import Comparison, RankedLists, Ranking
+from recsys.report.html import html_page
 from recsys.report.markdown import markdown_report
-from recsys.report.page import html_page
-from recsys.report.tables import RANKING_COLUMNS, ranking_rows, table_csv, table_rows
-from recsys.report.top_ten import against_baselines, best_by_both, decided_by_chance, lists, top_ten_findings
+from recsys.report.sections.ranking import against_baselines, best_by_both, decided_by_chance, lists, top_ten_findings
+from recsys.report.sections.results import RANKING_COLUMNS, ranking_rows, table_csv, table_rows
 
 Build = Callable[..., Comparison]
 

@@ -4,9 +4,15 @@ from collections.abc import Callable
 
 import pytest
 
-from recsys.evaluation.comparison import Comparison, SearchedSetting, Tuning
-from recsys.report.search_tables import MOST_TRIALS, budget_headings, budget_rows, trial_tables
-from recsys.report.trial_files import trials_csv, trials_table
+from recsys.evaluation.results import Comparison, SearchedSetting, Tuning
+from recsys.report.sections.tuning_tables import (
+    MOST_TRIALS,
+    budget_headings,
+    budget_rows,
+    trial_tables,
+    trials_csv,
+    trials_table,
+)
 from tests.made_searches import MF_START, dnn_search, mf_search, trial, tuning
 
 Build = Callable[..., Comparison]

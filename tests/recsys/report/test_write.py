@@ -12,9 +12,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from recsys.evaluation.comparison import Comparison, FailedModel, History, SearchedSetting
+from recsys.evaluation.results import Comparison, FailedModel, History, SearchedSetting
+from recsys.report.build import write_report
 from recsys.report.markdown import embedded_markdown, escaped
-from recsys.report.write import write_report
 from tests.made_searches import dnn_search, mf_search, trial, tuning
 
 Made = tuple[Comparison, pd.DataFrame]
@@ -297,11 +297,11 @@ def test_report_is_written_whatever_the_size_and_scale(
 
 
 def test_terminal_and_markdown_do_not_load_matplotlib() -> None:
-    modules = "recsys.report.tables, recsys.report.discussion, recsys.report.markdown"
+    modules = "recsys.report.sections.results, recsys.report.sections.verdict, recsys.report.markdown"
     check = f"import sys, {modules}; sys.exit('matplotlib' in sys.modules or 'tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
 
 
 def test_plots_do_not_load_pyplot() -> None:
-    check = "import sys, recsys.report.write; sys.exit('matplotlib.pyplot' in sys.modules)"
+    check = "import sys, recsys.report.build; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

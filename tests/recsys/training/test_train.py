@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from recsys.models.mf import build_mf
 from recsys.settings import MFSettings
-from recsys.training.fit import FitData
+from recsys.training.batches import FitData
 from recsys.training.train import train_and_save
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from recsys.errors import TrialsFailed
 from recsys.settings import BiasedMFSettings, FitSettings, Settings, TuningSettings
-from recsys.store import Manifest
+from recsys.store.store import Manifest
+from recsys.tuning.distributions import DNN, FAMILIES, MF, Between, Family, OneOf
 from recsys.tuning.search import FIRST_EPOCHS, ROUND, Attempt, Found, _plain, search
-from recsys.tuning.spaces import DNN, FAMILIES, MF, Between, Family, OneOf
 
 Outcome = Manifest | Exception
 DEFAULTS = BiasedMFSettings(epochs=40)

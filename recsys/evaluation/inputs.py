@@ -1,0 +1,221 @@
+"""What a comparison reads: the ratings with their split and their facts, and the trained models."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from sklearn.model_selection import train_test_split
+
+from recsys.evaluation.results import DataFacts, RatingCount
+from recsys.memory import require_memory
+from recsys.settings import Protocol, SplitSettings
+from recsys.store.store import Manifest, Store
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """One trained model on disk.
+
+    Attributes:
+        seed: its initialisation seed.
+        path: its .keras file.
+        facts: what `recsys.training.train.train_and_save` returned.
+    """
+
+    seed: int
+    path: Path
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model of the comparison, trained with one seed or several.
+
+    Attributes:
+        fits: one a seed.
+        chosen: the facts of the fit that chose the number of epochs on validation rows, where the fits are
+            others, made with these rows as well.
+        validation: .npy file of that fit's predictions of the validation rows, where they were kept.
+    """
+
+    fits: Sequence[Fitted]
+    chosen: Mapping[str, Any] | None = None
+    validation: Path | None = None
+
+
+Rows = npt.NDArray[np.integer]
+Columns = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]]
+"""User codes, item codes and ratings, shape (rows,) each."""
+
+MOST_VALUES = 50
+"""A rating scale with more distinct values than this is shown in bins."""
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """Ratings as codes, and the three sets of row numbers.
+
+    Attributes:
+        user: int32, shape (ratings,).
+        item: int32, shape (ratings,).
+        rating: float32, shape (ratings,).
+        train: row numbers.
+        validation: row numbers; the test's in protocol notebook.
+        test: row numbers.
+        users: parquet file code -> id.
+        items: parquet file code -> id, title.
+    """
+
+    user: npt.NDArray[np.int32]
+    item: npt.NDArray[np.int32]
+    rating: npt.NDArray[np.float32]
+    train: Rows
+    validation: Rows
+    test: Rows
+    users: Path
+    items: Path
+
+    def columns(self, rows: Rows) -> Columns:
+        """Return the ratings of some rows, in memory."""
+        return np.asarray(self.user[rows]), np.asarray(self.item[rows]), np.asarray(self.rating[rows])
+
+
+@dataclass(frozen=True)
+class Known:
+    """The ratings that may be known before the test.
+
+    Attributes:
+        fitted: what is fitted before the test rows are met.
+        kept: the part of them that is fitted while something is chosen.
+        choosing: the rest of them, which chooses.
+    """
+
+    fitted: Columns
+    kept: Columns
+    choosing: Columns
+
+
+@dataclass(frozen=True)
+class Tested:
+    """The test rows: codes, ratings and which of them are cold, shape (rows,) each."""
+
+    user: npt.NDArray[np.int32]
+    item: npt.NDArray[np.int32]
+    rating: npt.NDArray[np.float32]
+    cold: npt.NDArray[np.bool_]
+
+
+def known_ratings(ratings: Ratings, protocol: Protocol, split: SplitSettings) -> Known:
+    """Return what may be known before the test.
+
+    In protocol `fair`, validation rows choose, and training and validation rows are fitted. The notebook has no
+    validation rows but the test's, which not even a baseline may choose on: there a part of the training rows
+    chooses.
+    """
+    if protocol == "fair":
+        fitted = np.concatenate([ratings.train, ratings.validation])
+        return Known(*(ratings.columns(rows) for rows in (fitted, ratings.train, ratings.validation)))
+    kept, choosing = train_test_split(ratings.train, test_size=split.validation_size, random_state=split.split_seed)
+    return Known(*(ratings.columns(rows) for rows in (ratings.train, kept, choosing)))
+
+
+def data_facts(ratings: Ratings, users: int, items: int, cold: int, data: Mapping[str, Any]) -> DataFacts:
+    """Return the facts of the ratings.
+
+    Args:
+        ratings: all of them.
+        users: number of users.
+        items: number of items.
+        cold: test ratings whose user or item has no rating that was fitted.
+        data: the facts that the ratings themselves do not tell.
+    """
+    rows = len(ratings.rating)
+    counted = pc.value_counts(pa.array(np.asarray(ratings.rating))).sort()
+    values = counted.field("values").to_numpy().astype(np.float64)
+    counts = counted.field("counts").to_numpy()
+    mean = float(values @ counts) / rows
+    return DataFacts(
+        rows=rows,
+        users=users,
+        items=items,
+        density=rows / (users * items),
+        train_rows=len(ratings.train),
+        validation_rows=len(ratings.validation),
+        test_rows=len(ratings.test),
+        cold_test_rows=cold,
+        rating_mean=mean,
+        rating_sd=float(np.sqrt((values - mean) ** 2 @ counts / rows)),
+        rating_min=float(values[0]),
+        rating_max=float(values[-1]),
+        histogram=_histogram(values, counts),
+        **data,
+    )
+
+
+def _histogram(values: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]) -> list[RatingCount]:
+    if len(values) <= MOST_VALUES:
+        return [
+            RatingCount(rating=float(str(np.float32(value))), upper=None, rows=int(count))
+            for value, count in zip(values, counts, strict=True)
+        ]
+    binned, edges = np.histogram(values, bins=30, weights=counts)
+    return [
+        RatingCount(rating=float(low), upper=float(high), rows=int(count))
+        for low, high, count in zip(edges[:-1], edges[1:], binned, strict=True)
+    ]
+
+
+BYTES_PER_RATING = 58
+"""What a comparison holds at its peak, most of it for the biases, measured on 20 million ratings."""
+
+Made = Manifest | Exception
+"""An artefact, or why there is none."""
+
+Models = Mapping[str, Mapping[str, Made]]
+"""Row -> its fits, by seed, and as `chosen` the fit that chose their number of epochs, where that is another."""
+
+CHOSEN = "chosen"
+
+
+def load_ratings(store: Store, data: Mapping[str, Manifest]) -> Ratings:
+    """Map the ratings and their split into memory.
+
+    Args:
+        store: where the artefacts are.
+        data: manifests of `codes`, `training` and `test`.
+
+    Raises:
+        NotEnoughMemory: there is no room to compare models on them.
+    """
+    rows = data["codes"]["facts"]["rows"]
+    require_memory(f"Comparing on {rows:,} ratings", rows * BYTES_PER_RATING)
+    arrays = store.paths(data["codes"], data["training"], data["test"])
+    return Ratings(
+        **{name: np.load(arrays[name], mmap_mode="r") for name in ("user", "item", "rating", "train", "validation")},
+        test=np.load(arrays["test"], mmap_mode="r"),
+        users=arrays["users"],
+        items=arrays["items"],
+    )
+
+
+def load_models(store: Store, models: Models) -> tuple[dict[str, TrainedModel], dict[str, str]]:
+    """Return the trained models, and of the others why there are none: a model without one of its fits is none."""
+    trained, failed = {}, {}
+    for name, made in models.items():
+        reasons = [str(fit) for fit in made.values() if isinstance(fit, Exception)]
+        fits = {key: fit for key, fit in made.items() if not isinstance(fit, Exception)}
+        if reasons:
+            failed[name] = reasons[0]
+            continue
+        chosen = fits.pop(CHOSEN, None)
+        trained[name] = TrainedModel(
+            fits=[Fitted(int(seed), store.path(fit, "model.keras"), fit["facts"]) for seed, fit in fits.items()],
+            chosen=chosen["facts"] if chosen else None,
+            validation=store.paths(chosen).get("validation") if chosen else None,
+        )
+    return trained, failed

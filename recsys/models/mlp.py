@@ -1,0 +1,40 @@
+"""The deep network, as the notebook builds it: a multi-layer perceptron on both embeddings.
+
+prediction(u, i) = w · h_L + b,    h_l = relu(W_l h_{l-1} + b_l),    h_0 = [p_u, q_i]
+"""
+
+from recsys.backend import keras
+from recsys.models.layers import dense, embedding
+from recsys.seeding import derive_seed
+from recsys.settings import DNNSettings
+
+
+def build_dnn(users: int, items: int, settings: DNNSettings, seed: int, name: str = "dnn") -> keras.Model:
+    """Return the untrained model; dropout, where it is not 0, follows every hidden layer but the last.
+
+    Args:
+        users: rows of the user table.
+        items: rows of the item table.
+        settings: `embedding_size`, `units` and `dropout` are read.
+        seed: of the initial weights and of dropout.
+        name: the model's name.
+
+    Returns:
+        A model from [user code, item code], int32 of shape (batch, 1) each, to ratings, float32 of
+        shape (batch, 1).
+    """
+    user = keras.Input(shape=(1,), dtype="int32", name="user_input_dnn")
+    item = keras.Input(shape=(1,), dtype="int32", name="movie_input_dnn")
+    user_embedding = embedding("user_embedding_dnn", users, settings.embedding_size, seed)(user)
+    item_embedding = embedding("movie_embedding_dnn", items, settings.embedding_size, seed)(item)
+    user_flat = keras.layers.Flatten(name="user_flat_dnn")(user_embedding)
+    item_flat = keras.layers.Flatten(name="movie_flat_dnn")(item_embedding)
+    hidden = keras.layers.Concatenate(name="concatenated_dnn")([user_flat, item_flat])
+    for number, units in enumerate(settings.units, start=1):
+        hidden = dense(f"dense{number}", units, "relu", seed)(hidden)
+        if settings.dropout and number <= max(1, len(settings.units) - 1):
+            hidden = keras.layers.Dropout(
+                settings.dropout, seed=derive_seed(seed, f"dropout{number}"), name=f"dropout{number}"
+            )(hidden)
+    output = dense("output_dnn", 1, "linear", seed)(hidden)
+    return keras.Model(inputs=[user, item], outputs=output, name=name)

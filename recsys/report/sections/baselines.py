@@ -1,0 +1,84 @@
+"""Models against baselines: what does not beat user and item averages has learnt nothing beyond them."""
+
+from recsys.evaluation.results import BaselineResult, Comparison, ModelResult
+from recsys.report.outcomes import best, bias_only, in_order, mse_step, outcome, outcome_by_margin, tie_margin
+from recsys.report.section import Finding
+from recsys.text import count, inside, listing, number, opening, stopped, verb
+
+
+def baseline_summary(comparison: Comparison) -> list[Finding]:
+    """In one sentence, which models beat the best baseline."""
+    rival = best(in_order(comparison.baselines))
+    if rival is None or not comparison.models:
+        return []
+    winners = [m for m in in_order(comparison.models) if outcome(comparison, m, rival) == "better"]
+    bar = f"the best baseline, {inside(rival.title)} (MSE {number(rival.mse, mse_step(comparison))}, "
+    bar += f"{count(rival.parameters, 'parameter')})"
+    if not winners:
+        models = in_order(comparison.models)
+        equal = [inside(m.title) for m in models if outcome(comparison, m, rival) == "tie"]
+        close = [inside(m.title) for m in models if other_seeds_may_beat(comparison, m, rival)]
+        ties = f"; {listing(equal)} {verb(equal, 'tie')} with it" if equal else ""
+        might = f", but with other seeds {listing(close)} might beat it" if close else ""
+        return [Finding("baselines", f"No model beats {bar}{ties}{might}.")]
+    if len(winners) == len(comparison.models):
+        return [Finding("baselines", f"{'Every model' if len(winners) > 1 else 'The one model'} beats {bar}.")]
+    names = [inside(row.title) for row in winners]
+    others = [inside(row.title) for row in in_order(comparison.models) if row not in winners]
+    return [
+        Finding(
+            "baselines",
+            f"{opening(listing(names))} {verb(names, 'beat')} {bar}; {listing(others)} {verb(others, 'do')} not.",
+        )
+    ]
+
+
+def other_seeds_may_beat(comparison: Comparison, model: ModelResult, rival: BaselineResult) -> bool:
+    """Whether a model would beat a rival at the low end of the 95% interval that its seeds leave for its mean error."""
+    if model.spread is None:
+        return False
+    return outcome_by_margin(model.spread.low - rival.mse, tie_margin(comparison)) == "better"
+
+
+def baseline_findings(comparison: Comparison) -> list[Finding]:
+    """Each model against each baseline."""
+    if not comparison.models:
+        return []
+    if not comparison.baselines:
+        return [Finding("baselines", "No baseline was scored, so what these errors are worth cannot be told.")]
+    return [Finding("baselines", _against(comparison, model)) for model in in_order(comparison.models)]
+
+
+def skipped_findings(comparison: Comparison) -> list[Finding]:
+    """The baselines that these ratings are too many for."""
+    return [
+        Finding("skipped", f"{opening(inside(row.title))} was left out: {stopped(row.reason)}")
+        for row in in_order(comparison.skipped)
+    ]
+
+
+def _against(comparison: Comparison, model: ModelResult) -> str:
+    step = mse_step(comparison)
+    groups: dict[str, list[str]] = {"better": [], "tie": [], "worse": []}
+    for row in in_order(comparison.baselines):
+        groups[outcome(comparison, model, row)].append(f"{inside(row.title)} ({number(row.mse, step)})")
+    parts = [
+        f"{phrase} {listing(groups[name])}"
+        for name, phrase in (("better", "beats"), ("tie", "ties with"), ("worse", "loses to"))
+        if groups[name]
+    ]
+    text = f"{opening(inside(model.title))} ({number(model.mse, step)}) {listing(parts)}. "
+    return (text + _lesson(comparison, model)).strip()
+
+
+def _lesson(comparison: Comparison, model: BaselineResult) -> str:
+    mean = next((row for row in comparison.baselines if row.name == "global_mean"), None)
+    if mean is not None and outcome(comparison, model, mean) == "worse":
+        return "Answering the mean of the training ratings every time would have done better."
+    averages = bias_only(comparison)
+    if averages is None or outcome(comparison, model, averages) == "better":
+        return ""
+    return (
+        "Its test error shows nothing learnt beyond the averages of users and items: which user likes which item "
+        "was no help."
+    )

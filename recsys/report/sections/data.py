@@ -1,0 +1,56 @@
+"""What the ratings are: the facts of the data section, as name and text."""
+
+from recsys.evaluation.results import Comparison
+from recsys.report.sections.splits import manner
+from recsys.text import count, listed, percent, short
+
+
+def data_facts(comparison: Comparison) -> list[tuple[str, str]]:
+    """Name and text of each fact, in the order they are shown in."""
+    data = comparison.data
+    return [
+        ("Source", data.source),
+        ("Licence", data.licence or "not stated"),
+        ("Ratings used", f"{data.rows:,}"),
+        ("Users and items", f"{data.users:,} and {data.items:,}"),
+        ("Density", f"{percent(data.density)} of all pairs of a user and an item have a rating"),
+        ("Scale", _scale(comparison)),
+        ("Split", _split(comparison)),
+        ("Cold test ratings", _cold(comparison)),
+        ("Rows set aside", count(data.quarantined_rows, "row") if data.quarantined_rows else "none"),
+        ("Repeated pairs", _repeated(comparison)),
+        ("Columns not used", listed(data.ignored_columns) or "none"),
+    ]
+
+
+def _scale(comparison: Comparison) -> str:
+    data = comparison.data
+    if data.rating_sd == 0:
+        return f"every rating is {short(data.rating_mean)}: there is nothing to predict"
+    return (
+        f"{short(data.rating_min)} to {short(data.rating_max)}, mean {short(data.rating_mean)}, "
+        f"standard deviation {short(data.rating_sd)}"
+    )
+
+
+def _split(comparison: Comparison) -> str:
+    data = comparison.data
+    held_out = f"{data.validation_rows:,} validation, " if comparison.protocol == "fair" else ""
+    text = f"{data.train_rows:,} training, {held_out}{data.test_rows:,} test, {manner(comparison)}"
+    return text if held_out else f"{text}; no validation ratings, the test ratings took their place"
+
+
+def _cold(comparison: Comparison) -> str:
+    data = comparison.data
+    if data.cold_test_rows == 0:
+        return "none"
+    return f"{data.cold_test_rows:,} ({percent(data.cold_test_rows / data.test_rows)})"
+
+
+def _repeated(comparison: Comparison) -> str:
+    data = comparison.data
+    if data.repeated_pairs == 0:
+        return "none"
+    done = {"keep": "all kept", "last": "the last rating kept", "mean": "their mean taken"}
+    what = done.get(data.duplicates, data.duplicates)
+    return f"{count(data.repeated_pairs, 'pair')} of user and item rated more than once, {what}"

@@ -1,0 +1,309 @@
+"""What the procedure of this run can settle, how to read the report, and how to get the same numbers again."""
+
+from collections.abc import Sequence
+
+from recsys.evaluation.results import Comparison, ModelResult
+from recsys.evaluation.significance import LEVEL
+from recsys.report.outcomes import TIE_TEST_ROWS, effect, factorisation, in_order, mse_step, networks, tie_margin
+from recsys.report.section import Finding
+from recsys.report.sections.results import RANKING_COLUMNS, shown_columns
+from recsys.report.sections.splits import manner, seeded, what_stays_open, which_test, which_validation
+from recsys.report.sections.tuning import (
+    both_sides,
+    equal_searches,
+    head_start,
+    short_searches,
+    side_searches,
+    unequal_searches,
+)
+from recsys.report.sections.tuning_tables import same_budget
+from recsys.text import count, inside, listing, number, opening, percent, short
+
+
+def procedure_title(comparison: Comparison) -> str:
+    """What the box about the procedure is called."""
+    return "What is wrong with this procedure" if comparison.protocol == "notebook" else "What is fair about this run"
+
+
+def procedure_findings(comparison: Comparison) -> list[Finding]:
+    """The faults of protocol notebook, or what protocol fair does right."""
+    if comparison.protocol == "notebook":
+        texts = [
+            optimism(comparison),
+            bare_factorisation(comparison),
+            one_sided_tuning(comparison),
+            missing_baselines(comparison),
+            "" if comparison.clipped_to else _UNCLIPPED,
+            seeds_and_splits(comparison),
+        ]
+    else:
+        texts = [
+            validation_chooses(comparison),
+            refits(comparison),
+            equal_searches(comparison),
+            "" if comparison.clipped_to is None else _CLIPPED,
+            same_rows(comparison),
+        ]
+    return [Finding("procedure", text) for text in texts if text]
+
+
+def unsettled_findings(comparison: Comparison) -> list[Finding]:
+    """What protocol fair leaves open; protocol notebook's faults say it already."""
+    if comparison.protocol == "notebook":
+        return []
+    texts = [
+        one_sided_tuning(comparison),
+        head_start(comparison),
+        short_searches(comparison),
+        bare_factorisation(comparison),
+        seeds_and_splits(comparison),
+    ]
+    return [Finding("unsettled", text) for text in texts if text]
+
+
+FEW_TEST_ROWS = 100
+"""With fewer test ratings the margin of a tie is more than 6% of the variance."""
+
+_UNCLIPPED = "Nothing keeps predictions inside the scale of the ratings, which costs the models that stray most."
+_CLIPPED = "The bounds to which predictions are clipped come from the training ratings alone."
+
+
+def stops_by_validation(model: ModelResult) -> bool:
+    """Whether a model's weights were picked by its losses on the held-out ratings."""
+    patience = model.settings.get("patience", 0)
+    return model.stopped_early or (isinstance(patience, int | float) and patience > 0)
+
+
+def optimism(comparison: Comparison) -> str:
+    """In protocol notebook: which scores the test ratings had a hand in."""
+    if not comparison.models:
+        return ""
+    rows = count(comparison.data.test_rows, "test rating")
+    picked = [inside(model.title) for model in in_order(comparison.models) if stops_by_validation(model)]
+    if not picked:
+        return (
+            f"The {rows} that give the scores were also watched epoch by epoch during training; no model was stopped "
+            f"by them in this run, but choosing among the models by them is choosing on the test."
+        )
+    return (
+        f"The epoch whose weights are kept for {listing(picked)} was chosen on the same {rows} that give the scores, "
+        f"so {'its test error is' if len(picked) == 1 else 'their test errors are'} optimistic: "
+        f"on ratings that had no say, expect higher errors."
+    )
+
+
+def bare_factorisation(comparison: Comparison) -> str:
+    """Whether the matrix factorisation is a dot product and nothing else; empty where it is more or absent."""
+    model = factorisation(comparison)
+    if model is None:
+        return ""
+    size = model.settings.get("embedding_size")
+    ids = comparison.data.users + comparison.data.items
+    if not isinstance(size, int) or model.parameters != ids * size:
+        return ""
+    regularised = any(
+        name.startswith(("l2", "reg", "weight_decay")) and value for name, value in model.settings.items()
+    )
+    missing = "mean nor biases" if regularised else "mean nor biases nor regularisation"
+    return (
+        f"{opening(inside(model.title))} is a bare dot product here: all of its {model.parameters:,} parameters are "
+        f"the {size} factors of {ids:,} users and items. It has neither {missing}, and has to spend factors on what "
+        f"two averages would tell it."
+    )
+
+
+def one_sided_tuning(comparison: Comparison) -> str:
+    """Whether only one side was tuned; empty without two sides."""
+    model, rivals = factorisation(comparison), networks(comparison)
+    if model is None or not rivals:
+        return ""
+    searches = side_searches(comparison)
+    if searches:
+        return unequal_searches(comparison)
+    tuned = [inside(network.title) for network in rivals if _is_tuned(network)]
+    if tuned and not _is_tuned(model):
+        return (
+            f"{opening(listing(tuned))} {'was' if len(tuned) == 1 else 'were'} tuned by hand, with dropout or early "
+            f"stopping, and {inside(model.title)} was not tuned at all. A hand-tuned network against an untuned "
+            f"factorisation cannot show that networks are better, or worse, than matrix factorisation in general."
+        )
+    if tuned:
+        return (
+            f"Both sides were held back by hand, {listing(tuned)} and {inside(model.title)}; no search chose their "
+            f"settings, so neither is known to be at its best."
+        )
+    return "No side was tuned: no search chose any settings, so neither is known to be at its best."
+
+
+def few_test_ratings(comparison: Comparison) -> str:
+    """Whether there are so few test ratings that their errors say next to nothing; empty where there are enough."""
+    rows = comparison.data.test_rows
+    if rows >= FEW_TEST_ROWS:
+        return ""
+    were = "rating was" if rows == 1 else "ratings were"
+    return f"Only {rows:,} {were} tested on: chance alone can put these errors in another order."
+
+
+def limits(comparison: Comparison) -> str:
+    """In one sentence, how far the whole comparison carries."""
+    model, rivals = factorisation(comparison), networks(comparison)
+    seeds = count(max((len(row.seeds) for row in comparison.models), default=1) or 1, "seed")
+    splits = count(1 + len(comparison.other_splits), "split")
+    if model is None or not rivals:
+        return f"{opening(seeds)} and {splits}: others of either would move every error a little."
+    effort = _effort(comparison, model, rivals)
+    return (
+        f"{opening(seeds)}, {splits}, and {effort}, on one set of ratings: this says nothing about networks and matrix "
+        f"factorisation in general."
+    )
+
+
+def _effort(comparison: Comparison, model: ModelResult, rivals: Sequence[ModelResult]) -> str:
+    """In a few words, what was done for better settings."""
+    searches = side_searches(comparison)
+    if both_sides(searches):
+        if not same_budget(searches):
+            return "searches of unequal budgets"
+        trials = [f"{len(tuning.trials):,}" for tuning in searches]
+        return (
+            f"a search of {trials[0]} trials a side" if len({*trials}) == 1 else f"searches of {listing(trials)} trials"
+        )
+    if searches:
+        return f"a search of {listing([inside(tuning.title) for tuning in searches])} alone"
+    tuned = [inside(network.title) for network in rivals if _is_tuned(network)]
+    if tuned and not _is_tuned(model):
+        return f"{listing(tuned)} tuned by hand against {inside(model.title)} not tuned at all"
+    return "no search for better settings on either side"
+
+
+def _is_tuned(model: ModelResult) -> bool:
+    dropout = model.settings.get("dropout", 0)
+    return stops_by_validation(model) or (isinstance(dropout, int | float) and dropout > 0)
+
+
+def missing_baselines(comparison: Comparison) -> str:
+    """The notebook has no baseline; whether this run added any."""
+    if comparison.baselines:
+        return (
+            f"The notebook itself has no baseline. The {count(len(comparison.baselines), 'baseline')} of this page "
+            f"{'was' if len(comparison.baselines) == 1 else 'were'} added, as without them nobody can tell what an "
+            f"error is worth."
+        )
+    return "There is no baseline, so nobody can tell what an error is worth."
+
+
+def seeds_and_splits(comparison: Comparison) -> str:
+    """How far these seeds and splits carry; empty where nothing was trained."""
+    if not comparison.models:
+        return ""
+    return what_stays_open(comparison)
+
+
+def validation_chooses(comparison: Comparison) -> str:
+    """In protocol fair: which ratings had a say in the training."""
+    data = comparison.data
+    were = "was" if data.test_rows == 1 else "were"
+    untouched = (
+        f"The {count(data.test_rows, 'test rating')} had no say in any training and {were} read once, for this page."
+    )
+    if not comparison.models:
+        return untouched
+    picked = [inside(model.title) for model in in_order(comparison.models) if stops_by_validation(model)]
+    choice = f"The epoch kept for {listing(picked)} was chosen" if picked else "The losses per epoch were watched"
+    return (
+        f"{choice} on {count(data.validation_rows, 'validation rating')} held out of the training ratings. {untouched}"
+    )
+
+
+def refits(comparison: Comparison) -> str:
+    """Which scored weights come from a training of their own, and what chose its epochs; empty without any."""
+    models = [model for model in in_order(comparison.models) if model.refitted_rows is not None]
+    if not models:
+        return ""
+    rows = listing([count(rows, "rating") for rows in sorted({model.refitted_rows or 0 for model in models})])
+    picked = [_with_epochs(model) for model in models if stops_by_validation(model)]
+    fixed = [_with_epochs(model) for model in models if not stops_by_validation(model)]
+    chosen = [
+        f"the lowest validation loss chose the epochs of {listing(picked)}" if picked else "",
+        f"the settings those of {listing(fixed)}" if picked and fixed else "",
+        f"the settings chose the epochs of {listing(fixed)}" if fixed and not picked else "",
+    ]
+    return (
+        f"The weights that are scored come from a training of their own, from the start, on training and validation "
+        f"ratings together ({rows}); {', '.join(text for text in chosen if text)}."
+    )
+
+
+def _with_epochs(model: ModelResult) -> str:
+    return f"{inside(model.title)} ({model.scored_epoch:,})"
+
+
+def same_rows(comparison: Comparison) -> str:
+    """That everything was scored alike."""
+    rows = count(comparison.data.test_rows, "test rating")
+    if not comparison.baselines:
+        return f"All models answer the same {rows}, and none is left out for being hard."
+    return f"All models and baselines answer the same {rows}, and none is left out for being hard."
+
+
+def notes(comparison: Comparison) -> list[tuple[str, str]]:
+    """The words of the report and their meanings."""
+    meanings = {column.heading: column.meaning for column in shown_columns(comparison)[1:]}
+    if comparison.protocol == "notebook":
+        meanings["Best epoch"] = "epoch of the lowest loss on the test ratings, which stood in for validation ratings"
+    if comparison.ranking and comparison.ranking.users:
+        meanings |= {column.heading: column.meaning for column in RANKING_COLUMNS[1:]}
+    meanings["Rating units"] = "whatever the ratings are counted in; their squares for squared errors"
+    meanings["Warm and cold"] = "a test rating is cold if its user or its item has no training rating, else warm"
+    meanings["Tie"] = _tie(comparison)
+    if comparison.differences:
+        meanings["95% interval, p"] = (
+            f"how sure a difference of MSEs is, from drawing the test users anew {comparison.resamples:,} times, each "
+            f"with all test ratings; p is how often chance alone would bring a difference as large, corrected after "
+            f"Holm for testing {count(len(comparison.differences), 'difference')}. Neither covers another training or "
+            f"another split"
+        )
+    return [(word, f"{meaning}.") for word, meaning in meanings.items()]
+
+
+def _tie(comparison: Comparison) -> str:
+    margin, smallest, variance = tie_margin(comparison), effect(comparison), comparison.data.rating_sd**2
+    if variance == 0:
+        return "two equal MSEs, as the ratings do not vary"
+    step = mse_step(comparison)
+    reason = "about what another seed or chance moves" if comparison.min_effect is None else "as this run was told"
+    tested = (
+        f"two MSEs whose difference is below {number(smallest, step)} ({percent(smallest / variance)} of the variance "
+        f"of the ratings), or whose corrected p is {LEVEL:g} or more. Where no p was computed, "
+        if comparison.differences
+        else ""
+    )
+    return (
+        f"{tested}two MSEs at most {number(margin, step)} apart, which is {percent(margin / variance)} of the variance "
+        f"of the ratings: {reason}. It is {percent(smallest / variance)} from "
+        f"{TIE_TEST_ROWS:,} test ratings on, and more with fewer of them"
+    )
+
+
+def provenance(comparison: Comparison) -> list[tuple[str, str]]:
+    """What this run was made with."""
+    clipped = comparison.clipped_to
+    facts = [
+        ("Protocol", comparison.protocol),
+        ("Seed of weights, dropout and shuffling", _seeds(comparison)),
+        ("Split", manner(comparison)),
+    ]
+    if seeded(comparison):
+        facts.append(("Seed of the split", str(comparison.split_seed)))
+    facts.append(("Test ratings", which_test(comparison)))
+    if comparison.protocol == "fair":
+        facts.append(("Validation ratings", which_validation(comparison)))
+    facts.append(
+        ("Predictions clipped to", f"{short(clipped[0])} to {short(clipped[1])}" if clipped else "not clipped")
+    )
+    return facts
+
+
+def _seeds(comparison: Comparison) -> str:
+    used = list(dict.fromkeys(seed.seed for model in comparison.models for seed in model.seeds))
+    return ", ".join(map(str, used or [comparison.seed]))

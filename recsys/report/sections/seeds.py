@@ -1,0 +1,87 @@
+"""How far the initial weights move the errors, and whether that could turn the answer round."""
+
+import math
+
+from recsys.evaluation.results import Comparison, ModelResult
+from recsys.report.outcomes import best_network, factorisation, in_order, mse_step
+from recsys.report.section import Finding
+from recsys.text import NOTHING, count, inside, number, opening, times
+
+SEED_HEADINGS = ("Model", "Seeds", "Mean MSE", "Standard deviation", "95% interval of the mean")
+
+
+def repeated(comparison: Comparison) -> list[ModelResult]:
+    """The models that were trained with several seeds."""
+    return [model for model in in_order(comparison.models) if model.spread is not None and len(model.seeds) > 1]
+
+
+def seeds_in_words(comparison: Comparison) -> str:
+    """How many seeds each model was trained with, as "5 seeds" or "1 to 5 seeds"; empty without a model."""
+    counts = sorted({max(1, len(model.seeds)) for model in comparison.models})
+    if not counts:
+        return ""
+    return count(counts[0], "seed") if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,} seeds"
+
+
+def seed_rows(comparison: Comparison) -> list[tuple[str, ...]]:
+    """One row a model, a text for each of SEED_HEADINGS; none where no model was trained more than once."""
+    if not repeated(comparison):
+        return []
+    return [_seed_row(model, mse_step(comparison)) for model in in_order(comparison.models)]
+
+
+def _seed_row(model: ModelResult, step: float) -> tuple[str, ...]:
+    spread = model.spread
+    return (
+        opening(inside(model.title)),
+        f"{max(1, len(model.seeds)):,}",
+        number(model.mse, step),
+        number(spread.sd, step / 10) if spread else NOTHING,
+        f"{number(spread.low, step)} to {number(spread.high, step)}" if spread else NOTHING,
+    )
+
+
+def seed_findings(comparison: Comparison) -> list[Finding]:
+    """Whose errors the seed moves most, and whether another seed could turn the answer round."""
+    texts = [widest(comparison), turned_by_seeds(comparison)]
+    return [Finding("seeds", text) for text in texts if text]
+
+
+def widest(comparison: Comparison) -> str:
+    """The largest of the standard deviations over the seeds; empty where there is none."""
+    models = [(model.spread.sd, model) for model in repeated(comparison) if model.spread]
+    if not models:
+        return ""
+    sd, model = max(models, key=lambda pair: pair[0])
+    step = mse_step(comparison) / 10
+    which = f"at most {number(sd, step)}, for {inside(model.title)}"
+    if len(models) == 1:
+        which = f"{number(sd, step)} for {inside(model.title)}"
+    return (
+        f"Other random initial weights and another order of the ratings move a model's MSE a little: its standard "
+        f"deviation over {seeds_in_words(comparison)} is {which}."
+    )
+
+
+def turned_by_seeds(comparison: Comparison) -> str:
+    """Whether the order of factorisation and best network depends on which seed each of them got."""
+    model, network = factorisation(comparison), best_network(comparison)
+    if model is None or network is None or model.spread is None or network.spread is None:
+        return ""
+    better, worse = (network, model) if network.mse < model.mse else (model, network)
+    pairs, turned = turned_pairs(better, worse)
+    gap, sd = worse.mse - better.mse, math.hypot(model.spread.sd, network.spread.sd)
+    step, names = mse_step(comparison), f"{inside(better.title)} and {inside(worse.title)}"
+    wide = f" is {times(gap / sd)} as wide as the standard deviation of such a gap over the seeds" if sd > 0 else ""
+    told = f"The gap of {number(gap, step)} between {names}{wide}"
+    if turned == 0:
+        always = f"{inside(better.title)} errs less in each of the {pairs:,} pairs of a seed of either"
+        return f"{told}{': ' if wide else ' does not depend on the seed: '}{always}, so the seeds do not turn it round."
+    share = f"in {turned:,} of the {pairs:,} pairs of a seed of either, {inside(worse.title)} errs no more"
+    return f"{told}{', and ' if wide else ' depends on the seed: '}{share}: a single seed could have turned it round."
+
+
+def turned_pairs(better: ModelResult, worse: ModelResult) -> tuple[int, int]:
+    """How many pairs of a seed of each there are, and in how many the one with the higher mean errs no more."""
+    pairs = [(one.mse, other.mse) for one in better.seeds for other in worse.seeds]
+    return len(pairs), sum(other <= one for one, other in pairs)

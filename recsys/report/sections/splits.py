@@ -1,0 +1,266 @@
+"""How the test and the validation ratings were chosen, and whether the answer is the same where others are held out."""
+
+from collections.abc import Sequence
+from statistics import fmean, stdev
+from typing import Literal, get_args
+
+from recsys.evaluation.results import Comparison, OtherSplit
+from recsys.report.outcomes import Duel, duel, duel_under, every_row, mse_step
+from recsys.report.section import Finding
+from recsys.settings import SplitBy
+from recsys.text import NOTHING, inside, listing, number, opening, percent, short
+
+KINDS: dict[SplitBy, str] = {
+    "random": "random split",
+    "kfold": "random fold",
+    "time": "cut in time",
+    "user-last": "split by each user's last ratings",
+    "leave-one-out": "split by each user's last rating",
+}
+"""Each kind of split as a noun."""
+
+SEEDED: frozenset[SplitBy] = frozenset({"random", "kfold"})
+"""The kinds of split in which a seed chooses the ratings."""
+
+_NOTHING_OF_TIME = "What is held out at random says nothing about predicting later ratings from earlier ones."
+
+
+def manner(comparison: Comparison) -> str:
+    """How the ratings were split, in a few words."""
+    return {
+        "random": "at random",
+        "user-last": "each user's last ratings held out",
+        "time": "the latest ratings of all held out",
+        "leave-one-out": "each user's last two ratings held out",
+        "kfold": f"fold {comparison.fold} of {comparison.folds} random ones, counted from 0",
+    }[comparison.split_by]
+
+
+def seeded(comparison: Comparison) -> bool:
+    """Whether the seed of the split chose any rating."""
+    return comparison.split_by in SEEDED
+
+
+def which_test(comparison: Comparison) -> str:
+    """Which of all ratings are test ratings, and how many."""
+    share = f"{short(100 * comparison.test_size)}%"
+    which = {
+        "random": f"{share} of all",
+        "user-last": f"the last {share} of each user's ratings, rounded to whole ratings",
+        "time": f"the latest {share} of all",
+        "leave-one-out": "the last of each user with 3 ratings or more",
+        "kfold": manner(comparison),
+    }[comparison.split_by]
+    return f"{which} ({comparison.data.test_rows:,})"
+
+
+def which_validation(comparison: Comparison) -> str:
+    """Which of the other ratings are validation ratings, and how many."""
+    share = f"{short(100 * comparison.validation_size)}%"
+    which = {
+        "random": f"{share} of the training ratings",
+        "user-last": f"the last {share} of each user's other ratings, rounded to whole ratings",
+        "time": f"the latest {share} of the others",
+        "leave-one-out": "the last but one of each of these users",
+        "kfold": f"{share} of the training ratings",
+    }[comparison.split_by]
+    return f"{which} ({comparison.data.validation_rows:,})"
+
+
+def what_stays_open(comparison: Comparison) -> str:
+    """How far these trainings on these splits carry, in two sentences or three."""
+    seeds, splits = _trainings(comparison), len(comparison.other_splits)
+    where = _this_split(comparison)
+    told = f"Each model was trained {seeds} on {where}"
+    if not splits:
+        return f"{told}, and on no other. {_one_split_alone(comparison)}"
+    kinds = {comparison.split_by, *(split.split_by for split in comparison.other_splits)}
+    also = "1 other split" if splits == 1 else f"{splits:,} other splits"
+    told += f", and again on {also} of the same ratings."
+    return f"{told} {_NOTHING_OF_TIME}" if kinds <= SEEDED else told
+
+
+def _trainings(comparison: Comparison) -> str:
+    """How often each model was trained, and with which seeds."""
+    counts = sorted({max(1, len(model.seeds)) for model in comparison.models})
+    if not counts or counts[-1] == 1:
+        return f"once, with one seed ({comparison.seed}),"
+    if len(counts) > 1:
+        return f"with {counts[0]:,} to {counts[-1]:,} seeds, the first of them {comparison.seed},"
+    return f"with {counts[0]:,} seeds, the first of them {comparison.seed},"
+
+
+def _this_split(comparison: Comparison) -> str:
+    return {
+        "random": f"one random split (split seed {comparison.split_seed})",
+        "kfold": f"one fold, number {comparison.fold} of {comparison.folds} counted from 0 (split seed "
+        f"{comparison.split_seed})",
+        "time": "one cut in time, with no test rating older than a training rating",
+        "user-last": "one split, which tests the last ratings of each user",
+        "leave-one-out": "one split, which tests the last rating of each user",
+    }[comparison.split_by]
+
+
+def _one_split_alone(comparison: Comparison) -> str:
+    several = any(len(model.seeds) > 1 for model in comparison.models)
+    seed = "" if several else "seed or "
+    if comparison.split_by == "random":
+        return f"Another {seed}split moves every error a little. {_NOTHING_OF_TIME}"
+    if comparison.split_by == "kfold":
+        return f"Another {seed}fold moves every error a little. {_NOTHING_OF_TIME}"
+    if comparison.split_by == "time":
+        return f"Another {seed}moment of the cut moves every error."
+    later = (
+        "As each user's ratings end at another time, a model may have learnt from ratings of others that are later "
+        "than the one it predicts."
+    )
+    return later if several else f"Another seed moves every error a little. {later}"
+
+
+OTHER_SPLITS_TITLE = "Under other splits"
+OTHER_SPLITS_CAPTION = (
+    "Test MSE where all was tuned, trained and tested anew; the first line is the split of the rest of this page. "
+    "Errors of different splits are of different ratings: only the verdicts can be compared."
+)
+
+Contest = tuple[OtherSplit, Duel]
+Effect = Literal["holds", "becomes a tie", "is decided", "turns round"]
+EFFECTS: tuple[Effect, ...] = get_args(Effect)
+
+
+def split_headings(comparison: Comparison) -> tuple[str, ...]:
+    """The headings of the table of splits."""
+    return (*("Split", "Verdict", "Test ratings", "Cold"), *_titles(comparison).values())
+
+
+def split_rows(comparison: Comparison) -> list[tuple[str, ...]]:
+    """One row a split, the comparison's own first, a text for each of `split_headings`; none without other splits."""
+    if not comparison.other_splits:
+        return []
+    rows = [
+        (split, {score.name: score.mse for score in split.scores}, duel_under(comparison, split))
+        for split in comparison.other_splits
+    ]
+    own = {row.name: row.mse for row in every_row(comparison)}
+    rows.insert(0, (_own_split(comparison), own, duel(comparison)))
+    step = mse_step(comparison)
+    return [
+        (
+            opening(split_name(split)),
+            _verdict(contest),
+            f"{split.test_rows:,}",
+            percent(split.cold_test_rows / split.test_rows) if split.test_rows else NOTHING,
+            *(number(mse.get(name), step) for name in _titles(comparison)),
+        )
+        for split, mse, contest in rows
+    ]
+
+
+def _own_split(comparison: Comparison) -> OtherSplit:
+    data = comparison.data
+    return OtherSplit(
+        split_by=comparison.split_by,
+        split_seed=comparison.split_seed,
+        test_rows=data.test_rows,
+        cold_test_rows=data.cold_test_rows,
+        rating_sd=data.rating_sd,
+        scores=[],
+        differences=[],
+    )
+
+
+def _titles(comparison: Comparison) -> dict[str, str]:
+    titles = {row.name: opening(inside(row.title)) for row in every_row(comparison)}
+    for split in comparison.other_splits:
+        titles |= {score.name: opening(inside(score.title)) for score in split.scores if score.name not in titles}
+    return titles
+
+
+def _verdict(contest: Duel | None) -> str:
+    if contest is None:
+        return NOTHING
+    return "tie" if contest.outcome == "tie" else f"{inside(contest.better.title)} is better"
+
+
+def split_name(split: OtherSplit) -> str:
+    """A split in a few words, with its seed where the seed chose any rating."""
+    seed = f" (seed {split.split_seed})" if split.split_by in SEEDED else ""
+    return f"{KINDS[split.split_by]}{seed}"
+
+
+def split_names(splits: Sequence[OtherSplit]) -> str:
+    """Several splits in a clause, those of one kind together."""
+    names = []
+    for kind in dict.fromkeys(split.split_by for split in splits):
+        alike = [split for split in splits if split.split_by == kind]
+        seeds = listing([str(split.split_seed) for split in alike])
+        several = kind in SEEDED and len(alike) > 1
+        names.append(f"the {KINDS[kind]}s with seeds {seeds}" if several else f"the {split_name(alike[0])}")
+    return listing(names)
+
+
+def contests(comparison: Comparison) -> list[Contest]:
+    """The other splits under which both sides were scored."""
+    found = [(split, duel_under(comparison, split)) for split in comparison.other_splits]
+    return [(split, contest) for split, contest in found if contest is not None]
+
+
+def by_effect(comparison: Comparison) -> dict[Effect, list[Contest]]:
+    """The other splits by what they do to the answer of the comparison's own split."""
+    own, found = duel(comparison), dict[Effect, list[Contest]]()
+    for split, contest in contests(comparison):
+        if own is not None:
+            found.setdefault(_effect(own, contest), []).append((split, contest))
+    return found
+
+
+def _effect(own: Duel, other: Duel) -> Effect:
+    if own.outcome == other.outcome:
+        return "holds"
+    if other.outcome == "tie":
+        return "becomes a tie"
+    return "is decided" if own.outcome == "tie" else "turns round"
+
+
+def other_split_findings(comparison: Comparison) -> list[Finding]:
+    """Under which splits the answer holds, becomes a tie, is decided or turns round, and what the split seed moves."""
+    own, found = duel(comparison), by_effect(comparison)
+    if own is None or not found:
+        return []
+    answer = "a tie" if own.outcome == "tie" else _verdict(own)
+    texts = []
+    for effect in EFFECTS:
+        if effect in found:
+            names = split_names([split for split, _ in found[effect]])
+            texts.append(_told(comparison, effect, names, answer, [contest for _, contest in found[effect]]))
+    texts.append(over_random_splits(comparison))
+    return [Finding("other splits", text) for text in texts if text]
+
+
+def _told(comparison: Comparison, effect: Effect, names: str, answer: str, found: list[Duel]) -> str:
+    if effect == "holds":
+        return f"The answer ({answer}) is the same under {names}."
+    if effect == "becomes a tie":
+        return f"Under {names} it becomes a tie: the split decides whether there is a winner at all."
+    step = mse_step(comparison)
+    by = listing([f"{inside(contest.better.title)} by {number(abs(contest.gap), step)}" for contest in found])
+    if effect == "is decided":
+        return f"A tie here, it is decided under {names}, where the winner is {by}."
+    return f"Under {names} the answer turns round: there the winner is {by}. No answer holds for every use."
+
+
+def over_random_splits(comparison: Comparison) -> str:
+    """Mean and standard deviation of the difference over the random splits; empty with fewer than two."""
+    own = duel(comparison)
+    gaps = [contest.gap for split, contest in contests(comparison) if split.split_by == "random"]
+    if own is not None and comparison.split_by == "random":
+        gaps.insert(0, own.gap)
+    if len(gaps) < 2:
+        return ""
+    step, mean = mse_step(comparison), fmean(gaps)
+    against = sum((gap < 0) != (mean < 0) for gap in gaps)
+    signs = f"with the other sign in {against:,} of them" if against else "with the same sign in each of them"
+    return (
+        f"Over {len(gaps):,} random splits, the best network's MSE less the factorisation's is {number(mean, step)} on "
+        f"average, with a standard deviation of {number(stdev(gaps), step)} between splits, {signs}."
+    )

@@ -1,0 +1,362 @@
+"""Who wins, by how much, how sure, at what price, and what would change the answer: computed, never assumed."""
+
+from statistics import NormalDist
+
+from recsys.evaluation.results import Comparison, Difference, ModelResult
+from recsys.evaluation.significance import LEVEL
+from recsys.report.outcomes import (
+    Duel,
+    best,
+    best_network,
+    difference,
+    duel,
+    effect,
+    factorisation,
+    in_order,
+    is_uncertain,
+    mse_step,
+    networks,
+    outcome,
+    rmse_step,
+    scored,
+    tie_margin,
+)
+from recsys.report.section import Finding
+from recsys.report.sections.ablation import contribution_findings, contribution_summary
+from recsys.report.sections.baselines import baseline_findings, baseline_summary, other_seeds_may_beat, skipped_findings
+from recsys.report.sections.cold_start import mostly_clipped, unseen_findings
+from recsys.report.sections.cost import all_in_findings, cost_findings, worth_findings, worth_summary
+from recsys.report.sections.ensembles import combination_findings, combination_summary
+from recsys.report.sections.methodology import few_test_ratings, limits, optimism
+from recsys.report.sections.overfitting import overfitting_findings
+from recsys.report.sections.seeds import turned_pairs
+from recsys.report.sections.splits import by_effect, manner, split_names
+from recsys.text import count, inside, listing, number, opening, percent, short, stopped, times, verb
+
+
+def typical_error(comparison: Comparison) -> list[Finding]:
+    """By how much a prediction misses on average, of the factorisation and of the best network; empty without both."""
+    model, network = factorisation(comparison), best_network(comparison)
+    if model is None or network is None:
+        return []
+    step, data = rmse_step(comparison), comparison.data
+    return [
+        Finding(
+            "typical error",
+            f"On average, a prediction of {inside(model.title)} misses the rating by {number(model.mae, step)}, one of "
+            f"{inside(network.title)} by {number(network.mae, step)}; ratings run from {short(data.rating_min)} to "
+            f"{short(data.rating_max)}.",
+        )
+    ]
+
+
+def certainty_summary(comparison: Comparison) -> list[Finding]:
+    """The interval of the difference between factorisation and best network, and what it was computed on."""
+    contest = duel(comparison)
+    if contest is None:
+        return []
+    return [Finding("certainty", f"{_likely(comparison, contest)}{_basis(comparison)}.")]
+
+
+def _basis(comparison: Comparison) -> str:
+    counts = sorted({max(1, len(model.seeds)) for model in comparison.models})
+    split = f"Basis: {count(comparison.data.test_rows, 'test rating')} (split: {manner(comparison)})"
+    if counts[-1] == 1:
+        return f"{split}, each model trained once"
+    often = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
+    return f"{split}, each model trained {often} times from other random starting weights"
+
+
+def _likely(comparison: Comparison, contest: Duel) -> str:
+    """Where the difference most likely lies, seen from the row that is ahead."""
+    if contest.reach is None:
+        return ""
+    low, high = contest.reach if contest.gap > 0 else (-contest.reach[1], -contest.reach[0])
+    step, ahead, behind = mse_step(comparison), inside(contest.better.title), inside(contest.worse.title)
+    if low > 0:
+        return (
+            f"With other users like these, the MSE of {ahead} would most likely be {number(low, step)} to "
+            f"{number(high, step)} below that of {behind} (95% interval). "
+        )
+    return (
+        f"With other users like these, the MSE of {ahead} would most likely be anything from {number(-low, step)} "
+        f"above that of {behind} to {number(high, step)} below it (95% interval). "
+    )
+
+
+MOST_TIMES = 1000
+"""So many times the test users and more are nothing that anybody will collect."""
+
+FEWEST_TIMES = 1.05
+
+
+def what_would_change_it(comparison: Comparison) -> list[Finding]:
+    """What it would take for another answer to factorisation against the best network; empty without both."""
+    contest = duel(comparison)
+    if contest is None:
+        return []
+    texts = [_size_or_certainty(comparison, contest), _by_seeds(comparison, contest), _by_splits(comparison)]
+    return [Finding("change", f"What would change this: {' '.join(text for text in texts if text)}")]
+
+
+def _size_or_certainty(comparison: Comparison, contest: Duel) -> str:
+    step, gap, smallest = mse_step(comparison), abs(contest.gap), effect(comparison)
+    if contest.outcome != "tie":
+        return _lead(comparison, contest)
+    tested = contest.tested
+    if tested is None:
+        margin = number(tie_margin(comparison), step)
+        return f"a difference of more than {margin} would be one; it is {number(gap, step)}."
+    if tested.verdict == "too small":
+        larger = f", {times(smallest / gap)} as large as it is" if gap > 0 else ""
+        return f"to matter, the difference would have to be at least {number(smallest, step)}{larger}."
+    return _more_users(comparison, tested)
+
+
+def _lead(comparison: Comparison, contest: Duel) -> str:
+    """How far a winner's lead is from the largest tie."""
+    step, smallest = mse_step(comparison), effect(comparison) if contest.tested else tie_margin(comparison)
+    text = f"the {number(abs(contest.gap), step)} by which {inside(contest.better.title)} leads would have to "
+    text += f"fall below {number(smallest, step)} to make a tie" if smallest > 0 else "vanish"
+    reach = contest.reach
+    if reach is None:
+        return f"{text}."
+    near = reach[0] if contest.gap > 0 else -reach[1]
+    only = "even" if near >= smallest else "and"
+    return f"{text}; {only} the near end of its 95% interval is {number(near, step)}."
+
+
+def _more_users(comparison: Comparison, tested: Difference) -> str:
+    """How many times the test users would settle an uncertain difference, if it stayed as it is."""
+    gap, smallest = abs(tested.mse_difference), effect(comparison)
+    if tested.low is None or tested.high is None:
+        return "ratings of more than one test user."
+    half = (tested.high - tested.low) / 2
+    factors = []
+    if gap > 0:
+        factors.append((half * _wider(comparison, tested) / gap) ** 2)
+    if gap < smallest:
+        factors.append((half / (smallest - gap)) ** 2)
+    if not factors:
+        return ""
+    settled = "show that the difference is too small to matter" if gap < smallest else "make the difference certain"
+    return f"{_so_many(min(factors))} test users would {settled}, if it stayed at {_size(comparison, gap)}."
+
+
+def _wider(comparison: Comparison, tested: Difference) -> float:
+    """How many times as wide the interval is that a difference has to clear once its p is corrected after Holm."""
+    sharper = sum(other.p < tested.p for other in comparison.differences)
+    step_down = len(comparison.differences) - sharper
+    quantile = NormalDist().inv_cdf
+    return quantile(LEVEL / 2 / step_down) / quantile(LEVEL / 2)
+
+
+def _so_many(factor: float) -> str:
+    """An interval shrinks with the square root of the users, so `factor` is the square of how much it has to."""
+    if factor > MOST_TIMES:
+        return f"more than {MOST_TIMES:,} times as many"
+    return f"about {times(factor)} as many" if factor >= FEWEST_TIMES else "a few more"
+
+
+def _size(comparison: Comparison, gap: float) -> str:
+    return number(gap, mse_step(comparison))
+
+
+def _by_seeds(comparison: Comparison, contest: Duel) -> str:
+    """How often a single seed of each would have told another winner; empty where never, or where there is none."""
+    models = {model.name: model for model in comparison.models}
+    pairs, turned = turned_pairs(models[contest.better.name], models[contest.worse.name])
+    if contest.outcome == "tie" or not turned:
+        return ""
+    return (
+        f"Other seeds: in {turned:,} of {pairs:,} pairs of a seed of either, "
+        f"{inside(contest.worse.title)} errs no more."
+    )
+
+
+def _by_splits(comparison: Comparison) -> str:
+    """Which other splits change the answer; empty where there are no others."""
+    found = by_effect(comparison)
+    if not found:
+        return ""
+    parts = [
+        f"under {split_names([split for split, _ in found[what]])} it {what}"
+        for what in ("becomes a tie", "is decided", "turns round")
+        if what in found
+    ]
+    if not parts:
+        many = len(found["holds"])
+        return "The one other split does not." if many == 1 else f"None of the {many:,} other splits does."
+    return f"Another split: {'; '.join(parts)}."
+
+
+def headline(comparison: Comparison) -> str:
+    """The answer in one sentence without a full stop: networks against factorisation, and both against averages."""
+    model, rivals = factorisation(comparison), networks(comparison)
+    reason = unanswered(comparison)
+    if reason or model is None:
+        return f"No answer: {reason}"
+    return _duel(comparison, model, rivals) + _baseline_clause(comparison)
+
+
+def unanswered(comparison: Comparison) -> str:
+    """Why networks cannot be compared with factorisation here; empty where they can."""
+    if not comparison.models:
+        return "every model failed" if comparison.failed else "no model was scored"
+    if factorisation(comparison) is None:
+        return "there is no matrix factorisation to compare with"
+    if not networks(comparison):
+        return "there is no deep network to compare with matrix factorisation"
+    if comparison.data.rating_sd == 0:
+        return f"every rating is {short(comparison.data.rating_mean)}, there is nothing to predict"
+    if comparison.protocol == "fair" and comparison.data.cold_test_rows == comparison.data.test_rows:
+        return "every test rating is of a user or an item without any training rating"
+    return ""
+
+
+def _duel(comparison: Comparison, model: ModelResult, rivals: list[ModelResult]) -> str:
+    groups: dict[str, list[str]] = {"better": [], "tie": [], "worse": []}
+    uncertain = []
+    for rival in rivals:
+        groups[outcome(comparison, rival, model)].append(inside(rival.title))
+        if is_uncertain(comparison, rival, model):
+            uncertain.append(inside(rival.title))
+    better, tied, worse = (listing(groups[name]) for name in ("better", "tie", "worse"))
+    name = inside(model.title)
+    if better:
+        rest = [f"{tied} {verb(groups['tie'], 'tie')} with {name}" if tied else ""]
+        rest.append(f"{worse} {verb(groups['worse'], 'do')} not" if worse else "")
+        clauses = [f"{better} {verb(groups['better'], 'predict')} these ratings better than {name}", *rest]
+    elif worse:
+        ties = f" and ties with {tied}" if tied else ""
+        clauses = [f"{name} predicts these ratings better than {worse}{ties}"]
+    elif uncertain:
+        level = [title for title in groups["tie"] if title not in uncertain]
+        clauses = [f"{listing([*level, name])} predict these ratings equally well" if level else ""]
+        clauses.append(f"{listing(uncertain)} cannot be told apart from {name} on these ratings")
+    else:
+        clauses = [f"{listing([*groups['tie'], name])} predict these ratings equally well"]
+    return opening("; ".join(clause for clause in clauses if clause))
+
+
+def _baseline_clause(comparison: Comparison) -> str:
+    rival = best(in_order(comparison.baselines))
+    if rival is None:
+        return ""
+    results = {outcome(comparison, model, rival) for model in comparison.models}
+    if results == {"worse"}:
+        return f"; no model is as good as the baseline “{inside(rival.title)}”"
+    if "better" in results or any(other_seeds_may_beat(comparison, model, rival) for model in comparison.models):
+        return ""  # an answer should not hang on the seeds that were drawn
+    return f"; no model beats the baseline “{inside(rival.title)}”"
+
+
+def verdict(comparison: Comparison) -> list[Finding]:
+    """The few sentences of the first screen and the terminal."""
+    answered = not unanswered(comparison)
+    findings = [
+        *failure_findings(comparison),
+        *(typical_error(comparison) if answered else []),
+        *gap_summary(comparison),
+        *(certainty_summary(comparison) if answered else []),
+        *contribution_summary(comparison),
+        *combination_summary(comparison),
+        *worth_summary(comparison),
+        *baseline_summary(comparison),
+        *(what_would_change_it(comparison) if answered else []),
+    ]
+    if comparison.models:
+        texts = [
+            mostly_clipped(comparison),
+            few_test_ratings(comparison),
+            optimism(comparison) if comparison.protocol == "notebook" else "",
+            limits(comparison),
+        ]
+        findings += [Finding("caution", text) for text in texts if text]
+    return findings
+
+
+def discussion(comparison: Comparison) -> dict[str, list[Finding]]:
+    """Every finding, under the heading it is shown under."""
+    sections = {
+        "Who predicts better": [*ranking_findings(comparison), *gap_findings(comparison)],
+        "Inside the network": contribution_findings(comparison),
+        "Together": combination_findings(comparison),
+        "At what price": [*cost_findings(comparison), *all_in_findings(comparison), *worth_findings(comparison)],
+        "Against the baselines": [*baseline_findings(comparison), *skipped_findings(comparison)],
+        "Overfitting": overfitting_findings(comparison),
+        "Unknown users and items, and clipping": unseen_findings(comparison) if scored(comparison) else [],
+        "What failed": failure_findings(comparison),
+    }
+    return {heading: findings for heading, findings in sections.items() if findings}
+
+
+def failure_findings(comparison: Comparison) -> list[Finding]:
+    """The models without a score."""
+    return [
+        Finding(
+            "failed", f"{opening(inside(row.title))} has no score, because its training failed: {stopped(row.reason)}"
+        )
+        for row in in_order(comparison.failed)
+    ]
+
+
+def ranking_findings(comparison: Comparison) -> list[Finding]:
+    """The lowest error of all, and what cannot be told apart from it."""
+    rows, step = scored(comparison), mse_step(comparison)
+    leader = best(rows)
+    if leader is None or len(rows) < 2:
+        return []
+    level = [inside(row.title) for row in rows if row is not leader and outcome(comparison, row, leader) == "tie"]
+    of_all = "of all rows that stand for themselves" if comparison.combinations else "of all"
+    text = f"{opening(inside(leader.title))} has the lowest test error {of_all}, an MSE of {number(leader.mse, step)}"
+    text += f", in a tie with {listing(level)}." if level else ", by more than a tie."
+    if comparison.differences:
+        text += f" A difference of MSEs below {number(effect(comparison), step)} is called a tie here, "
+        text += "and so is a larger one that may be chance."
+    elif tie_margin(comparison) > 0:
+        text += f" A gap of up to {number(tie_margin(comparison), step)} in MSE is called a tie here."
+    return [Finding("ranking", text)]
+
+
+def gap_findings(comparison: Comparison) -> list[Finding]:
+    """Each network's error against that of the matrix factorisation."""
+    model = factorisation(comparison)
+    return [] if model is None else [Finding("gap", _gap(comparison, net, model)) for net in networks(comparison)]
+
+
+def _gap(comparison: Comparison, network: ModelResult, model: ModelResult) -> str:
+    step, gap = mse_step(comparison), abs(network.mse - model.mse)
+    both = f"{opening(inside(network.title))}: test MSE {number(network.mse, step)} against "
+    both += f"{number(model.mse, step)} of {inside(model.title)}"
+    share = f" ({percent(gap / model.mse)})" if model.mse > 0 else ""
+    tested = difference(comparison, network, model)
+    if gap == 0:
+        return f"{both}, no difference at all."
+    direction = "lower" if network.mse < model.mse else "higher"
+    if outcome(comparison, network, model) == "tie":
+        why = "is too small a gap to tell them apart"
+        if tested is not None:
+            why = "is too small a gap to matter" if tested.verdict == "too small" else "may be chance"
+        return f"{both}; {number(gap, step)}{share} {direction} {why}: a tie."
+    return f"{both}, {number(gap, step)}{share} {direction}."
+
+
+def gap_summary(comparison: Comparison) -> list[Finding]:
+    """All those gaps in one sentence."""
+    model, rivals = factorisation(comparison), networks(comparison)
+    if model is None or not rivals:
+        return []
+    step = mse_step(comparison)
+    parts = []
+    for network in rivals:
+        gap = abs(network.mse - model.mse)
+        direction = "lower" if network.mse < model.mse else "higher"
+        share = percent(gap / model.mse) if model.mse > 0 else ""
+        if outcome(comparison, network, model) == "tie":
+            size = f"{number(gap, step)}{share and f' or {share}'} {direction}" if gap else "no difference at all"
+            parts.append(f"{inside(network.title)} is in a tie ({size})")
+        else:
+            parts.append(f"{inside(network.title)} is {number(gap, step)}{share and f' ({share})'} {direction}")
+    against = f"Against {inside(model.title)} with a test MSE of {number(model.mse, step)}"
+    return [Finding("gap", f"{against}, {listing(parts)}.")]

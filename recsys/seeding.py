@@ -1,0 +1,34 @@
+"""A seed for every purpose and an order for every epoch, derived from the one seed of the run."""
+
+import hashlib
+
+import numpy as np
+import numpy.typing as npt
+
+
+def derive_seed(seed: int, *purpose: str) -> int:
+    """Return a 32-bit seed for `purpose`, such as ("mf", "user_embedding").
+
+    Independent of the order in which seeds are asked for, so that branches may run side by side.
+    """
+    digest = hashlib.sha256("/".join([str(seed), *purpose]).encode()).digest()
+    return int.from_bytes(digest[:4], "little")
+
+
+def epoch_order(rows: int, seed: int, epoch: int) -> npt.NDArray[np.int32]:
+    """A permutation of the numbers 0 … rows - 1.
+
+    It depends on nothing but its arguments, so that two engines, two threads or a resumed training
+    visit the ratings in the same order.
+
+    Args:
+        rows: how many ratings are visited.
+        seed: the training's seed.
+        epoch: number of the epoch, from 1.
+
+    Returns:
+        int32 of shape (rows,); 4 bytes a rating, 80 MB for 20 million.
+    """
+    order = np.arange(rows, dtype=np.int32)
+    np.random.default_rng([seed, epoch]).shuffle(order)
+    return order

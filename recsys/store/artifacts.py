@@ -1,0 +1,206 @@
+"""What an artefact is: a folder that is complete or absent, and the manifest that travels instead of it."""
+
+import hashlib
+import json
+import os
+import shutil
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any, TypedDict
+
+from filelock import AcquireReturnProxy, FileLock, Timeout
+
+from recsys.errors import DamagedArtefact
+
+SEAL = "seal"
+"""The field that holds the SHA-256 of all others."""
+
+
+def sealed(document: Mapping[str, Any], indent: int | None = None) -> bytes:
+    """Return a document with its digest, as JSON."""
+    return json.dumps({**document, SEAL: _digest(document)}, indent=indent).encode()
+
+
+def unsealed(content: bytes, name: object) -> dict[str, Any]:
+    """Return the document that `sealed` wrote, without its digest.
+
+    Args:
+        content: what was read.
+        name: what to call it in an error.
+
+    Raises:
+        DamagedArtefact: it is cut or changed.
+    """
+    try:
+        document = json.loads(content)
+        seal = document.pop(SEAL)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DamagedArtefact(f"{name} cannot be read ({type(error).__name__})") from error
+    if seal != _digest(document):
+        raise DamagedArtefact(f"{name} has changed since it was written")
+    return dict(document)
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+MANIFEST, MADE_FROM = "artefact.json", "made_from.json"
+"""What an artefact's folder holds beside its files; without the first it is no artefact."""
+
+NEW, OLD = ".new", ".old"
+"""Endings of the hidden folders that an artefact is in before it takes its place, and the one that it replaces."""
+
+TEMPORARY = ".*.tmp"
+"""The names of small files that are being written."""
+
+SECONDS_BETWEEN_LOOKS = 1.0
+"""How often somebody who waits for a lock looks whether there is still reason to."""
+
+Facts = dict[str, Any]
+"""What an artefact is about, as JSON: rows, users, losses, …"""
+
+
+class FileEntry(TypedDict):
+    """A file of an artefact; `path` is relative to the store."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+class Manifest(TypedDict):
+    """What travels between tasks instead of data."""
+
+    kind: str
+    key: str
+    files: list[FileEntry]
+    facts: Facts
+    seconds: float
+
+
+def content(manifest: Manifest) -> dict[str, str]:
+    """Return file name -> digest: all that a task's result may depend on of the artefact it reads."""
+    return {Path(entry["path"]).name: entry["sha256"] for entry in manifest["files"]}
+
+
+def only(manifest: Manifest, *names: str) -> Manifest:
+    """Return the manifest without all files but `names`."""
+    files = [entry for entry in manifest["files"] if Path(entry["path"]).name in names]
+    return Manifest(
+        kind=manifest["kind"], key=manifest["key"], files=files, facts=manifest["facts"], seconds=manifest["seconds"]
+    )
+
+
+def manifest_in(document: bytes, folder: object) -> Manifest:
+    """Return the manifest of the artefact in `folder` from its file.
+
+    Raises:
+        DamagedArtefact: the file is cut or changed.
+    """
+    manifest: Manifest = unsealed(document, f"{folder}/{MANIFEST}")  # type: ignore[assignment]
+    return manifest
+
+
+def placed(entry: FileEntry) -> tuple[str, PurePosixPath]:
+    """Return the folder of the artefact that a file belongs to, relative to the store, and its place in that.
+
+    Raises:
+        DamagedArtefact: the file's path leads out of every artefact.
+    """
+    path = PurePosixPath(entry["path"])
+    if path.is_absolute() or ".." in path.parts or len(path.parts) < 3:
+        raise DamagedArtefact(f"{path} is no path in a store")
+    layer, key, *place = path.parts
+    return f"{layer}/{key}", PurePosixPath(*place)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hexadecimal SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace `path` by `data`, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def lock_of(root: Path, folder: str) -> Path:
+    """Return the file that is locked while somebody makes an artefact of the store at `root`."""
+    return root / "locks" / f"{folder.replace('/', '-')}.lock"
+
+
+@contextmanager
+def locked(root: Path, folder: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold the lock of an artefact of the store at `root`; a thread that holds it may take it once more.
+
+    Args:
+        root: the store's folder.
+        folder: layer and key of the artefact.
+        waiting: called about once a second while somebody else holds it; may raise.
+    """
+    path = lock_of(root, folder)
+    held: set[Path] = _HELD.__dict__.setdefault("paths", set())
+    if path in held:
+        yield
+        return
+    with _acquired(FileLock(path), waiting):
+        held.add(path)
+        try:
+            yield
+        finally:
+            held.discard(path)
+
+
+def _acquired(lock: FileLock, waiting: Callable[[], None]) -> AcquireReturnProxy[FileLock]:
+    while True:
+        try:
+            return lock.acquire(timeout=SECONDS_BETWEEN_LOOKS)
+        except Timeout:
+            waiting()
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """Give a folder to fill, which takes the place of `folder` unless that fails; the artefact's lock must be held."""
+    folder.parent.mkdir(exist_ok=True)
+    for leftover in folder.parent.glob(f".{folder.name}.*"):
+        shutil.rmtree(leftover)  # of a writer that died: the lock is ours
+    temporary = folder.with_name(f".{folder.name}{NEW}")
+    temporary.mkdir()
+    try:
+        yield temporary
+        for path in temporary.rglob("*"):
+            _flush(path)
+        _flush(temporary)
+        if folder.exists():
+            folder.rename(folder.with_name(f".{folder.name}{OLD}"))
+        temporary.rename(folder)
+        _flush(folder.parent)
+    finally:
+        for leftover in folder.parent.glob(f".{folder.name}.*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+_HELD = threading.local()
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,222 @@
+"""What came out of the runs before: a table in the store, a line of JSON a run, oldest first.
+
+Machines that share a store by its URL share the table: each keeps a copy, and whoever remembers a run unites its own
+with what is there. A line that two write over at once comes back with the next run of its machine.
+
+Runs that can be compared over time form a series: the same data set or file, protocol and kind of split.
+Settings, code and the ratings themselves may change within one; that is what a history is for.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import UTC
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from recsys.errors import DamagedArtefact
+from recsys.store.artifacts import sealed, unsealed
+from recsys.store.store import Store, write_atomically
+
+Side = Literal["network", "factorisation", "tie"]
+"""Who predicts better, as far as anyone can tell."""
+
+TABLE = "history/runs.jsonl"
+"""Its place in the store."""
+
+MOST_KEPT = 200
+"""Runs of a series that are remembered; a stretch of equal results counts as two at most."""
+
+Line = tuple[bytes, "PastRun"]
+"""A line of the table as it is written, so that what a later version added to it stays, and as it is read."""
+
+log = logging.getLogger(__name__)
+
+
+class PastScore(BaseModel):
+    """A row of a run's table.
+
+    `mse` is in squared rating units, a mean over `seeds` seeds; `sd` is its standard deviation between them, None
+    with a single one.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    title: str
+    kind: Literal["model", "combination", "baseline"]
+    mse: float
+    seeds: int = 1
+    sd: float | None = None
+
+
+class PastRun(BaseModel):
+    """What is remembered of a run.
+
+    `series` names the runs that it can be compared with. `ratings` and `test` are digests: of the ratings after
+    repeated ones were resolved, and of which of them were held out. `headline` is the report's answer, `side` who
+    it says is better and `winner` the title of that row; both None where there is no answer, `winner` also in a
+    tie. `rating_mean`, `rating_sd`, `rating_min` and `rating_max` are in rating units. `settings` has, by dotted
+    name, those that are not the defaults, `code` is a digest of the library's and `versions` are those of the
+    libraries that it uses.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    when: AwareDatetime
+    report: str
+    series: str
+    ratings: str
+    test: str
+    rows: int
+    users: int
+    items: int
+    test_rows: int
+    cold_test_rows: int
+    rating_mean: float
+    rating_sd: float
+    rating_min: float
+    rating_max: float
+    headline: str
+    side: Side | None
+    winner: str | None
+    scores: tuple[PastScore, ...]
+    settings: dict[str, Any] = {}
+    code: str = ""
+    versions: dict[str, str] = {}
+
+    def score(self, name: str) -> PastScore | None:
+        """The row of this name, if it was scored."""
+        return next((score for score in self.scores if score.name == name), None)
+
+
+def same_result(one: PastRun, other: PastRun) -> bool:
+    """Whether two runs came to the same numbers on the same ratings: the second is no further evidence."""
+    return _result(one) == _result(other)
+
+
+def results(runs: Iterable[PastRun]) -> list[PastRun]:
+    """Of some runs of one series, oldest first, those that came to something else than the run before them."""
+    kept: list[PastRun] = []
+    for run in runs:
+        if not kept or not same_result(kept[-1], run):
+            kept.append(run)
+    return kept
+
+
+def in_series(runs: Iterable[PastRun], run: PastRun) -> list[PastRun]:
+    """Of some runs, those of the same series as `run`."""
+    return [other for other in runs if other.series == run.series]
+
+
+def verdict_changed(before: PastRun, now: PastRun) -> str | None:
+    """One sentence on how the answer changed between two runs; None where the same side is better as before."""
+    if before.side == now.side:
+        return None
+    return f"The verdict has changed: on {moment(before)} it was “{before.headline}”, and now it is “{now.headline}”."
+
+
+def minute(run: PastRun) -> str:
+    """When a run was, in UTC."""
+    return f"{run.when.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
+def moment(run: PastRun) -> str:
+    """The same as part of a sentence."""
+    return f"{minute(run)} UTC"
+
+
+def read(store: Store) -> list[PastRun]:
+    """Return all runs that are remembered, oldest first; `append` says what cannot be read.
+
+    Raises:
+        StoreUnavailable: the store's URL cannot be used.
+    """
+    return [run for _, run in _known(_content(store.root / TABLE) + _shared(store))]
+
+
+def append(store: Store, run: PastRun) -> None:
+    """Remember a run.
+
+    Writers wait for each other. Of a stretch of runs with the same result, the first and the last are kept,
+    and of a series the last MOST_KEPT. A table with lines that cannot be read is set aside, which the log says, and
+    goes on with its other lines.
+
+    Args:
+        store: where the artefacts are; it need not exist.
+        run: what to remember.
+
+    Raises:
+        OSError: the store cannot be written.
+        StoreUnavailable: the store's URL cannot be used; this machine remembers the run nevertheless.
+    """
+    table = store.root / TABLE
+    store.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (store.root / "locks").mkdir(exist_ok=True)
+    with FileLock(store.root / "locks" / "history.lock"):
+        here = _content(table)
+        _set_aside_if_damaged(table, here)
+        write_atomically(table, _remembering(here, run))
+        if store.mirror:
+            there = _shared(store)
+            _set_aside_if_damaged(table, there)
+            united = _remembering(here + there, run)
+            write_atomically(table, united)
+            store.mirror.remote.write(TABLE, united)
+
+
+def _content(table: Path) -> bytes:
+    return table.read_bytes() if table.exists() else b""
+
+
+def _shared(store: Store) -> bytes:
+    """What the store's URL has of the table, for a store that has one."""
+    return (store.mirror.remote.read(TABLE) or b"") if store.mirror else b""
+
+
+def _known(content: bytes) -> list[Line]:
+    lines: list[Line] = []
+    for line in dict.fromkeys(content.splitlines()):
+        try:
+            lines.append((line, PastRun.model_validate(unsealed(line, TABLE))))
+        except (DamagedArtefact, ValidationError):
+            continue  # one bad line must not cost the others
+    return sorted(lines, key=lambda known: known[1].when)
+
+
+def _remembering(content: bytes, run: PastRun) -> bytes:
+    lines = [*_known(content), (sealed(run.model_dump(mode="json")), run)]
+    return b"".join(line + b"\n" for line in _worth_keeping(lines))
+
+
+def _set_aside_if_damaged(table: Path, content: bytes) -> None:
+    lines, readable = len(content.splitlines()), len(_known(content))
+    if lines == readable:
+        return
+    aside = table.with_name(f"runs-damaged-{sha256(content).hexdigest()[:12]}.jsonl")
+    write_atomically(aside, content)
+    log.warning(
+        "%s is damaged: %d of its %d lines cannot be read; it is kept as %s, and the history goes on without them",
+        *(table, lines - readable, lines, aside.name),
+    )
+
+
+def _worth_keeping(lines: Sequence[Line]) -> list[bytes]:
+    kept: set[int] = set()
+    for series in dict.fromkeys(run.series for _, run in lines):
+        places = [place for place, (_, run) in enumerate(lines) if run.series == series]
+        runs = [lines[place][1] for place in places]
+        kept.update([place for at, place in enumerate(places) if not _amid_equals(runs, at)][-MOST_KEPT:])
+    return [line for place, (line, _) in enumerate(lines) if place in kept]
+
+
+def _amid_equals(runs: Sequence[PastRun], at: int) -> bool:
+    inside = 0 < at < len(runs) - 1
+    return inside and same_result(runs[at - 1], runs[at]) and same_result(runs[at], runs[at + 1])
+
+
+def _result(run: PastRun) -> tuple[Any, ...]:
+    return run.ratings, run.test, run.headline, run.side, run.scores

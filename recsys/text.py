@@ -1,0 +1,188 @@
+"""Text for people: what others wrote made safe to show, numbers, and lists.
+
+An error is written down to a tenth of the smallest gap that counts, so that 0.7963 and 0.8012 can be
+told apart on a scale of 5 and nobody reads ten digits on a scale of a million.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""A spreadsheet runs a text cell that starts with one of these, the full-width ones included."""
+
+Value = TypeVar("Value")
+
+
+def escaped(text: str) -> str:
+    """`text` with what a terminal may not print (or obey) written as \\x1b or the like."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written as UTF-8; names of files whose bytes are not UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def inert(text: str) -> str:
+    """`text` as a cell that no spreadsheet takes for a formula, marked as text where it could be one.
+
+    Blanks, tabs and line ends before the formula do not hide it: some spreadsheets leave them out.
+    """
+    return f"'{text}" if text.lstrip().startswith(FORMULA_STARTS) or text[:1] in ("\t", "\r", "\n") else text
+
+
+def disarmed(value: Value) -> Value | str:
+    """A text on one line that no spreadsheet takes for a formula; what is no text stays what it is."""
+    return inert(" ".join(value.split())) if isinstance(value, str) else value
+
+
+def shown(text: str, width: int = 60) -> str:
+    """`text` in quotes, control characters escaped, cut to about `width` characters."""
+    return f"'{escaped(text if len(text) <= width else text[: width - 1] + '…')}'"
+
+
+def listed(names: Iterable[str], most: int = 12) -> str:
+    """`names` as an enumeration of at most `most` of them, cut and with control characters escaped."""
+    plain = [shown(name)[1:-1] or "(no name)" for name in names]
+    return ", ".join(plain[:most]) + (f" and {len(plain) - most} more" if len(plain) > most else "")
+
+
+NOTHING = "–"
+MINUS = "−"
+LARGEST_WRITTEN_OUT = 1e9
+SMALLEST_WRITTEN_OUT = 1e-6
+MOST_DECIMALS = 9
+
+
+def number(value: float | None, step: float) -> str:
+    """Write a value down to a tenth of `step`.
+
+    Args:
+        value: what to write; None and NaN become a dash.
+        step: the smallest difference that matters, in the value's unit; 0 where none is known.
+    """
+    if value is None or math.isnan(value):
+        return NOTHING
+    if math.isinf(value):
+        return "∞" if value > 0 else f"{MINUS}∞"
+    decimals = 4 if step <= 0 else 1 - math.floor(math.log10(step))
+    if value == 0 and decimals > MOST_DECIMALS:
+        return "0"
+    if abs(value) >= LARGEST_WRITTEN_OUT or decimals > MOST_DECIMALS:
+        return _scientific(value, max(1, min(6, math.floor(math.log10(abs(value))) + decimals)))
+    written = f"{abs(value):,.{max(0, decimals)}f}"
+    return f"{MINUS}{written}" if value < 0 and written.strip("0.") else written
+
+
+def _scientific(value: float, digits: int) -> str:
+    mantissa, exponent = f"{value:.{digits}e}".split("e")
+    return f"{mantissa}e{int(exponent)}".replace("-", MINUS)
+
+
+def short(value: float) -> str:
+    """Write a rating or a mean with up to four significant digits and no trailing zeros."""
+    if value == 0 or not math.isfinite(value):
+        return "0" if value == 0 else number(value, 0)
+    if not SMALLEST_WRITTEN_OUT <= abs(value) < LARGEST_WRITTEN_OUT:
+        mantissa, exponent = _scientific(value, 3).split("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{exponent}"
+    decimals = max(0, 3 - math.floor(math.log10(abs(value))))
+    written = f"{value:,.{decimals}f}"
+    written = written.rstrip("0").rstrip(".") if "." in written else written
+    return written.replace("-", MINUS, 1)
+
+
+def percent(share: float) -> str:
+    """Write a share with two significant digits at least: 0.3013 is 30.1%, 0.00042 is 0.042%."""
+    value = 100 * share
+    if value == 0:
+        return "0%"
+    if 0 < value < 0.0001:
+        return "under 0.0001%"
+    decimals = max(1, 1 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{min(decimals, 4)}f}%".replace("-", MINUS, 1)
+
+
+def seconds(value: float) -> str:
+    """Write a duration as one would say it."""
+    if value < 0.095:
+        return "under 0.1 s"
+    if value < 9.95:
+        return f"{value:.1f} s"
+    if value < 119.5:
+        return f"{value:.0f} s"
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60:,} h {minutes % 60} min"
+
+
+def size(count_of_bytes: float) -> str:
+    """Write a number of bytes: 812 B, 3.6 MB, 1.2 GB."""
+    for unit, bytes_of_unit in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count_of_bytes >= bytes_of_unit:
+            value = count_of_bytes / bytes_of_unit
+            return f"{value:.{1 if value < 99.95 else 0}f} {unit}"
+    return f"{count_of_bytes:.0f} B"
+
+
+def times(ratio: float) -> str:
+    """Write a ratio: 1.07 times, 12 times, 3,400 times."""
+    decimals = 2 if ratio < 1.995 else 1 if ratio < 9.95 else 0
+    if ratio < 0.1:
+        decimals = min(9, 1 - math.floor(math.log10(ratio))) if ratio > 0 else 0
+    return f"{ratio:,.{decimals}f} times"
+
+
+def count(rows: int, singular: str, plural: str | None = None) -> str:
+    """Write a number of things: 1 rating, 2,000 ratings, no ratings."""
+    if rows == 1:
+        return f"1 {singular}"
+    return f"{rows:,} {plural or singular + 's'}"
+
+
+def listing(names: Sequence[str]) -> str:
+    """Join names as in a sentence: a, b and c."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def verb(subjects: Sequence[str], plural: str) -> str:
+    """A verb that agrees with the number of its subjects."""
+    if len(subjects) > 1:
+        return plural
+    return {"do": "does"}.get(plural, f"{plural}s")
+
+
+def inside(title: str) -> str:
+    """A title in the middle of a sentence.
+
+    'Matrix factorisation' loses its capital, 'MF' does not, and a title with a comma of its own gets quotes.
+    """
+    if "," in title:
+        return f"“{title}”"
+    if len(title) > 1 and title[1].islower():
+        return title[0].lower() + title[1:]
+    return title
+
+
+def opening(text: str) -> str:
+    """A text at the start of a sentence."""
+    return text[:1].upper() + text[1:]
+
+
+def stopped(text: str) -> str:
+    """A text on one line with a full stop at its end, unless it has some other mark there."""
+    line = " ".join(text.split())
+    return line if line.endswith((".", "!", "?", "…")) else f"{line}."
+
+
+def printable(text: str) -> str:
+    """A text without control characters, which neither XML nor a terminal should be given; line breaks stay."""
+    return "".join(character for character in text if character.isprintable() or character == "\n")

@@ -1,0 +1,107 @@
+"""Searches that are remembered: one that has been gone through needs no Optuna, nor the time to load it.
+
+What a search asks for next hangs on what it is given and on what it was told so far. Each such step is noted
+under the digest of these, so that a course that is known is followed from the notes, and the search itself is
+only asked where they end.
+"""
+
+import hashlib
+import json
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from recsys.errors import TrialsFailed
+from recsys.evaluation.results import Tuning
+from recsys.settings import FitSettings, TuningSettings
+from recsys.store.fingerprint import code_of, versions_of
+from recsys.store.store import Manifest, Store
+from recsys.tuning.distributions import Family
+from recsys.tuning.search import Attempt, Found, search
+
+Outcomes = Sequence[Manifest | Exception]
+Step = list[Attempt] | Found
+
+
+def remembered_search(
+    store: Store, family: Family, title: str, defaults: FitSettings, budget: TuningSettings, seed: int
+) -> Generator[list[Attempt], Outcomes, Found]:
+    """Search as `recsys.tuning.search.search` does, with notes in `store`."""
+    given = {
+        "family": [family.name, repr(family.space), dict(family.known), sorted(family.further)],
+        "title": title,
+        "defaults": defaults.model_dump(mode="json"),
+        "budget": budget.model_dump(mode="json"),
+        "seed": seed,
+        "code": code_of(["recsys.tuning.search"]),
+        "versions": versions_of(["numpy", "optuna"]),
+    }
+    searching = _Searching(search(family, title, defaults, budget, seed))
+    course: list[Outcomes] = []
+    while True:
+        name = f"search-{_digest([given, [[_told(outcome) for outcome in outcomes] for outcomes in course]])}"
+        step = _read(store.noted(name), type(defaults), course)
+        if step is None:
+            step = searching.step(course)
+            store.note(name, _written(step, course))
+        if isinstance(step, Found):
+            return step
+        course.append((yield step))
+
+
+@dataclass
+class _Searching:
+    """A search that is asked once the notes end, and then catches up with the course."""
+
+    search: Generator[list[Attempt], Outcomes, Found]
+    steps: list[list[Attempt]] = field(default_factory=list)
+
+    def step(self, course: Sequence[Outcomes]) -> Step:
+        """Return what the search does after a course."""
+        try:
+            if not self.steps:
+                self.steps.append(next(self.search))
+            for outcomes in course[len(self.steps) - 1 :]:
+                self.steps.append(self.search.send(outcomes))
+        except StopIteration as end:
+            found: Found = end.value
+            return found
+        return self.steps[-1]
+
+
+def _told(outcome: Manifest | Exception) -> Any:
+    return {"failed": str(outcome)} if isinstance(outcome, Exception) else outcome
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _written(step: Step, course: Sequence[Outcomes]) -> bytes:
+    if isinstance(step, list):
+        document: Any = {"attempts": [[one.number, one.settings.model_dump(mode="json")] for one in step]}
+    else:
+        chosen = [(i, j) for i, outcomes in enumerate(course) for j, one in enumerate(outcomes) if one is step.chosen]
+        document = {
+            "tuning": step.tuning.model_dump(mode="json"),
+            "settings": step.settings.model_dump(mode="json"),
+            "chosen": chosen[0] if chosen else None,
+            "failed": None if chosen else str(step.chosen),
+        }
+    return json.dumps(document).encode()
+
+
+def _read(note: bytes | None, settings: type[FitSettings], course: Sequence[Outcomes]) -> Step | None:
+    """Return the step that a note tells of; None where there is none that can be read."""
+    try:
+        document = json.loads(note or b"null")
+        if "attempts" in document:
+            return [Attempt(number, settings.model_validate(values)) for number, values in document["attempts"]]
+        chosen: Any = TrialsFailed(document["failed"])
+        if document["chosen"]:
+            i, j = document["chosen"]
+            chosen = course[i][j]
+        tuning = Tuning.model_validate(document["tuning"])
+        return Found(tuning, settings.model_validate(document["settings"]), chosen)
+    except (ValueError, KeyError, TypeError, IndexError):
+        return None
