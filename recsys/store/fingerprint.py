@@ -8,6 +8,7 @@ import ast
 import hashlib
 import json
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -19,6 +20,8 @@ from typing import Any
 
 from recsys.errors import DamagedArtefact
 from recsys.store.artifacts import sealed, unsealed
+
+TRIES_TO_PARSE = 9
 
 SETTLED = 2_000_000_000
 """Nanoseconds after which a change of a file is sure to show in its time."""
@@ -99,8 +102,17 @@ def file_of(module: str, package: Path) -> Path | None:
     return None
 
 
+def _parsed(source: str) -> ast.Module:
+    """The syntax tree of a module, also where other threads parse: CPython 3.11 counts all threads' depths together."""
+    with _PARSING:
+        for _ in range(TRIES_TO_PARSE):
+            with suppress(SystemError):  # TensorFlow parses too, under no lock of ours
+                return ast.parse(source)
+        return ast.parse(source)
+
+
 def _read(path: Path, package: str) -> tuple[str, tuple[str, ...]]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = _parsed(path.read_text(encoding="utf-8"))
     imports: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -117,6 +129,7 @@ def _read(path: Path, package: str) -> tuple[str, tuple[str, ...]]:
     return digest, tuple(dict.fromkeys(name for name in imports if name.split(".")[0] == package))
 
 
+_PARSING = threading.Lock()
 _KNOWN: dict[Path, Module] = {}
 _UNNOTED: set[Path] = set()
 _RECALLED: set[str] = set()

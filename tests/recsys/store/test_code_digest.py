@@ -1,5 +1,6 @@
 """Modules that are read once and remembered."""
 
+import ast
 import json
 import os
 from pathlib import Path
@@ -73,3 +74,17 @@ def test_notes_that_cannot_be_read_are_no_help(source: Path, forgotten: None, no
     recall("here", (source.parent / "notes.json").read_bytes)
     assert read_module(source, "lib") == said
     assert news()
+
+
+def test_a_module_is_read_though_the_interpreter_stumbles_over_other_threads(
+    source: Path, forgotten: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parse, stumbles = ast.parse, iter([True, True])
+
+    def stumbling(text: str) -> ast.Module:
+        if next(stumbles, False):
+            raise SystemError("AST constructor recursion depth mismatch (before=207, after=49)")
+        return parse(text)
+
+    monkeypatch.setattr(ast, "parse", stumbling)
+    assert read_module(source, "lib").imports == ("lib.numbers",)

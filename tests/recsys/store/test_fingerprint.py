@@ -54,7 +54,7 @@ def test_a_missing_module_is_an_error(package: Path) -> None:
 
 
 def test_the_training_code_of_one_family_is_not_part_of_the_other() -> None:
-    mf, dnn = (code_of([f"recsys.models.{name}", "recsys.training.train"]) for name in ("mf", "dnn"))
+    mf, dnn = (code_of([f"recsys.models.{name}", "recsys.training.train"]) for name in ("mf", "mlp"))
     assert "recsys.models.mlp" in dnn
     assert "recsys.models.mlp" not in mf
     assert "recsys.training.keras_engine" in mf
