@@ -11,7 +11,7 @@ if __name__ == "__main__":
 
 from typing import Any
 
-from prefect import Task, flow
+from prefect import flow
 
 from flows.access import check_places
 from flows.executor import Interpreter, Running
@@ -19,18 +19,13 @@ from flows.notify import tell_changed_verdict, tell_failure
 from flows.run_metadata import introduce
 from flows.search import tune
 from recsys.data.source import Source, locate
-from recsys.settings import FitSettings, Settings, SplitSettings
+from recsys.models.settings import FitSettings
+from recsys.models.specs import MODELS, NOTEBOOK
+from recsys.settings import Settings, SplitSettings
 from tasks.data import download, encode, ingest, split
 from tasks.report import report
 from tasks.score import score
-from tasks.train_dnn import train_dnn
-from tasks.train_dnn_tuned import train_dnn_tuned
-from tasks.train_mf import train_mf
-from tasks.train_mf_tuned import train_mf_tuned
-from tasks.training import choosing
-
-Model = tuple[Task[..., Any], FitSettings]
-"""A task that trains, and the settings of what it trains."""
+from tasks.train import TRAIN, choosing
 
 
 def wire(settings: Settings, source: Source, dag: Interpreter) -> Any:
@@ -67,27 +62,30 @@ def wire_split(settings: Settings, how: SplitSettings, encoded: Any, dag: Interp
     store, protocol = settings.output.store, settings.protocol
     parts = dag.run(split, codes=codes, times=times, settings=how, protocol=protocol, store=store)
     given = {"codes": codes, "training": parts["training"], "engine": settings.engine, "store": store}
+    data = {"codes": codes, "training": parts["training"], "test": parts["test"]}
 
-    def fits(train: Task[..., Any], model: FitSettings, chosen: Any = None) -> dict[str, Any]:
+    def fits(name: str, model: FitSettings, chosen: Any = None) -> dict[str, Any]:
         again = {
-            str(seed): dag.submit(train, settings=model, seed=seed, chosen=chosen, **given) for seed in settings.seeds
+            str(seed): dag.submit(TRAIN[name], settings=model, seed=seed, chosen=chosen, **given)
+            for seed in settings.seeds
         }
         return {"chosen": chosen, **again} if chosen else again
 
-    def chosen(train: Task[..., Any], model: FitSettings) -> Any:
-        return dag.submit(choosing(train), settings=model, seed=settings.seed, chosen=None, **given)
+    def chosen(name: str, model: FitSettings) -> Any:
+        return dag.submit(choosing(TRAIN[name]), settings=model, seed=settings.seed, chosen=None, **given)
 
-    data = {"codes": codes, "training": parts["training"], "test": parts["test"]}
-    plain: dict[str, Model] = {"mf": (train_mf, settings.mf), "dnn": (train_dnn, settings.dnn)}
     if protocol == "notebook":
-        plain["dnn_tuned"] = (train_dnn_tuned, settings.dnn_tuned)
-        return {"data": data, "models": {name: fits(*model) for name, model in plain.items()}, "tuning": []}
+        return {
+            "data": data,
+            "models": {spec.name: fits(spec.name, settings.of(spec)) for spec in NOTEBOOK},
+            "tuning": [],
+        }
 
-    first = {name: chosen(*model) for name, model in plain.items()}  # both branches begin before either goes on
-    models = {name: fits(*model, chosen=first[name]) for name, model in plain.items()}
+    plain = {spec.name: settings.of(spec) for spec in MODELS if not spec.space}
+    first = {name: chosen(name, model) for name, model in plain.items()}  # all begin before any goes on
+    models = {name: fits(name, model, first[name]) for name, model in plain.items()}
     found = tune(settings, dag, seed=settings.seed, **given)
-    for name, train in (("mf_tuned", train_mf_tuned), ("dnn_tuned", train_dnn_tuned)):
-        models[name] = fits(train, found[name].settings, found[name].chosen)
+    models |= {name: fits(name, one.settings, one.chosen) for name, one in found.items()}
     return {"data": data, "models": models, "tuning": [one.tuning for one in found.values()]}
 
 

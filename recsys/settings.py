@@ -6,19 +6,42 @@ README's table of options are all made from these models.
 
 import re
 from pathlib import Path, PurePath
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from cyclopts import Group, Parameter
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from recsys.config import SettingsModel, section
+from recsys.models.settings import BiasedMFSettings, DNNSettings, FitSettings, MFSettings, TunedDNNSettings
+from recsys.models.specs import ModelSections, ModelSpec
 from recsys.store.remote import NO_SECRETS, anchored, has_secrets
-from recsys.text import escaped, is_unicode
+from recsys.text import escaped
+
+__all__ = [  # the models' settings too, for whoever uses the library
+    "BiasedMFSettings",
+    "DNNSettings",
+    "DataSettings",
+    "Dataset",
+    "Duplicates",
+    "Engine",
+    "EvidenceSettings",
+    "FitSettings",
+    "MFSettings",
+    "OutputSettings",
+    "Protocol",
+    "RankingSettings",
+    "ScalingSettings",
+    "Settings",
+    "SplitBy",
+    "SplitSettings",
+    "TunedDNNSettings",
+    "TuningSettings",
+]
 
 Protocol = Literal["fair", "notebook"]
 Dataset = Literal["sample", "ml-latest-small", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m"]
 Duplicates = Literal["keep", "error", "last", "mean"]
 Engine = Literal["compiled", "keras"]
-Activation = Literal["relu", "tanh", "gelu", "silu"]
 Runner = Literal["threads", "processes", "dask", "ray"]
 SplitBy = Literal["random", "user-last", "time", "leave-one-out", "kfold"]
 
@@ -26,49 +49,11 @@ SAMPLE_ROWS = 100_000
 """Rows of the embedded sample that are used by default: the notebook's `head(100000)`."""
 
 
-LIMITS = {
-    "minimum": "at least",
-    "exclusiveMinimum": "more than",
-    "maximum": "at most",
-    "exclusiveMaximum": "less than",
-}
-"""JSON schema's word -> ours."""
-
-
-def _with_limits_told(schema: dict[str, Any]) -> None:
-    """Add the limits of each number to its description: the form of the Prefect UI shows nothing else of them."""
-    for field in schema.get("properties", {}).values():
-        forms = [field, *field.get("anyOf", [])]
-        limits = [f"{word} {_plain(form[name])}" for form in forms for name, word in LIMITS.items() if name in form]
-        if limits:
-            field["description"] = f"{field['description']} [{', '.join(limits)}]"
-
-
-def _plain(number: float) -> str:
-    return f"{number:,}" if isinstance(number, int) else f"{number:g}"
-
-
 def _no_url(path: str | None) -> str | None:
     """Refuse a URL without repeating it: it may hold a password."""
     if path is not None and "://" in path:
         raise ValueError("ratings, downloads and reports are paths and no URLs: copy the file to this machine first")
     return path
-
-
-class SettingsModel(BaseModel):
-    """Immutable, and without room for misspelt names."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_with_limits_told)
-
-    @field_validator("*")
-    @classmethod
-    def _text(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            if "\0" in value:
-                raise ValueError("settings cannot hold a NUL character")
-            if not is_unicode(value):
-                raise ValueError(f"settings are text in UTF-8, as names of files have to be: rename {value!a}")
-        return value
 
 
 class DataSettings(SettingsModel):
@@ -162,100 +147,6 @@ class SplitSettings(SettingsModel):
         if "folds" in self.model_fields_set and self.fold >= self.folds:
             raise ValueError(self.missing_fold)
         return self
-
-
-class FitSettings(SettingsModel):
-    """How a model is fitted, whatever it is."""
-
-    embedding_size: int = Field(50, ge=1, le=4096, description="numbers per user and per item (factors)")
-    epochs: int = Field(10, ge=1, le=10_000, description="passes over the training ratings, at most")
-    batch_size: int = Field(64, ge=1, description="ratings per gradient step")
-    learning_rate: float = Field(1e-3, gt=0, le=10, description="step size of Adam")
-    patience: int = Field(
-        0,
-        ge=0,
-        description="stop after this many epochs without a better validation loss and restore the best weights; "
-        "0: run all epochs and keep the last weights",
-    )
-
-
-class MFSettings(FitSettings):
-    """Matrix factorisation: the dot product of a user's and an item's embedding."""
-
-
-class BiasedMFSettings(FitSettings):
-    """Matrix factorisation with mean, biases and regularisation; 0 factors leave the biases alone."""
-
-    embedding_size: int = Field(100, ge=0, le=4096, description="numbers per user and per item (factors)")
-    batch_size: int = Field(256, ge=1, description="ratings per gradient step")
-    epochs: int = Field(60, ge=1, le=10_000, description="passes over the training ratings, at most")
-    patience: int = Field(
-        3,
-        ge=0,
-        description="stop after this many epochs without a better validation loss and restore the best weights; "
-        "0: run all epochs and keep the last weights",
-    )
-    user_bias: bool = Field(True, description="whether each user has a bias")
-    item_bias: bool = Field(True, description="whether each item has a bias")
-    l2_factors: float = Field(0.12, ge=0, le=100, description="what a rating pays for the squares of its factors")
-    l2_biases: float = Field(0.02, ge=0, le=100, description="what a rating pays for the squares of its biases")
-    initial_sd: float = Field(0.05, gt=0, le=10, description="standard deviation of the initial factors")
-    history: int = Field(
-        0,
-        ge=0,
-        le=1000,
-        description="of how many of a user's rated items the model reads that they were rated at all (SVD++); 0: none",
-    )
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.history and not self.embedding_size:
-            raise ValueError(
-                f"history {self.history} needs factors, which embedding_size 0 leaves out: choose history 0 or an "
-                "embedding_size of 1 or more"
-            )
-        return self
-
-
-class DNNSettings(FitSettings):
-    """Deep network on the concatenated embeddings of user and item."""
-
-    units: tuple[Annotated[int, Field(ge=1, le=65_536)], ...] = Field(
-        (128, 128), min_length=1, description="units of each hidden layer, first to last"
-    )
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of a hidden layer's outputs dropped while training")
-
-
-class TunedDNNSettings(DNNSettings):
-    """A deep network with what careful engineers add; as it stands, the notebook's hand-tuned network."""
-
-    dropout: float = Field(0.3, ge=0, lt=1, description="share of a hidden layer's outputs dropped while training")
-    epochs: int = Field(20, ge=1, le=10_000, description="passes over the training ratings, at most")
-    patience: int = Field(
-        3,
-        ge=0,
-        description="stop after this many epochs without a better validation loss and restore the best weights; "
-        "0: run all epochs and keep the last weights",
-    )
-    activation: Activation = Field("relu", description="activation of the hidden layers")
-    input_dropout: float = Field(
-        0.0, ge=0, lt=1, description="share of the concatenated embeddings dropped while training"
-    )
-    batch_normalisation: bool = Field(False, description="whether hidden layers are normalised over each batch")
-    l2_embeddings: float = Field(0.0, ge=0, le=100, description="what a rating pays for the squares of its embeddings")
-    l2_kernels: float = Field(
-        0.0, ge=0, le=100, description="what the loss pays for the squares of the dense layers' weights"
-    )
-    biases: bool = Field(
-        False, description="whether the ratings' mean, a user bias and an item bias are added to the network"
-    )
-    l2_biases: float = Field(0.02, ge=0, le=100, description="what a rating pays for the squares of its biases")
-    dot_factors: int = Field(
-        0, ge=0, le=4096, description="size of further embeddings whose dot product is added to the network; 0: none"
-    )
-    l2_dot: float = Field(
-        0.12, ge=0, le=100, description="what a rating pays for the squares of its further embeddings"
-    )
 
 
 class TuningSettings(SettingsModel):
@@ -413,14 +304,10 @@ class ScalingSettings(SettingsModel):
         return self.runner != "threads"
 
 
-def _section(title: str, order: int, *, flat: bool = True) -> Parameter:
-    return Parameter(name="*" if flat else None, group=Group(title, sort_key=order))
+class Question(SettingsModel):
+    """What is compared on, and by which rules."""
 
-
-class Settings(SettingsModel):
-    """One comparison, whole."""
-
-    data: Annotated[DataSettings, _section("Data", 1)] = DataSettings()
+    data: Annotated[DataSettings, section("Data", 1)] = DataSettings()
     protocol: Annotated[Protocol, Parameter(group=Group("Protocol", sort_key=2))] = Field(
         "fair",
         description="fair: every choice reads validation ratings only; notebook: the class notebook's procedure, "
@@ -429,22 +316,21 @@ class Settings(SettingsModel):
     seed: Annotated[int, Parameter(group=Group("Protocol", sort_key=2))] = Field(
         42, ge=0, lt=2**32, description="seed of initial weights, dropout and shuffling"
     )
-    split: Annotated[SplitSettings, _section("Split", 3)] = SplitSettings()
-    mf: Annotated[MFSettings, _section("Matrix factorisation", 4, flat=False)] = MFSettings()
-    mf_tuned: Annotated[BiasedMFSettings, _section("Tuned matrix factorisation (protocol fair)", 4, flat=False)] = (
-        BiasedMFSettings()
-    )
-    dnn: Annotated[DNNSettings, _section("Deep network", 5, flat=False)] = DNNSettings()
-    dnn_tuned: Annotated[TunedDNNSettings, _section("Tuned deep network", 6, flat=False)] = TunedDNNSettings()
+    split: Annotated[SplitSettings, section("Split", 3)] = SplitSettings()
+
+
+class Settings(ModelSections, Question):
+    """One comparison, whole: `Question`, a section for each model, and the rest."""
+
     engine: Annotated[Engine, Parameter(group=Group("Training", sort_key=3))] = Field(
         "compiled",
         description="compiled: Keras's numbers at ten to a hundred times its speed; keras: Keras's own fit",
     )
-    tuning: Annotated[TuningSettings, _section("Tuning", 6)] = TuningSettings()
-    evidence: Annotated[EvidenceSettings, _section("Evidence", 7)] = EvidenceSettings()
-    ranking: Annotated[RankingSettings, _section("Ranking", 8)] = RankingSettings()
-    output: Annotated[OutputSettings, _section("Output", 9)] = OutputSettings()
-    scaling: Annotated[ScalingSettings, _section("Scaling out", 9)] = ScalingSettings()
+    tuning: Annotated[TuningSettings, section("Tuning", 6)] = TuningSettings()
+    evidence: Annotated[EvidenceSettings, section("Evidence", 7)] = EvidenceSettings()
+    ranking: Annotated[RankingSettings, section("Ranking", 8)] = RankingSettings()
+    output: Annotated[OutputSettings, section("Output", 9)] = OutputSettings()
+    scaling: Annotated[ScalingSettings, section("Scaling out", 9)] = ScalingSettings()
     refresh: Annotated[bool, Parameter(group=Group("Output", sort_key=9))] = Field(
         False, description="recompute everything, whatever is cached"
     )
@@ -466,6 +352,11 @@ class Settings(SettingsModel):
                 "choose split_by random or kfold"
             )
         return self
+
+    def of(self, model: ModelSpec) -> FitSettings:
+        """Return the settings of a model as they were given."""
+        found: FitSettings = getattr(self, model.name)
+        return found
 
     @property
     def seeds(self) -> list[int]:

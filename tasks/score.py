@@ -6,6 +6,7 @@ from typing import Any
 
 from prefect import task
 
+from recsys.models.specs import MODEL
 from recsys.settings import Settings, SplitSettings
 from recsys.store.store import Facts, Manifest, Store
 from tasks.cache import ByFingerprint, Recipe
@@ -17,8 +18,8 @@ RECIPE = Recipe(
     manifests=("data", "models"),
     settings=("split", "settings"),
     unread={
-        **dict.fromkeys(("data", "split", "mf", "mf_tuned", "dnn", "dnn_tuned", "tuning", "ranking", "output"), True),
-        **dict.fromkeys(("engine", "scaling", "refresh"), True),
+        **dict.fromkeys(("data", "split", "tuning", "ranking", "output", "engine", "scaling", "refresh"), True),
+        **dict.fromkeys(MODEL, True),
         "evidence": {"seeds", "splits", "splits_also"},
     },
     code=("recsys.evaluation.other_splits",),

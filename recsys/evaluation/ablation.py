@@ -1,4 +1,4 @@
-"""How much each addend of a network's sum contributes to its predictions."""
+"""Ablation: how much each addend of a network's sum contributes to its predictions."""
 
 import numpy as np
 
@@ -7,52 +7,52 @@ from recsys.evaluation.inputs import Tested
 from recsys.evaluation.metrics import score
 from recsys.evaluation.predictions import Floats, clipped
 from recsys.evaluation.results import DENSE_LAYERS, DOT_PRODUCT, Contribution
-from recsys.models.predictor import Predict, predictor
+from recsys.models.predictor import KerasPredictor, Predictor
 
-LAYERS = ("output_dnn", "dot_product_flat", "user_bias_flat", "movie_bias_flat")
-"""The layers whose results `recsys.models.neumf` adds up."""
-
-
-def addends(model: keras.Model) -> dict[str, Predict]:
-    """Return layer -> a function that computes its addend of the model's sum; empty for a model without a sum."""
-    names = {layer.name for layer in model.layers}
-    if "sum" not in names:
-        return {}
-    return {
-        name: predictor(keras.Model(model.inputs, model.get_layer(name).output)) for name in LAYERS if name in names
-    }
-
-
-NAMES = {
+ADDENDS = {
     "output_dnn": DENSE_LAYERS,
     "dot_product_flat": DOT_PRODUCT,
     "user_bias_flat": "user bias",
     "movie_bias_flat": "item bias",
 }
-"""Layer -> what its result is."""
+"""Layers whose results `recsys.models.neumf` adds up, and what they are called."""
+
+
+def addends(model: keras.Model) -> dict[str, Predictor]:
+    """Return layer -> what computes its addend of the model's sum; empty for a model without a sum."""
+    names = {layer.name for layer in model.layers}
+    if "sum" not in names:
+        return {}
+    return {
+        name: KerasPredictor(keras.Model(model.inputs, model.get_layer(name).output))
+        for name in ADDENDS
+        if name in names
+    }
 
 
 def contributions(
-    model: keras.Model, test: Tested, answered: Floats, bounds: tuple[float, float] | None
+    predictor: Predictor, test: Tested, answered: Floats, bounds: tuple[float, float] | None
 ) -> list[Contribution]:
-    """Return what the addends of `model` contribute; nothing where it is no sum, or all test rows are cold.
+    """Return what the addends of a model contribute; nothing where it is no sum, or all test rows are cold.
 
     Args:
-        model: trained.
+        predictor: the trained model.
         test: the test rows, of which the warm ones are read.
         answered: what the model's row answers, shape (rows,); cold rows keep it.
         bounds: to which predictions are clipped.
     """
-    parts = addends(model)
+    parts = addends(predictor.model) if isinstance(predictor, KerasPredictor) else {}
     warm = ~test.cold
     if not parts or not warm.any():
         return []
     user, item = test.user[warm], test.item[warm]
-    prediction = predictor(model)(user, item).astype(np.float64)
+    prediction = predictor.predict(user, item).astype(np.float64)
     found = []
-    for layer, compute in parts.items():
-        part = compute(user, item).astype(np.float64)
+    for layer, addend in parts.items():
+        part = addend.predict(user, item).astype(np.float64)
         without = answered.astype(np.float64)
         without[warm] = clipped(prediction - part + part.mean(), bounds)
-        found.append(Contribution(name=NAMES[layer], sd=float(part.std()), mse_without=score(test.rating, without).mse))
+        found.append(
+            Contribution(name=ADDENDS[layer], sd=float(part.std()), mse_without=score(test.rating, without).mse)
+        )
     return found

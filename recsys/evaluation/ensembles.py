@@ -14,7 +14,7 @@ from scipy.optimize import nnls
 from recsys.evaluation.inputs import Tested
 from recsys.evaluation.predictions import Answers, clipped, scores
 from recsys.evaluation.results import BaselineResult, Combination, ModelResult
-from recsys.evaluation.titles import TITLES
+from recsys.models.specs import ROW, TUNED
 
 Floats = npt.NDArray[np.floating]
 
@@ -50,10 +50,7 @@ def blended(predicted: Mapping[str, Floats], weights: Mapping[str, float], mean:
     return total
 
 
-TUNED = ("mf_tuned", "dnn_tuned")
-"""The rows whose seeds are averaged."""
-
-BLENDED = (*TUNED, "item_knn", "bias_only")
+BLENDED = tuple(spec.name for spec in ROW.values() if spec.blended)
 """The rows that may be blended; of a tuned one the mean of its seeds."""
 
 
@@ -84,9 +81,10 @@ def combine(
     by_name = {row.name: row for row in rows}
     found = {}
     averaged = {name: np.asarray(np.mean(fits, axis=0, dtype=np.float64)) for name, fits in answers.test.items()}
-    for name in TUNED:
+    for spec in TUNED:
+        name = spec.name
         if (many := len(answers.test.get(name, []))) > 1:
-            title = f"{TITLES[name]} × {many}"
+            title = f"{spec.title} × {many}"
             found[f"{name}_mean"] = _combined(
                 f"{name}_mean", title, "seeds", {name: 1.0}, by_name, averaged[name], test
             )

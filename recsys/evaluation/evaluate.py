@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,15 @@ import pyarrow.parquet as pq
 from recsys.evaluation.ablation import contributions
 from recsys.evaluation.ensembles import Combined, combine
 from recsys.evaluation.inputs import Known, Ratings, Tested, TrainedModel, data_facts, known_ratings
-from recsys.evaluation.predictions import Answers, Warm, clipped, model_result, scores, with_biases_where_cold
+from recsys.evaluation.predictions import Answers, BiasesWhereCold, Warm, clipped, model_result, scores
 from recsys.evaluation.ranking import Lists, lists_to_rank, rank
 from recsys.evaluation.results import BaselineResult, Comparison, Contribution, FailedModel, OtherSplit, Tuning
 from recsys.evaluation.significance import compare_pairs, smallest_effect
-from recsys.evaluation.titles import TITLES
 from recsys.memory import give_back
 from recsys.models.baselines import Baseline, fit_baselines
 from recsys.models.item_knn import ItemKNN, fit_item_knn, too_large
-from recsys.models.predictor import predictor
-from recsys.models.serialization import load_model
+from recsys.models.predictor import Predictor
+from recsys.models.specs import MODEL, ROW
 from recsys.progress import Progress, silent
 from recsys.seeding import derive_seed
 from recsys.settings import EvidenceSettings, Protocol, RankingSettings, SplitSettings
@@ -96,16 +96,16 @@ def evaluate(
     del known  # hundreds of megabytes at 20 million ratings
     parts: dict[str, list[Contribution]] = {}
     for number, (name, model) in enumerate(trained.items()):
-        progress(number, len(trained), f"predicting with {TITLES[name]}")
+        progress(number, len(trained), f"predicting with {ROW[name].title}")
         for fit in model.fits:
-            network = load_model(fit.path)
-            predict = predictor(network)
+            trained_model: Predictor = resolve_name(MODEL[name].load)(fit.path)
+            predictor = trained_model
             if protocol == "fair":
-                predict = with_biases_where_cold(predict, baselines["bias_only"], warm)
-            answers.add(name, predict, test, bounds)
+                predictor = BiasesWhereCold(trained_model, baselines["bias_only"], warm)
+            answers.add(name, predictor, test, bounds)
             if name not in answers.ranking:
-                answers.ranking[name] = rank(lists, predict) if lists else None
-                parts[name] = contributions(network, test, answers.test[name][0], bounds)
+                answers.ranking[name] = rank(lists, predictor) if lists else None
+                parts[name] = contributions(trained_model, test, answers.test[name][0], bounds)
         if protocol == "fair" and model.validation:
             answer = np.where(unknown, answers.validation["bias_only"], np.load(model.validation))
             answers.validation[name] = clipped(answer, bounds)
@@ -155,7 +155,7 @@ def evaluate(
         models=models,
         baselines=rows,
         combinations=[made.row for made in combined.values()],
-        failed=[FailedModel(name=name, title=TITLES[name], reason=why) for name, why in failed.items()],
+        failed=[FailedModel(name=name, title=ROW[name].title, reason=why) for name, why in failed.items()],
         skipped=skipped,
         min_effect=evidence.min_effect,
         resamples=evidence.resamples,
@@ -200,16 +200,16 @@ def _baselines(
         answers.validation["item_knn"] = clipped(predicted, bounds)
         found["item_knn"] = neighbours.refitted(known.fitted, simple["bias_only"])
     for name, baseline in found.items():
-        answers.add(name, baseline.predict, test, bounds)
-        answers.ranking[name] = rank(lists, baseline.predict) if lists and name in simple else None
-    skipped = [FailedModel(name="item_knn", title=TITLES["item_knn"], reason=reason)] if reason else []
+        answers.add(name, baseline, test, bounds)
+        answers.ranking[name] = rank(lists, baseline) if lists and name in simple else None
+    skipped = [FailedModel(name="item_knn", title=ROW["item_knn"].title, reason=reason)] if reason else []
     return found, skipped
 
 
 def _baseline_result(name: str, baseline: Baseline | ItemKNN, test: Tested, answers: Answers) -> BaselineResult:
     return BaselineResult(
         name=name,
-        title=TITLES[name],
+        title=ROW[name].title,
         parameters=baseline.parameters,
         epochs=0,
         best_epoch=None,

@@ -13,6 +13,7 @@ from sklearn.model_selection import train_test_split
 
 from recsys.evaluation.results import DataFacts, RatingCount
 from recsys.memory import require_memory
+from recsys.models.specs import MODEL
 from recsys.settings import Protocol, SplitSettings
 from recsys.store.store import Manifest, Store
 
@@ -23,8 +24,8 @@ class Fitted:
 
     Attributes:
         seed: its initialisation seed.
-        path: its .keras file.
-        facts: what `recsys.training.train.train_and_save` returned.
+        path: its file.
+        facts: what `recsys.training.train.fit_and_save` returned.
     """
 
     seed: int
@@ -214,7 +215,7 @@ def load_models(store: Store, models: Models) -> tuple[dict[str, TrainedModel], 
             continue
         chosen = fits.pop(CHOSEN, None)
         trained[name] = TrainedModel(
-            fits=[Fitted(int(seed), store.path(fit, "model.keras"), fit["facts"]) for seed, fit in fits.items()],
+            fits=[Fitted(int(seed), store.path(fit, MODEL[name].file), fit["facts"]) for seed, fit in fits.items()],
             chosen=chosen["facts"] if chosen else None,
             validation=store.paths(chosen).get("validation") if chosen else None,
         )

@@ -13,9 +13,9 @@ from recsys.evaluation.inputs import Tested, TrainedModel
 from recsys.evaluation.metrics import score, user_rmse
 from recsys.evaluation.results import History, ModelResult, Ranking, Score, SeedResult, Spread
 from recsys.evaluation.significance import LEVEL
-from recsys.evaluation.titles import TITLES
 from recsys.models.baselines import Baseline
-from recsys.models.predictor import Codes, Predict
+from recsys.models.predictor import Codes, Predictor
+from recsys.models.specs import ROW
 
 Floats = npt.NDArray[np.floating]
 
@@ -37,15 +37,19 @@ class Warm:
         return ~(self.users[user] & self.items[item])
 
 
-def with_biases_where_cold(predict: Predict, biases: Baseline, warm: Warm) -> Predict:
-    """Return `predict` with the answer of `biases` in every cold row."""
+@dataclass(frozen=True)
+class BiasesWhereCold:
+    """A predictor with the answer of `biases` in every cold row."""
 
-    def answer(user: Codes, item: Codes) -> Floats:
-        prediction, cold = np.array(predict(user, item)), warm.cold(user, item)
-        prediction[cold] = biases.predict(user[cold], item[cold])
+    predictor: Predictor
+    biases: Baseline
+    warm: Warm
+
+    def predict(self, user: Codes, item: Codes) -> Floats:
+        """Return predicted ratings, shape (rows,)."""
+        prediction, cold = np.array(self.predictor.predict(user, item)), self.warm.cold(user, item)
+        prediction[cold] = self.biases.predict(user[cold], item[cold])
         return prediction
-
-    return answer
 
 
 def outside(prediction: Floats, bounds: tuple[float, float] | None) -> int:
@@ -76,10 +80,10 @@ class Answers:
     ranking: dict[str, Ranking | None] = field(default_factory=dict)
     clipped: dict[str, int] = field(default_factory=dict)
 
-    def add(self, name: str, predict: Predict, test: Tested, bounds: tuple[float, float] | None) -> None:
+    def add(self, name: str, predictor: Predictor, test: Tested, bounds: tuple[float, float] | None) -> None:
         """Note the predictions of one fit."""
         start = time.perf_counter()
-        prediction = predict(test.user, test.item).astype(np.float32, copy=False)
+        prediction = predictor.predict(test.user, test.item).astype(np.float32, copy=False)
         taken = time.perf_counter() - start
         if name not in self.test:
             self.microseconds[name] = 1e6 * taken / len(prediction)
@@ -138,7 +142,7 @@ def model_result(
     each = [score(test.rating, prediction) for prediction in predicted]
     return ModelResult(
         name=name,
-        title=TITLES[name],
+        title=ROW[name].title,
         parameters=first["parameters"],
         epochs=len(chosen["loss"]),
         best_epoch=chosen["best_epoch"],

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from recsys.evaluation.results import RankedLists, Ranking
-from recsys.models.predictor import Codes, Predict
+from recsys.models.predictor import Codes, Predictor
 
 Rows = tuple[Codes, Codes, npt.NDArray[np.float32]]
 
@@ -100,7 +100,7 @@ def _marked(user: Codes, item: Codes, users: int, items: int) -> sparse.csr_arra
     return sparse.csr_array((np.ones(len(user), np.bool_), (user, item)), shape=(users, items))
 
 
-def rank(lists: Lists, predict: Predict, pairs: int = PAIRS) -> Ranking | None:
+def rank(lists: Lists, predictor: Predictor, pairs: int = PAIRS) -> Ranking | None:
     """Rank the catalogue for every list by the predicted ratings, best first, and score the lists.
 
     Equal scores stand in the order of `lists.item`. With binary relevance, and K = TOP:
@@ -114,7 +114,7 @@ def rank(lists: Lists, predict: Predict, pairs: int = PAIRS) -> Ranking | None:
 
     Args:
         lists: of `lists_to_rank`.
-        predict: from user and item codes, int32, shape (rows,) each, to predicted ratings, shape (rows,).
+        predictor: predicts the ratings.
         pairs: how many predictions at once, and one list's at least; it changes nothing but the memory.
 
     Returns:
@@ -132,7 +132,7 @@ def rank(lists: Lists, predict: Predict, pairs: int = PAIRS) -> Ranking | None:
         part = slice(start, min(start + block, count))
         user = lists.user[part]
         # single precision, as the reported predictions are: what differs by rounding alone is a tie
-        scores = predict(np.repeat(user, items), np.tile(lists.item, len(user))).astype(np.float32)
+        scores = predictor.predict(np.repeat(user, items), np.tile(lists.item, len(user))).astype(np.float32)
         scores = scores.reshape(len(user), items)
         seen = lists.seen[part].toarray()
         scores[seen] = -np.inf

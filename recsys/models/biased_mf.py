@@ -20,9 +20,11 @@ cheaply.
 
 from recsys.backend import keras
 from recsys.errors import BadSettings
-from recsys.models.implicit_feedback import Histories
+from recsys.models.implicit_feedback import Histories, rated_items
 from recsys.models.layers import frozen_embedding, small_embedding
-from recsys.settings import BiasedMFSettings
+from recsys.models.predictor import TrainingRatings
+from recsys.models.settings import BiasedMFSettings
+from recsys.seeding import derive_seed
 
 MOST_ITEMS = 2**24
 """Up to here every item code is a float32, as which Keras keeps an embedding's numbers."""
@@ -85,6 +87,15 @@ def build_biased_mf(
     deviation = keras.layers.Add(name="deviation")(parts) if len(parts) > 1 else parts[0]
     rating = keras.layers.Rescaling(1.0, offset=mean, name="rating")(deviation)
     return keras.Model(inputs=[user, item], outputs=rating, name=name)
+
+
+def build(users: int, items: int, settings: BiasedMFSettings, seed: int, ratings: TrainingRatings) -> keras.Model:
+    """Return the untrained model; of `ratings` it reads the mean and, for SVD++, who rated what."""
+    histories = None
+    if settings.history:
+        rated = ratings.user[ratings.train], ratings.item[ratings.train]
+        histories = rated_items(*rated, users, items, settings.history, derive_seed(seed, "history"))
+    return build_biased_mf(users, items, settings, seed, ratings.mean, histories=histories)
 
 
 def _sum_over_history(

@@ -8,7 +8,8 @@ Techniques for Recommender Systems', equation 1), and neither mean nor biases no
 
 from recsys.backend import keras
 from recsys.models.layers import embedding
-from recsys.settings import MFSettings
+from recsys.models.predictor import TrainingRatings
+from recsys.models.settings import MFSettings
 
 
 def build_mf(users: int, items: int, settings: MFSettings, seed: int) -> keras.Model:
@@ -31,3 +32,8 @@ def build_mf(users: int, items: int, settings: MFSettings, seed: int) -> keras.M
     dot = keras.layers.Dot(axes=2, name="dot_product")([user_embedding, item_embedding])
     flat = keras.layers.Flatten(name="dot_product_flat")(dot)
     return keras.Model(inputs=[user, item], outputs=flat, name="mf")
+
+
+def build(users: int, items: int, settings: MFSettings, seed: int, ratings: TrainingRatings) -> keras.Model:
+    """Return the untrained model; of `ratings` it reads nothing."""
+    return build_mf(users, items, settings, seed)

@@ -5,8 +5,9 @@ prediction(u, i) = w · h_L + b,    h_l = relu(W_l h_{l-1} + b_l),    h_0 = [p_u
 
 from recsys.backend import keras
 from recsys.models.layers import dense, embedding
+from recsys.models.predictor import TrainingRatings
+from recsys.models.settings import DNNSettings
 from recsys.seeding import derive_seed
-from recsys.settings import DNNSettings
 
 
 def build_dnn(users: int, items: int, settings: DNNSettings, seed: int, name: str = "dnn") -> keras.Model:
@@ -38,3 +39,8 @@ def build_dnn(users: int, items: int, settings: DNNSettings, seed: int, name: st
             )(hidden)
     output = dense("output_dnn", 1, "linear", seed)(hidden)
     return keras.Model(inputs=[user, item], outputs=output, name=name)
+
+
+def build(users: int, items: int, settings: DNNSettings, seed: int, ratings: TrainingRatings) -> keras.Model:
+    """Return the untrained model; of `ratings` it reads nothing."""
+    return build_dnn(users, items, settings, seed)

@@ -15,8 +15,9 @@ from typing import Any
 
 from recsys.backend import keras
 from recsys.models.layers import dense, embedding, small_embedding
+from recsys.models.predictor import TrainingRatings
+from recsys.models.settings import TunedDNNSettings
 from recsys.seeding import derive_seed
-from recsys.settings import TunedDNNSettings
 
 INITIAL_SD = 0.05
 """Standard deviation of the dot product's initial embeddings."""
@@ -64,6 +65,11 @@ def build_deep(
     if settings.biases:
         rating = keras.layers.Rescaling(1.0, offset=mean, name="rating")(rating)
     return keras.Model(inputs=[user, item], outputs=rating, name=name)
+
+
+def build(users: int, items: int, settings: TunedDNNSettings, seed: int, ratings: TrainingRatings) -> keras.Model:
+    """Return the untrained model; of `ratings` it reads the mean."""
+    return build_deep(users, items, settings, seed, ratings.mean)
 
 
 def _network(hidden: Any, settings: TunedDNNSettings, seed: int) -> Any:

@@ -1,30 +1,114 @@
-"""Predictions of a Keras model, a chunk of ratings at a time."""
+"""What predicts ratings, and what a model may read of the ratings that it is fitted to."""
 
-from collections.abc import Callable
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from recsys.backend import keras
+from recsys.models.serialization import load_model, save_model, summary_of
 
 Codes = npt.NDArray[np.int32]
-Predict = Callable[[Codes, Codes], npt.NDArray[np.floating]]
-"""From user and item codes, shape (rows,) each, to predicted ratings, shape (rows,)."""
+Floats = npt.NDArray[np.floating]
 
 CHUNK = 65_536
 """Ratings predicted at once: some 100 MB of activations for layers of 128 units."""
 
 
-def predictor(model: keras.Model) -> Predict:
-    """Return a function that predicts ratings, float32, with `model`."""
+class TrainingRatings(Protocol):
+    """Ratings as codes; what a model's build function may read of them is said by `train`.
 
-    def predict(user: Codes, item: Codes) -> npt.NDArray[np.floating]:
+    `user` and `item` are int32, `rating` float32, of shape (ratings,) each; `train` are the numbers of the rows to fit,
+    and `mean` is the mean of these.
+    """
+
+    @property
+    def user(self) -> Codes:
+        """Codes of the users."""
+
+    @property
+    def item(self) -> Codes:
+        """Codes of the items."""
+
+    @property
+    def rating(self) -> npt.NDArray[np.float32]:
+        """Ratings, in rating units."""
+
+    @property
+    def train(self) -> npt.NDArray[np.integer]:
+        """Numbers of the rows to fit."""
+
+    @property
+    def mean(self) -> float:
+        """Mean of the training ratings, in rating units."""
+
+
+class Predictor(Protocol):
+    """Whatever predicts ratings: a model, a baseline or a combination of these."""
+
+    def predict(self, user: Codes, item: Codes) -> Floats:
+        """Return predicted ratings of users and items, codes of shape (rows,) each.
+
+        Returns:
+            Shape (rows,), in rating units; float32 of models, float64 of baselines, which are sums in double precision.
+        """
+
+
+class SavedPredictor(Predictor, Protocol):
+    """A trained model, which can be kept in a file; that file holds no pickle."""
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were learnt."""
+
+    @property
+    def summary(self) -> str:
+        """What it is made of, as a table of plain text."""
+
+    def save(self, path: Path) -> None:
+        """Write it to `path`, byte for byte the same for the same model."""
+
+
+@dataclass(frozen=True)
+class KerasPredictor:
+    """A Keras model from [user code, item code], shape (batch, 1) each, to ratings, shape (batch, 1)."""
+
+    model: keras.Model
+
+    def predict(self, user: Codes, item: Codes) -> Floats:
+        """Return predicted ratings, float32 of shape (rows,), a chunk at a time."""
         if not len(user):
             return np.empty(0, np.float32)
         chunks = [
-            np.asarray(model([user[start : start + CHUNK, None], item[start : start + CHUNK, None]], training=False))
+            np.asarray(
+                self.model([user[start : start + CHUNK, None], item[start : start + CHUNK, None]], training=False)
+            )
             for start in range(0, len(user), CHUNK)
         ]
         return np.concatenate(chunks)[:, 0]
 
-    return predict
+    @property
+    def parameters(self) -> int:
+        """How many numbers were learnt."""
+        return sum(math.prod(variable.shape) for variable in self.model.trainable_variables)
+
+    @property
+    def summary(self) -> str:
+        """Its layers, as a table of plain text."""
+        return summary_of(self.model)
+
+    def save(self, path: Path) -> None:
+        """Write the model to `path` (.keras), which opens with stock Keras."""
+        save_model(self.model, path)
+
+
+def load_keras(path: Path) -> KerasPredictor:
+    """Read what `KerasPredictor.save` wrote.
+
+    Raises:
+        DamagedArtefact: the file holds something else.
+    """
+    return KerasPredictor(load_model(path))

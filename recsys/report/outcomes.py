@@ -7,6 +7,7 @@ from typing import Literal, Protocol, TypeVar
 
 from recsys.evaluation.results import BaselineResult, Combination, Comparison, Difference, ModelResult, OtherSplit
 from recsys.evaluation.significance import TIE_SHARE_OF_VARIANCE, smallest_effect
+from recsys.models.specs import MODEL, ROW, family_of
 
 Outcome = Literal["better", "tie", "worse"]
 
@@ -26,8 +27,6 @@ TIE_TEST_ROWS = 20_000
 """Where no difference was tested, two standard errors of a paired difference over this many test ratings
 are the smallest effect. With fewer of them chance moves more, as one over the square root of their number;
 with more of them the seed still does, so the margin does not shrink."""
-
-FIXED_ORDER = ("mf", "mf_tuned", "dnn", "dnn_tuned", "item_knn", "bias_only", "item_mean", "user_mean", "global_mean")
 
 
 def effect(comparison: Comparison) -> float:
@@ -100,15 +99,14 @@ def is_uncertain(comparison: Comparison, row: BaselineResult, rival: BaselineRes
 
 
 def in_order(rows: Sequence[Row]) -> list[Row]:
-    """Known names in their fixed order, then the others as they come."""
-    rank = {name: position for position, name in enumerate(FIXED_ORDER)}
+    """The rows in the order of their records, then those that have none as they come."""
+    rank = {name: position for position, name in enumerate(ROW)}
     return sorted(rows, key=lambda row: rank.get(row.name, len(rank)))
 
 
 def factorisation(comparison: Comparison) -> ModelResult | None:
-    """The matrix factorisation that networks are measured against, if one was scored: the tuned one, else the plain."""
-    scored = {model.name: model for model in comparison.models}
-    return scored.get("mf_tuned") or scored.get("mf")
+    """The matrix factorisation that networks are measured against, if one was scored: a tuned one, else a plain one."""
+    return factorisation_among(comparison.models)
 
 
 def networks(comparison: Comparison) -> list[ModelResult]:
@@ -118,7 +116,13 @@ def networks(comparison: Comparison) -> list[ModelResult]:
 
 def is_network(name: str) -> bool:
     """Whether a model's name is that of a deep network."""
-    return name.startswith("dnn")
+    return family_of(name) == "dnn"
+
+
+def factorisation_among(rows: Sequence[Row]) -> Row | None:
+    """The matrix factorisation that networks are measured against, among rows of any split."""
+    family = [row for row in in_order(rows) if family_of(row.name) == "mf"]
+    return next((row for row in family if MODEL[row.name].space), next(iter(family), None))
 
 
 def bias_only(comparison: Comparison) -> BaselineResult | None:
@@ -215,8 +219,7 @@ def duel_under(comparison: Comparison, split: OtherSplit) -> Duel | None:
 
 
 def _duel(rows: Sequence[Contestant], differences: Sequence[Difference], margin: float) -> Duel | None:
-    by_name = {row.name: row for row in rows}
-    factorisation = by_name.get("mf_tuned") or by_name.get("mf")
+    factorisation = factorisation_among(rows)
     network = min((row for row in rows if is_network(row.name)), key=lambda row: row.mse, default=None)
     if factorisation is None or network is None:
         return None

@@ -4,6 +4,9 @@ import re
 from dataclasses import dataclass
 
 from recsys.evaluation.results import BaselineResult, Combination, ModelResult
+from recsys.models.specs import ROW
+
+COLOURS = {spec.name: spec.colour for spec in ROW.values() if spec.colour}
 
 LIGHT = {
     "paper": "#ffffff",
@@ -11,13 +14,8 @@ LIGHT = {
     "ink": "#1b2430",
     "soft": "#566271",
     "line": "#dde2e8",
-    "mf": "#0072b2",
-    "mf_tuned": "#4b3fae",
-    "dnn": "#d55e00",
-    "dnn_tuned": "#009e73",
+    **{name: colour.light for name, colour in COLOURS.items()},
     "other_model": "#9b4f96",
-    "bias_only": "#3f4a57",
-    "item_knn": "#6d7986",
     "baseline": "#85909e",
     "good": "#0b6b4f",
     "warn": "#8a5a00",
@@ -28,13 +26,8 @@ DARK = {
     "ink": "#e7eaee",
     "soft": "#a9b3bf",
     "line": "#2f3740",
-    "mf": "#5ab4f2",
-    "mf_tuned": "#a99df5",
-    "dnn": "#ff9b52",
-    "dnn_tuned": "#41d1a2",
+    **{name: colour.dark for name, colour in COLOURS.items()},
     "other_model": "#d69ad2",
-    "bias_only": "#ccd2da",
-    "item_knn": "#9aa5b2",
     "baseline": "#7f8a98",
     "good": "#5fd0a8",
     "warn": "#e5b45a",
@@ -50,28 +43,24 @@ class Look:
     line: str | tuple[int, tuple[float, ...]]
 
 
-_LOOKS = {
-    "mf": Look(LIGHT["mf"], "o", "-"),
-    "mf_tuned": Look(LIGHT["mf_tuned"], "P", "-"),
-    "dnn": Look(LIGHT["dnn"], "s", "-"),
-    "dnn_tuned": Look(LIGHT["dnn_tuned"], "^", "-"),
-    "bias_only": Look(LIGHT["bias_only"], "D", (0, (4.0, 2.0))),
-    "item_knn": Look(LIGHT["item_knn"], "P", (0, (1.0, 1.5))),
-}
+DASHED, DOTTED, DASH_DOTTED = (0, (4.0, 2.0)), (0, (1.0, 1.5)), (0, (3.0, 1.5, 1.0, 1.5))
+"""Matplotlib's lines of baselines, item kNN and combinations; those of models are solid."""
 
 
 def look_of(row: BaselineResult) -> Look:
     """The look of a row of the table."""
     if isinstance(row, Combination):
-        return Look(LIGHT["other_model"], "*", (0, (3.0, 1.5, 1.0, 1.5)))
+        return Look(LIGHT["other_model"], "*", DASH_DOTTED)
     return look(row.name, baseline=not isinstance(row, ModelResult))
 
 
 def look(name: str, *, baseline: bool) -> Look:
-    """The look of a model or baseline."""
+    """The look of a model or baseline, also of one that another version had."""
+    spec = ROW.get(name)
     if baseline:
-        return _LOOKS.get(name, Look(LIGHT["baseline"], "D", (0, (4.0, 2.0))))
-    return _LOOKS.get(name, Look(LIGHT["other_model"], "v", "-"))
+        line = DOTTED if name == "item_knn" else DASHED
+        return Look(LIGHT.get(name, LIGHT["baseline"]), spec.marker if spec else "D", line)
+    return Look(LIGHT.get(name, LIGHT["other_model"]), spec.marker if spec else "v", "-")
 
 
 def file_name(name: str) -> str:

@@ -139,6 +139,8 @@ PACKAGE = Path(__file__).parent.parent
 
 RESULT_NEUTRAL = {
     "recsys.backend",
+    "recsys.config",
+    "recsys.models.settings",
     "recsys",
     "recsys.store.artifacts",
     "recsys.errors",

@@ -1,11 +1,11 @@
 """The one door to training."""
 
-import math
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from pkgutil import resolve_name
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -14,12 +14,13 @@ import pyarrow.parquet as pq
 from recsys.backend import keras
 from recsys.errors import TrainingDiverged
 from recsys.memory import give_back, watched_memory
-from recsys.models.predictor import predictor
-from recsys.models.serialization import save_model, summary_of
+from recsys.models.predictor import KerasPredictor, SavedPredictor
+from recsys.models.settings import FitSettings
 from recsys.progress import Progress, silent
-from recsys.settings import Engine, FitSettings
-from recsys.training.batches import Fit, FitData
+from recsys.seeding import derive_seed
+from recsys.settings import Engine
 from recsys.training.compiled.engine import train_compiled
+from recsys.training.fit import Fit, FitData
 from recsys.training.keras_engine import train_keras
 
 
@@ -54,8 +55,70 @@ def train(
     return train_compiled(model, data, settings, seed, progress, checkpoint)
 
 
-def train_and_save(
-    model: keras.Model,
+class Trainable(Protocol):
+    """A model that can be fitted, such as a `recsys.models.specs.ModelSpec`, where each attribute is described."""
+
+    @property
+    def name(self) -> str:
+        """From which its seeds are derived."""
+
+    @property
+    def build(self) -> str | None:
+        """The function that builds a Keras model."""
+
+    @property
+    def fit(self) -> str | None:
+        """The function that fits any other model."""
+
+    @property
+    def file(self) -> str:
+        """The file that it is kept in."""
+
+
+def fit_model(
+    model: Trainable,
+    users: int,
+    items: int,
+    data: FitData,
+    settings: FitSettings,
+    seed: int,
+    progress: Progress = silent,
+    *,
+    engine: Engine = "compiled",
+    checkpoint: Path | None = None,
+) -> tuple[SavedPredictor, Fit]:
+    """Build a model and fit it; its seeds are derived from the run's seed and its name.
+
+    Args:
+        model: a Keras model, or one that fits itself.
+        users: number of user codes.
+        items: number of item codes.
+        data: ratings, and which to train and validate on.
+        settings: the model's.
+        seed: the run's.
+        progress: told how far it is.
+        engine: what trains a Keras model.
+        checkpoint: folder from which an interrupted training continues.
+
+    Raises:
+        TrainingDiverged: a loss became NaN or infinite.
+    """
+    own = derive_seed(seed, model.name)
+    if model.fit:
+        fitted: tuple[SavedPredictor, Fit] = resolve_name(model.fit)(
+            users, items, data, settings, own, progress, checkpoint
+        )
+        return fitted
+    built = resolve_name(str(model.build))(users, items, settings, own, data)
+    shuffling = derive_seed(seed, model.name, "shuffling")
+    fit = train(built, data, settings, shuffling, progress, engine=engine, checkpoint=checkpoint)
+    return KerasPredictor(built), fit
+
+
+def fit_and_save(
+    model: Trainable,
+    users: int,
+    items: int,
     data: FitData,
     settings: FitSettings,
     seed: int,
@@ -65,7 +128,7 @@ def train_and_save(
     engine: Engine = "compiled",
     checkpoint: Path | None = None,
 ) -> dict[str, Any]:
-    """Train, and write model.keras and history.parquet (epoch, loss, val_loss) into `folder`.
+    """Fit a model as `fit_model` does, and write it and history.parquet (epoch, loss, val_loss) into `folder`.
 
     Returns:
         The fields of `Fit`, with the model's `settings`, trained `parameters` and `summary`, when the training
@@ -75,40 +138,24 @@ def train_and_save(
     give_back()
     started = datetime.now(UTC)
     with watched_memory() as peak:
-        fit = train(model, data, settings, seed, progress, engine=engine, checkpoint=checkpoint)
+        predictor, fit = fit_model(
+            model, users, items, data, settings, seed, progress, engine=engine, checkpoint=checkpoint
+        )
     ended = datetime.now(UTC)
-    save_model(model, folder / "model.keras")
-    write_history(fit, folder)
+    predictor.save(folder / model.file)
+    write_learning_curve(fit, folder)
     return {
-        **facts_of(fit, model, settings),
+        **facts_of(fit, predictor, settings),
         "started": started.isoformat(),
         "ended": ended.isoformat(),
         "peak_mb": round(peak.megabytes, 1),
     }
 
 
-def facts_of(fit: Fit, model: keras.Model, settings: FitSettings) -> dict[str, Any]:
-    """Return the fields of `fit`, with the model's `settings`, trained `parameters` and `summary`."""
-    return {
-        **asdict(fit),
-        "settings": settings.model_dump(mode="json"),
-        "parameters": sum(math.prod(variable.shape) for variable in model.trainable_variables),
-        "summary": summary_of(model),
-    }
-
-
-def write_history(fit: Fit, folder: Path) -> None:
-    """Write history.parquet (epoch, loss, val_loss) into `folder`."""
-    epochs = list(range(1, len(fit.loss) + 1))
-    val_loss: list[float | None] = [*fit.val_loss] or [None] * len(epochs)
-    history = pa.table(
-        {"epoch": pa.array(epochs, pa.int32()), "loss": fit.loss, "val_loss": pa.array(val_loss, pa.float64())}
-    )
-    pq.write_table(history, folder / "history.parquet", compression="zstd")
-
-
-def try_settings(
-    model: keras.Model,
+def fit_and_validate(
+    model: Trainable,
+    users: int,
+    items: int,
     data: FitData,
     settings: FitSettings,
     seed: int,
@@ -118,22 +165,44 @@ def try_settings(
     engine: Engine = "compiled",
     checkpoint: Path | None = None,
 ) -> dict[str, Any]:
-    """Train, and write history.parquet and validation.npy into `folder`.
+    """Fit a model as `fit_model` does, and write history.parquet and validation.npy into `folder`.
 
-    The latter has the predictions of the validation rows, float32 of shape (rows,), by the weights that count.
+    The latter has the predictions of the validation rows, float32 of shape (rows,), by the weights of the best epoch.
 
     Returns:
-        The facts of the training, as `train_and_save` returns them; of one that diverged, why it `failed` and
-        the `seconds` that it took, and no file is written.
+        The facts of the training, as `fit_and_save` returns them, without its times and memory; of one that diverged,
+        why it `failed` and the `seconds` that it took, and no file is written.
     """
     give_back()
     start = time.perf_counter()
     try:
-        fit = train(model, data, settings, seed, progress, engine=engine, checkpoint=checkpoint)
+        predictor, fit = fit_model(
+            model, users, items, data, settings, seed, progress, engine=engine, checkpoint=checkpoint
+        )
     except TrainingDiverged as error:
         return {"failed": str(error), "seconds": time.perf_counter() - start}
-    write_history(fit, folder)
+    write_learning_curve(fit, folder)
     rows = data.validation
-    predicted = predictor(model)(np.asarray(data.user[rows]), np.asarray(data.item[rows]))
+    predicted = predictor.predict(np.asarray(data.user[rows]), np.asarray(data.item[rows]))
     np.save(folder / "validation.npy", predicted.astype(np.float32, copy=False), allow_pickle=False)
-    return facts_of(fit, model, settings)
+    return facts_of(fit, predictor, settings)
+
+
+def facts_of(fit: Fit, predictor: SavedPredictor, settings: FitSettings) -> dict[str, Any]:
+    """Return the fields of `fit`, with the model's `settings`, trained `parameters` and `summary`."""
+    return {
+        **asdict(fit),
+        "settings": settings.model_dump(mode="json"),
+        "parameters": predictor.parameters,
+        "summary": predictor.summary,
+    }
+
+
+def write_learning_curve(fit: Fit, folder: Path) -> None:
+    """Write history.parquet (epoch, loss, val_loss) into `folder`."""
+    epochs = list(range(1, len(fit.loss) + 1))
+    val_loss: list[float | None] = [*fit.val_loss] or [None] * len(epochs)
+    curve = pa.table(
+        {"epoch": pa.array(epochs, pa.int32()), "loss": fit.loss, "val_loss": pa.array(val_loss, pa.float64())}
+    )
+    pq.write_table(curve, folder / "history.parquet", compression="zstd")

@@ -13,10 +13,11 @@ from typing import Any
 
 from recsys.errors import TrialsFailed
 from recsys.evaluation.results import Tuning
-from recsys.settings import FitSettings, TuningSettings
+from recsys.models.search_space import SearchSpace
+from recsys.models.settings import FitSettings
+from recsys.settings import TuningSettings
 from recsys.store.fingerprint import code_of, versions_of
 from recsys.store.store import Manifest, Store
-from recsys.tuning.distributions import Family
 from recsys.tuning.search import Attempt, Found, search
 
 Outcomes = Sequence[Manifest | Exception]
@@ -24,11 +25,11 @@ Step = list[Attempt] | Found
 
 
 def remembered_search(
-    store: Store, family: Family, title: str, defaults: FitSettings, budget: TuningSettings, seed: int
+    store: Store, name: str, title: str, space: SearchSpace, defaults: FitSettings, budget: TuningSettings, seed: int
 ) -> Generator[list[Attempt], Outcomes, Found]:
     """Search as `recsys.tuning.search.search` does, with notes in `store`."""
     given = {
-        "family": [family.name, repr(family.space), dict(family.known), sorted(family.further)],
+        "space": [name, repr(space.fields), dict(space.known), sorted(space.further)],
         "title": title,
         "defaults": defaults.model_dump(mode="json"),
         "budget": budget.model_dump(mode="json"),
@@ -36,14 +37,14 @@ def remembered_search(
         "code": code_of(["recsys.tuning.search"]),
         "versions": versions_of(["numpy", "optuna"]),
     }
-    searching = _Searching(search(family, title, defaults, budget, seed))
+    searching = _Searching(search(name, title, space, defaults, budget, seed))
     course: list[Outcomes] = []
     while True:
-        name = f"search-{_digest([given, [[_told(outcome) for outcome in outcomes] for outcomes in course]])}"
-        step = _read(store.noted(name), type(defaults), course)
+        note = f"search-{_digest([given, [[_told(outcome) for outcome in outcomes] for outcomes in course]])}"
+        step = _read(store.noted(note), type(defaults), course)
         if step is None:
             step = searching.step(course)
-            store.note(name, _written(step, course))
+            store.note(note, _written(step, course))
         if isinstance(step, Found):
             return step
         course.append((yield step))

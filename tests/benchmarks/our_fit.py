@@ -10,7 +10,7 @@ import numpy as np
 
 from recsys.models.biased_mf import build_biased_mf
 from recsys.settings import BiasedMFSettings
-from recsys.training.batches import FitData
+from recsys.training.fit import FitData
 from recsys.training.train import train
 
 

@@ -23,10 +23,10 @@ from recsys.data.ingest import ingest
 from recsys.data.split import split
 from recsys.models.mf import build_mf
 from recsys.models.mlp import build_dnn
-from recsys.models.predictor import predictor
+from recsys.models.predictor import KerasPredictor
 from recsys.seeding import derive_seed
 from recsys.settings import DataSettings, FitSettings, Settings, SplitSettings
-from recsys.training.batches import Fit, FitData
+from recsys.training.fit import Fit, FitData
 from recsys.training.train import train
 from tests.benchmarks.notebook import show_losses
 
@@ -78,7 +78,7 @@ class Prepared:
         user, item, rating = (
             column[self.rows.validation] for column in (self.rows.user, self.rows.item, self.rows.rating)
         )
-        return float(np.mean((predictor(model)(user, item) - rating) ** 2))
+        return float(np.mean((KerasPredictor(model).predict(user, item) - rating) ** 2))
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from recsys.data.split import split
 from recsys.models.baselines import Baseline, Rows, fit_baselines
 from recsys.models.biased_mf import build_biased_mf
 from recsys.settings import SAMPLE_ROWS, BiasedMFSettings, SplitSettings
-from recsys.training.batches import FitData
+from recsys.training.fit import FitData
 from recsys.training.train import train
 
 BIAS_ONLY, TUNED_MF = 0.785, 0.762

@@ -18,10 +18,10 @@ import numpy.typing as npt
 
 from recsys.backend import keras
 from recsys.backend import tensorflow as tf
+from recsys.models.settings import FitSettings
 from recsys.progress import Progress, silent
 from recsys.seeding import epoch_order
-from recsys.settings import FitSettings
-from recsys.training.batches import Fit, FitData, chunks
+from recsys.training.batches import chunks
 from recsys.training.callbacks import EarlyStopping, ProgressReporter, require_finite_loss, require_finite_weights
 from recsys.training.compiled import checkpoint as checkpoints
 from recsys.training.compiled.checkpoint import Checkpoint, fingerprint
@@ -31,6 +31,7 @@ from recsys.training.compiled.graph import Anatomy, parse_model
 from recsys.training.compiled.schedules import Schedule, learning_rates
 from recsys.training.compiled.step import Chunk, Numbers, Program, constants_of, program_for
 from recsys.training.compiled.tables import State, Weights, new_state, weights_of
+from recsys.training.fit import Fit, FitData
 
 CHECKPOINT_SHARE = 0.05
 """Share of a training's time that its checkpoints may take: short epochs are not all kept, long ones are."""

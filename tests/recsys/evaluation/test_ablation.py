@@ -10,7 +10,7 @@ from recsys.evaluation.metrics import score
 from recsys.evaluation.predictions import clipped
 from recsys.models.mf import build_mf
 from recsys.models.neumf import build_deep
-from recsys.models.predictor import predictor
+from recsys.models.predictor import KerasPredictor
 from recsys.settings import MFSettings, TunedDNNSettings
 
 USERS, ITEMS, ROWS = 6, 7, 60
@@ -30,8 +30,10 @@ def held() -> Held:
 
 
 def found(model: keras.Model, test: Held, bounds: tuple[float, float] | None = None) -> dict[str, tuple[float, float]]:
-    answered = clipped(predictor(model)(test.user, test.item), bounds)
-    return {part.name: (part.sd, part.mse_without) for part in contributions(model, test, answered, bounds)}
+    answered = clipped(KerasPredictor(model).predict(test.user, test.item), bounds)
+    return {
+        part.name: (part.sd, part.mse_without) for part in contributions(KerasPredictor(model), test, answered, bounds)
+    }
 
 
 def test_a_bias_contributes_what_it_moves(held: Held) -> None:
@@ -39,7 +41,7 @@ def test_a_bias_contributes_what_it_moves(held: Held) -> None:
     model.get_layer("user_bias").set_weights([np.arange(USERS, dtype=np.float32)[:, None]])
     warm = ~held.cold
     bias = held.user[warm].astype(float)
-    answered = predictor(model)(held.user, held.item).astype(float)
+    answered = KerasPredictor(model).predict(held.user, held.item).astype(float)
     without = answered.copy()
     without[warm] += bias.mean() - bias
     parts = found(model, held)

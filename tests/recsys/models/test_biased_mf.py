@@ -10,10 +10,11 @@ from recsys.backend import keras
 from recsys.errors import BadSettings
 from recsys.models.biased_mf import MOST_ITEMS, build_biased_mf
 from recsys.models.implicit_feedback import Histories, rated_items
+from recsys.models.predictor import KerasPredictor
 from recsys.models.serialization import load_model, save_model, summary_of
 from recsys.settings import BiasedMFSettings
-from recsys.training.batches import FitData
-from recsys.training.train import train, train_and_save
+from recsys.training.fit import FitData
+from recsys.training.train import train
 
 USERS, ITEMS = 30, 40
 
@@ -136,13 +137,14 @@ def test_svdpp_opens_with_stock_keras_in_safe_mode_without_the_ratings(tmp_path:
     settings = BiasedMFSettings(embedding_size=3, history=5, epochs=1, patience=0)
     model = svdpp(data)
     before = {name: model.get_layer(name).get_weights()[0] for name in ("user_history", "user_history_weight")}
-    facts = train_and_save(model, data, settings, 1, tmp_path)
+    train(model, data, settings, 1)
+    KerasPredictor(model).save(tmp_path / "model.keras")
     opened = keras.saving.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
     user, item = data.user[:200], data.item[:200]
     assert np.array_equal(predicted(opened, user, item), predicted(model, user, item))
     for name, table in before.items():  # the histories are not trained
         assert np.array_equal(opened.get_layer(name).get_weights()[0], table)
-    assert facts["parameters"] == (3 + 1) * (USERS + ITEMS) + 3 * (ITEMS + 1)
+    assert KerasPredictor(model).parameters == (3 + 1) * (USERS + ITEMS) + 3 * (ITEMS + 1)
     assert summary_of(opened).endswith(f"that are not trained: {2 * 5 * USERS}")
 
 

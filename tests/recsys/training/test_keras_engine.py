@@ -10,7 +10,7 @@ from recsys.models.mf import build_mf
 from recsys.models.mlp import build_dnn
 from recsys.models.neumf import build_deep
 from recsys.settings import DNNSettings, Engine, MFSettings, TunedDNNSettings
-from recsys.training.batches import Fit, FitData
+from recsys.training.fit import Fit, FitData
 from recsys.training.keras_engine import train_keras
 from recsys.training.train import train
 

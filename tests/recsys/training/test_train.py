@@ -8,10 +8,10 @@ import numpy as np
 import psutil
 import pyarrow.parquet as pq
 
-from recsys.models.mf import build_mf
+from recsys.models.specs import MODEL
 from recsys.settings import MFSettings
-from recsys.training.batches import FitData
-from recsys.training.train import train_and_save
+from recsys.training.fit import FitData
+from recsys.training.train import fit_and_save
 
 
 def test_a_saved_training_tells_its_course_its_times_and_its_memory(tmp_path: Path) -> None:
@@ -20,7 +20,7 @@ def test_a_saved_training_tells_its_course_its_times_and_its_memory(tmp_path: Pa
     data = FitData(user, item, random.normal(size=300).astype(np.float32), np.arange(250), np.arange(250, 300))
     settings = MFSettings(epochs=3, embedding_size=4)
     before = psutil.Process().memory_info().rss / 1e6
-    facts = train_and_save(build_mf(9, 9, settings, 1), data, settings, 1, tmp_path)
+    facts = fit_and_save(MODEL["mf"], 9, 9, data, settings, 1, tmp_path)
     assert facts["peak_mb"] > before / 2
     assert facts["peak_mb"] * 1e6 < psutil.virtual_memory().total
     assert datetime.fromisoformat(facts["started"]) <= datetime.fromisoformat(facts["ended"])

@@ -7,14 +7,16 @@ from pathlib import Path
 import pytest
 
 from recsys.errors import TrialsFailed
+from recsys.models.search_space import SearchSpace
+from recsys.models.specs import MODEL
 from recsys.settings import BiasedMFSettings, TuningSettings
 from recsys.store.store import Manifest, Store
 from recsys.tuning import cache as remembered
 from recsys.tuning.cache import Outcomes, remembered_search
-from recsys.tuning.distributions import MF
 from recsys.tuning.search import Attempt, Found, search
 
 DEFAULTS = BiasedMFSettings(epochs=4)
+SPACE = MODEL["mf_tuned"].space or SearchSpace({}, {})
 BUDGET = TuningSettings(budget=2, trial_epochs=4)
 
 Train = Callable[[Attempt], Manifest | Exception]
@@ -58,13 +60,13 @@ def run(searching: Searching, train: Train = train, steps: int = 99) -> tuple[Fo
 
 
 def following(store: Store, seed: int = 1, budget: TuningSettings = BUDGET) -> Searching:
-    return remembered_search(store, MF, "tuned MF", DEFAULTS, budget, seed)
+    return remembered_search(store, "mf_tuned", "tuned MF", SPACE, DEFAULTS, budget, seed)
 
 
 def test_it_asks_for_and_finds_what_the_search_does_and_the_second_time_without_it(
     store: Store, asked_for: list[int]
 ) -> None:
-    expected = run(search(MF, "tuned MF", DEFAULTS, BUDGET, 1))
+    expected = run(search("mf_tuned", "tuned MF", SPACE, DEFAULTS, BUDGET, 1))
     assert run(following(store)) == expected
     assert asked_for == [1]
     assert run(following(store)) == expected
@@ -72,7 +74,7 @@ def test_it_asks_for_and_finds_what_the_search_does_and_the_second_time_without_
 
 
 def test_a_course_that_was_broken_off_is_taken_up_where_it_ended(store: Store, asked_for: list[int]) -> None:
-    expected = run(search(MF, "tuned MF", DEFAULTS, BUDGET, 1))
+    expected = run(search("mf_tuned", "tuned MF", SPACE, DEFAULTS, BUDGET, 1))
     run(following(store), steps=1)
     assert run(following(store)) == expected
     assert asked_for == [1, 1]
@@ -85,7 +87,7 @@ def test_another_outcome_is_another_course(store: Store, asked_for: list[int]) -
         return made
 
     run(following(store))
-    assert run(following(store), worse) == run(search(MF, "tuned MF", DEFAULTS, BUDGET, 1), worse)
+    assert run(following(store), worse) == run(search("mf_tuned", "tuned MF", SPACE, DEFAULTS, BUDGET, 1), worse)
 
 
 @pytest.mark.parametrize("changed", [{"seed": 2}, {"budget": TuningSettings(budget=1, trial_epochs=4)}], ids=str)

@@ -13,10 +13,10 @@ from recsys.models.mlp import build_dnn
 from recsys.models.neumf import build_deep
 from recsys.seeding import epoch_order
 from recsys.settings import DNNSettings, TunedDNNSettings
-from recsys.training.batches import Fit, FitData
 from recsys.training.compiled import checkpoint as checkpoints
 from recsys.training.compiled.checkpoint import Checkpoint
 from recsys.training.compiled.engine import train_compiled
+from recsys.training.fit import Fit, FitData
 
 SETTINGS = DNNSettings(
     embedding_size=4, units=(8,), dropout=0.2, epochs=6, patience=4, batch_size=16, learning_rate=0.05

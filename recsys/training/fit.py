@@ -1,0 +1,86 @@
+"""What goes into a training and what comes out of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys.errors import BadSettings
+
+
+@dataclass(frozen=True)
+class FitData:
+    """Ratings as codes, and which of them to fit and to validate on.
+
+    Attributes:
+        user: int32, shape (ratings,), code of the user of each rating; may be memory-mapped.
+        item: int32, shape (ratings,), code of the item of each rating; may be memory-mapped.
+        rating: float32, shape (ratings,), in rating units; may be memory-mapped.
+        train: row numbers to fit on.
+        validation: row numbers that early stopping reads; there may be none where it is off.
+    """
+
+    user: npt.NDArray[np.int32]
+    item: npt.NDArray[np.int32]
+    rating: npt.NDArray[np.float32]
+    train: npt.NDArray[np.integer]
+    validation: npt.NDArray[np.integer]
+
+    @property
+    def mean(self) -> float:
+        """Mean of the training ratings, in rating units."""
+        return float(self.rating[self.train].mean(dtype=np.float64))
+
+    @property
+    def with_validation(self) -> Self:
+        """The same ratings, all of them to fit on and none to validate on."""
+        rows = np.concatenate([self.train, self.validation])
+        return replace(self, train=rows, validation=rows[:0])
+
+    def require_rows(self, model: str, patience: int) -> None:
+        """Check that there is something to train on, and to validate on where early stopping asks for it.
+
+        Raises:
+            BadSettings: there is not.
+        """
+        if not len(self.train):
+            raise BadSettings(f"{model}: there are no training ratings.")
+        if patience and not len(self.validation):
+            raise BadSettings(f"{model}: early stopping needs validation ratings, and there are none.")
+
+    @classmethod
+    def load(cls, arrays: Mapping[str, Path]) -> Self:
+        """Map the .npy files of an encoded and split data set into memory.
+
+        Args:
+            arrays: field name -> path.
+        """
+        return cls(**{field.name: np.load(arrays[field.name], mmap_mode="r") for field in fields(cls)})
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The course of a training.
+
+    Attributes:
+        loss: mean squared error over the training rows while training, one entry an epoch.
+        val_loss: mean squared error over the validation rows after each epoch; empty without such rows.
+        best_epoch: epoch (1-based) of the lowest validation loss; None without such rows.
+        scored_epoch: epoch (1-based) whose weights the model now holds.
+        stopped_early: whether early stopping ended the training before its last epoch.
+        seconds: wall-clock time of the training.
+        engine: which engine trained.
+        device: what it trained on, such as "CPU".
+    """
+
+    loss: list[float]
+    val_loss: list[float]
+    best_epoch: int | None
+    scored_epoch: int
+    stopped_early: bool
+    seconds: float
+    engine: str
+    device: str

@@ -1,0 +1,177 @@
+"""Tasks `train_*`, which train the models, and `try_*`, which try settings of those that are tuned.
+
+There is one of each for every record of `recsys.models.specs`.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from prefect import Task, task
+
+from recsys.models.settings import FitSettings
+from recsys.models.specs import MODELS, TUNED, ModelSpec
+from recsys.settings import Engine
+from recsys.store.store import Facts, Manifest, Store
+from tasks.cache import ByFingerprint, Recipe
+from tasks.observability import tagged
+from tasks.progress import TaskProgress
+
+TRAINING = "recsys.training.train"
+
+
+def choosing(train: Task[..., Any]) -> Task[..., Any]:
+    """Return a task that trains, under the name of a run that chooses the number of epochs for the others."""
+    return train.with_options(task_run_name=str(train.task_run_name).replace("train", "choose epochs of", 1))
+
+
+def _train(spec: ModelSpec) -> Task[..., Manifest]:
+    recipe = Recipe(
+        task=f"train_{spec.name}",
+        layer="models",
+        manifests=("codes", "training", "chosen"),
+        settings=("settings", "seed", "engine"),
+        code=(spec.module, TRAINING),
+        libraries=spec.libraries,
+    )
+
+    def train(
+        settings: FitSettings,
+        codes: Manifest,
+        training: Manifest,
+        seed: int,
+        engine: Engine,
+        store: str,
+        chosen: Manifest | Exception | None = None,
+    ) -> Manifest:
+        """Train a model and keep it, unless the store has it.
+
+        Args:
+            settings: the model's.
+            codes: what `encode` made.
+            training: training and validation rows, from `split`.
+            seed: initialisation seed.
+            engine: what trains a Keras model.
+            store: folder of the artefacts.
+            chosen: the fit that chose the number of epochs on the validation rows: these are then fitted too, for
+                that many epochs. None: the fit chooses for itself. An exception, why that fit failed, is raised.
+        """
+        if isinstance(chosen, Exception):
+            raise chosen
+        arguments: dict[str, Any] = {
+            "settings": settings,
+            "codes": codes,
+            "training": training,
+            "chosen": chosen,
+            "seed": seed,
+            "engine": engine,
+            "store": store,
+        }
+
+        def build(folder: Path) -> Facts:
+            from recsys.training.fit import FitData
+            from recsys.training.train import fit_and_save
+
+            data, fitted = FitData.load(Store(store).paths(codes, training)), settings
+            if chosen:
+                data = data.with_validation
+                fitted = settings.model_copy(update={"epochs": chosen["facts"]["scored_epoch"], "patience": 0})
+            return fit_and_save(
+                spec,
+                codes["facts"]["users"],
+                codes["facts"]["items"],
+                data,
+                fitted,
+                seed,
+                folder,
+                TaskProgress(recipe.task),
+                engine=engine,
+                checkpoint=recipe.checkpoint(arguments),
+            )
+
+        return recipe.make(build, **arguments)
+
+    return _task(spec, train, recipe, f"train {spec.name.replace('_', ' ')} · {spec.detail} · seed {{seed}}")
+
+
+def _try(spec: ModelSpec) -> Task[..., Manifest]:
+    recipe = Recipe(
+        task=f"try_{spec.short_name}",
+        layer="trials",
+        manifests=("codes", "training"),
+        settings=("settings", "seed", "engine"),
+        code=(spec.module, TRAINING),
+        libraries=spec.libraries,
+    )
+
+    def try_settings(
+        number: int,
+        settings: FitSettings,
+        codes: Manifest,
+        training: Manifest,
+        seed: int,
+        engine: Engine,
+        store: str,
+    ) -> Manifest:
+        """Try settings on the validation rows, unless the store has the result.
+
+        Args:
+            number: of the trial; the result does not depend on it.
+            settings: what is tried.
+            codes: what `encode` made.
+            training: training and validation rows, from `split`.
+            seed: initialisation seed.
+            engine: what trains a Keras model.
+            store: folder of the artefacts.
+        """
+        arguments: dict[str, Any] = {
+            "settings": settings,
+            "codes": codes,
+            "training": training,
+            "seed": seed,
+            "engine": engine,
+            "store": store,
+        }
+
+        def build(folder: Path) -> Facts:
+            from recsys.training.fit import FitData
+            from recsys.training.train import fit_and_validate
+
+            return fit_and_validate(
+                spec,
+                codes["facts"]["users"],
+                codes["facts"]["items"],
+                FitData.load(Store(store).paths(codes, training)),
+                settings,
+                seed,
+                folder,
+                TaskProgress(recipe.task),
+                engine=engine,
+                checkpoint=recipe.checkpoint(arguments),
+            )
+
+        return recipe.make(build, **arguments)
+
+    name = f"try {spec.short_name} · {spec.detail} · {{settings.epochs}} epochs · trial {{number}}"
+    return _task(spec, try_settings, recipe, name, "trial")
+
+
+def _task(
+    spec: ModelSpec, run: Callable[..., Manifest], recipe: Recipe, run_name: str, *tags: str
+) -> Task[..., Manifest]:
+    run.__name__ = run.__qualname__ = recipe.task
+    run.__annotations__["settings"] = spec.settings
+    decorate = task(
+        name=recipe.task,
+        task_run_name=run_name,
+        on_running=[tagged(spec.family.upper(), *tags)],
+        cache_policy=ByFingerprint(recipe=recipe),
+    )
+    return decorate(run)
+
+
+TRAIN = {spec.name: _train(spec) for spec in MODELS}
+"""Name of a model -> the task that trains it."""
+
+TRY = {spec.name: _try(spec) for spec in TUNED}
+"""Name of a tuned model -> the task that tries its settings."""
