@@ -78,7 +78,7 @@ class Session:
         source = locate(self.settings.data)
         plan = self._plan(source)
         if not plan[0].cached:
-            _check_head(source, self.settings)
+            _check_head(source)
         show_header(self.console, self.settings, source, plan)
         all_cached = all(planned.cached for planned in plan)
         if not (all_cached or self.settings.scaling.elsewhere):
@@ -137,11 +137,11 @@ class Session:
         self.console.print(plain(f"Report: {folder / 'report.html'}"), soft_wrap=True)
 
 
-def _check_head(source: Source, settings: Settings) -> None:
+def _check_head(source: Source) -> None:
     """Find what is wrong with the ratings file as a whole before Prefect's server is started for it."""
     from recsys.data.ingest import check
 
-    check(source.ratings, settings.data)
+    check(source.ratings, source.settings)
 
 
 @contextmanager
