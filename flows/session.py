@@ -26,7 +26,7 @@ from flows.terminal import asks, plain, show_comparison, show_header, show_plan,
 from recsys.data.source import Source, locate
 from recsys.errors import ServerLost, ServerUnavailable
 from recsys.evaluation.results import Comparison
-from recsys.memory import require_for_start
+from recsys.memory import require_memory_for_tensorflow
 from recsys.settings import Settings
 from recsys.store.remote import without_password
 from tasks.progress import STOP
@@ -82,7 +82,7 @@ class Session:
         show_header(self.console, self.settings, source, plan)
         all_cached = all(planned.cached for planned in plan)
         if not (all_cached or self.settings.scaling.elsewhere):
-            require_for_start()
+            require_memory_for_tensorflow()
         failure = None
         with (
             _keras_loaded(unless=all_cached or self.settings.scaling.elsewhere),

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from recsys.backend import keras
 from recsys.errors import TrainingDiverged
-from recsys.memory import give_back, watched_memory
+from recsys.memory import peak_memory, release_memory
 from recsys.models.predictor import predictor
 from recsys.models.serialization import save_model, summary_of
 from recsys.progress import Progress, silent
@@ -72,9 +72,9 @@ def train_and_save(
         `started` and `ended`, as ISO 8601 in UTC, and `peak_mb`, the most memory in 10⁶ bytes that the process held
         meanwhile.
     """
-    give_back()
+    release_memory()
     started = datetime.now(UTC)
-    with watched_memory() as peak:
+    with peak_memory() as peak:
         fit = train(model, data, settings, seed, progress, engine=engine, checkpoint=checkpoint)
     ended = datetime.now(UTC)
     save_model(model, folder / "model.keras")
@@ -126,7 +126,7 @@ def try_settings(
         The facts of the training, as `train_and_save` returns them; of one that diverged, why it `failed` and
         the `seconds` that it took, and no file is written.
     """
-    give_back()
+    release_memory()
     start = time.perf_counter()
     try:
         fit = train(model, data, settings, seed, progress, engine=engine, checkpoint=checkpoint)
