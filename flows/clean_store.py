@@ -39,8 +39,8 @@ def clean(
             f"{opened.root} cannot be cleaned to its end ({error.strerror}: {error.filename})."
         ) from error
     print(_told(pruned, "Would remove" if dry_run else "Removed", str(opened.root)))
-    if opened.mirror:
-        print(f"That is this machine's working copy; {opened.mirror.remote.url} keeps everything.")
+    if opened.shared:
+        print(f"That is this machine's working copy; {opened.shared.remote.url} keeps everything.")
 
 
 def _seconds(words: str) -> float:

@@ -31,10 +31,9 @@ from tasks.train import TRAIN, choosing
 def wire(settings: Settings, source: Source, dag: Interpreter) -> Any:
     """Wire the tasks; what `dag` makes of each, running or planning, is its own affair."""
     store = settings.output.store
-    reading = settings.data.model_copy(update={"max_rows": source.max_rows})
     titles = source.titles and str(source.titles.absolute())
 
-    ratings = dag.run(ingest, ratings=str(source.ratings.absolute()), data=reading, store=store)
+    ratings = dag.run(ingest, ratings=str(source.ratings.absolute()), data=source.settings, store=store)
     encoded = dag.run(encode, ratings=ratings, titles=titles, duplicates=settings.data.duplicates, store=store)
     judged = wire_split(settings, settings.split, encoded, dag)
     others = {}

@@ -6,7 +6,7 @@ from pathlib import Path
 from flows.command_line import merged, option
 from flows.session import Session
 from flows.terminal import plain
-from recsys.data.dialect import opened
+from recsys.data.dialect import open_ratings
 from recsys.data.source import Source, locate
 from recsys.errors import BadSettings
 from recsys.report.manifest import RunManifest, read_manifest, this_environment
@@ -39,7 +39,7 @@ def replay(
     recorded = read_manifest(path)
     settings = merged(recorded.settings, given)
     source = locate(settings.data)
-    with opened(source.ratings):
+    with open_ratings(source.ratings):
         check_ratings(recorded, source.ratings)
     settings = settings.model_copy(
         update={"refresh": True, "output": _output(settings.output, path.resolve(), recorded, source)}

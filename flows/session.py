@@ -26,7 +26,7 @@ from flows.terminal import asks, plain, show_comparison, show_header, show_plan,
 from recsys.data.source import Source, locate
 from recsys.errors import ServerLost, ServerUnavailable
 from recsys.evaluation.results import Comparison
-from recsys.memory import require_for_start
+from recsys.memory import require_memory_for_tensorflow
 from recsys.settings import Settings
 from recsys.store.remote import without_password
 from tasks.progress import STOP
@@ -78,11 +78,11 @@ class Session:
         source = locate(self.settings.data)
         plan = self._plan(source)
         if not plan[0].cached:
-            _check_head(source, self.settings)
+            _check_head(source)
         show_header(self.console, self.settings, source, plan)
         all_cached = all(planned.cached for planned in plan)
         if not (all_cached or self.settings.scaling.elsewhere):
-            require_for_start()
+            require_memory_for_tensorflow()
         failure = None
         with (
             _keras_loaded(unless=all_cached or self.settings.scaling.elsewhere),
@@ -137,11 +137,11 @@ class Session:
         self.console.print(plain(f"Report: {folder / 'report.html'}"), soft_wrap=True)
 
 
-def _check_head(source: Source, settings: Settings) -> None:
+def _check_head(source: Source) -> None:
     """Find what is wrong with the ratings file as a whole before Prefect's server is started for it."""
     from recsys.data.ingest import check
 
-    check(source.ratings, settings.data)
+    check(source.ratings, source.settings)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from recsys.memory import require_for_start
+from recsys.memory import require_memory_for_tensorflow
 
 CHATTER = (
     b"absl::InitializeLog()",
@@ -60,7 +60,7 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "2")
 os.environ["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen=false {os.environ.get('XLA_FLAGS', '')}"
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
-require_for_start()
+require_memory_for_tensorflow()
 with _without_chatter(), _without_collecting():
     import keras
     import tensorflow

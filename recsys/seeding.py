@@ -1,4 +1,4 @@
-"""A seed for every purpose and an order for every epoch, derived from the one seed of the run."""
+"""Seeds for every purpose and the order of the ratings in every epoch, derived from the one seed of the run."""
 
 import hashlib
 
@@ -16,13 +16,13 @@ def derive_seed(seed: int, *purpose: str) -> int:
 
 
 def epoch_order(rows: int, seed: int, epoch: int) -> npt.NDArray[np.int32]:
-    """A permutation of the numbers 0 … rows - 1.
+    """Return the order in which an epoch visits the ratings, a permutation of 0 … rows - 1.
 
     It depends on nothing but its arguments, so that two engines, two threads or a resumed training
     visit the ratings in the same order.
 
     Args:
-        rows: how many ratings are visited.
+        rows: number of training ratings.
         seed: the training's seed.
         epoch: number of the epoch, from 1.
 

@@ -6,12 +6,13 @@ README's table of options are all made from these models.
 
 import re
 from pathlib import Path, PurePath
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from cyclopts import Group, Parameter
 from pydantic import Field, field_validator, model_validator
 
 from recsys.config import SettingsModel, section
+from recsys.data.datasets import DATASETS, SAMPLE
 from recsys.models.settings import BiasedMFSettings, DNNSettings, FitSettings, MFSettings, TunedDNNSettings
 from recsys.models.specs import ModelSections, ModelSpec
 from recsys.store.remote import NO_SECRETS, anchored, has_secrets
@@ -39,14 +40,15 @@ __all__ = [  # the models' settings too, for whoever uses the library
 ]
 
 Protocol = Literal["fair", "notebook"]
-Dataset = Literal["sample", "ml-latest-small", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m"]
 Duplicates = Literal["keep", "error", "last", "mean"]
 Engine = Literal["compiled", "keras"]
 Runner = Literal["threads", "processes", "dask", "ray"]
 SplitBy = Literal["random", "user-last", "time", "leave-one-out", "kfold"]
 
-SAMPLE_ROWS = 100_000
-"""Rows of the embedded sample that are used by default: the notebook's `head(100000)`."""
+if TYPE_CHECKING:
+    Dataset = str
+else:  # with the names of the records as choices in --help and in the form of the Prefect UI
+    Dataset = Literal[*DATASETS]
 
 
 def _no_url(path: str | None) -> str | None:
@@ -69,7 +71,9 @@ class DataSettings(SettingsModel):
         "downloaded from GroupLens",
     )
     max_rows: int | None = Field(
-        None, ge=1, description="read only the first N ratings (default: 100,000 of the sample, all of a file)"
+        None,
+        ge=1,
+        description=f"read only the first N ratings (default: {SAMPLE.max_rows:,} of the sample, all of a file)",
     )
     user_column: str | None = Field(None, description="column of the user ids, if not recognised")
     item_column: str | None = Field(None, description="column of the item ids, if not recognised")
@@ -94,7 +98,7 @@ class DataSettings(SettingsModel):
     @property
     def is_downloaded(self) -> bool:
         """Whether the ratings come from elsewhere: neither the user's file nor the embedded sample."""
-        return self.ratings is None and self.dataset not in (None, "sample")
+        return self.ratings is None and DATASETS[self.dataset or SAMPLE.name].url is not None
 
     @field_validator("ratings", "downloads")
     @classmethod
@@ -383,5 +387,5 @@ class Settings(ModelSections, Question):
     @property
     def title(self) -> str:
         """What is compared, in a few words: the name of a run."""
-        data = (self.data.ratings and PurePath(self.data.ratings).name) or self.data.dataset or "sample"
+        data = (self.data.ratings and PurePath(self.data.ratings).name) or self.data.dataset or SAMPLE.name
         return f"{escaped(data)} · {self.protocol} · seed {self.seed}"

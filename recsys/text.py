@@ -1,8 +1,4 @@
-"""Text for people: what others wrote made safe to show, numbers, and lists.
-
-An error is written down to a tenth of the smallest gap that counts, so that 0.7963 and 0.8012 can be
-told apart on a scale of 5 and nobody reads ten digits on a scale of a million.
-"""
+"""Text for terminals, reports and CSV files: escaping what users wrote, formatting numbers, and joining names."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -11,16 +7,22 @@ from typing import TypeVar
 FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """A spreadsheet runs a text cell that starts with one of these, the full-width ones included."""
 
+NOTHING = "–"
+MINUS = "−"
+LARGEST_WRITTEN_OUT = 1e9
+SMALLEST_WRITTEN_OUT = 1e-6
+MAX_DECIMALS = 9
+
 Value = TypeVar("Value")
 
 
 def escaped(text: str) -> str:
-    """`text` with what a terminal may not print (or obey) written as \\x1b or the like."""
+    """`text` with control and other unprintable characters written as \\x1b or the like, for a terminal."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def is_unicode(text: str) -> bool:
-    """Whether a text can be written as UTF-8; names of files whose bytes are not UTF-8 cannot."""
+    """Whether a text can be encoded as UTF-8; names of files whose bytes are not UTF-8 cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -28,42 +30,37 @@ def is_unicode(text: str) -> bool:
     return True
 
 
-def inert(text: str) -> str:
-    """`text` as a cell that no spreadsheet takes for a formula, marked as text where it could be one.
+def escape_formula(text: str) -> str:
+    """`text` as a cell that no spreadsheet runs as a formula: marked as text where it could be one.
 
-    Blanks, tabs and line ends before the formula do not hide it: some spreadsheets leave them out.
+    Some spreadsheets ignore white space before a formula, so it is ignored here, too.
     """
     return f"'{text}" if text.lstrip().startswith(FORMULA_STARTS) or text[:1] in ("\t", "\r", "\n") else text
 
 
-def disarmed(value: Value) -> Value | str:
-    """A text on one line that no spreadsheet takes for a formula; what is no text stays what it is."""
-    return inert(" ".join(value.split())) if isinstance(value, str) else value
+def escape_cell(value: Value) -> Value | str:
+    """A text on one line that no spreadsheet runs as a formula; any other value as it is."""
+    return escape_formula(" ".join(value.split())) if isinstance(value, str) else value
 
 
-def shown(text: str, width: int = 60) -> str:
-    """`text` in quotes, control characters escaped, cut to about `width` characters."""
+def quoted(text: str, width: int = 60) -> str:
+    """`text` in quotes, escaped, cut to about `width` characters."""
     return f"'{escaped(text if len(text) <= width else text[: width - 1] + '…')}'"
 
 
-def listed(names: Iterable[str], most: int = 12) -> str:
-    """`names` as an enumeration of at most `most` of them, cut and with control characters escaped."""
-    plain = [shown(name)[1:-1] or "(no name)" for name in names]
-    return ", ".join(plain[:most]) + (f" and {len(plain) - most} more" if len(plain) > most else "")
-
-
-NOTHING = "–"
-MINUS = "−"
-LARGEST_WRITTEN_OUT = 1e9
-SMALLEST_WRITTEN_OUT = 1e-6
-MOST_DECIMALS = 9
+def listed(names: Iterable[str], at_most: int = 12) -> str:
+    """The first of the users' own names, escaped and cut, and how many more there are: a, b and 3 more."""
+    plain = [quoted(name)[1:-1] or "(no name)" for name in names]
+    return ", ".join(plain[:at_most]) + (f" and {len(plain) - at_most} more" if len(plain) > at_most else "")
 
 
 def number(value: float | None, step: float) -> str:
-    """Write a value down to a tenth of `step`.
+    """Format a value with so many decimals that a tenth of `step` can be seen.
+
+    So 0.7963 and 0.8012 can be told apart on a scale of 5, without ten digits on a scale of a million.
 
     Args:
-        value: what to write; None and NaN become a dash.
+        value: None and NaN become a dash.
         step: the smallest difference that matters, in the value's unit; 0 where none is known.
     """
     if value is None or math.isnan(value):
@@ -71,9 +68,9 @@ def number(value: float | None, step: float) -> str:
     if math.isinf(value):
         return "∞" if value > 0 else f"{MINUS}∞"
     decimals = 4 if step <= 0 else 1 - math.floor(math.log10(step))
-    if value == 0 and decimals > MOST_DECIMALS:
+    if value == 0 and decimals > MAX_DECIMALS:
         return "0"
-    if abs(value) >= LARGEST_WRITTEN_OUT or decimals > MOST_DECIMALS:
+    if abs(value) >= LARGEST_WRITTEN_OUT or decimals > MAX_DECIMALS:
         return _scientific(value, max(1, min(6, math.floor(math.log10(abs(value))) + decimals)))
     written = f"{abs(value):,.{max(0, decimals)}f}"
     return f"{MINUS}{written}" if value < 0 and written.strip("0.") else written
@@ -85,7 +82,7 @@ def _scientific(value: float, digits: int) -> str:
 
 
 def short(value: float) -> str:
-    """Write a rating or a mean with up to four significant digits and no trailing zeros."""
+    """Format a rating or a mean with up to four significant digits and no trailing zeros."""
     if value == 0 or not math.isfinite(value):
         return "0" if value == 0 else number(value, 0)
     if not SMALLEST_WRITTEN_OUT <= abs(value) < LARGEST_WRITTEN_OUT:
@@ -98,7 +95,7 @@ def short(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Write a share with two significant digits at least: 0.3013 is 30.1%, 0.00042 is 0.042%."""
+    """Format a share with two significant digits at least: 0.3013 is 30.1%, 0.00042 is 0.042%."""
     value = 100 * share
     if value == 0:
         return "0%"
@@ -109,7 +106,7 @@ def percent(share: float) -> str:
 
 
 def seconds(value: float) -> str:
-    """Write a duration as one would say it."""
+    """Format a duration: under 0.1 s, 2.5 s, 45 s, 3 min 20 s, 1 h 5 min."""
     if value < 0.095:
         return "under 0.1 s"
     if value < 9.95:
@@ -123,7 +120,7 @@ def seconds(value: float) -> str:
 
 
 def size(count_of_bytes: float) -> str:
-    """Write a number of bytes: 812 B, 3.6 MB, 1.2 GB."""
+    """Format a number of bytes: 812 B, 3.6 MB, 1.2 GB."""
     for unit, bytes_of_unit in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count_of_bytes >= bytes_of_unit:
             value = count_of_bytes / bytes_of_unit
@@ -132,7 +129,7 @@ def size(count_of_bytes: float) -> str:
 
 
 def times(ratio: float) -> str:
-    """Write a ratio: 1.07 times, 12 times, 3,400 times."""
+    """Format a ratio: 1.07 times, 12 times, 3,400 times."""
     decimals = 2 if ratio < 1.995 else 1 if ratio < 9.95 else 0
     if ratio < 0.1:
         decimals = min(9, 1 - math.floor(math.log10(ratio))) if ratio > 0 else 0
@@ -140,7 +137,7 @@ def times(ratio: float) -> str:
 
 
 def count(rows: int, singular: str, plural: str | None = None) -> str:
-    """Write a number of things: 1 rating, 2,000 ratings, no ratings."""
+    """Format a number with its noun: 1 rating, 2,000 ratings."""
     if rows == 1:
         return f"1 {singular}"
     return f"{rows:,} {plural or singular + 's'}"
@@ -154,7 +151,7 @@ def listing(names: Sequence[str]) -> str:
 
 
 def verb(subjects: Sequence[str], plural: str) -> str:
-    """A verb that agrees with the number of its subjects."""
+    """The verb in singular or plural, by the number of its subjects."""
     if len(subjects) > 1:
         return plural
     return {"do": "does"}.get(plural, f"{plural}s")
@@ -163,7 +160,7 @@ def verb(subjects: Sequence[str], plural: str) -> str:
 def inside(title: str) -> str:
     """A title in the middle of a sentence.
 
-    'Matrix factorisation' loses its capital, 'MF' does not, and a title with a comma of its own gets quotes.
+    'Matrix factorisation' loses its capital, 'MF' does not, and a title with a comma gets quotes.
     """
     if "," in title:
         return f"“{title}”"
@@ -173,16 +170,16 @@ def inside(title: str) -> str:
 
 
 def opening(text: str) -> str:
-    """A text at the start of a sentence."""
+    """`text` with a capital first letter."""
     return text[:1].upper() + text[1:]
 
 
 def stopped(text: str) -> str:
-    """A text on one line with a full stop at its end, unless it has some other mark there."""
+    """`text` on one line with a full stop at its end, unless it ends with another mark."""
     line = " ".join(text.split())
     return line if line.endswith((".", "!", "?", "…")) else f"{line}."
 
 
 def printable(text: str) -> str:
-    """A text without control characters, which neither XML nor a terminal should be given; line breaks stay."""
+    """`text` without control characters, which are invalid in XML; line breaks stay."""
     return "".join(character for character in text if character.isprintable() or character == "\n")

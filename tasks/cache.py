@@ -15,9 +15,9 @@ from prefect.filesystems import LocalFileSystem
 from pydantic import BaseModel
 
 from recsys.errors import DamagedArtefact, StoreUnavailable
-from recsys.store.artifacts import sealed, unsealed
-from recsys.store.fingerprint import Fingerprint, code_of, news, recall, versions_of
-from recsys.store.remote import Mirror
+from recsys.store.artifacts import verified, with_checksum
+from recsys.store.fingerprint import Fingerprint, code_of, digests_to_save, load_digests, versions_of
+from recsys.store.remote import SharedCopy
 from recsys.store.store import Facts, Manifest, Store, content, sha256_of, write_atomically
 from tasks.observability import artefact, asset, tell_made
 from tasks.progress import TaskProgress
@@ -84,7 +84,7 @@ class VerifiedRecords(StoreFolder):
     def write_path(self, path: str, content: bytes, _sync: bool = True) -> str:  # type: ignore[override]
         """Keep a record, with the digest of the result that it points to, which Prefect has written before."""
         metadata = json.loads(content)
-        record = sealed(metadata | {RESULT_DIGEST: sha256_of(Path(metadata["storage_key"]))})
+        record = with_checksum(metadata | {RESULT_DIGEST: sha256_of(Path(metadata["storage_key"]))})
         place = super().write_path(path, record)
         self._send(path, record)
         return place
@@ -100,11 +100,11 @@ class VerifiedRecords(StoreFolder):
         for manifest in manifests_in(result):
             store.verify(manifest)  # whoever makes anew what is damaged says so
             store.share(manifest)
-        if store.mirror and not store.mirror.remote.has(f"{KEYS}/{path}"):
-            _send(store.mirror, path, record)
+        if store.shared and not store.shared.remote.has(f"{KEYS}/{path}"):
+            _send(store.shared, path, record)
 
     def _send(self, path: str, record: bytes) -> None:
-        mirror = Store(self.store).mirror
+        mirror = Store(self.store).shared
         try:
             if mirror:
                 _send(mirror, path, record)
@@ -138,7 +138,7 @@ def result_of(record: bytes, place: Path) -> Any:
         DamagedArtefact: the record or the result is cut or changed, is not JSON, or lies elsewhere.
     """
     try:
-        metadata = unsealed(record, f"the record {place.name}")
+        metadata = verified(record, f"the record {place.name}")
         if metadata["serializer"]["type"] != "json":
             raise DamagedArtefact(f"the result of the record {place.name} is not JSON")
         if Path(metadata["storage_key"]).resolve() != place.resolve():
@@ -170,11 +170,11 @@ def _said() -> Iterator[None]:
         raise
 
 
-def _send(mirror: Mirror, key: str, record: bytes) -> None:
+def _send(mirror: SharedCopy, key: str, record: bytes) -> None:
     """Send a record after the result that it points to, whose place is given as other machines know it."""
-    metadata = unsealed(record, f"the record {key}")
+    metadata = verified(record, f"the record {key}")
     mirror.remote.write(f"{VALUES}/{key}", Path(metadata["storage_key"]).read_bytes())
-    mirror.remote.write(f"{KEYS}/{key}", sealed(metadata | {"storage_key": f"{VALUES}/{key}"}))
+    mirror.remote.write(f"{KEYS}/{key}", with_checksum(metadata | {"storage_key": f"{VALUES}/{key}"}))
 
 
 def _fetch(store: Store, key: str) -> None:
@@ -184,16 +184,16 @@ def _fetch(store: Store, key: str) -> None:
         DamagedArtefact: what is there is no record.
         StoreUnavailable: the URL cannot be used.
     """
-    if store.mirror is None or (store.root / KEYS / key).exists():
+    if store.shared is None or (store.root / KEYS / key).exists():
         return
-    remote = store.mirror.remote
+    remote = store.shared.remote
     record, result = remote.read(f"{KEYS}/{key}"), remote.read(f"{VALUES}/{key}")
     if record is None or result is None:
         return
     place = (store.root / VALUES).resolve() / key
-    metadata = unsealed(record, f"{remote.url}/{KEYS}/{key}")
+    metadata = verified(record, f"{remote.url}/{KEYS}/{key}")
     write_atomically(place, result)
-    write_atomically(store.root / KEYS / key, sealed(metadata | {"storage_key": str(place)}))
+    write_atomically(store.root / KEYS / key, with_checksum(metadata | {"storage_key": str(place)}))
 
 
 @dataclass(frozen=True)
@@ -297,9 +297,9 @@ def _digest(store: Store, path: str | None) -> str | None:
 
 def _code(store: Store, modules: tuple[str, ...]) -> dict[str, str]:
     """The digests of some modules and of what they import, remembered in the store."""
-    recall(str(store.root), lambda: store.noted("modules"))
+    load_digests(str(store.root), lambda: store.noted("modules"))
     code = code_of(modules)
-    if store.root.exists() and (unnoted := news()):
+    if store.root.exists() and (unnoted := digests_to_save()):
         store.note("modules", unnoted)
     return code
 

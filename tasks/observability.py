@@ -12,7 +12,7 @@ from prefect.context import TaskRunContext
 from prefect.events import emit_event
 from prefect.logging.loggers import task_run_logger
 
-from recsys.store.artifacts import placed
+from recsys.store.artifacts import split_path
 from recsys.store.store import Manifest, Store
 
 
@@ -42,8 +42,8 @@ def asset(path: Path) -> str:
 
 def artefact(store: Store, manifest: Manifest) -> str:
     """Return the key of an artefact that has files: where all machines that share the store find it."""
-    folder, _ = placed(manifest["files"][0])
-    return _key(f"{store.mirror.remote.url}/{folder}") if store.mirror else asset(store.root / folder)
+    folder, _ = split_path(manifest["files"][0])
+    return _key(f"{store.shared.remote.url}/{folder}") if store.shared else asset(store.root / folder)
 
 
 def tell_made(made: str, name: str, upstream: Iterable[str], **payload: Any) -> None:

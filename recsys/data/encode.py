@@ -1,4 +1,4 @@
-"""From the user's own ids to contiguous codes, and back."""
+"""Encoding of user and item ids as contiguous integers, and what to do with duplicate ratings."""
 
 import logging
 from pathlib import Path
@@ -18,7 +18,7 @@ from recsys.progress import Progress, silent
 from recsys.settings import Duplicates
 
 BYTES_PER_RATING = 35
-"""What encoding holds at its peak, measured on 20 million ratings."""
+"""Peak memory of encoding, measured on 20 million ratings."""
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 def encode(
     ratings: Path, titles: Path | None, duplicates: Duplicates, folder: Path, progress: Progress = silent
 ) -> dict[str, Any]:
-    """Number users and items by the order of their ids, as scikit-learn's LabelEncoder does.
+    """Encode users and items in the order of their ids, as scikit-learn's LabelEncoder does.
 
     Writes into `folder`:
         user.npy, item.npy: int32, shape (rows,), codes; rating.npy: float32, shape (rows,).
@@ -37,9 +37,9 @@ def encode(
     Args:
         ratings: parquet with columns user, item, rating and, if there are times, timestamp.
         titles: a file of item titles, or None.
-        duplicates: what happens to a (user, item) pair that stands there more than once: `keep` all
-            rows, `error`, keep the `last` row, or keep the first row with the `mean` rating; a row
-            that is kept keeps its time.
+        duplicates: what happens to a (user, item) pair that occurs more than once: `keep` all rows,
+            `error`, keep the `last` row, or keep the first row with the `mean` rating; a row that is
+            kept keeps its time.
         folder: an existing folder.
         progress: told after each column.
 
@@ -48,7 +48,7 @@ def encode(
 
     Raises:
         BadRatings: fewer than 2 users or items, or repeated pairs where they are an error.
-        NotEnoughMemory: there is no room for the codes.
+        NotEnoughMemory: there is not enough memory for the codes.
     """
     rows = pq.read_metadata(ratings).num_rows
     require_memory(f"Encoding {rows:,} ratings", rows * BYTES_PER_RATING)
@@ -78,16 +78,16 @@ def encode(
     _write_times(ratings, kept, folder)
     _write(pa.table({"code": _range(users), "id": users}), folder / "users.parquet")
     _write(pa.table({"code": _range(items), "id": items, "title": _titles(items, titles)}), folder / "items.parquet")
-    pairs_told = f"; repeated pairs: {repeated:,} ({duplicates})" if repeated else ""
-    progress(4, 4, f"{len(users):,} users, {len(items):,} items, {len(rating):,} ratings{pairs_told}")
+    repeats = f"; repeated pairs: {repeated:,} ({duplicates})" if repeated else ""
+    progress(4, 4, f"{len(users):,} users, {len(items):,} items, {len(rating):,} ratings{repeats}")
     return {"rows": len(rating), "users": len(users), "items": len(items), "repeated_pairs": repeated}
 
 
 def _codes(ratings: Path, column: str) -> tuple[npt.NDArray[np.int32], pa.Array]:
-    """The column's codes, and its distinct values in the order of LabelEncoder, which are the codes' meaning."""
+    """The codes of a column, and its distinct values in the order of the codes, which is that of LabelEncoder."""
     encoded = pq.read_table(ratings, columns=[column])[column].dictionary_encode().unify_dictionaries()
     values = encoded.chunk(0).dictionary
-    # Python's strings are sorted by code point: so are Arrow's, byte by byte in UTF-8
+    # Arrow sorts the bytes of UTF-8, which is the order of code points, as in Python
     order = pc.array_sort_indices(values).to_numpy()
     rank = np.empty(len(order), np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)
@@ -104,7 +104,7 @@ def _pairs(user: npt.NDArray[np.int32], item: npt.NDArray[np.int32], items: int)
 
 
 def _repeated(pairs: npt.NDArray[np.int64]) -> int:
-    """How many pairs stand there again; `pairs` is sorted in its place."""
+    """How many pairs repeat another; `pairs` is sorted in place."""
     pairs.sort()
     return int(np.count_nonzero(pairs[1:] == pairs[:-1]))
 
@@ -118,7 +118,7 @@ def _without_duplicates(
     users: pa.Array,
     items: pa.Array,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """The rows that are kept, in their order, and their ratings."""
+    """The rows that are kept, in ascending order, and their ratings."""
     pairs = _pairs(user, item, len(items))
     if duplicates == "last":
         kept = np.sort(len(pairs) - 1 - np.unique(pairs[::-1], return_index=True)[1])
@@ -143,7 +143,7 @@ def _write_times(ratings: Path, kept: npt.NDArray[np.int64] | None, folder: Path
         if "timestamp" not in file.schema_arrow.names:
             return
         times, start = np.empty(file.metadata.num_rows, np.int64), 0
-        # block by block: Arrow's column, its int64 and its nulls filled would be three copies at once
+        # block by block: the whole column, as int64, and with its nulls filled would be three copies
         for block in file.iter_batches(columns=["timestamp"]):
             times[start : start + len(block)] = block["timestamp"].cast(pa.int64()).fill_null(NO_TIME).to_numpy()
             start += len(block)

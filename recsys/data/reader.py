@@ -1,4 +1,4 @@
-"""Reading a ratings file a block at a time, as text: quickly where all is well, exactly where it is not."""
+"""Reading a ratings file in batches of text fields: with Arrow where all lines are regular, exactly where not."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from recsys.data.columns import ROLES, Role, recognise
-from recsys.data.dialect import BYTE_ORDER_MARK, Layout, Source, chunks, layout, refuse_bomb
-from recsys.data.tokenizer import Block, blocks, quotes, records
+from recsys.data.dialect import BYTE_ORDER_MARK, Dialect, RatingsFile, chunks, detect_dialect, refuse_zip_bomb
+from recsys.data.tokenizer import Block, blocks, may_be_quoted, records
 from recsys.data.values import Fields
-from recsys.errors import BadRatings, BadRow
+from recsys.errors import BadRatings
 from recsys.settings import DataSettings
 from recsys.text import listed
 
@@ -23,48 +23,47 @@ BATCH_ROWS = 2**17
 
 
 @dataclass(frozen=True)
-class Placed:
-    """Rows of which it is known where they stand.
+class BadRow:
+    """A row that cannot be used: its line in the file (its row in a parquet file), what is wrong, and its text."""
 
-    Attributes:
-        fields: text of the rows that could be cut into fields.
-        lines: line of each of them (of a parquet file, its row).
-        texts: whole text of each of them.
-        broken: the rows that could not.
-    """
+    line: int
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True)
+class ExactBatch:
+    """Fields, lines and whole texts of the rows that could be split into fields, and those that could not."""
 
     fields: Fields
     lines: Sequence[int]
     texts: Sequence[str]
-    broken: list[BadRow]
+    bad_rows: list[BadRow]
 
 
 @dataclass(frozen=True)
-class Piece:
+class Batch:
     """Consecutive rows.
 
     Attributes:
         fields: their text, or None if they have to be read exactly.
-        placed: reads the rows exactly, at most as many as it is told (None for all).
-        done: bytes of the file that have been read when these rows are.
+        read_exactly: reads at most so many of them exactly (None for all).
+        bytes_read: bytes of the file that have been read after these rows.
     """
 
     fields: Fields | None
-    placed: Callable[[int | None], Placed]
-    done: int
+    read_exactly: Callable[[int | None], ExactBatch]
+    bytes_read: int
 
 
 @dataclass(frozen=True)
 class Table:
-    """A ratings file, ready to be read.
+    """A ratings file whose columns are known; `names` and `roles` are those of `Dialect`.
 
     Attributes:
-        names: its columns, in the file's order.
-        roles: index of each role's column.
-        separator: what stands between two fields, None for parquet.
+        separator: of the fields, None for parquet.
         header: whether the columns' names are written in the file.
         unit: what its rows are called, "line" or "row".
-        pieces: the rows.
     """
 
     names: list[str]
@@ -72,53 +71,51 @@ class Table:
     separator: str | None
     header: bool
     unit: str
-    pieces: Iterator[Piece]
+    batches: Iterator[Batch]
 
 
-def table(source: Source, settings: DataSettings) -> Table:
-    """Recognise the layout and the columns of `source`; its rows are read as `pieces` is iterated over.
+def open_table(file: RatingsFile, settings: DataSettings) -> Table:
+    """Recognise the dialect and the columns of a file; its rows are read as `batches` is iterated over.
 
     Raises:
         BadRatings: this is no table of ratings, or (while reading) it is damaged.
     """
-    return _parquet_table(source, settings) if source.packing == "parquet" else _text_table(source, settings)
+    return _parquet_table(file, settings) if file.compression == "parquet" else _text_table(file, settings)
 
 
-def _text_table(source: Source, settings: DataSettings) -> Table:
-    stream = chunks(source)
+def _text_table(file: RatingsFile, settings: DataSettings) -> Table:
+    stream = chunks(file)
     head = next(stream, b"").removeprefix(BYTE_ORDER_MARK)
     if not head:
-        raise BadRatings(f"{source.name} is empty; give a file with one rating per line.")
-    shape = layout(head, settings, source.name)
+        raise BadRatings(f"{file.name} is empty; give a file with one rating per line.")
+    dialect = detect_dialect(head, settings, file.name)
 
-    def pieces() -> Iterator[Piece]:
-        for block in blocks(chain([head], stream), shape.separator, source.name, skip=shape.header_lines):
-            yield Piece(read_quickly(block, shape), partial(read_exactly, block, shape), source.position())
+    def batches() -> Iterator[Batch]:
+        for block in blocks(chain([head], stream), dialect.separator, file.name, skip=dialect.header_lines):
+            yield Batch(read_quickly(block, dialect), partial(read_exactly, block, dialect), file.position())
 
-    return Table(shape.names, shape.roles, shape.separator, shape.header_lines > 0, "line", pieces())
+    return Table(dialect.names, dialect.roles, dialect.separator, dialect.header_lines > 0, "line", batches())
 
 
-def read_quickly(block: Block, shape: Layout) -> Fields | None:
-    """The fields of a block in which every line is in order; None leaves the judgement to `read_exactly`."""
-    data, separator = block.data, shape.separator
-    quoted = quotes(data, separator)
+def read_quickly(block: Block, dialect: Dialect) -> Fields | None:
+    """The fields of a block whose lines are all regular; None if `read_exactly` has to decide."""
+    data, separator = block.data, dialect.separator
+    quoted = may_be_quoted(data, separator)
     if not block.regular or b"\0" in data or b"\r" in data:
         return None
-    if len(separator) > 1:  # Arrow separates at one character: use one that nobody writes
+    if len(separator) > 1:  # Arrow splits at one character: use one that does not occur
         if b"\x1f" in data:
             return None
         data, separator = data.replace(separator.encode(), b"\x1f"), "\x1f"
-    numbers = [str(number) for number in range(len(shape.names))]
-    wanted = {role: numbers[index] for role, index in shape.roles.items()}
+    numbers = [str(number) for number in range(len(dialect.names))]
+    wanted = {role: numbers[index] for role, index in dialect.roles.items()}
     try:
-        data.decode()  # Arrow looks at the columns that it keeps only
+        data.decode()  # Arrow checks only the columns that it keeps
         read = pa.csv.read_csv(
             pa.BufferReader(data),
             read_options=pa.csv.ReadOptions(column_names=numbers, block_size=len(data) + 1),
             parse_options=pa.csv.ParseOptions(
-                delimiter=separator,
-                quote_char='"' if quoted else False,
-                newlines_in_values=quoted,
+                delimiter=separator, quote_char='"' if quoted else False, newlines_in_values=quoted
             ),
             convert_options=pa.csv.ConvertOptions(
                 include_columns=list(wanted.values()), column_types=dict.fromkeys(numbers, pa.string())
@@ -129,55 +126,55 @@ def read_quickly(block: Block, shape: Layout) -> Fields | None:
     return {role: read[number].combine_chunks() for role, number in wanted.items()}
 
 
-def read_exactly(block: Block, shape: Layout, most: int | None = None) -> Placed:
-    """The fields of a block in which some lines may be broken; at most `most` rows, good or bad."""
+def read_exactly(block: Block, dialect: Dialect, at_most: int | None = None) -> ExactBatch:
+    """The fields of a block of which some lines may be bad; at most so many rows, good or bad."""
     # Strings in few long lists: a list or tuple for each row would keep the garbage collector busy.
-    columns: dict[Role, list[str]] = {role: [] for role in shape.roles}
-    kept = [(columns[role].append, index) for role, index in shape.roles.items()]
-    width = len(shape.names)
+    columns: dict[Role, list[str]] = {role: [] for role in dialect.roles}
+    kept = [(columns[role].append, index) for role, index in dialect.roles.items()]
+    width = len(dialect.names)
     lines: list[int] = []
     texts: list[str] = []
-    broken: list[BadRow] = []
-    for line, text, fields in islice(records(block, shape.separator), most):
+    bad_rows: list[BadRow] = []
+    for line, text, fields in islice(records(block, dialect.separator), at_most):
         if isinstance(fields, str):
-            broken.append(BadRow(line, fields, text))
+            bad_rows.append(BadRow(line, fields, text))
         elif len(fields) != width:
             count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
-            broken.append(BadRow(line, f"it has {count} instead of {width}", text))
+            bad_rows.append(BadRow(line, f"it has {count} instead of {width}", text))
         else:
             lines.append(line)
             texts.append(text)
             for keep, index in kept:
                 keep(fields[index])
-    return Placed({role: pa.array(column, pa.string()) for role, column in columns.items()}, lines, texts, broken)
+    return ExactBatch({role: pa.array(column, pa.string()) for role, column in columns.items()}, lines, texts, bad_rows)
 
 
-def _parquet_table(source: Source, settings: DataSettings) -> Table:
-    damaged = BadRatings(f"{source.name} is a damaged or cut parquet file; write or download it again.")
+def _parquet_table(file: RatingsFile, settings: DataSettings) -> Table:
+    damaged = BadRatings(f"{file.name} is a damaged or cut parquet file; write or download it again.")
     try:
-        file = pa.parquet.ParquetFile(source.stream, buffer_size=2**20, page_checksum_verification=True)
-        names = list(file.schema_arrow.names)
-        unpacked = sum(file.metadata.row_group(group).total_byte_size for group in range(file.num_row_groups))
+        parquet = pa.parquet.ParquetFile(file.stream, buffer_size=2**20, page_checksum_verification=True)
+        names = list(parquet.schema_arrow.names)
+        unpacked = sum(parquet.metadata.row_group(group).total_byte_size for group in range(parquet.num_row_groups))
     except (pa.ArrowException, OSError, UnicodeDecodeError):
         raise damaged from None
-    values = file.metadata.num_rows * file.metadata.num_columns  # which run-length encoding keeps in no bytes at all
-    refuse_bomb(source, max(unpacked, values))
-    roles = recognise(names, settings, source.name, header=True)
+    # Values count, too: run-length encoding may keep them in no bytes at all.
+    refuse_zip_bomb(file, max(unpacked, parquet.metadata.num_rows * parquet.metadata.num_columns))
+    roles = recognise(names, settings, file.name, header=True)
     for role, index in roles.items():
-        kind = file.schema_arrow.field(index).type
+        kind = parquet.schema_arrow.field(index).type
         if not _readable(kind):
             raise BadRatings(
-                f"{source.name}: column {listed([names[index]])} holds {kind} values, "
+                f"{file.name}: column {listed([names[index]])} holds {kind} values, "
                 f"which are no {role}; write it as numbers or text."
             )
     wanted = {role: names[index] for role, index in roles.items()}
 
-    def pieces() -> Iterator[Piece]:
-        batches = file.iter_batches(BATCH_ROWS, columns=list(wanted.values()))
+    def batches() -> Iterator[Batch]:
+        record_batches = parquet.iter_batches(BATCH_ROWS, columns=list(wanted.values()))
         rows = 0
         while True:
             try:
-                batch = next(batches, None)
+                batch = next(record_batches, None)
                 if batch is None:
                     return
                 batch.validate(full=True)
@@ -185,16 +182,16 @@ def _parquet_table(source: Source, settings: DataSettings) -> Table:
             except (pa.ArrowException, OSError):
                 raise damaged from None
             first, rows = rows + 1, rows + batch.num_rows
-            yield Piece(fields, partial(_numbered, fields, first), source.size * rows // file.metadata.num_rows)
+            yield Batch(fields, partial(_numbered, fields, first), file.size * rows // parquet.metadata.num_rows)
 
-    return Table(names, roles, None, True, "row", pieces())
+    return Table(names, roles, None, True, "row", batches())
 
 
-def _numbered(fields: Fields, first: int, most: int | None) -> Placed:
-    fields = {role: column[:most] for role, column in fields.items()}
+def _numbered(fields: Fields, first: int, at_most: int | None) -> ExactBatch:
+    fields = {role: column[:at_most] for role, column in fields.items()}
     rows = zip(*(fields[role].to_pylist() for role in ROLES if role in fields), strict=True)
     texts = [",".join(values) for values in rows]
-    return Placed(fields, range(first, first + len(texts)), texts, [])
+    return ExactBatch(fields, range(first, first + len(texts)), texts, [])
 
 
 def _readable(kind: pa.DataType) -> bool:
@@ -206,7 +203,7 @@ def _readable(kind: pa.DataType) -> bool:
 
 
 def _as_text(column: pa.Array) -> pa.StringArray:
-    """The values as a text file would hold them; a missing one, and NaN, as no text."""
+    """The values as a text file would hold them; a missing one, and NaN, as an empty text."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_floating(column.type):

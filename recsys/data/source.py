@@ -1,4 +1,4 @@
-"""Where the ratings come from: the embedded sample, a public data set, the user's file, or a folder of deliveries."""
+"""Where the ratings come from: the embedded sample, a public data set, the user's file, or a folder of new files."""
 
 import csv
 import io
@@ -11,67 +11,43 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recsys.data.datasets import DATASETS, SOURCE_SHA256, fetch, licence, sample_is_intact, write_sample
-from recsys.data.download import exclusive, unwritable
+from recsys.data.datasets import DATASETS, SAMPLE
+from recsys.data.download import fetch
+from recsys.data.sample import sample_folder
 from recsys.errors import DatasetUnavailable
 from recsys.progress import Progress, silent
-from recsys.settings import SAMPLE_ROWS, DataSettings
+from recsys.settings import DataSettings
 from recsys.text import escaped
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-
 SETTLING = 60.0
 """Seconds without a change after which a file counts as complete."""
 
-
-def newest(folder: Path) -> Path | None:
-    """Return the ratings file of a folder that was changed last; of several, the one whose name comes last.
-
-    The time of the change decides, not the name: names need not follow a calendar. Hidden files and those without
-    a known ending (.part, .tmp) are passed over, and folders inside as well.
-
-    Returns:
-        Its path; None if the folder holds none.
-    """
-    found = [
-        path
-        for path in folder.iterdir()
-        if ENDINGS.search(path.name) and not path.name.startswith(".") and path.is_file()
-    ]
-    return max(found, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
-
-
-def may_be_growing(path: Path) -> bool:
-    """Return whether a file was changed so lately that its writer may not be done.
-
-    A time in the future says nothing about that: it is another clock's.
-    """
-    return 0 <= time.time() - path.stat().st_mtime < SETTLING
-
-
-SAMPLE_LABEL = "MovieLens small 2016"
-SAMPLE_TOTAL = 100_004
-
-ENDINGS = re.compile(r"(\.(csv|tsv|dat|txt|parquet|gz|bz2|zip))+$", re.IGNORECASE)
+SUFFIXES = re.compile(r"(\.(csv|tsv|dat|txt|parquet|gz|bz2|zip))+$", re.IGNORECASE)
+"""The suffixes of ratings files, one or more at the end of a name."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Ratings on this computer, ready to be read."""
+    """Ratings on this computer, ready to be read.
+
+    Attributes:
+        name: safe as the name of a folder: "sample", "ml-1m", or made from the name of the user's file.
+        label: for people: "MovieLens small 2016, first 100,000 ratings".
+        licence: conditions of use in one sentence; None for the user's own file.
+        ratings: path of the ratings file.
+        titles: path of a file for `read_titles`; None where the items have no titles.
+        settings: how to read the ratings.
+    """
 
     name: str
-    """Safe as a folder's name: "sample", "ml-1m", or made from the name of the user's file."""
     label: str
-    """For people: "MovieLens small 2016, first 100,000 ratings"."""
     licence: str | None
-    """Conditions of use in one sentence; None for the user's own file."""
     ratings: Path
     titles: Path | None
-    """For `read_titles`; None where the items have no titles."""
-    max_rows: int | None
-    """How many ratings to read from the start; None: all."""
+    settings: DataSettings
 
 
 def locate(settings: DataSettings, progress: Progress = silent) -> Source:
@@ -84,38 +60,63 @@ def locate(settings: DataSettings, progress: Progress = silent) -> Source:
         progress: told about the bytes of a download.
 
     Raises:
-        DatasetUnavailable: a public data set that is not to be had.
+        DatasetUnavailable: a public data set cannot be downloaded, or the sample is not installed.
     """
     if settings.ratings is not None:
-        path = _expanded(settings.ratings)
-        return Source(
-            name=_folder_name(path.name),
-            label=escaped(path.name) + _first(settings.max_rows),
-            licence=None,
-            ratings=path,
-            titles=None,
-            max_rows=settings.max_rows,
-        )
-    downloads = _expanded(settings.downloads)
-    if settings.dataset is None or settings.dataset == "sample":
-        return _sample(downloads, settings.max_rows or SAMPLE_ROWS, progress)
-    files = fetch(settings.dataset, downloads, progress)
+        path = Path(os.path.expanduser(settings.ratings))
+        label = escaped(path.name) + _first(settings.max_rows)
+        return Source(_folder_name(path.name), label, None, path, None, settings)
+    dataset = DATASETS[settings.dataset or SAMPLE.name]
+    downloads = Path(os.path.expanduser(settings.downloads))
+    if dataset.url is None:
+        folder = sample_folder(downloads, progress)
+        ratings, titles = folder / dataset.ratings, dataset.titles and folder / dataset.titles
+    else:
+        files = fetch(dataset, downloads, progress)
+        ratings, titles = files.ratings, files.titles
+    max_rows = settings.max_rows or dataset.max_rows
+    hints = {name: value for name, value in dataset.reader.items() if getattr(settings, name) in (None, "auto")}
     return Source(
-        name=settings.dataset,
-        label=DATASETS[settings.dataset].label + _first(settings.max_rows),
-        licence=licence(settings.dataset),
-        ratings=files.ratings,
-        titles=files.movies,
-        max_rows=settings.max_rows,
+        name=dataset.name,
+        label=dataset.title + _first(max_rows if max_rows and max_rows < dataset.rows else None),
+        licence=dataset.licence,
+        ratings=ratings,
+        titles=titles or None,
+        settings=settings.model_copy(update={**hints, "dataset": dataset.name, "max_rows": max_rows}),
     )
+
+
+def newest(folder: Path) -> Path | None:
+    """Return the ratings file of a folder that was changed last; of several, the one whose name comes last.
+
+    The time of the change decides, not the name. Hidden files, those without a known suffix (.part, .tmp) and
+    subfolders are skipped.
+
+    Returns:
+        Its path; None if the folder holds none.
+    """
+    found = [
+        path
+        for path in folder.iterdir()
+        if SUFFIXES.search(path.name) and not path.name.startswith(".") and path.is_file()
+    ]
+    return max(found, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
+
+
+def may_be_growing(path: Path) -> bool:
+    """Return whether a file was changed so recently that it may still be written; a time in the future does not count.
+
+    Such a time is of another machine's clock.
+    """
+    return 0 <= time.time() - path.stat().st_mtime < SETTLING
 
 
 def read_titles(path: Path) -> "pa.Table":
     """Read the titles of the items.
 
     Args:
-        path: a .csv file with the columns movieId and title, or a .dat file with id::title::genres lines;
-            UTF-8, or Latin-1 as in ml-1m.
+        path: a CSV file with the columns movieId and title, or lines of id::title::genres or of id|title|…, without
+            a header; UTF-8, or Latin-1 as in ml-1m.
 
     Returns:
         Columns item and title, both string; each item once.
@@ -136,7 +137,7 @@ def read_titles(path: Path) -> "pa.Table":
     except UnicodeDecodeError:
         text = content.decode("latin-1")
     try:
-        titles = dict(_dat_titles(text) if path.suffix == ".dat" else _csv_titles(text))
+        titles = dict(_titles(text))
     except (ValueError, csv.Error) as error:
         raise DatasetUnavailable(
             f"{path} is not a list of titles ({error}); delete it and run the same command again."
@@ -144,29 +145,26 @@ def read_titles(path: Path) -> "pa.Table":
     return pa.table({"item": pa.array(titles.keys(), pa.string()), "title": pa.array(titles.values(), pa.string())})
 
 
-def _sample(downloads: Path, max_rows: int, progress: Progress) -> Source:
-    folder = downloads / f"sample-{SOURCE_SHA256[:12]}"
-    try:
-        if not sample_is_intact(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            with exclusive(folder, progress):
-                if not sample_is_intact(folder):
-                    progress(0, None, "unpacking the embedded sample")
-                    write_sample(folder)
-    except OSError as error:
-        raise unwritable(folder, error) from error
-    return Source(
-        name="sample",
-        label=SAMPLE_LABEL + _first(max_rows if max_rows < SAMPLE_TOTAL else None),
-        licence=licence("ml-latest-small"),
-        ratings=folder / "ratings.csv",
-        titles=folder / "titles.csv",
-        max_rows=max_rows,
-    )
-
-
-def _expanded(path: str) -> Path:
-    return Path(os.path.expanduser(path))
+def _titles(text: str) -> Iterator[tuple[str, str]]:
+    """Item and title of each line; the first line tells the format."""
+    first = text.partition("\n")[0]
+    separator = next((separator for separator in ("::", "|") if separator in first), None)
+    if separator is None:
+        rows = csv.DictReader(io.StringIO(text, newline=""))
+        for row in rows:
+            item, title = row.get("movieId"), row.get("title")
+            if item is None or title is None:
+                raise ValueError(f"line {rows.line_num} has no movieId or no title")
+            yield item, title
+        return
+    # Not splitlines(), which also breaks at characters that Latin-1 text may hold.
+    for number, line in enumerate(text.rstrip("\r\n").split("\n"), start=1):
+        item, _, rest = line.partition(separator)
+        # One field follows the title between double colons, and the title may hold some; bars are followed by many.
+        title, found, _ = rest.rpartition("::") if separator == "::" else rest.partition("|")
+        if not found:
+            raise ValueError(f"line {number} is not id{separator}title{separator}genres")
+        yield item, title
 
 
 def _first(max_rows: int | None) -> str:
@@ -175,26 +173,7 @@ def _first(max_rows: int | None) -> str:
 
 def _folder_name(filename: str) -> str:
     """A name that every file system takes: "Bewertungen für 2024.csv.gz" -> "Bewertungen-fur-2024"."""
-    stem = ENDINGS.sub("", filename)
+    stem = SUFFIXES.sub("", filename)
     plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
-    # 80 characters leave room for the protocol in the name of the report's folder.
+    # 80 characters leave space for the protocol in the name of the report's folder.
     return re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-._")[:80] or "ratings"
-
-
-def _csv_titles(text: str) -> Iterator[tuple[str, str]]:
-    rows = csv.DictReader(io.StringIO(text, newline=""))
-    for row in rows:
-        item, title = row.get("movieId"), row.get("title")
-        if item is None or title is None:
-            raise ValueError(f"line {rows.line_num} has no movieId or no title")
-        yield item, title
-
-
-def _dat_titles(text: str) -> Iterator[tuple[str, str]]:
-    # Not splitlines(), which also breaks at characters that Latin-1 text may hold.
-    for number, line in enumerate(text.rstrip("\r\n").split("\n"), start=1):
-        item, _, rest = line.partition("::")
-        title, separator, _ = rest.rpartition("::")
-        if not separator:
-            raise ValueError(f"line {number} is not id::title::genres")
-        yield item, title

@@ -1,4 +1,4 @@
-"""Which rows are fitted, which choose, and which judge."""
+"""Splitting the ratings into training, validation and test rows."""
 
 from itertools import islice
 from math import ceil
@@ -15,7 +15,7 @@ from recsys.memory import require_memory
 from recsys.settings import Protocol, SplitSettings
 
 BYTES_PER_RATING = 16
-"""What splitting holds at its peak, measured on 20 million ratings."""
+"""Peak memory of splitting, measured on 20 million ratings."""
 
 Rows = npt.NDArray[np.integer]
 Parts = tuple[Rows, Rows, Rows]
@@ -31,14 +31,14 @@ def split(
     user: npt.NDArray[np.integer] | None = None,
     time: npt.NDArray[np.int64] | None = None,
 ) -> dict[str, Any]:
-    """Write train.npy, validation.npy and test.npy, row numbers; no row is in two of them but in `notebook`.
+    """Write row numbers to train.npy, validation.npy and test.npy; only in `notebook` is a row in two of them.
 
     `random`: the test rows are those of `train_test_split(ratings, test_size=…, random_state=…)` under
-        both protocols. In `fair`, validation rows are then carved from the training rows with the same
+        both protocols. In `fair`, validation rows are then split off the training rows with the same
         seed; in `notebook`, the test rows are the validation rows, as they are in the notebook. The
-        rows stand in the order scikit-learn draws them.
+        rows are in the order in which scikit-learn draws them.
     `kfold`: the test rows are those of fold number `fold` of `KFold(folds, shuffle=True,
-        random_state=…)`, and validation rows are carved from the others as in `random`.
+        random_state=…)`, and validation rows are split off the others as in `random`.
     `user-last`: the last `test_size` of each user's rows are test rows, and the last `validation_size`
         of the user's others validation rows, both rounded to whole rows; the first row of a user is
         always a training row.
@@ -63,25 +63,25 @@ def split(
         train_rows, validation_rows, test_rows.
 
     Raises:
-        BadSettings: one of the parts would be empty, there is no such fold, or `notebook` is to split
-            otherwise than at random.
-        BadRatings: times are needed, and all or some are missing.
-        NotEnoughMemory: there is no room for the row numbers.
+        BadSettings: one of the parts would be empty, there is no such fold, or `notebook` is not split
+            at random.
+        BadRatings: the split needs times, and all or some are missing.
+        NotEnoughMemory: there is not enough memory for the row numbers.
     """
     require_memory(f"Splitting {rows:,} ratings", rows * BYTES_PER_RATING)
     if protocol == "notebook" and settings.split_by != "random":
         raise BadSettings(f"Protocol notebook splits at random, not by {settings.split_by}: choose protocol fair.")
     if settings.split_by == "random":
-        parts = _at_random(rows, settings, protocol)
+        parts = _random(rows, settings, protocol)
     elif settings.split_by == "kfold":
-        parts = _fold(rows, settings)
+        parts = _kfold(rows, settings)
     elif settings.split_by == "time":
-        parts = _at_one_moment(_known(time, settings), settings)
+        parts = _by_time(_required(time, settings), settings)
     else:
-        known = _known(time, settings)
+        times = _required(time, settings)
         if user is None:
             raise TypeError(f"split_by {settings.split_by} needs the users")
-        parts = _in_each_history(user, known, settings)
+        parts = _by_user(user, times, settings)
     if not all(map(len, parts)):
         raise _too_few(rows, settings)
     named = dict(zip(("train", "validation", "test"), parts, strict=True))
@@ -90,7 +90,7 @@ def split(
     return {f"{name}_rows": len(part) for name, part in named.items()}
 
 
-def _at_random(rows: int, settings: SplitSettings, protocol: Protocol) -> Parts:
+def _random(rows: int, settings: SplitSettings, protocol: Protocol) -> Parts:
     try:
         train, test = train_test_split(
             np.arange(rows, dtype=_type(rows)), test_size=settings.test_size, random_state=settings.split_seed
@@ -102,7 +102,7 @@ def _at_random(rows: int, settings: SplitSettings, protocol: Protocol) -> Parts:
         raise _too_few(rows, settings) from error
 
 
-def _fold(rows: int, settings: SplitSettings) -> Parts:
+def _kfold(rows: int, settings: SplitSettings) -> Parts:
     if settings.fold >= settings.folds:
         raise BadSettings(f"{settings.missing_fold}.")
     folds = KFold(settings.folds, shuffle=True, random_state=settings.split_seed)
@@ -118,7 +118,7 @@ def _without_validation(train: Rows, settings: SplitSettings) -> tuple[Rows, Row
     return rest, validation
 
 
-def _at_one_moment(time: npt.NDArray[np.int64], settings: SplitSettings) -> Parts:
+def _by_time(time: npt.NDArray[np.int64], settings: SplitSettings) -> Parts:
     rows = len(time)
     order = np.argsort(time, kind="stable").astype(_type(rows))
     before_test = rows - ceil(settings.test_size * rows)
@@ -127,7 +127,7 @@ def _at_one_moment(time: npt.NDArray[np.int64], settings: SplitSettings) -> Part
     return train, validation, test
 
 
-def _in_each_history(user: npt.NDArray[np.integer], time: npt.NDArray[np.int64], settings: SplitSettings) -> Parts:
+def _by_user(user: npt.NDArray[np.integer], time: npt.NDArray[np.int64], settings: SplitSettings) -> Parts:
     rows = len(user)
     counts = np.bincount(user)
     if settings.split_by == "leave-one-out":
@@ -144,14 +144,14 @@ def _in_each_history(user: npt.NDArray[np.integer], time: npt.NDArray[np.int64],
 
 
 def _share(share: float, counts: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
-    """`share` of each count in whole rows, which leaves one row at least."""
-    # always rounding up, as scikit-learn does once, would hold out far more than asked of many short histories
+    """`share` of each count in whole rows, leaving at least one row for training."""
+    # rounding up, as scikit-learn does once for all rows, would hold out far more than asked of users with few ratings
     held_out: npt.NDArray[np.int64] = np.minimum(np.rint(share * counts), np.maximum(counts - 1, 0)).astype(np.int64)
     return held_out
 
 
-def _known(time: npt.NDArray[np.int64] | None, settings: SplitSettings) -> npt.NDArray[np.int64]:
-    """The times, which are all there."""
+def _required(time: npt.NDArray[np.int64] | None, settings: SplitSettings) -> npt.NDArray[np.int64]:
+    """The times of all ratings."""
     instead = "or choose --split-by random or kfold"
     if time is None:
         raise BadRatings(
@@ -162,7 +162,7 @@ def _known(time: npt.NDArray[np.int64] | None, settings: SplitSettings) -> npt.N
     if unknown:
         raise BadRatings(
             f"{unknown:,} of {len(time):,} ratings have no time that can be read, and --split-by {settings.split_by} "
-            f"needs all: mend or remove them, {instead}."
+            f"needs all: correct or remove them, {instead}."
         )
     return time
 
@@ -183,6 +183,6 @@ def _too_few(rows: int, settings: SplitSettings) -> BadSettings:
         )
     where = " of each user's" if settings.split_by == "user-last" else ""
     return BadSettings(
-        f"{rows:,} ratings are too few to hold out {settings.test_size:g}{where} for the test and "
+        f"{rows:,} ratings are too few to hold out {settings.test_size:g}{where} for testing and "
         f"{rest}: use more ratings or other shares."
     )

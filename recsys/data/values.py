@@ -1,4 +1,4 @@
-"""From text to ids, ratings and times, a block of rows at a time; what a good value is, is said here alone."""
+"""Conversion of text fields to ids, ratings and times, and the rules for valid values."""
 
 import math
 import re
@@ -10,36 +10,36 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recsys.data.columns import Role
-from recsys.text import shown
+from recsys.text import quoted
 
 NO_TIME = int(np.iinfo(np.int64).min)
-"""What stands in timestamp.npy where a rating's time is unknown; numpy's own datetime64 means the same by it."""
+"""Stands in timestamp.npy for an unknown time, as NaT does in numpy's datetime64."""
 
 Fields = dict[Role, pa.StringArray]
-"""The text of some rows, by column."""
+"""Column -> text of some rows."""
 Columns = dict[Role, pa.Array]
-"""The values of some rows: ids int64 or string, ratings float64, times int64 with nulls."""
+"""Column -> values of some rows: ids int64 or string, ratings float64, times int64 with nulls."""
 
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 LARGEST = 1e15
-"""Models sum the squares of errors in single precision, which ends at 3.4e38."""
+"""Models sum squared errors in single precision, whose largest value is 3.4e38."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 YEAR_1 = -62_135_596_800
-"""Seconds from 1970 back to the first moment that Python's `datetime` knows; Arrow knows the year 0."""
+"""Seconds since 1970 of the first time of Python's `datetime`; Arrow has a year 0."""
 TOO_LATE = 10**11
-"""Seconds since 1970 (year 5138) from which on a time must be in milli-, micro- or nanoseconds."""
+"""From this on (year 5138), a time is taken for milli-, micro- or nanoseconds since 1970."""
 
 
 def convert(fields: Fields, low: float | None, high: float | None) -> tuple[Columns, dict[int, str]]:
-    """Turn text into values.
+    """Convert text to values.
 
     Args:
-        fields: the rows' text.
+        fields: text of the rows.
         low: lowest rating of the scale, None for any.
         high: highest rating of the scale, None for any.
 
     Returns:
-        The values of the good rows, and for each other row (by its index in `fields`) what is wrong with it.
+        The values of the good rows; index in `fields` -> what is wrong, of the other rows.
     """
     ratings, reasons = _ratings(fields["rating"], low, high)
     ids: Columns = {"item": _ids(fields["item"]), "user": _ids(fields["user"])}
@@ -59,26 +59,26 @@ def convert(fields: Fields, low: float | None, high: float | None) -> tuple[Colu
 
 
 def read_rating(text: str, low: float | None, high: float | None) -> float | str:
-    """The rating that is written in `text`, or what is wrong with it."""
+    """The rating in `text`, or what is wrong with it."""
     text = text.strip()
     if not text:
         return "the rating is missing"
     if not NUMBER.fullmatch(text):
         if re.fullmatch(r"[+-]?\d*,\d+", text, re.ASCII):
-            return f"rating {shown(text)} has a decimal comma, write it with a point ({text.replace(',', '.')[:60]})"
-        return f"rating {shown(text)} is not a number"
+            return f"rating {quoted(text)} has a decimal comma, write it with a point ({text.replace(',', '.')[:60]})"
+        return f"rating {quoted(text)} is not a number"
     value = float(text)
     if abs(value) > LARGEST:
-        return f"rating {shown(text)} is beyond ±1e15, the largest that can be compared"
+        return f"rating {quoted(text)} is beyond ±1e15, the largest that can be compared"
     if low is not None and value < low:
-        return f"rating {shown(text)} is below the scale's lowest, {low:g} (--min-rating)"
+        return f"rating {quoted(text)} is below the scale's lowest, {low:g} (--min-rating)"
     if high is not None and value > high:
-        return f"rating {shown(text)} is above the scale's highest, {high:g} (--max-rating)"
+        return f"rating {quoted(text)} is above the scale's highest, {high:g} (--max-rating)"
     return value
 
 
 def read_time(text: str) -> int | None:
-    """Whole seconds since 1970 of a number or of an ISO 8601 date and time (UTC if it names no zone)."""
+    """Whole seconds since 1970 of a number or an ISO 8601 date and time (UTC without a time zone); None if invalid."""
     text = text.strip()
     if NUMBER.fullmatch(text):
         # Beyond 2**53 a float is not exact; and int() refuses numbers of thousands of digits.
@@ -100,7 +100,7 @@ def read_time(text: str) -> int | None:
 def _ratings(
     text: pa.StringArray, low: float | None, high: float | None
 ) -> tuple[npt.NDArray[np.float64], dict[int, str]]:
-    # Millions of ratings take few values: each value is read once.
+    # Millions of ratings have few distinct values: each is read once.
     encoded = text.dictionary_encode()
     read = [read_rating(value, low, high) for value in encoded.dictionary.to_pylist()]
     codes = encoded.indices.to_numpy()
@@ -111,7 +111,7 @@ def _ratings(
 
 
 def _ids(text: pa.StringArray) -> pa.Array:
-    """Numbers if every id is written as an int64 would be, text without surrounding blanks otherwise."""
+    """Integers if every id is written as an int64 would be, otherwise text without surrounding blanks."""
     numbers = _integers(text)
     if numbers is not None:
         return numbers
@@ -128,7 +128,7 @@ def _integers(text: pa.StringArray) -> pa.Int64Array | None:
 
 def _cast(text: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
     try:
-        text[:100].cast(kind)  # Arrow takes its time over a long array that is wrong throughout
+        text[:100].cast(kind)  # Arrow is slow with a long array that is invalid throughout
         return text.cast(kind)
     except pa.ArrowInvalid:
         return None

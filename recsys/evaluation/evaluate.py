@@ -16,7 +16,7 @@ from recsys.evaluation.predictions import Answers, BiasesWhereCold, Warm, clippe
 from recsys.evaluation.ranking import Lists, lists_to_rank, rank
 from recsys.evaluation.results import BaselineResult, Comparison, Contribution, FailedModel, OtherSplit, Tuning
 from recsys.evaluation.significance import compare_pairs, smallest_effect
-from recsys.memory import give_back
+from recsys.memory import release_memory
 from recsys.models.baselines import Baseline, fit_baselines
 from recsys.models.item_knn import ItemKNN, fit_item_knn, too_large
 from recsys.models.predictor import Predictor
@@ -67,7 +67,7 @@ def evaluate(
         The comparison, and its predictions: one row a test rating with the columns user, item,
         rating, cold, user_ratings, item_ratings, and one a model (of its first seed), baseline and combination.
     """
-    give_back()
+    release_memory()
     users, items = pq.read_table(ratings.users), pq.read_table(ratings.items)
     known = known_ratings(ratings, protocol, split)
     bounds = (float(known.fitted[2].min()), float(known.fitted[2].max())) if protocol == "fair" else None

@@ -10,7 +10,6 @@ from typing import Any
 
 from recsys.backend import keras
 from recsys.errors import DamagedArtefact
-from recsys.text import listed
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip file can hold."""
@@ -75,7 +74,7 @@ def load_model(path: Path) -> keras.Model:
     except (KeyError, ValueError, zipfile.BadZipFile) as error:
         raise DamagedArtefact(f"{path} is no model of Keras ({error})") from error
     if foreign:
-        raise DamagedArtefact(f"{path} holds what no model here is made of: {listed(sorted(foreign))}")
+        raise DamagedArtefact(f"{path} holds what no model here is made of: {sorted(foreign)[:12]}")
     return keras.saving.load_model(path, compile=False, safe_mode=True)
 
 

@@ -10,10 +10,11 @@ from typing import Any
 import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from recsys.data.datasets import DATASETS, SAMPLE
 from recsys.errors import BadManifest
 from recsys.evaluation.results import BaselineResult, Comparison, Tuning
 from recsys.report.sections.verdict import headline
-from recsys.settings import SAMPLE_ROWS, DataSettings, Settings
+from recsys.settings import DataSettings, Settings
 from recsys.store.fingerprint import PACKAGE, code_of, versions_of
 from recsys.store.store import Manifest, content
 
@@ -168,9 +169,8 @@ def written_out(data: DataSettings) -> DataSettings:
     """Return the settings with an absolute path, and with the data set and the number of rows that None stands for."""
     if data.ratings is not None:
         return data.model_copy(update={"ratings": str(Path(data.ratings).expanduser().absolute())})
-    dataset = data.dataset or "sample"
-    rows = data.max_rows or (SAMPLE_ROWS if dataset == "sample" else None)
-    return data.model_copy(update={"dataset": dataset, "max_rows": rows})
+    dataset = DATASETS[data.dataset or SAMPLE.name]
+    return data.model_copy(update={"dataset": dataset.name, "max_rows": data.max_rows or dataset.max_rows})
 
 
 def read_manifest(path: Path) -> RunManifest:

@@ -1,4 +1,4 @@
-"""What an artefact is: a folder that is complete or absent, and the manifest that travels instead of it."""
+"""Artefacts on disk: folders that are complete or absent, manifests, checksums, locks and atomic writes."""
 
 import hashlib
 import json
@@ -15,53 +15,22 @@ from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from recsys.errors import DamagedArtefact
 
-SEAL = "seal"
-"""The field that holds the SHA-256 of all others."""
-
-
-def sealed(document: Mapping[str, Any], indent: int | None = None) -> bytes:
-    """Return a document with its digest, as JSON."""
-    return json.dumps({**document, SEAL: _digest(document)}, indent=indent).encode()
-
-
-def unsealed(content: bytes, name: object) -> dict[str, Any]:
-    """Return the document that `sealed` wrote, without its digest.
-
-    Args:
-        content: what was read.
-        name: what to call it in an error.
-
-    Raises:
-        DamagedArtefact: it is cut or changed.
-    """
-    try:
-        document = json.loads(content)
-        seal = document.pop(SEAL)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise DamagedArtefact(f"{name} cannot be read ({type(error).__name__})") from error
-    if seal != _digest(document):
-        raise DamagedArtefact(f"{name} has changed since it was written")
-    return dict(document)
-
-
-def _digest(document: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
-
-
 MANIFEST, MADE_FROM = "artefact.json", "made_from.json"
 """What an artefact's folder holds beside its files; without the first it is no artefact."""
 
+CHECKSUM = "seal"
+"""The field of a JSON document that holds the SHA-256 of all others."""
+
 NEW, OLD = ".new", ".old"
-"""Endings of the hidden folders that an artefact is in before it takes its place, and the one that it replaces."""
+"""Suffixes of hidden folders: an artefact that is being made, and one that is being replaced."""
 
 TEMPORARY = ".*.tmp"
 """The names of small files that are being written."""
 
-SECONDS_BETWEEN_LOOKS = 1.0
-"""How often somebody who waits for a lock looks whether there is still reason to."""
+SECONDS_BETWEEN_ATTEMPTS = 1.0
 
 Facts = dict[str, Any]
-"""What an artefact is about, as JSON: rows, users, losses, …"""
+"""What a task found out about its artefact, as JSON: rows, users, losses, …"""
 
 
 class FileEntry(TypedDict):
@@ -73,7 +42,7 @@ class FileEntry(TypedDict):
 
 
 class Manifest(TypedDict):
-    """What travels between tasks instead of data."""
+    """What tasks pass to each other instead of data."""
 
     kind: str
     key: str
@@ -83,7 +52,7 @@ class Manifest(TypedDict):
 
 
 def content(manifest: Manifest) -> dict[str, str]:
-    """Return file name -> digest: all that a task's result may depend on of the artefact it reads."""
+    """Return file name -> digest, which is all of an artefact that the result of a task may depend on."""
     return {Path(entry["path"]).name: entry["sha256"] for entry in manifest["files"]}
 
 
@@ -101,21 +70,50 @@ def manifest_in(document: bytes, folder: object) -> Manifest:
     Raises:
         DamagedArtefact: the file is cut or changed.
     """
-    manifest: Manifest = unsealed(document, f"{folder}/{MANIFEST}")  # type: ignore[assignment]
+    manifest: Manifest = verified(document, f"{folder}/{MANIFEST}")  # type: ignore[assignment]
     return manifest
 
 
-def placed(entry: FileEntry) -> tuple[str, PurePosixPath]:
-    """Return the folder of the artefact that a file belongs to, relative to the store, and its place in that.
+def split_path(entry: FileEntry) -> tuple[str, PurePosixPath]:
+    """Return the folder of a file's artefact, relative to the store, and the file's path inside it.
 
     Raises:
-        DamagedArtefact: the file's path leads out of every artefact.
+        DamagedArtefact: the file's path is outside of every artefact.
     """
     path = PurePosixPath(entry["path"])
     if path.is_absolute() or ".." in path.parts or len(path.parts) < 3:
         raise DamagedArtefact(f"{path} is no path in a store")
-    layer, key, *place = path.parts
-    return f"{layer}/{key}", PurePosixPath(*place)
+    layer, key, *inside = path.parts
+    return f"{layer}/{key}", PurePosixPath(*inside)
+
+
+def with_checksum(document: Mapping[str, Any], indent: int | None = None) -> bytes:
+    """Return a document as JSON, with a checksum of its fields."""
+    return json.dumps({**document, CHECKSUM: _checksum(document)}, indent=indent).encode()
+
+
+def verified(content: bytes, name: object) -> dict[str, Any]:
+    """Return the document that `with_checksum` wrote, without its checksum.
+
+    Args:
+        content: what was read.
+        name: what to call it in an error.
+
+    Raises:
+        DamagedArtefact: it is cut or changed.
+    """
+    try:
+        document = json.loads(content)
+        checksum = document.pop(CHECKSUM)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DamagedArtefact(f"{name} cannot be read ({type(error).__name__})") from error
+    if checksum != _checksum(document):
+        raise DamagedArtefact(f"{name} has changed since it was written")
+    return dict(document)
+
+
+def _checksum(document: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def sha256_of(path: Path) -> str:
@@ -125,7 +123,7 @@ def sha256_of(path: Path) -> str:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace `path` by `data`, whole or not at all."""
+    """Write `data` to `path`, completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
@@ -139,25 +137,25 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def lock_of(root: Path, folder: str) -> Path:
-    """Return the file that is locked while somebody makes an artefact of the store at `root`."""
+    """Return the file that is locked while an artefact of the store at `root` is made."""
     return root / "locks" / f"{folder.replace('/', '-')}.lock"
 
 
 @contextmanager
 def locked(root: Path, folder: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold the lock of an artefact of the store at `root`; a thread that holds it may take it once more.
+    """Hold the lock of an artefact of the store at `root`; a thread that holds it may take it again.
 
     Args:
         root: the store's folder.
         folder: layer and key of the artefact.
-        waiting: called about once a second while somebody else holds it; may raise.
+        waiting: called about once a second while another process or thread holds it; may raise.
     """
     path = lock_of(root, folder)
     held: set[Path] = _HELD.__dict__.setdefault("paths", set())
     if path in held:
         yield
         return
-    with _acquired(FileLock(path), waiting):
+    with _acquire(FileLock(path), waiting):
         held.add(path)
         try:
             yield
@@ -165,20 +163,23 @@ def locked(root: Path, folder: str, waiting: Callable[[], None] = lambda: None) 
             held.discard(path)
 
 
-def _acquired(lock: FileLock, waiting: Callable[[], None]) -> AcquireReturnProxy[FileLock]:
+_HELD = threading.local()
+
+
+def _acquire(lock: FileLock, waiting: Callable[[], None]) -> AcquireReturnProxy[FileLock]:
     while True:
         try:
-            return lock.acquire(timeout=SECONDS_BETWEEN_LOOKS)
+            return lock.acquire(timeout=SECONDS_BETWEEN_ATTEMPTS)
         except Timeout:
             waiting()
 
 
 @contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
-    """Give a folder to fill, which takes the place of `folder` unless that fails; the artefact's lock must be held."""
+    """Yield a new folder that replaces `folder` when the block succeeds; the artefact's lock must be held."""
     folder.parent.mkdir(exist_ok=True)
-    for leftover in folder.parent.glob(f".{folder.name}.*"):
-        shutil.rmtree(leftover)  # of a writer that died: the lock is ours
+    for unfinished in folder.parent.glob(f".{folder.name}.*"):
+        shutil.rmtree(unfinished)  # of a writer that died: the lock is ours
     temporary = folder.with_name(f".{folder.name}{NEW}")
     temporary.mkdir()
     try:
@@ -191,11 +192,8 @@ def replacing(folder: Path) -> Iterator[Path]:
         temporary.rename(folder)
         _flush(folder.parent)
     finally:
-        for leftover in folder.parent.glob(f".{folder.name}.*"):
-            shutil.rmtree(leftover, ignore_errors=True)
-
-
-_HELD = threading.local()
+        for unfinished in folder.parent.glob(f".{folder.name}.*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _flush(path: Path) -> None:

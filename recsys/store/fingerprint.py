@@ -1,7 +1,7 @@
 """What a result was made from: content of its inputs, settings, code and library versions.
 
-Reading a hundred modules takes half a second, which a run that finds everything cached has no time for. So
-what was read is noted, by the path, size, time and inode of each module.
+Parsing a hundred modules takes half a second, for which a fully cached run has no time. So their digests
+are saved, with the size, time of change and inode of each file.
 """
 
 import ast
@@ -19,141 +19,32 @@ from pathlib import Path
 from typing import Any
 
 from recsys.errors import DamagedArtefact
-from recsys.store.artifacts import sealed, unsealed
-
-TRIES_TO_PARSE = 9
-
-SETTLED = 2_000_000_000
-"""Nanoseconds after which a change of a file is sure to show in its time."""
-
-
-@dataclass(frozen=True)
-class Module:
-    """What a file of source code says.
-
-    Attributes:
-        state: its size in bytes, time of change and inode.
-        digest: of its syntax tree without docstrings: comments and formatting change nothing.
-        imports: names of the package's that it imports, inside functions too; some are no modules.
-    """
-
-    state: tuple[int, int, int]
-    digest: str
-    imports: tuple[str, ...]
-
-
-def read_module(path: Path, package: str) -> Module:
-    """Return what a file of a package says.
-
-    Raises:
-        ImportError: it has a relative import, which cannot be followed.
-    """
-    found = path.stat()
-    state = (found.st_size, found.st_mtime_ns, found.st_ino)
-    known = _KNOWN.get(path)
-    if known and known.state == state:
-        return known
-    module = _KNOWN[path] = Module(state, *_read(path, package))
-    _UNNOTED.add(path)
-    return module
-
-
-def recall(place: str, notes: Callable[[], bytes | None]) -> None:
-    """Remember what an earlier process has noted in some place.
-
-    Notes that cannot be read, or of another Python, are no help.
-
-    Args:
-        place: where the notes are; they are read once.
-        notes: reads them, None if there are none.
-    """
-    if place in _RECALLED:
-        return
-    _RECALLED.add(place)
-    with suppress(DamagedArtefact, KeyError):
-        document = unsealed(notes() or b"", place)
-        if document["python"] == sys.version:
-            for path, noted in document["modules"].items():
-                size, changed, inode = noted["state"]
-                module = Module((size, changed, inode), noted["digest"], tuple(noted["imports"]))
-                _KNOWN.setdefault(Path(path), module)
-
-
-def news() -> bytes | None:
-    """Return what there is to note, in the form that `recall` reads; None if nothing was read since the last time."""
-    if not _UNNOTED:
-        return None
-    _UNNOTED.clear()
-    settled = time.time_ns() - SETTLED
-    modules = {str(path): asdict(module) for path, module in list(_KNOWN.items()) if module.state[1] < settled}
-    return sealed({"python": sys.version, "modules": modules})
-
-
-@cache
-def file_of(module: str, package: Path) -> Path | None:
-    """Return the file of a module of a package, None if it has none."""
-    head, *parts = module.split(".")
-    if head != package.name:
-        return None
-    place = package.joinpath(*parts)
-    for path in (place / "__init__.py", place.with_suffix(".py")):
-        if path.is_file():
-            return path
-    return None
-
-
-def _parsed(source: str) -> ast.Module:
-    """The syntax tree of a module, also where other threads parse: CPython 3.11 counts all threads' depths together."""
-    with _PARSING:
-        for _ in range(TRIES_TO_PARSE):
-            with suppress(SystemError):  # TensorFlow parses too, under no lock of ours
-                return ast.parse(source)
-        return ast.parse(source)
-
-
-def _read(path: Path, package: str) -> tuple[str, tuple[str, ...]]:
-    tree = _parsed(path.read_text(encoding="utf-8"))
-    imports: list[str] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            imports += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            if node.level:
-                raise ImportError(f"{path} has a relative import, which the code's digest does not follow")
-            imports += [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and (
-            ast.get_docstring(node, clean=False) is not None
-        ):
-            node.body = node.body[1:]
-    digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
-    return digest, tuple(dict.fromkeys(name for name in imports if name.split(".")[0] == package))
-
-
-_PARSING = threading.Lock()
-_KNOWN: dict[Path, Module] = {}
-_UNNOTED: set[Path] = set()
-_RECALLED: set[str] = set()
-
+from recsys.store.artifacts import verified, with_checksum
 
 PACKAGE = Path(__file__).parent.parent
 
 RESULT_NEUTRAL = {
-    "recsys.backend",
     "recsys.config",
     "recsys.models.settings",
     "recsys",
-    "recsys.store.artifacts",
+    "recsys.backend",
     "recsys.errors",
+    "recsys.memory",
+    "recsys.progress",
+    "recsys.settings",
+    "recsys.store.artifacts",
     "recsys.store.fingerprint",
-    "recsys.store.run_history",
     "recsys.store.prune",
     "recsys.store.remote",
-    "recsys.progress",
-    "recsys.memory",
-    "recsys.settings",
+    "recsys.store.run_history",
     "recsys.store.store",
 }
-"""Modules that decide no number: the settings' values are part of the fingerprint themselves."""
+"""Modules that change no number: the settings' values are part of the fingerprint themselves."""
+
+SETTLED = 2_000_000_000
+"""Nanoseconds after which a change of a file is sure to show in its time."""
+
+PARSE_ATTEMPTS = 10
 
 
 @dataclass(frozen=True)
@@ -209,18 +100,117 @@ def code_of(modules: Iterable[str], package: Path = PACKAGE) -> dict[str, str]:
     """Return module -> digest for `modules` and all that they import, directly or not, of `package`.
 
     The digest is of the syntax tree without docstrings: comments and formatting change nothing.
-    Imports inside functions count.
+    Imports inside functions count; modules that are `RESULT_NEUTRAL` are left out, with their imports.
     """
     found: dict[str, str] = {}
     waiting = list(modules)
     while waiting:
-        module = waiting.pop()
-        if module in found or (package == PACKAGE and module in RESULT_NEUTRAL):
+        name = waiting.pop()
+        if name in found or (package == PACKAGE and name in RESULT_NEUTRAL):
             continue
-        path = file_of(module, package)
+        path = _file_of(name, package)
         if path is None:
-            raise ModuleNotFoundError(f"{module} is no module of {package}")
-        said = read_module(path, package.name)
-        found[module] = said.digest
-        waiting += [name for name in (*said.imports, module.rpartition(".")[0]) if file_of(name, package)]
+            raise ModuleNotFoundError(f"{name} is no module of {package}")
+        module = read_module(path, package.name)
+        found[name] = module.digest
+        waiting += [other for other in (*module.imports, name.rpartition(".")[0]) if _file_of(other, package)]
     return dict(sorted(found.items()))
+
+
+@dataclass(frozen=True)
+class ModuleDigest:
+    """The digest of a source file, and the names that it imports from its package (some are no modules)."""
+
+    state: tuple[int, int, int]
+    """Size in bytes, time of change and inode of the file."""
+    digest: str
+    imports: tuple[str, ...]
+
+
+def read_module(path: Path, package: str) -> ModuleDigest:
+    """Return the digest of a source file of a package, parsing it unless that was done before.
+
+    Raises:
+        ImportError: it has a relative import, which is not followed.
+    """
+    found = path.stat()
+    state = (found.st_size, found.st_mtime_ns, found.st_ino)
+    known = _DIGESTS.get(path)
+    if known and known.state == state:
+        return known
+    module = _DIGESTS[path] = ModuleDigest(state, *_parse(path, package))
+    _UNSAVED.add(path)
+    return module
+
+
+def load_digests(place: str, read: Callable[[], bytes | None]) -> None:
+    """Load the digests that an earlier process has saved; those of another Python, or damaged ones, are ignored.
+
+    Args:
+        place: where they are saved; each place is read once.
+        read: reads them, None if there are none.
+    """
+    if place in _LOADED:
+        return
+    _LOADED.add(place)
+    with suppress(DamagedArtefact, KeyError):
+        document = verified(read() or b"", place)
+        if document["python"] == sys.version:
+            for path, saved in document["modules"].items():
+                size, changed, inode = saved["state"]
+                module = ModuleDigest((size, changed, inode), saved["digest"], tuple(saved["imports"]))
+                _DIGESTS.setdefault(Path(path), module)
+
+
+def digests_to_save() -> bytes | None:
+    """Return all digests in the form that `load_digests` reads; None if no module was parsed since the last time."""
+    if not _UNSAVED:
+        return None
+    _UNSAVED.clear()
+    settled = time.time_ns() - SETTLED
+    modules = {str(path): asdict(module) for path, module in list(_DIGESTS.items()) if module.state[1] < settled}
+    return with_checksum({"python": sys.version, "modules": modules})
+
+
+@cache
+def _file_of(module: str, package: Path) -> Path | None:
+    """The file of a module of a package, None if it has none."""
+    head, *parts = module.split(".")
+    if head != package.name:
+        return None
+    place = package.joinpath(*parts)
+    return next((path for path in (place / "__init__.py", place.with_suffix(".py")) if path.is_file()), None)
+
+
+def _parse(path: Path, package: str) -> tuple[str, tuple[str, ...]]:
+    """Digest and imports of a source file."""
+    tree = _syntax_tree(path.read_text(encoding="utf-8"))
+    imports: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imports += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                raise ImportError(f"{path} has a relative import, which the code's digest does not follow")
+            imports += [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and (
+            ast.get_docstring(node, clean=False) is not None
+        ):
+            node.body = node.body[1:]
+    digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
+    return digest, tuple(dict.fromkeys(name for name in imports if name.split(".")[0] == package))
+
+
+def _syntax_tree(source: str) -> ast.Module:
+    """The syntax tree of a module, also where other threads parse: CPython 3.11 counts all threads' depths together."""
+    with _PARSING:
+        for _ in range(PARSE_ATTEMPTS - 1):
+            with suppress(SystemError):  # TensorFlow parses too, without our lock
+                return ast.parse(source)
+        return ast.parse(source)
+
+
+_PARSING = threading.Lock()
+_DIGESTS: dict[Path, ModuleDigest] = {}
+_UNSAVED: set[Path] = set()
+_LOADED: set[str] = set()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from recsys.errors import DamagedArtefact
 from recsys.settings import Settings
-from recsys.store.artifacts import sealed, unsealed
+from recsys.store.artifacts import verified, with_checksum
 from recsys.store.store import Store, write_atomically
 
 NOT_IDENTIFYING = {"refresh", "scaling"}
@@ -32,7 +32,7 @@ def last_compared(settings: Settings) -> Compared | None:
     """Return what was compared last under these settings; None if nothing was, or if its report is gone."""
     try:
         note = _note(settings)
-        compared = Compared(**unsealed(note.read_bytes(), note))
+        compared = Compared(**verified(note.read_bytes(), note))
     except (OSError, TypeError, DamagedArtefact):
         return None  # no note, or none that can be read: comparing again makes a good one
     return compared if (Path(compared.report) / "report.html").is_file() else None
@@ -40,7 +40,7 @@ def last_compared(settings: Settings) -> Compared | None:
 
 def remember(settings: Settings, compared: Compared) -> None:
     """Note what has been compared to the end under these settings."""
-    write_atomically(_note(settings), sealed(asdict(compared), indent=1))
+    write_atomically(_note(settings), with_checksum(asdict(compared), indent=1))
 
 
 def _note(settings: Settings) -> Path:

@@ -1,16 +1,15 @@
-"""Removing from a store what nobody has used for a while.
+"""Removing from a store what has not been used for a while, and what killed processes left unfinished.
 
-What is used is touched, at most once an hour: an artefact's manifest, a note, the digest of an input. So its time says
-when that was last; that of a checkpoint is the time of its newest epoch.
+What is used is touched, at most once an hour: an artefact's manifest, a note, the digest of an input. So its time of
+change says when it was last used; that of a checkpoint is the time of its newest epoch.
 
-An artefact, or a checkpoint, whose lock is held is being made, and stays. What is removed is forgotten first (Prefect's
-record of it, then the artefact by its name, then its files), so that a pruning that is killed leaves nothing that is
-taken for whole, and the next one, or the next run, sweeps up what it leaves. A run that goes on with what was removed
-under it says so in a sentence, and makes it anew the next time; as nothing is removed that was used within a day, that
-takes a run of a day.
+An artefact or checkpoint whose lock is held is being made, and stays. Prefect's record of an artefact is removed
+first, then the artefact is renamed, then its files are removed, so that nothing incomplete is taken for complete if
+pruning is killed; the next pruning or run removes the rest. A run whose artefacts are removed under it says so and
+makes them anew the next time; as nothing is removed that was used within a day, that takes a run of a day.
 
-Only what a store names is removed: files and folders named by a key, behind no link. The history of runs, what was
-compared last, and reports stay; so do locks, empty files of which another process may be about to take one.
+Only what the store itself has named is removed: files and folders named by a key, and not reached through a link. The
+run history, the last comparison and reports stay; so do locks, empty files that another process may be about to take.
 """
 
 import fnmatch
@@ -28,43 +27,23 @@ from filelock import FileLock, Timeout
 from recsys.errors import BadSettings
 from recsys.store.artifacts import MANIFEST, NEW, OLD, TEMPORARY, lock_of
 
+MIN_AGE = 86_400.0
+"""Seconds; a run may be about to read what it has found."""
+
 SECONDS_TO_WRITE = 3600.0
 """A small file that is not in its place after so long never will be, even by the clock of another machine."""
-
-
-def remove_leftovers(root: Path) -> None:
-    """Remove from the store at `root` what no living writer will put in its place.
-
-    Small files that are older than any writer takes, and folders of artefacts whose lock nobody holds.
-    """
-    for folder, _, names in os.walk(root):  # passes over what vanishes meanwhile, at which rglob fails
-        for name in fnmatch.filter(names, TEMPORARY):
-            file = Path(folder, name)
-            with suppress(OSError):
-                if time.time() - file.stat().st_mtime > SECONDS_TO_WRITE:
-                    file.unlink()
-    for ending in (NEW, OLD):
-        for left in root.glob(f"*/.*{ending}"):
-            key = left.name.removeprefix(".").removesuffix(ending)
-            lock = FileLock(lock_of(root, f"{left.parent.name}/{key}"))
-            with suppress(Timeout, OSError), lock.acquire(blocking=False):
-                shutil.rmtree(left)
-
-
-LEAST_AGE = 86_400.0
-"""Seconds; a run may be about to read what it found before."""
 
 CHECKPOINTS = "checkpoints"
 NOTES = "notes", "digests"
 RECORDS = "results/keys", "results/values"
 
 KEY = re.compile(r"[0-9a-f]{32}")
-"""What artefacts, their checkpoints and their records are named by."""
+"""Names of artefacts, their checkpoints and their records."""
 
 
 @dataclass
 class Pruned:
-    """What was removed, with the bytes of all of it, and how much was left alone though it is old."""
+    """What was removed, its bytes, and how many old artefacts and checkpoints stayed because they are in use."""
 
     artefacts: int = 0
     checkpoints: int = 0
@@ -76,25 +55,44 @@ def prune(root: Path, older_than: float, *, only_count: bool = False) -> Pruned:
     """Remove from the store at `root` what was last used more than `older_than` seconds ago.
 
     Args:
-        root: the store's folder, or a working copy of a store with a URL, which keeps everything.
+        root: the store's folder, or the working copy of a store with a URL, where everything is kept.
         older_than: seconds, a day or more.
-        only_count: remove nothing, and return what would be removed.
+        only_count: remove nothing, only return what would be removed.
 
     Raises:
         BadSettings: this is no store, or `older_than` is less than a day.
         OSError: something cannot be removed.
     """
-    if older_than < LEAST_AGE:
+    if older_than < MIN_AGE:
         raise BadSettings("What was used within a day stays: a run may be about to read it. Say 1d or more.")
     if not (root / "locks").is_dir():
         raise BadSettings(f"{root} is no store: give the folder that runs were told with --store.")
     if not only_count:
-        remove_leftovers(root)
+        remove_unfinished(root)
     pruning = _Pruning(root, time.time() - older_than, only_count)
     pruning.artefacts()
     pruning.checkpoints()
     pruning.notes()
     return pruning.pruned
+
+
+def remove_unfinished(root: Path) -> None:
+    """Remove from the store at `root` what killed processes left unfinished.
+
+    These are small files that are older than any writer takes, and folders of artefacts whose lock nobody holds.
+    """
+    for folder, _, names in os.walk(root):  # skips what vanishes meanwhile, at which rglob fails
+        for name in fnmatch.filter(names, TEMPORARY):
+            file = Path(folder, name)
+            with suppress(OSError):
+                if time.time() - file.stat().st_mtime > SECONDS_TO_WRITE:
+                    file.unlink()
+    for suffix in (NEW, OLD):
+        for unfinished in root.glob(f"*/.*{suffix}"):
+            key = unfinished.name.removeprefix(".").removesuffix(suffix)
+            lock = FileLock(lock_of(root, f"{unfinished.parent.name}/{key}"))
+            with suppress(Timeout, OSError), lock.acquire(blocking=False):
+                shutil.rmtree(unfinished)
 
 
 @dataclass
@@ -105,24 +103,24 @@ class _Pruning:
     pruned: Pruned = field(default_factory=Pruned)
 
     def artefacts(self) -> None:
-        """Remove those that nobody has used, and records of those that are gone."""
+        """Remove unused artefacts, and records of artefacts that are gone."""
         folders = [manifest.parent for manifest in self.root.glob(f"[!.]*/*/{MANIFEST}")]
         for folder in sorted(filter(self._ours, folders)):
             if self._remove(folder, [lock_of(self.root, f"{folder.parent.name}/{folder.name}")]):
                 self.pruned.artefacts += 1
-        there = {folder.name for folder in folders}
+        present = {folder.name for folder in folders}
         for record in self._files(RECORDS, "*"):
-            if KEY.fullmatch(record.name) and record.name not in there and self._unused(record):
+            if KEY.fullmatch(record.name) and record.name not in present and self._unused(record):
                 self._unlink(record)
 
     def checkpoints(self) -> None:
-        """Remove those of trainings that nobody goes on with."""
+        """Remove checkpoints of trainings that were not continued."""
         for folder in sorted(filter(self._ours, (self.root / CHECKPOINTS).glob("*/"))):
             if self._remove(folder, [*(self.root / "locks").glob(f"*-{folder.name}.lock")]):
                 self.pruned.checkpoints += 1
 
     def notes(self) -> None:
-        """Remove what only saves time."""
+        """Remove unused notes and digests, which only save time."""
         for note in self._files(NOTES, "[!.]*.json"):
             if self._unused(note):
                 self._unlink(note)
@@ -138,7 +136,7 @@ class _Pruning:
             except Timeout:
                 self.pruned.busy += 1
                 return False
-            if not self._unused(folder):  # somebody has used or removed it before the lock was ours
+            if not self._unused(folder):  # used or removed before the lock was ours
                 return False
             if folder.parent.name != CHECKPOINTS:
                 for record in self._files(RECORDS, folder.name):
@@ -147,7 +145,7 @@ class _Pruning:
             if not self.only_count:
                 gone = folder.with_name(f".{folder.name}{OLD}")
                 folder.rename(gone)
-                with suppress(FileNotFoundError):  # who sweeps up leftovers may have come before us
+                with suppress(FileNotFoundError):  # `remove_unfinished` may have come first
                     shutil.rmtree(gone)
         return True
 
@@ -159,7 +157,7 @@ class _Pruning:
             self.pruned.bytes += size
 
     def _unused(self, path: Path) -> bool:
-        """Whether nobody has used an artefact, a checkpoint or a file for so long; what is gone, or going, is used."""
+        """Whether an artefact, a checkpoint or a file was last used so long ago; what is gone counts as used."""
         try:
             manifest = path / MANIFEST
             used = [manifest] if manifest.exists() else [*_inside(path)] or [path]
@@ -172,11 +170,11 @@ class _Pruning:
         return [file for place in places for file in place.glob(names) if file.is_file() and not file.is_symlink()]
 
     def _ours(self, folder: Path) -> bool:
-        """Whether a folder is named by a key, as those of a store are, and no link leads to it."""
+        """Whether a folder is named by a key, as those of a store are, and not reached through a link."""
         return bool(KEY.fullmatch(folder.name)) and self._in_store(folder)
 
     def _in_store(self, folder: Path) -> bool:
-        """Whether no link leads from the store to a folder: what links lead to is not ours."""
+        """Whether a folder is in the store itself, and not reached through a link."""
         return folder.resolve() == self.root.resolve() / folder.relative_to(self.root)
 
 

@@ -1,11 +1,11 @@
-"""A store that several machines share: a folder of any file system that fsspec knows, and the artefacts on it."""
+"""A store that several machines share, at the URL of a folder that fsspec can reach, and the artefacts in it."""
 
 import hashlib
 import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -20,25 +20,23 @@ from recsys.store.artifacts import (
     Manifest,
     locked,
     manifest_in,
-    placed,
     replacing,
     sha256_of,
+    split_path,
 )
 
 WORKING_COPIES = "MF_OR_DNN_STORES"
-"""Environment variable: in which folder this machine keeps its working copies of remote stores."""
+"""Environment variable with the folder in which this machine keeps its working copies of remote stores."""
 
 PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
-"""Protocol -> the package that fsspec needs for it."""
-
-WITHOUT_FOLDERS = frozenset(PACKAGES)
-"""Protocols of object stores: their buckets are for the user to make, and there are no folders in them."""
-
+"""Protocol of an object store -> package that fsspec needs for it."""
 
 NO_SECRETS = (
     "The URL of the store must not hold a password or other options: give them to fsspec in the environment, "
     "or in the files that its file systems read"
 )
+
+log = logging.getLogger(__name__)
 
 
 def has_secrets(url: str) -> bool:
@@ -54,11 +52,11 @@ def without_password(url: str) -> str:
 
 
 class Remote:
-    """A folder that other machines see as well, and this machine's working copy of it.
+    """A folder that other machines see as well.
 
-    Paths are relative to the folder, with slashes. What was once seen there counts as being there for as
-    long as the process lives. Credentials are fsspec's affair: it reads them from the environment or from
-    the files that its file systems are used to, such as a profile in `~/.aws`.
+    Paths are relative to the folder, with slashes. A file that was once seen there counts as being there as
+    long as the process runs. fsspec reads credentials from the environment or from the files of its file
+    systems, such as a profile in `~/.aws`. All methods raise StoreUnavailable if the remote does not answer or refuses.
     """
 
     def __init__(self, url: str) -> None:
@@ -68,9 +66,8 @@ class Remote:
             BadSettings: nothing can be kept at such a URL.
         """
         self.url = url
-        protocol = urlsplit(url).scheme
-        self._files, self._base = _file_system(url, protocol)
-        self._has_folders = protocol not in WITHOUT_FOLDERS
+        self._files, self._base = _file_system(url)
+        self._has_folders = urlsplit(url).scheme not in PACKAGES  # object stores have none
         self._seen: set[str] = set()
         self._read: dict[str, bytes] = {}
 
@@ -82,11 +79,7 @@ class Remote:
         return kept / f"{readable}-{hashlib.sha256(self.url.encode()).hexdigest()[:12]}"
 
     def read(self, path: str) -> bytes | None:
-        """Return what a small file holds, None if there is no such file.
-
-        Raises:
-            StoreUnavailable: the remote does not answer, or refuses.
-        """
+        """Return the content of a small file, None if there is no such file."""
         with self._asking("read"):
             try:
                 data = bytes(self._files.cat_file(self._at(path)))
@@ -110,7 +103,7 @@ class Remote:
         return {path[len(self._base) + 1 :]: int(facts["size"]) for path, facts in found.items()}
 
     def read_all(self, paths: Sequence[str]) -> list[bytes]:
-        """Return what small files hold that never change, in their order, leaving out those that are gone."""
+        """Return the contents of small files that never change, in their order, leaving out those that are gone."""
         wanted = [path for path in paths if path not in self._read]
         with self._asking("read"):
             found = self._files.cat([self._at(path) for path in wanted], on_error="omit") if wanted else {}
@@ -118,21 +111,12 @@ class Remote:
         return [self._read[path] for path in paths if path in self._read]
 
     def fetch(self, files: Mapping[str, Path]) -> None:
-        """Copy files from the remote: path -> where to.
-
-        Raises:
-            FileNotFoundError: one of them is not there.
-            StoreUnavailable: the remote does not answer, or refuses.
-        """
+        """Copy files from the remote, path -> where to; raises FileNotFoundError if one is missing."""
         with self._asking("read", but=FileNotFoundError):
             self._files.get([self._at(path) for path in files], [str(place) for place in files.values()])
 
     def send(self, files: Mapping[str, Path]) -> None:
-        """Copy files to the remote: path -> where from.
-
-        Raises:
-            StoreUnavailable: the remote does not answer, or refuses.
-        """
+        """Copy files to the remote, path -> where from."""
         with self._asking("written"):
             self._make_folders(files)
             self._files.put([str(place) for place in files.values()], [self._at(path) for path in files])
@@ -148,22 +132,20 @@ class Remote:
     def remove(self, path: str) -> None:
         """Remove a file, if it is there."""
         self._seen.discard(path)
-        with self._asking("written"):
-            try:
-                self._files.rm_file(self._at(path))
-            except FileNotFoundError:
-                return
+        with self._asking("written"), suppress(FileNotFoundError):
+            self._files.rm_file(self._at(path))
 
     def _at(self, path: str) -> str:
         return f"{self._base}/{path}"
 
-    def _make_folders(self, paths: Sequence[str] | Mapping[str, Path]) -> None:
+    def _make_folders(self, paths: Iterable[str]) -> None:
         if self._has_folders:
             for folder in {self._at(path).rpartition("/")[0] for path in paths}:
                 self._files.makedirs(folder, exist_ok=True)
 
     @contextmanager
     def _asking(self, done: str, but: tuple[type[Exception], ...] | type[Exception] = ()) -> Iterator[None]:
+        """Raise what goes wrong as StoreUnavailable, except for `but`."""
         try:
             yield
         except but:
@@ -176,6 +158,26 @@ class Remote:
             ) from error
 
 
+def _file_system(url: str) -> tuple[Any, str]:
+    """The file system of a URL, and the path of the URL in it."""
+    from fsspec.core import url_to_fs  # here, because a store in a folder needs none of it
+
+    protocol = urlsplit(url).scheme
+    if has_secrets(url):
+        raise BadSettings(f"{NO_SECRETS}.")
+    if not protocol or "::" in url:
+        raise BadSettings(f"The store {url} is no URL of a folder, such as s3://bucket/name.")
+    try:
+        files, base = url_to_fs(url)
+    except ImportError as error:
+        package = PACKAGES.get(protocol)
+        missing = f": pip install {package}" if package else f" ({error})"
+        raise BadSettings(f"The store {url} needs a package{missing}.") from error
+    except Exception as error:  # each file system has exceptions of its own
+        raise BadSettings(f"The store {url} cannot be opened ({error}).") from error
+    return files, base.rstrip("/")
+
+
 @cache
 def remote_at(url: str) -> Remote:
     """Return the remote at `url`, one and the same for a process."""
@@ -183,7 +185,7 @@ def remote_at(url: str) -> Remote:
 
 
 def place_of(store: str | Path) -> tuple[Path, Remote | None]:
-    """Return the folder of a store on this machine and, if it is shared by others, its remote.
+    """Return the folder of a store on this machine and, if it has a URL, its remote.
 
     Args:
         store: path of a folder, also as `file://`, or the URL of a folder that fsspec can reach, as `s3://bucket/name`.
@@ -198,7 +200,7 @@ def place_of(store: str | Path) -> tuple[Path, Remote | None]:
 
 
 def anchored(store: str) -> str:
-    """Return what names the same store to processes that were started elsewhere: an absolute path, or its URL."""
+    """Return an absolute path, or the URL, which names the same store to processes in other folders."""
     return str(_folder(store) or store)
 
 
@@ -209,69 +211,40 @@ def _folder(store: str | Path) -> Path | None:
     return Path(rest if is_url else store).expanduser().absolute()
 
 
-def _file_system(url: str, protocol: str) -> tuple[Any, str]:
-    """Return the file system of a URL, and the path of the URL in it."""
-    from fsspec.core import url_to_fs  # here, because a store in a folder needs none of it
-
-    if has_secrets(url):
-        raise BadSettings(f"{NO_SECRETS}.")
-    if not protocol or "::" in url:
-        raise BadSettings(f"The store {url} is no URL of a folder, such as s3://bucket/name.")
-    try:
-        files, base = url_to_fs(url)
-    except ImportError as error:
-        package = PACKAGES.get(protocol)
-        cure = f"needs a package: pip install {package}" if package else f"needs a package ({error})"
-        raise BadSettings(f"The store {url} {cure}.") from error
-    except Exception as error:  # each file system has exceptions of its own
-        raise BadSettings(f"The store {url} cannot be opened ({error}).") from error
-    return files, base.rstrip("/")
-
-
-log = logging.getLogger(__name__)
-
-
-class Mirror:
-    """The artefacts of a store's folder `root`, and those of its `remote`, which has the same layout.
+class SharedCopy:
+    """The artefacts at a store's URL, which has the same layout as the store's folder `root` on this machine.
 
     Machines do not wait for each other: two that make the same artefact at once write the same files, and it does
-    not matter whose come last. Should their processors differ in a bit, digests do not fit, and it is made anew.
+    not matter whose come last. Should their results differ in a bit, digests do not match, and it is made anew.
     """
 
     def __init__(self, root: Path, remote: Remote) -> None:
-        """Mirror `root` and `remote` to each other; neither need hold anything."""
+        """SharedCopy `root` and `remote` to each other; neither need hold anything."""
         self.root = root
         self.remote = remote
 
     def manifest(self, folder: str) -> bytes | None:
-        """Return the manifest of an artefact as the remote has it, None if it does not."""
+        """Return the manifest of an artefact at the remote, None if it is not there."""
         return self.remote.read(f"{folder}/{MANIFEST}")
 
     def holds(self, entries: Iterable[FileEntry]) -> bool:
-        """Whether the remote has files of artefacts that are complete there, by their sizes: nothing is fetched."""
-        for folder, files in groupby(entries, lambda entry: placed(entry)[0]):
-            there = self.remote.sizes(folder)
-            if f"{folder}/{MANIFEST}" not in there or any(there.get(file["path"]) != file["bytes"] for file in files):
+        """Whether the remote has these files, in complete artefacts, by their sizes; nothing is fetched."""
+        for folder, files in groupby(entries, lambda entry: split_path(entry)[0]):
+            sizes = self.remote.sizes(folder)
+            if f"{folder}/{MANIFEST}" not in sizes or any(sizes.get(file["path"]) != file["bytes"] for file in files):
                 return False
         return True
 
     def share(self, manifest: Manifest) -> None:
-        """Send an artefact, which must be whole here, unless the remote has it.
-
-        Raises:
-            StoreUnavailable: the remote cannot be used.
-        """
-        for folder in {placed(entry)[0] for entry in manifest["files"]}:
+        """Send an artefact, which must be complete here, unless the remote has it."""
+        for folder in {split_path(entry)[0] for entry in manifest["files"]}:
             if not self.remote.has(f"{folder}/{MANIFEST}"):
                 self.send(folder)
 
     def send(self, folder: str) -> None:
-        """Send an artefact, whatever the remote has of it: its files first, its manifest last.
+        """Send an artefact, replacing what the remote has of it: its files first, its manifest last.
 
-        Who reads meanwhile, or after a sender was killed, finds no artefact rather than half of one.
-
-        Raises:
-            StoreUnavailable: the remote cannot be used.
+        A reader meanwhile, or after the sender was killed, finds no artefact rather than half of one.
         """
         with locked(self.root, folder):
             paths = [path for path in (self.root / folder).rglob("*") if path.is_file()]
@@ -282,13 +255,12 @@ class Mirror:
             self.remote.send(last)
 
     def fetch(self, folder: str) -> None:
-        """Replace what this machine has of an artefact by what the remote has; the artefact's lock must be held.
+        """Replace this machine's copy of an artefact by the remote's; the artefact's lock must be held.
 
-        An artefact that is damaged there is one no longer: its manifest is removed, so that it is made anew once.
+        If it is damaged there, its manifest is removed, so that it is made anew.
 
         Raises:
             DamagedArtefact: the remote has no such artefact, or a damaged one; nothing is replaced.
-            StoreUnavailable: the remote cannot be used.
         """
         document = self.manifest(folder)
         if document is None:
@@ -296,11 +268,11 @@ class Mirror:
         try:
             entries = manifest_in(document, folder)["files"]
             with replacing(self.root / folder) as temporary:
-                places = {entry["path"]: temporary / placed(entry)[1] for entry in entries}
+                places = {entry["path"]: temporary / split_path(entry)[1] for entry in entries}
                 self.remote.fetch({**places, f"{folder}/{MADE_FROM}": temporary / MADE_FROM})
                 for entry in entries:
                     if sha256_of(places[entry["path"]]) != entry["sha256"]:
-                        raise DamagedArtefact(f"{placed(entry)[1]} has changed since it was written")
+                        raise DamagedArtefact(f"{split_path(entry)[1]} has changed since it was written")
                 (temporary / MANIFEST).write_bytes(document)
         except (FileNotFoundError, ValueError, KeyError, TypeError, DamagedArtefact) as error:
             self.remote.remove(f"{folder}/{MANIFEST}")
@@ -309,6 +281,5 @@ class Mirror:
 
     def made_from(self, layer: str, besides: set[str]) -> list[bytes]:
         """Return what the remote's artefacts of a layer were made from, as written, except those of `besides`."""
-        there = [path for path in self.remote.sizes(layer) if path.endswith(f"/{MADE_FROM}")]
-        wanted = [path for path in there if path.removesuffix(f"/{MADE_FROM}") not in besides]
-        return self.remote.read_all(wanted)
+        found = [path for path in self.remote.sizes(layer) if path.endswith(f"/{MADE_FROM}")]
+        return self.remote.read_all([path for path in found if path.removesuffix(f"/{MADE_FROM}") not in besides])

@@ -18,7 +18,7 @@ from filelock import FileLock
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from recsys.errors import DamagedArtefact
-from recsys.store.artifacts import sealed, unsealed
+from recsys.store.artifacts import verified, with_checksum
 from recsys.store.store import Store, write_atomically
 
 Side = Literal["network", "factorisation", "tie"]
@@ -160,12 +160,12 @@ def append(store: Store, run: PastRun) -> None:
         here = _content(table)
         _set_aside_if_damaged(table, here)
         write_atomically(table, _remembering(here, run))
-        if store.mirror:
+        if store.shared:
             there = _shared(store)
             _set_aside_if_damaged(table, there)
             united = _remembering(here + there, run)
             write_atomically(table, united)
-            store.mirror.remote.write(TABLE, united)
+            store.shared.remote.write(TABLE, united)
 
 
 def _content(table: Path) -> bytes:
@@ -174,21 +174,21 @@ def _content(table: Path) -> bytes:
 
 def _shared(store: Store) -> bytes:
     """What the store's URL has of the table, for a store that has one."""
-    return (store.mirror.remote.read(TABLE) or b"") if store.mirror else b""
+    return (store.shared.remote.read(TABLE) or b"") if store.shared else b""
 
 
 def _known(content: bytes) -> list[Line]:
     lines: list[Line] = []
     for line in dict.fromkeys(content.splitlines()):
         try:
-            lines.append((line, PastRun.model_validate(unsealed(line, TABLE))))
+            lines.append((line, PastRun.model_validate(verified(line, TABLE))))
         except (DamagedArtefact, ValidationError):
             continue  # one bad line must not cost the others
     return sorted(lines, key=lambda known: known[1].when)
 
 
 def _remembering(content: bytes, run: PastRun) -> bytes:
-    lines = [*_known(content), (sealed(run.model_dump(mode="json")), run)]
+    lines = [*_known(content), (with_checksum(run.model_dump(mode="json")), run)]
     return b"".join(line + b"\n" for line in _worth_keeping(lines))
 
 

@@ -1,4 +1,4 @@
-"""The artefact store: folders named by the key of what made them, complete or absent, verified by digest."""
+"""The artefact store: finds, makes and verifies artefacts, named by the key of what they are made from."""
 
 import errno
 import hashlib
@@ -24,24 +24,24 @@ from recsys.store.artifacts import (
     locked,
     manifest_in,
     only,
-    placed,
     replacing,
-    sealed,
     sha256_of,
-    unsealed,
+    split_path,
+    verified,
+    with_checksum,
     write_atomically,
 )
-from recsys.store.fingerprint import Fingerprint
-from recsys.store.prune import remove_leftovers
-from recsys.store.remote import Mirror, place_of
+from recsys.store.fingerprint import SETTLED, Fingerprint
+from recsys.store.prune import remove_unfinished
+from recsys.store.remote import SharedCopy, place_of
 
 __all__ = ["Facts", "FileEntry", "Manifest", "Store", "content", "only", "sha256_of", "write_atomically"]
 
 SECONDS_BETWEEN_TOUCHES = 3600.0
-"""How exactly the time of a file says when it was used last, which `recsys.store.prune` goes by."""
+"""How exactly the time of change of a file says when it was last used, which `recsys.store.prune` reads."""
 
 LEAST_FREE = 2**20
-"""A disk with fewer bytes than these is full, as far as whole blocks of a file are concerned."""
+"""A disk with fewer free bytes is full, as files take whole blocks."""
 
 log = logging.getLogger(__name__)
 
@@ -51,20 +51,16 @@ class Store:
 
     Writers of the same key wait for each other on kernel locks, which vanish with their process.
 
-    The folder of a store with a URL is this machine's working copy. What is made here is sent to the URL as well, and
-    what is missing or damaged here is fetched from there when it is first verified; what could not be sent is kept
-    and sent when it is next asked for. Checkpoints, locks and digests of inputs stay a machine's own: a training that
-    was interrupted goes on only where it began.
+    The folder of a store with a URL is this machine's working copy. Artefacts made here are sent to the URL as well,
+    and those missing or damaged here are fetched from there when first verified; what could not be sent is kept, and
+    sent the next time it is used. Checkpoints, locks and digests of inputs are not shared: a training that was
+    interrupted can be resumed only on its machine.
     """
 
     def __init__(self, root: str | Path) -> None:
-        """Open the store at `root`, a folder that need not exist, or the URL of one that fsspec can reach.
-
-        Raises:
-            BadSettings: nothing can be kept at such a URL.
-        """
+        """Open the store at `root`, a folder that need not exist, or the URL of one that fsspec can reach."""
         self.root, remote = place_of(root)
-        self.mirror = Mirror(self.root, remote) if remote else None
+        self.shared = SharedCopy(self.root, remote) if remote else None
 
     def make(
         self,
@@ -80,31 +76,28 @@ class Store:
             fingerprint: what the artefact is made from; its digest is the key.
             build: writes the files into the (temporary) folder it is given and returns the facts.
             refresh: build anew, whatever is there.
-            waiting: called about once a second while somebody else builds the same; may raise.
+            waiting: called about once a second while another process builds the same; may raise.
 
         Raises:
-            StoreUnavailable: the store's folder cannot be written, or was changed by somebody else meanwhile, or its
-                URL cannot be used.
-            NotEnoughMemory: building it takes more memory than there is.
+            StoreUnavailable: the store's folder cannot be written, or was changed meanwhile, or its URL cannot be used.
+            NotEnoughMemory: building it takes more memory than is available.
         """
-        if not refresh and (found := self.find(fingerprint)):
-            self.share(found)
+        if found := self._found(fingerprint, refresh=refresh):
             return found
         try:
             self._prepare()
             with locked(self.root, _folder(fingerprint), waiting):
-                if not refresh and (found := self.find(fingerprint)):
-                    self.share(found)
+                if found := self._found(fingerprint, refresh=refresh):  # another process may have built it meanwhile
                     return found
                 made = self._build(fingerprint, build)
-                if self.mirror:
-                    self.mirror.send(_folder(fingerprint))
+                if self.shared:
+                    self.shared.send(_folder(fingerprint))
                 return made
         except OSError as error:
             if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}:
                 raise StoreUnavailable(
                     f"The store {self.root} cannot be written ({os.strerror(error.errno)}): "
-                    "make room or permission there, or choose another place with --store."
+                    "make room or get write access there, or choose another place with --store."
                 ) from error
             # Arrow sets no file name
             if isinstance(error, FileNotFoundError) and f"{self.root}{os.sep}" in str(error):
@@ -112,7 +105,7 @@ class Store:
             raise
 
     def checkpoint(self, fingerprint: Fingerprint, *, fresh: bool = False) -> Path:
-        """Return the folder for unfinished work on an artefact; with `fresh`, what was there is removed."""
+        """Return the folder for checkpoints of an artefact's training; with `fresh`, earlier ones are removed."""
         folder = self.root / "checkpoints" / fingerprint.key
         if fresh and folder.exists():
             shutil.rmtree(folder)
@@ -131,7 +124,7 @@ class Store:
         return manifest
 
     def manifest(self, fingerprint: Fingerprint) -> Manifest:
-        """Return the manifest of the artefact that `fingerprint` names, whatever became of its files.
+        """Return the manifest of the artefact that `fingerprint` names, without looking at its files.
 
         Raises:
             FileNotFoundError: there is no such artefact.
@@ -141,56 +134,43 @@ class Store:
         try:
             document = (self.root / folder / MANIFEST).read_bytes()
         except FileNotFoundError:
-            there = self.mirror.manifest(folder) if self.mirror else None
-            if there is None:
+            shared = self.shared.manifest(folder) if self.shared else None
+            if shared is None:
                 raise
-            document = there
+            document = shared
         return manifest_in(document, self.root / folder)
 
     def share(self, manifest: Manifest) -> None:
-        """Have an artefact at the store's URL, if it has one, and not on this machine alone.
-
-        Raises:
-            StoreUnavailable: the URL cannot be used.
-        """
-        if self.mirror:
-            self.mirror.share(manifest)
+        """Send an artefact to the store's URL, if it has one, unless it is there."""
+        if self.shared:
+            self.shared.share(manifest)
 
     def verify(self, manifest: Manifest) -> None:
-        """Check every file of an artefact against its digest, reading each once per process, and note that it is used.
+        """Check the digest of every file of an artefact, reading each once per process, and mark the artefact as used.
 
         Raises:
             DamagedArtefact: a file is missing, cut or changed.
         """
         for entry in manifest["files"]:
             self._verify(entry)
-        for folder in {placed(entry)[0] for entry in manifest["files"]}:
-            _note_use(self.root / folder / MANIFEST)
+        for folder in {split_path(entry)[0] for entry in manifest["files"]}:
+            _mark_used(self.root / folder / MANIFEST)
 
     def check(self, manifest: Manifest) -> None:
-        """Check every file of an artefact as `verify` does, but fetch none that is elsewhere.
-
-        Raises:
-            DamagedArtefact: a file is missing, cut or changed.
-        """
+        """Check every file of an artefact as `verify` does, but fetch none from the store's URL."""
         absent = []
         for entry in manifest["files"]:
             try:
                 self._verify_here(entry)
             except DamagedArtefact:
-                if not self.mirror:
+                if not self.shared:
                     raise
                 absent.append(entry)
-        if self.mirror and not self.mirror.holds(absent):
-            raise DamagedArtefact(f"{self.mirror.remote.url} has lost a file of {manifest['kind']} {manifest['key']}")
+        if self.shared and not self.shared.holds(absent):
+            raise DamagedArtefact(f"{self.shared.remote.url} has lost a file of {manifest['kind']} {manifest['key']}")
 
     def path(self, manifest: Manifest, name: str) -> Path:
-        """Return the verified path of the file `name` of an artefact.
-
-        Raises:
-            KeyError: the manifest has no such file.
-            DamagedArtefact: the file is missing, cut or changed.
-        """
+        """Return the verified path of the file `name` of an artefact; raises KeyError if the manifest has none."""
         for entry in manifest["files"]:
             if Path(entry["path"]).name == name:
                 return self._verify(entry)
@@ -205,9 +185,9 @@ class Store:
         return {Path(entry["path"]).stem: self._verify(entry) for manifest in manifests for entry in manifest["files"]}
 
     def digest(self, path: Path) -> str:
-        """Return the SHA-256 of a file outside the store, remembered by path, size, time and inode.
+        """Return the SHA-256 of a file outside the store, saved by path, size, time of change and inode.
 
-        A file changed within the last two seconds is not remembered: its next change could leave
+        That of a file changed within the last two seconds is not saved: its next change could leave
         all four as they are.
 
         Raises:
@@ -216,39 +196,35 @@ class Store:
         state = path.stat()
         if not stat.S_ISREG(state.st_mode):  # reading a pipe or a device may never end
             raise OSError(errno.EINVAL, "not a regular file", str(path))
-        seen = {
-            "path": str(path.absolute()),
-            "bytes": state.st_size,
-            "mtime_ns": state.st_mtime_ns,
-            "inode": state.st_ino,
-        }
-        note = self.root / "digests" / f"{hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:32]}.json"
+        where = str(path.absolute())
+        seen = {"path": where, "bytes": state.st_size, "mtime_ns": state.st_mtime_ns, "inode": state.st_ino}
+        note = self.root / "digests" / f"{hashlib.sha256(where.encode()).hexdigest()[:32]}.json"
         try:
-            known = unsealed(note.read_bytes(), note)
+            known = verified(note.read_bytes(), note)
             if {name: known.get(name) for name in seen} == seen:
-                _note_use(note)
+                _mark_used(note)
                 return str(known["sha256"])
         except (OSError, KeyError, DamagedArtefact):
-            pass  # no note yet, or an unreadable one: the file itself is the truth
+            pass  # no note yet, or a damaged one
         sha256 = sha256_of(path)
-        if time.time_ns() - state.st_mtime_ns > 2_000_000_000 and path.stat().st_mtime_ns == state.st_mtime_ns:
+        if time.time_ns() - state.st_mtime_ns > SETTLED and path.stat().st_mtime_ns == state.st_mtime_ns:
             self._prepare()
-            with suppress(OSError):  # it saves time and can be done without
-                write_atomically(note, sealed(seen | {"sha256": sha256}))
+            with suppress(OSError):  # it only saves time
+                write_atomically(note, with_checksum(seen | {"sha256": sha256}))
         return sha256
 
     def noted(self, name: str) -> bytes | None:
-        """Return what is noted under a name, None if there is nothing."""
+        """Return the note of that name, None if there is none."""
         note = self.root / "notes" / f"{name}.json"
         try:
             content = note.read_bytes()
         except OSError:
             return None
-        _note_use(note)
+        _mark_used(note)
         return content
 
     def note(self, name: str, content: bytes) -> None:
-        """Note something that saves time and can be done without: where it cannot be written, it is not."""
+        """Write a note that saves time and is not necessary: failure is ignored."""
         if self.root.exists():
             with suppress(OSError):
                 write_atomically(self.root / "notes" / f"{name}.json", content)
@@ -260,12 +236,19 @@ class Store:
             with suppress(FileNotFoundError):  # replaced or pruned meanwhile
                 noted[f"{layer}/{note.parent.name}"] = note.stat().st_mtime_ns, note.read_bytes()
         documents = [document for _, document in sorted(noted.values(), key=lambda note: -note[0])]
-        if self.mirror:
-            documents += self.mirror.made_from(layer, besides=set(noted))
+        if self.shared:
+            documents += self.shared.made_from(layer, besides=set(noted))
         found = []
         for document in documents:
-            with suppress(DamagedArtefact, TypeError):  # TypeError: of a later or an earlier version
-                found.append(Fingerprint(**unsealed(document, MADE_FROM)))
+            with suppress(DamagedArtefact, TypeError):  # TypeError: of another version
+                found.append(Fingerprint(**verified(document, MADE_FROM)))
+        return found
+
+    def _found(self, fingerprint: Fingerprint, *, refresh: bool) -> Manifest | None:
+        """The artefact, sent to the store's URL, or None if it has to be built."""
+        found = None if refresh else self.find(fingerprint)
+        if found:
+            self.share(found)
         return found
 
     def _prepare(self) -> None:
@@ -276,15 +259,15 @@ class Store:
             raise StoreUnavailable(
                 f"The store {self.root} cannot be made ({error.strerror}): choose another place with --store."
             ) from error
-        if self.root not in _SWEPT:
-            _SWEPT.add(self.root)
-            remove_leftovers(self.root)
+        if self.root not in _CLEANED:
+            _CLEANED.add(self.root)
+            remove_unfinished(self.root)
 
     def _build(self, fingerprint: Fingerprint, build: Callable[[Path], Facts]) -> Manifest:
         folder = self.root / _folder(fingerprint)
         with replacing(folder) as temporary:
             start = time.perf_counter()
-            with self._told(fingerprint.task, temporary):
+            with self._with_explained_errors(fingerprint.task, temporary):
                 facts = build(temporary)
             seconds = time.perf_counter() - start
             manifest = Manifest(
@@ -294,13 +277,13 @@ class Store:
                 facts=facts,
                 seconds=round(seconds, 3),
             )
-            (temporary / MADE_FROM).write_bytes(sealed(asdict(fingerprint), indent=1))
-            (temporary / MANIFEST).write_bytes(sealed(manifest, indent=1))
+            (temporary / MADE_FROM).write_bytes(with_checksum(asdict(fingerprint), indent=1))
+            (temporary / MANIFEST).write_bytes(with_checksum(manifest, indent=1))
         return manifest
 
     @contextmanager
-    def _told(self, task: str, temporary: Path) -> Iterator[None]:
-        """Have what goes wrong with disk, memory and store while `temporary` is filled told in a sentence."""
+    def _with_explained_errors(self, task: str, temporary: Path) -> Iterator[None]:
+        """Explain errors of disk, memory and store while `temporary` is filled."""
         try:
             yield
         except DamagedArtefact as damage:
@@ -319,8 +302,8 @@ class Store:
 
     def _changed(self, what: str) -> StoreUnavailable:
         return StoreUnavailable(
-            f"{what}: somebody has changed the store {self.root} while it was used; repeat the command, which makes "
-            "anew what is lost."
+            f"{what}: the store {self.root} was changed from outside while it was used; repeat the command, which "
+            "makes anew what is lost."
         )
 
     def _entry(self, path: Path, temporary: Path, folder: Path) -> FileEntry:
@@ -331,22 +314,22 @@ class Store:
         try:
             return self._verify_here(entry)
         except DamagedArtefact as damage:
-            if not self.mirror:
+            if not self.shared:
                 raise
-            folder, _ = placed(entry)
+            folder, _ = split_path(entry)
             if (self.root / folder).exists():
                 log.warning("%s; it is fetched anew", damage)
         self._prepare()
         with locked(self.root, folder):
             try:
-                return self._verify_here(entry)  # somebody else has fetched it by now
+                return self._verify_here(entry)  # another process may have fetched it by now
             except DamagedArtefact:
-                self.mirror.fetch(folder)
+                self.shared.fetch(folder)
         return self._verify_here(entry)
 
     def _verify_here(self, entry: FileEntry) -> Path:
-        folder, place = placed(entry)  # a manifest may come from elsewhere
-        path = self.root / folder / place
+        folder, inside = split_path(entry)  # a manifest may come from elsewhere
+        path = self.root / folder / inside
         try:
             state = path.stat()
             seen = (state.st_size, state.st_mtime_ns, state.st_ino, entry["sha256"])
@@ -360,15 +343,15 @@ class Store:
         raise DamagedArtefact(f"{path} has changed since it was written")
 
 
-_SWEPT: set[Path] = set()
-"""Stores that this process has rid of leftovers."""
+_CLEANED: set[Path] = set()
+"""Stores from which this process has removed unfinished files."""
 
 _VERIFIED: dict[Path, tuple[int, int, int, str]] = {}
 
 
-def _note_use(file: Path) -> None:
-    """Have the time of a file say that it, or the artefact that it is the manifest of, is used."""
-    with suppress(OSError):  # a store that may only be read is not pruned either
+def _mark_used(file: Path) -> None:
+    """Record in the time of change of a file that it, or the artefact whose manifest it is, was used."""
+    with suppress(OSError):  # a read-only store is not pruned either
         if time.time() - file.stat().st_mtime > SECONDS_BETWEEN_TOUCHES:
             os.utime(file)
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from recsys.backend import keras
 from recsys.errors import TrainingDiverged
-from recsys.memory import give_back, watched_memory
+from recsys.memory import peak_memory, release_memory
 from recsys.models.predictor import KerasPredictor, SavedPredictor
 from recsys.models.settings import FitSettings
 from recsys.progress import Progress, silent
@@ -135,9 +135,9 @@ def fit_and_save(
         `started` and `ended`, as ISO 8601 in UTC, and `peak_mb`, the most memory in 10⁶ bytes that the process held
         meanwhile.
     """
-    give_back()
+    release_memory()
     started = datetime.now(UTC)
-    with watched_memory() as peak:
+    with peak_memory() as peak:
         predictor, fit = fit_model(
             model, users, items, data, settings, seed, progress, engine=engine, checkpoint=checkpoint
         )
@@ -173,7 +173,7 @@ def fit_and_validate(
         The facts of the training, as `fit_and_save` returns them, without its times and memory; of one that diverged,
         why it `failed` and the `seconds` that it took, and no file is written.
     """
-    give_back()
+    release_memory()
     start = time.perf_counter()
     try:
         predictor, fit = fit_model(

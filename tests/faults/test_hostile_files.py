@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recsys.data.dialect import chunks, opened
+from recsys.data.dialect import chunks, open_ratings
 from recsys.data.ingest import check
 from recsys.errors import BadRatings, DamagedArtefact
 from recsys.settings import DataSettings, MFSettings
-from recsys.store.artifacts import FileEntry, Manifest, sealed, sha256_of
+from recsys.store.artifacts import FileEntry, Manifest, sha256_of, with_checksum
 from recsys.store.store import Store
 from tasks.cache import result_of
 from tests.faults.conftest import Tell
@@ -53,11 +53,11 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
 def test_a_bomb_is_refused_before_it_fills_a_disk(
     kind: str, tmp_path: Path, tell: Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recsys.data.dialect.ALWAYS_UNPACKED", HUGE // 3)
+    monkeypatch.setattr("recsys.data.dialect.UNLIMITED_BYTES", HUGE // 3)
     bomb = tmp_path / "ratings.packed"
     bomb.write_bytes(PACKERS[kind](b"1,1,5\n" * (HUGE // 6)))
     taken: list[int] = []
-    with opened(bomb) as source, pytest.raises(BadRatings, match="more than 100 times its size") as refused:
+    with open_ratings(bomb) as source, pytest.raises(BadRatings, match="more than 100 times its size") as refused:
         taken.extend(map(len, chunks(source)))
     assert "\n" not in str(refused.value)
     read = sum(taken)
@@ -71,7 +71,7 @@ def test_a_member_that_points_outside_is_read_and_written_nowhere(name: str, tmp
     inside.mkdir(parents=True)
     (inside / "r.zip").write_bytes(zipped(b"1,2,3\n", name))
     before = sorted(tmp_path.rglob("*"))
-    with opened(inside / "r.zip") as source:
+    with open_ratings(inside / "r.zip") as source:
         assert b"".join(chunks(source)) == b"1,2,3\n"
     assert sorted(tmp_path.rglob("*")) == before
     tell(f"a zip whose member is called {name}", "0 files written")
@@ -80,7 +80,7 @@ def test_a_member_that_points_outside_is_read_and_written_nowhere(name: str, tmp
 def test_a_link_in_an_archive_is_not_followed(tmp_path: Path, tell: Tell) -> None:
     (tmp_path / "secret").write_text("1,2,3\n")
     (tmp_path / "r.zip").write_bytes(zipped(str(tmp_path / "secret").encode(), mode=0o120777))
-    with opened(tmp_path / "r.zip") as source:
+    with open_ratings(tmp_path / "r.zip") as source:
         assert b"".join(chunks(source)) == str(tmp_path / "secret").encode()
     tell("a zip whose member is a symbolic link", "its target was not read")
 
@@ -165,7 +165,7 @@ def test_a_manifest_that_leads_out_of_the_store_is_damaged(place: str, tmp_path:
         store.verify(made)
     record = {"serializer": {"type": "json"}, "storage_key": str(secret)}
     with pytest.raises(DamagedArtefact, match="leads elsewhere"):
-        result_of(sealed(record), store.root / "results" / "values" / "key")
+        result_of(with_checksum(record), store.root / "results" / "values" / "key")
     tell(f"a manifest that names {place.format('an absolute path')}, with the right digest", "refused")
 
 
@@ -192,7 +192,7 @@ def test_no_code_of_ours_reads_or_writes_pickles(tell: Tell) -> None:
 def test_a_parquet_file_of_more_rows_than_anybody_rates_is_refused(
     tmp_path: Path, tell: Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recsys.data.dialect.ALWAYS_UNPACKED", 2**20)
+    monkeypatch.setattr("recsys.data.dialect.UNLIMITED_BYTES", 2**20)
     rows = 5_000_000
     zeros = pa.array(np.zeros(rows, np.int8))
     table = pa.table(dict.fromkeys(("user", "item", "rating"), zeros))

@@ -13,7 +13,7 @@ import pytest
 
 from recsys.evaluation.results import Comparison
 from recsys.settings import Settings
-from recsys.store.artifacts import sealed, unsealed
+from recsys.store.artifacts import verified, with_checksum
 from recsys.store.fingerprint import code_of
 from tasks.progress import LISTENERS, Event
 from tests.factories import small_settings, write_ratings
@@ -231,8 +231,8 @@ def test_refresh_recomputes_everything_to_the_same_models(run: Run, finished: Ma
 
 def test_a_record_that_is_no_json_is_refused(run: Run, finished: MakeSettings) -> None:
     for record in (Path(finished().output.store) / "results" / "keys").iterdir():
-        metadata = unsealed(record.read_bytes(), record)
-        record.write_bytes(sealed(metadata | {"serializer": {"type": "pickle"}}))
+        metadata = verified(record.read_bytes(), record)
+        record.write_bytes(with_checksum(metadata | {"serializer": {"type": "pickle"}}))
     assert re.fullmatch("the result of the record [0-9a-f]{32} is not JSON", plan(finished())["ingest"])
     run(finished())
     assert set(plan(finished()).values()) == {""}

@@ -14,7 +14,7 @@ from tests.factories import small_settings
 
 ROOT = Path(__file__).parent.parent.parent
 
-MODULE = '''"""The mean of the ratings whose user and item are both odd or both even, and of the others; without Keras."""
+MODULE = '''"""The mean of the ratings whose user and item are both odd or both even, and of the others."""
 
 import time
 from dataclasses import dataclass

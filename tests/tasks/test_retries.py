@@ -9,7 +9,7 @@ import pytest
 from prefect import task
 from prefect.states import Failed
 
-from recsys.data.dialect import opened
+from recsys.data.dialect import open_ratings
 from recsys.errors import BadRatings, DatasetUnavailable, StoreUnavailable, TrainingDiverged
 from tasks.retries import RETRYING, may_pass
 
@@ -69,7 +69,7 @@ def test_a_disk_that_fails_while_ratings_are_read_may_pass(tmp_path: Path, monke
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(Path, "open", fail)
-    with pytest.raises(BadRatings) as failed, opened(ratings):
+    with pytest.raises(BadRatings) as failed, open_ratings(ratings):
         pass
     assert may_pass(ANY, ANY, Failed(data=failed.value))
 

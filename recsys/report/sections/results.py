@@ -14,7 +14,7 @@ from recsys.report.sections.cost import all_in_seconds, search_seconds
 from recsys.report.sections.seeds import repeated, seeds_in_words
 from recsys.report.style import LIGHT, look_of
 from recsys.report.svg import finished, label, plain_ticks, sheet
-from recsys.text import NOTHING, disarmed, number, opening, percent, seconds, short
+from recsys.text import NOTHING, escape_cell, number, opening, percent, seconds, short
 
 Value = str | float | int | None
 
@@ -255,7 +255,7 @@ def table_csv(comparison: Comparison) -> str:
     lines = csv.DictWriter(written, fieldnames=_KEYS, lineterminator="\n")
     lines.writeheader()
     for row in table_rows(comparison):
-        lines.writerow({key: disarmed(value) for key, value in row.items()})
+        lines.writerow({key: escape_cell(value) for key, value in row.items()})
     return written.getvalue()
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from recsys.data.source import SAMPLE_LABEL
+from recsys.data.datasets import SAMPLE
 from recsys.evaluation.results import Comparison, Trial, Tuning
 from recsys.report.outcomes import factorisation, in_order, is_network, mse_step, networks
 from recsys.report.section import Finding
@@ -85,7 +85,7 @@ def equal_searches(comparison: Comparison) -> str:
 def head_start(comparison: Comparison) -> str:
     """What the searches knew of the embedded sample before they began; empty on other ratings, or without searches."""
     searches = side_searches(comparison)
-    if not searches or SAMPLE_LABEL not in comparison.data.source:
+    if not searches or SAMPLE.title not in comparison.data.source:
         return ""
     return (
         f"The searches of {listing([inside(tuning.title) for tuning in searches])} began with a head start that no "

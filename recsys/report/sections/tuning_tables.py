@@ -12,7 +12,7 @@ import pyarrow as pa
 from recsys.evaluation.results import Comparison, SearchedSetting, Trial, Tuning
 from recsys.report.outcomes import gap_by_chance, in_order, mse_step
 from recsys.settings import Settings
-from recsys.text import NOTHING, count, disarmed, inside, number, opening, seconds, short, stopped
+from recsys.text import NOTHING, count, escape_cell, inside, number, opening, seconds, short, stopped
 
 SettingValue = int | float | bool | str | list[int]
 
@@ -313,6 +313,6 @@ def trials_csv(comparison: Comparison) -> str:
     lines.writeheader()
     for row in table.to_pylist():
         lines.writerow(
-            {name: disarmed(written(value) if isinstance(value, list) else value) for name, value in row.items()}
+            {name: escape_cell(written(value) if isinstance(value, list) else value) for name, value in row.items()}
         )
     return text.getvalue()

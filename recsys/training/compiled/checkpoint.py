@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys.errors import DamagedArtefact
-from recsys.store.artifacts import sealed, unsealed
+from recsys.store.artifacts import verified, with_checksum
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -78,7 +78,7 @@ def save(folder: Path, mark: str, checkpoint: Checkpoint) -> None:
         np.savez(file, allow_pickle=False, **checkpoint.arrays)
         os.fsync(file.fileno())
     with open(partial / "state.json", "wb") as file:
-        file.write(sealed({"fingerprint": mark, **state}))
+        file.write(with_checksum({"fingerprint": mark, **state}))
         file.flush()
         os.fsync(file.fileno())
     older = [path for path in _parts(folder) if path != partial]
@@ -92,7 +92,7 @@ def load(folder: Path, mark: str) -> Checkpoint | None:
     """The newest checkpoint of the training with this fingerprint; None if there is none that can be read."""
     for path in sorted(folder.glob("epoch-*"), reverse=True):
         try:
-            state = unsealed((path / "state.json").read_bytes(), path)
+            state = verified((path / "state.json").read_bytes(), path)
             if state.pop("fingerprint") != mark:
                 continue
             with np.load(path / "arrays.npz", allow_pickle=False) as arrays:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys.data.dialect import chunks, opened
+from recsys.data.dialect import chunks, open_ratings
 from recsys.errors import BadRatings
 
 TEXT = "".join(f"{row},{row * 7919 % 9973},{row % 10 / 2}\n" for row in range(5000)).encode()
@@ -29,7 +29,7 @@ def zipped_alone(content: bytes) -> bytes:
 
 
 def unpacked(path: Path) -> bytes:
-    with opened(path) as source:
+    with open_ratings(path) as source:
         return b"".join(chunks(source))
 
 
@@ -43,7 +43,7 @@ def test_a_file_is_unpacked_whatever_it_is_called(tmp_path: Path, pack: Callable
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, zipped_alone])
 def test_the_position_ends_at_the_size_on_disk(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     (tmp_path / "f").write_bytes(pack(TEXT))
-    with opened(tmp_path / "f") as source:
+    with open_ratings(tmp_path / "f") as source:
         for _ in chunks(source):
             assert 0 < source.position() <= source.size
         assert source.size == len(pack(TEXT))
@@ -69,7 +69,7 @@ def test_text_that_begins_like_an_archive_is_text(tmp_path: Path, text: bytes) -
 )
 def test_the_ratings_are_found_in_an_archive(tmp_path: Path, members: dict[str, bytes], chosen: str) -> None:
     (tmp_path / "f.zip").write_bytes(zipped(members))
-    with opened(tmp_path / "f.zip") as source:
+    with open_ratings(tmp_path / "f.zip") as source:
         assert source.member == chosen
     assert unpacked(tmp_path / "f.zip") == b"1"
 

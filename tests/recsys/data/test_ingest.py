@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from recsys.data import dialect as openers
-from recsys.data import ingest as segments
+from recsys.data import dialect
+from recsys.data import ingest as spool
 from recsys.data.ingest import Ingested, ingest
 from recsys.errors import BadRatings
 from recsys.settings import DataSettings
@@ -66,7 +66,7 @@ def test_movielens_is_read_into_the_smallest_types(tmp_path: Path) -> None:
         unreadable_timestamps=0,
         separator=",",
         header=True,
-        packing=None,
+        compression=None,
         member=None,
         sha256=hashlib.sha256((HEADER + ROWS).encode()).hexdigest(),
     )
@@ -149,7 +149,7 @@ def test_a_rating_keeps_every_digit(tmp_path: Path, rating: str, kind: str) -> N
 def test_ids_that_turn_to_text_late_were_kept_as_they_were_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(openers, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(dialect, "BLOCK_BYTES", 1000)
     lines = [f"{row},{-row},{row % 5}" for row in range(1000)]
     lines[700] = "007,-1,1"
     lines[900] = "1,x,1"
@@ -160,17 +160,17 @@ def test_ids_that_turn_to_text_late_were_kept_as_they_were_written(
 
 def test_the_bytes_written_depend_on_the_ratings_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = HEADER + "".join(f"u{row % 97},{row % 89},{row % 10 / 2},{row}\n" for row in range(2000))
-    monkeypatch.setattr(segments, "GROUP_ROWS", 300)
+    monkeypatch.setattr(spool, "GROUP_ROWS", 300)
     for block in (500, 7_777, 10**6):
-        monkeypatch.setattr(openers, "BLOCK_BYTES", block)
+        monkeypatch.setattr(dialect, "BLOCK_BYTES", block)
         read(tmp_path, text)
     read(tmp_path, text.replace("\n", "\r\n").replace(",", "::"), "ratings.dat")
     assert len({path.read_bytes() for path in tmp_path.glob("*/ratings.parquet")}) == 1
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openers, "BLOCK_BYTES", 2**14)
-    monkeypatch.setattr(segments, "GROUP_ROWS", 2**10)
+    monkeypatch.setattr(dialect, "BLOCK_BYTES", 2**14)
+    monkeypatch.setattr(spool, "GROUP_ROWS", 2**10)
 
     def peak(rows: int) -> int:
         ratings = ("bad", "4.5", "3", "1", "2")
@@ -258,7 +258,7 @@ def test_no_row_is_lost(lines: list[str], max_rows: int | None, line_end: str) -
 def test_max_rows_are_the_first_rows_good_or_bad(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_rows: int, block: int
 ) -> None:
-    monkeypatch.setattr(openers, "BLOCK_BYTES", block)
+    monkeypatch.setattr(dialect, "BLOCK_BYTES", block)
     content = "user,item,rating\n1,2,3\n\n2,2,x\n3,2,3\n4,2\n5,2,3\n"
     _, table = read(tmp_path, content, max_rows=max_rows, bad_rows="quarantine")
     assert table["user"].to_pylist() == {1: [1], 2: [1], 3: [1, 3], 4: [1, 3]}.get(max_rows, [1, 3, 5])
@@ -270,7 +270,7 @@ def test_what_comes_after_max_rows_does_no_harm(tmp_path: Path) -> None:
 
 
 def test_progress_is_told_in_bytes_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openers, "BLOCK_BYTES", 2**12)
+    monkeypatch.setattr(dialect, "BLOCK_BYTES", 2**12)
     (tmp_path / "ratings.csv").write_text(HEADER + ROWS * 200)
     told: list[tuple[float, float | None, str]] = []
     ingest(tmp_path / "ratings.csv", DataSettings(), tmp_path, lambda *words: told.append(words))
@@ -333,7 +333,7 @@ BROKEN: list[tuple[str | bytes, dict[str, Any], str]] = [
     (HEADER, {}, "ratings.csv holds a header but no ratings; give a file with one rating per line."),
     (HEADER.strip(), {}, "ratings.csv holds a header but no ratings; give a file with one rating per line."),
     ("user,item,opinion\na,b,c\n", {}, "no column that looks like the rating among its columns (user, item, opinion); name it with --rating-column, or say --header no if its first line is a rating already."),
-    ("1/2/3\n4/5/6\n", {}, "ratings.csv has only one column, '1/2/3' is its first line; ratings need user, item and rating: name what stands between them with --separator."),
+    ("1/2/3\n4/5/6\n", {}, "ratings.csv has only one column, '1/2/3' is its first line; ratings need user, item and rating: name the separator of the columns with --separator."),
     ('{"user": 1, "item": 2, "rating": 3}\n', {}, "ratings.csv is JSON; write it as CSV with one rating per line."),
     (' [\n {"user": 1, "item": 2, "rating": 3}]', {}, "ratings.csv is JSON; write it as CSV"),
     (HEADER + ROWS, {"separator": "tab"}, "has only one column, 'userId,movieId,rating,timestamp' is its first line"),

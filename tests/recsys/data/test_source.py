@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from recsys.data import source as sources
-from recsys.data.datasets import MovieLensFiles
+from recsys.data.download import DatasetFiles
 from recsys.data.source import Source, locate, read_titles
 from recsys.errors import DatasetUnavailable
 from recsys.settings import DataSettings, OutputSettings
@@ -27,7 +27,7 @@ def located(downloads: Path, **settings: Any) -> Source:
 def test_the_sample_is_the_default_and_is_cut_as_in_the_notebook(downloads: Path) -> None:
     source = located(downloads)
     assert source == located(downloads, dataset="sample")
-    assert (source.name, source.max_rows) == ("sample", 100_000)
+    assert (source.name, source.settings.max_rows) == ("sample", 100_000)
     assert source.label == "MovieLens small 2016, first 100,000 ratings"
     assert source.licence is not None
     assert source.licence.startswith("The data are GroupLens'")
@@ -39,7 +39,7 @@ def test_the_sample_is_the_default_and_is_cut_as_in_the_notebook(downloads: Path
 )
 def test_the_sample_can_be_cut_otherwise(downloads: Path, max_rows: int, label: str) -> None:
     source = located(downloads, max_rows=max_rows)
-    assert (source.max_rows, source.label) == (max_rows, label)
+    assert (source.settings.max_rows, source.label) == (max_rows, label)
 
 
 def test_the_sample_is_written_once_and_then_found_at_once(downloads: Path) -> None:
@@ -81,14 +81,15 @@ def test_a_downloads_folder_that_cannot_be_made_is_named(downloads: Path) -> Non
 
 
 def test_the_users_file_is_handed_on_as_it_is() -> None:
-    source = locate(DataSettings(ratings="~/my ratings.csv", max_rows=10))
+    settings = DataSettings(ratings="~/my ratings.csv", max_rows=10)
+    source = locate(settings)
     assert source == Source(
         name="my-ratings",
         label="my ratings.csv, first 10 ratings",
         licence=None,
         ratings=Path.home() / "my ratings.csv",
         titles=None,
-        max_rows=10,
+        settings=settings,
     )
 
 
@@ -110,12 +111,18 @@ def test_a_files_name_becomes_a_safe_name(file: str, name: str) -> None:
 
 
 def test_a_movielens_name_is_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    files = MovieLensFiles(tmp_path / "z", tmp_path / "r", tmp_path / "m")
+    files = DatasetFiles(tmp_path / "r", tmp_path / "m")
     monkeypatch.setattr(sources, "fetch", lambda dataset, downloads, progress: files)
     source = located(tmp_path, dataset="ml-1m", max_rows=1_000)
     assert (source.name, source.label) == ("ml-1m", "MovieLens 1M, first 1,000 ratings")
-    assert (source.ratings, source.titles) == (files.ratings, files.movies)
+    assert (source.ratings, source.titles) == (files.ratings, files.titles)
     assert "ml-1m-README.txt" in (source.licence or "")
+    assert (source.settings.max_rows, source.settings.separator, source.settings.header) == (
+        1_000,
+        "double-colon",
+        "no",
+    )
+    assert located(tmp_path, dataset="ml-1m", separator="tab").settings.separator == "tab"
 
 
 def test_titles_of_the_sample_can_be_read(downloads: Path) -> None:
@@ -138,6 +145,11 @@ def test_titles_of_the_sample_can_be_read(downloads: Path) -> None:
             {"73": "Misérables, Les (1995)", "5": "2001::A Space Odyssey"},
         ),
         ("movies.dat", "73::Misérables\x85 Les::Drama\r\n".encode(), {"73": "Misérables\x85 Les"}),
+        (
+            "u.item",
+            "2|GoldenEye (1995)|01-Jan-1995||http://x|0|1\n3|Café|\n".encode("latin-1"),
+            {"2": "GoldenEye (1995)", "3": "Café"},
+        ),
         ("movies.csv", b"movieId,title\n1,first\n1,second\n", {"1": "second"}),
     ],
 )

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys.data.dialect import Layout
+from recsys.data.dialect import Dialect
 from recsys.data.reader import read_exactly, read_quickly
-from recsys.data.tokenizer import LONGEST, MISQUOTED, Record, blocks, records
+from recsys.data.tokenizer import MAX_RECORD_BYTES, MISQUOTED, Record, blocks, records
 from recsys.errors import BadRatings
 
 # Bytes that mean something to a reader, and a few that do not.
@@ -47,11 +47,11 @@ def test_no_line_is_lost_or_read_twice(data: bytes, separator: str) -> None:
 @settings(deadline=None)
 @given(NOISE, SEPARATOR, st.integers(2, 4))
 def test_the_quick_and_the_exact_way_read_the_same(data: bytes, separator: str, width: int) -> None:
-    shape = Layout(separator, 0, [str(column) for column in range(width)], {"user": 0, "item": width - 1})
+    dialect = Dialect(separator, 0, [str(column) for column in range(width)], {"user": 0, "item": width - 1})
     for block in blocks([data], separator, "f.csv"):
-        quick, exact = read_quickly(block, shape), read_exactly(block, shape)
+        quick, exact = read_quickly(block, dialect), read_exactly(block, dialect)
         if quick is not None:
-            assert exact.broken == []
+            assert exact.bad_rows == []
             assert quick == exact.fields
 
 
@@ -86,12 +86,12 @@ def test_a_quote_that_is_never_closed_does_not_fill_the_memory() -> None:
     lines = [b"1,2,3\n" * 20_000] * 20
     sizes = [len(block.data) for block in blocks([b'1,"oops,3\n', *lines], ",", "f.csv")]
     assert sum(sizes) == 10 + sum(map(len, lines))
-    assert max(sizes) < 2 * LONGEST
+    assert max(sizes) < 2 * MAX_RECORD_BYTES
 
 
 def test_a_line_without_end_is_refused() -> None:
     with pytest.raises(BadRatings, match=r"f\.csv, line 2: the line is longer than 1 MiB"):
-        read([b"1,2,3\n", b"1" * LONGEST, b"1"])
+        read([b"1,2,3\n", b"1" * MAX_RECORD_BYTES, b"1"])
 
 
 def test_double_colons_know_no_quotes() -> None:

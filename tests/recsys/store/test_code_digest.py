@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from recsys.store import fingerprint as modules
-from recsys.store.fingerprint import Module, news, read_module, recall
+from recsys.store.fingerprint import ModuleDigest, digests_to_save, load_digests, read_module
 
 
 @pytest.fixture
@@ -29,40 +29,40 @@ def written(path: Path, text: str, age: int = 60) -> Path:
 @pytest.fixture
 def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a new process."""
-    monkeypatch.setattr(modules, "_KNOWN", {})
-    monkeypatch.setattr(modules, "_UNNOTED", set())
-    monkeypatch.setattr(modules, "_RECALLED", set())
+    monkeypatch.setattr(modules, "_DIGESTS", {})
+    monkeypatch.setattr(modules, "_UNSAVED", set())
+    monkeypatch.setattr(modules, "_LOADED", set())
 
 
-def known_of(source: Path) -> Module:
+def known_of(source: Path) -> ModuleDigest:
     """Read a module and note it for a process that comes after, which is where we are then."""
     said = read_module(source, "lib")
-    notes = news()
+    notes = digests_to_save()
     assert notes
     (source.parent / "notes.json").write_bytes(notes)
-    modules._KNOWN.clear()
-    modules._RECALLED.clear()
+    modules._DIGESTS.clear()
+    modules._LOADED.clear()
     return said
 
 
 def test_a_later_process_does_not_read_it_again(source: Path, forgotten: None, monkeypatch: pytest.MonkeyPatch) -> None:
     said = known_of(source)
     assert said.imports == ("lib.numbers",)
-    monkeypatch.setattr(modules, "_read", lambda *_: pytest.fail("it was read"))
-    recall("here", (source.parent / "notes.json").read_bytes)
+    monkeypatch.setattr(modules, "_parse", lambda *_: pytest.fail("it was read"))
+    load_digests("here", (source.parent / "notes.json").read_bytes)
     assert read_module(source, "lib") == said
-    assert news() is None
+    assert digests_to_save() is None
 
 
 def test_a_changed_file_is_read_again(source: Path, forgotten: None) -> None:
     said = known_of(source)
-    recall("here", (source.parent / "notes.json").read_bytes)
+    load_digests("here", (source.parent / "notes.json").read_bytes)
     assert read_module(written(source, "import lib.numbers\nFIFTY = 500\n"), "lib").digest != said.digest
 
 
 def test_a_file_that_has_just_been_written_is_not_noted(source: Path, forgotten: None) -> None:
     read_module(written(source, "FIFTY = 50\n", age=0), "lib")
-    noted = news()
+    noted = digests_to_save()
     assert noted
     assert json.loads(noted)["modules"] == {}
 
@@ -71,9 +71,9 @@ def test_a_file_that_has_just_been_written_is_not_noted(source: Path, forgotten:
 def test_notes_that_cannot_be_read_are_no_help(source: Path, forgotten: None, notes: str) -> None:
     said = known_of(source)
     (source.parent / "notes.json").write_text(notes)
-    recall("here", (source.parent / "notes.json").read_bytes)
+    load_digests("here", (source.parent / "notes.json").read_bytes)
     assert read_module(source, "lib") == said
-    assert news()
+    assert digests_to_save()
 
 
 def test_a_module_is_read_though_the_interpreter_stumbles_over_other_threads(

@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 
 from recsys.store.artifacts import lock_of, replacing, write_atomically
-from recsys.store.prune import SECONDS_TO_WRITE, remove_leftovers
+from recsys.store.prune import SECONDS_TO_WRITE, remove_unfinished
 
 
 @pytest.fixture
@@ -39,14 +39,14 @@ def test_a_file_that_is_being_written_has_the_name_that_is_looked_for(
     monkeypatch.undo()
     (left,) = (root / "notes").iterdir()
     os.utime(left, (0, 0))
-    remove_leftovers(root)
+    remove_unfinished(root)
     assert not left.exists()
 
 
 def test_small_files_go_once_nobody_can_be_writing_them(root: Path) -> None:
     old = killed_while_writing(root / "results" / "keys" / "k", SECONDS_TO_WRITE + 60)
     new = killed_while_writing(root / "results" / "keys" / "l", 5)
-    remove_leftovers(root)
+    remove_unfinished(root)
     assert not old.exists()
     assert new.exists()
 
@@ -56,13 +56,13 @@ def test_folders_go_unless_their_artefact_is_being_made(root: Path) -> None:
         for ending in (".new", ".old"):
             (root / "models" / f".{key}{ending}").mkdir(parents=True)
     with FileLock(lock_of(root, "models/alive")):
-        remove_leftovers(root)
+        remove_unfinished(root)
     assert {path.name for path in (root / "models").iterdir()} == {".alive.new", ".alive.old"}
 
 
 def test_an_artefact_that_is_being_replaced_stays(root: Path) -> None:
     with FileLock(lock_of(root, "models/key")), replacing(root / "models" / "key") as temporary:
-        remove_leftovers(root)
+        remove_unfinished(root)
         (temporary / "weights").write_bytes(b"1")
     assert (root / "models" / "key" / "weights").read_bytes() == b"1"
 
@@ -80,7 +80,7 @@ def test_what_comes_and_goes_meanwhile_is_passed_over(root: Path) -> None:
         busy = pool.submit(come_and_go)
         try:
             for _ in range(1000):
-                remove_leftovers(root)
+                remove_unfinished(root)
         finally:
             over.set()
         busy.result()

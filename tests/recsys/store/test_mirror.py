@@ -150,8 +150,8 @@ def test_a_manifest_cannot_lead_out_of_the_store(on: Machine, path: str) -> None
     made["files"][0]["path"] = path
     name = f"codes/{made['key']}/artefact.json"
     other = on("other")
-    assert other.mirror is not None
-    other.mirror.remote.write(name, json.dumps(made).encode())
+    assert other.shared is not None
+    other.shared.remote.write(name, json.dumps(made).encode())
     assert other.find(fingerprint()) is None
     with pytest.raises(DamagedArtefact):
-        other.mirror.fetch(f"codes/{made['key']}")
+        other.shared.fetch(f"codes/{made['key']}")

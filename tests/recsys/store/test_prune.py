@@ -14,7 +14,7 @@ import recsys.store.prune
 from recsys.errors import BadSettings
 from recsys.store.artifacts import MANIFEST, Manifest, lock_of
 from recsys.store.fingerprint import Fingerprint
-from recsys.store.prune import LEAST_AGE, Pruned, prune
+from recsys.store.prune import MIN_AGE, Pruned, prune
 from recsys.store.store import Facts, Store
 
 MONTH = 30 * 86_400.0
@@ -233,4 +233,4 @@ def test_what_is_no_store_or_was_used_today_is_refused(store: Store, tmp_path: P
     with pytest.raises(BadSettings, match="is no store: give the folder"):
         prune(tmp_path, MONTH)
     with pytest.raises(BadSettings, match="Say 1d or more"):
-        prune(store.root, LEAST_AGE - 1)
+        prune(store.root, MIN_AGE - 1)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from recsys.errors import StoreUnavailable
-from recsys.store.artifacts import sealed
+from recsys.store.artifacts import with_checksum
 from recsys.store.remote import WORKING_COPIES
 from recsys.store.run_history import (
     MOST_KEPT,
@@ -57,7 +57,7 @@ def table(store: Path) -> Path:
 
 
 def line(run: PastRun, **further: object) -> str:
-    return sealed(run.model_dump(mode="json") | further).decode()
+    return with_checksum(run.model_dump(mode="json") | further).decode()
 
 
 def test_runs_come_back_to_the_last_digit_and_oldest_first(tmp_path: Path) -> None:
@@ -192,8 +192,8 @@ def test_machines_that_share_a_store_share_its_history(machines: dict[str, Store
 def test_a_run_that_another_machine_wrote_over_comes_back(machines: dict[str, Store]) -> None:
     one, another = machines.values()
     append(one, past(0))
-    assert one.mirror
-    one.mirror.remote.remove(TABLE)  # as by a machine that had read the table before
+    assert one.shared
+    one.shared.remote.remove(TABLE)  # as by a machine that had read the table before
     append(another, past(1, mse=0.7))
     assert read(one) == [past(0), past(1, mse=0.7)]
     append(one, past(2, mse=0.6))
@@ -204,13 +204,13 @@ def test_a_run_is_remembered_here_where_the_shared_store_cannot_be_reached(
     machines: dict[str, Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, another = machines.values()
-    assert one.mirror
+    assert one.shared
 
     def refuse(path: str, *content: bytes) -> None:
         raise StoreUnavailable("no network")
 
     with monkeypatch.context() as away:
-        away.setattr(one.mirror.remote, "read", refuse)
+        away.setattr(one.shared.remote, "read", refuse)
         with pytest.raises(StoreUnavailable):
             append(one, past(0))
     append(one, past(1, mse=0.7))

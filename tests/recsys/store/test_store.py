@@ -223,7 +223,10 @@ def test_what_vanishes_while_it_is_used_is_told_in_a_sentence(store: Store) -> N
         return {"rows": pq.read_table(store.root / "codes" / "lost.parquet").num_rows}
 
     for building in (read_what_is_lost, lose_everything, read_what_arrow_misses):
-        with pytest.raises(StoreUnavailable, match=r"is missing: somebody has changed the store .* repeat the command"):
+        with pytest.raises(
+            StoreUnavailable,
+            match=r"is missing: the store .* was changed from outside while it was used; repeat the command",
+        ):
             store.make(fingerprint(part=building.__name__), building)
 
 
