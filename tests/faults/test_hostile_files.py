@@ -164,7 +164,7 @@ def test_a_manifest_that_leads_out_of_the_store_is_damaged(place: str, tmp_path:
     with pytest.raises(DamagedArtefact, match="no path in a store"):
         store.verify(made)
     record = {"serializer": {"type": "json"}, "storage_key": str(secret)}
-    with pytest.raises(DamagedArtefact, match="leads elsewhere"):
+    with pytest.raises(DamagedArtefact, match="points elsewhere"):
         result_of(sealed(record), store.root / "results" / "values" / "key")
     tell(f"a manifest that names {place.format('an absolute path')}, with the right digest", "refused")
 

@@ -9,7 +9,7 @@ import pytest
 import tasks.observability
 from recsys.settings import DataSettings
 from tasks.data import INGEST
-from tasks.observability import asset
+from tasks.observability import asset_key
 from tests.factories import write_ratings
 
 
@@ -56,7 +56,7 @@ def test_what_was_there_is_not_made(events: list[tuple[str, dict[str, Any]]], tm
 def test_a_key_has_no_character_that_prefect_refuses() -> None:
     from prefect.assets import Asset
 
-    assert Asset(key=asset(Path("/data/my ratings #1 (100%).csv"))).key == "file:///data/my-ratings--1-(100-).csv"
+    assert Asset(key=asset_key(Path("/data/my ratings #1 (100%).csv"))).key == "file:///data/my-ratings--1-(100-).csv"
 
 
 def test_what_is_made_in_a_shared_store_has_the_key_that_every_machine_knows(

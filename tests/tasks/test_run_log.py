@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tasks.observability import told
+from tasks.observability import summary
 
 
 def made(kind: str, **facts: Any) -> dict[str, Any]:
@@ -20,14 +20,14 @@ def made(kind: str, **facts: Any) -> dict[str, Any]:
         ({"codes": made("encode", users=7, items=9, rows=50)}, "7 users, 9 items, 50 ratings"),
         (
             {"training": made("split", train_rows=72, validation_rows=8, test_rows=20)},
-            "72 ratings to train on, 8 to validate on, 20 to test on",
+            "72 training ratings, 8 validation ratings, 20 test ratings",
         ),
         (
             made("train_mf", loss=[2.0, 1.5, 1.0], val_loss=[1.0, 0.5, 0.75], best_epoch=2),
             "validation MSE 0.5000 at epoch 2 of 3",
         ),
         (made("train_mf", loss=[2.0, 1.25], val_loss=[], best_epoch=None), "2 epochs, training MSE 1.2500"),
-        (made("try_dnn", failed="the loss became NaN", seconds=1.0), "given up (the loss became NaN)"),
+        (made("try_dnn", failed="the loss became NaN", seconds=1.0), "failed (the loss became NaN)"),
         (
             made("score", scores=[{"title": "MF", "mse": 0.8}, {"title": "DNN", "mse": 0.9}]),
             "best is MF, test MSE 0.8000",
@@ -36,7 +36,7 @@ def made(kind: str, **facts: Any) -> dict[str, Any]:
     ],
 )
 def test_a_result_is_told_in_a_few_words(result: Any, words: str) -> None:
-    assert told(result) == words
+    assert summary(result) == words
 
 
 def test_the_lines_that_name_nothing_are_left_out_and_failures_are_not(caplog: pytest.LogCaptureFixture) -> None:
@@ -46,7 +46,7 @@ def test_the_lines_that_name_nothing_are_left_out_and_failures_are_not(caplog: p
         with caplog.at_level(logging.INFO, "prefect.task_runs"):
             log.info("Finished in state Completed()")
             log.info("Finished in state Cached(type=COMPLETED)")
-            log.info("Running hook 'tell_end' in response to entering state 'Completed'")
+            log.info("Running hook 'log_result' in response to entering state 'Completed'")
             log.error("Finished in state Failed('no such file')")
             log.info("train mf · 50 factors · seed 3: cached")
     finally:
