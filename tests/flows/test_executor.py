@@ -1,4 +1,4 @@
-"""Handing tasks over: in order, and never leaving anybody to wait for ever."""
+"""Dispatching tasks: in order, and never leaving anybody to wait forever."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor

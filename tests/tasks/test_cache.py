@@ -1,4 +1,4 @@
-"""Prefect's records of a store that machines share."""
+"""How tasks are cached: Prefect's records, in a store that machines share."""
 
 import json
 import logging
