@@ -3,41 +3,58 @@
 python -m deployments.automations --notify slack-webhook/team
 """
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
 import yaml
 from cyclopts import run
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import get_client
 from prefect.events.actions import SendNotification
 from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectNotFound
 
-from recsys.errors import BadSettings, UserError
+from flows.stdio import user_errors_reported
+from recsys.errors import BadSettings
 
 AUTOMATIONS = Path(__file__).with_name("automations.yaml")
 
-SOME_BLOCK = UUID(int=0)
-"""What stands in the file for the block that is told."""
+PLACEHOLDER = UUID(int=0)
+"""Stands in the file for the id of the notification block."""
+
+
+def main(*, file: Path = AUTOMATIONS, notify: str | None = None) -> None:
+    """Create Prefect's automations, or update those that exist.
+
+    Args:
+        file: YAML file of the automations.
+        notify: type and name of the notification block that crashes are sent to, such as slack-webhook/team; without
+            it, the automations that send notifications are left out.
+    """
+    with user_errors_reported("automations"):
+        print(*set_up(file, notify), sep="\n")
 
 
 def set_up(path: Path, notify: str | None) -> list[str]:
-    """Create the automations of a file, or update those that there are already, by name; return their names.
+    """Create the automations of a file, or update those of the same name; return their names.
 
     Args:
         path: of the YAML file.
-        notify: type and name of the notification block that is told; None leaves out what tells somebody.
+        notify: type and name of the notification block; None leaves out the automations that send notifications.
 
     Raises:
         BadSettings: there is no such block.
     """
     block = block_id(notify) if notify else None
-    wanted = [automation for automation in automations(path) if block or not _tells(automation)]
+    wanted = [with_block(automation, block) for automation in automations(path) if block or not _notifies(automation)]
     with get_client(sync_client=True) as client:
         for automation in wanted:
-            _put(client, _telling(automation, block))
+            if existing := client.read_automations_by_name(automation.name):
+                # whether it is enabled stays as it was set in the UI
+                update = automation.model_copy(update={"enabled": existing[0].enabled})
+                client.update_automation(existing[0].id, update)
+            else:
+                client.create_automation(automation)
     return [automation.name for automation in wanted]
 
 
@@ -48,7 +65,7 @@ def automations(path: Path) -> Iterator[AutomationCore]:
 
 
 def block_id(notify: str) -> UUID:
-    """Return the id of a block of this type and name.
+    """Return the id of a block, given its type and name.
 
     Raises:
         BadSettings: there is none.
@@ -63,43 +80,19 @@ def block_id(notify: str) -> UUID:
             ) from error
 
 
-def _put(client: SyncPrefectClient, automation: AutomationCore) -> None:
-    there = client.read_automations_by_name(automation.name)
-    if there:
-        # whether it is switched on is left as it was set in the UI
-        client.update_automation(there[0].id, automation.model_copy(update={"enabled": there[0].enabled}))
-    else:
-        client.create_automation(automation)
-
-
-def _tells(automation: AutomationCore) -> bool:
-    return any(isinstance(action, SendNotification) for action in automation.actions)
-
-
-def _telling(automation: AutomationCore, block: UUID | None) -> AutomationCore:
+def with_block(automation: AutomationCore, block: UUID | None) -> AutomationCore:
+    """Return an automation with the id of the notification block in place of the placeholder."""
     actions = [
         action.model_copy(update={"block_document_id": block})
-        if isinstance(action, SendNotification) and action.block_document_id == SOME_BLOCK
+        if isinstance(action, SendNotification) and action.block_document_id == PLACEHOLDER
         else action
         for action in automation.actions
     ]
     return automation.model_copy(update={"actions": actions})
 
 
-def main(*, file: Path = AUTOMATIONS, notify: str | None = None) -> None:
-    """Create Prefect's automations, or update those that are there.
-
-    Args:
-        file: YAML file of the automations.
-        notify: type and name of the notification block that is told of crashes, such as slack-webhook/team; without
-            it, the automations that tell somebody are left out.
-    """
-    try:
-        names = set_up(file, notify)
-    except UserError as error:
-        print(f"automations: {error}", file=sys.stderr)
-        sys.exit(2)
-    print(*names, sep="\n")
+def _notifies(automation: AutomationCore) -> bool:
+    return any(isinstance(action, SendNotification) for action in automation.actions)
 
 
 if __name__ == "__main__":

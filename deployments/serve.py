@@ -1,4 +1,4 @@
-"""The smallest way: one process that waits for its deployments' runs and begins them, without pool and worker."""
+"""Serving the deployments from one process in the foreground, without work pool and worker."""
 
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -14,50 +14,46 @@ from prefect.flows import load_flow_from_entrypoint
 from prefect.schedules import Cron, Interval, Schedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from deployments.config import ROOT, Declared, declared
-from deployments.machine import SERVER, WORKER, make_folders
+from deployments.config import ROOT, Deployment, deployments
+from deployments.machine import SERVER, WORKER, ensure_server, make_folders
 from deployments.register import NotDeployed, code_version
-from deployments.server import ensure_server
 
 
 def serve() -> None:
-    """Serve the deployments of the file, one run at a time, until Ctrl-C; then their schedules are paused.
+    """Serve the deployments, one run at a time, until Ctrl-C; then their schedules are paused.
 
-    A server that was started for it ends with it.
+    A server that is started for this ends with it.
 
     Raises:
-        NotDeployed: a worker waits for the same runs.
+        NotDeployed: the worker of `make deploy` is running.
         ServerUnavailable: the server cannot be started.
     """
     if WORKER.process:
         raise NotDeployed("The worker of make deploy waits for the same runs: end it with make stop first.")
     found = SERVER.process
-    api = ensure_server(SERVER, ROOT)
+    api = ensure_server()
     try:
         make_folders()
         with temporary_settings({PREFECT_API_URL: api}):
             _take_from_work_pool()
-            prefect.serve(*map(served, declared()), limit=1)
+            prefect.serve(*map(served, deployments()), limit=1)
     finally:
         if SERVER.process and not found:
             SERVER.stop()
 
 
 def _take_from_work_pool() -> None:
-    """Delete the deployments of make deploy: Prefect would leave them their pool and no path to their flow.
-
-    Their runs stay.
-    """
+    """Delete the deployments of `make deploy`, which Prefect would leave in their pool without a path to their flow."""
     with get_client(sync_client=True) as client:
-        for deployment in declared():
+        for deployment in deployments():
             with suppress(ObjectNotFound):
                 registered = client.read_deployment_by_name(deployment.full_name)
                 if registered.work_pool_name:
                     client.delete_deployment(registered.id)
 
 
-def served(deployment: Declared) -> RunnerDeployment:
-    """Return a deployment of the file as one that needs no work pool."""
+def served(deployment: Deployment) -> RunnerDeployment:
+    """Return a deployment of the file as one without a work pool."""
     flow: Flow[..., Any] = load_flow_from_entrypoint(str(ROOT / deployment.entrypoint))
     made = flow.to_deployment(
         name=deployment.name,
@@ -65,7 +61,7 @@ def served(deployment: Declared) -> RunnerDeployment:
         version=code_version(ROOT),
         tags=deployment.tags,
         parameters=deployment.parameters,
-        schedules=[schedule(one) for one in deployment.schedules],
+        schedules=[_schedule(entry) for entry in deployment.schedules],
         concurrency_limit=ConcurrencyLimitConfig(**deployment.concurrency_limit),
         enforce_parameter_schema=True,
     )
@@ -73,10 +69,9 @@ def served(deployment: Declared) -> RunnerDeployment:
     return made
 
 
-def schedule(words: dict[str, Any]) -> Schedule:
-    """Return a schedule of the file as an object."""
-    common = {"timezone": words["timezone"], "active": words["active"], "slug": words["slug"]}
-    if "cron" in words:
-        return Cron(words["cron"], **common)
-    anchor = datetime.fromisoformat(words["anchor_date"])
-    return Interval(timedelta(seconds=words["interval"]), anchor_date=anchor, **common)
+def _schedule(entry: dict[str, Any]) -> Schedule:
+    common = {"timezone": entry["timezone"], "active": entry["active"], "slug": entry["slug"]}
+    if "cron" in entry:
+        return Cron(entry["cron"], **common)
+    anchor = datetime.fromisoformat(entry["anchor_date"])
+    return Interval(timedelta(seconds=entry["interval"]), anchor_date=anchor, **common)

@@ -4,19 +4,17 @@ python flows/compare.py --help
 """
 
 if __name__ == "__main__":
-    from flows.stdio import end_with_a_sentence, prepare_streams
+    from flows.command_line import main
 
-    end_with_a_sentence()  # before the imports, which take seconds and open files
-    prepare_streams()
+    main()  # never returns: the command line imports this module once its streams are prepared
 
 from typing import Any
 
 from prefect import flow
 
-from flows.access import check_places
-from flows.executor import Interpreter, Running
-from flows.notify import tell_changed_verdict, tell_failure
-from flows.run_metadata import introduce
+from flows.access import check_paths
+from flows.executor import Executor, Interpreter
+from flows.notify import announce_run, notify_changed_verdict, notify_failure
 from flows.search import tune
 from recsys.data.source import Source, locate
 from recsys.models.settings import FitSettings
@@ -88,25 +86,21 @@ def wire_split(settings: Settings, how: SplitSettings, encoded: Any, dag: Interp
     return {"data": data, "models": models, "tuning": [one.tuning for one in found.values()]}
 
 
-@flow(name="compare", flow_run_name="compare {settings.title}", on_failure=[tell_failure], on_crashed=[tell_failure])
+@flow(
+    name="compare", flow_run_name="compare {settings.title}", on_failure=[notify_failure], on_crashed=[notify_failure]
+)
 def compare(settings: Settings = Settings()) -> str:
     """Compare matrix factorisation and deep networks on one set of ratings, and return the report's folder.
 
     A model that fails leaves the others and the report alone, and fails the run at its end.
     """
-    check_places(settings)
+    check_paths(settings)
     settings = settings.anchored
     if settings.data.is_downloaded:
         download(settings.data)
     source = locate(settings.data)
-    introduce(settings, source)
-    with Running(settings.output.store, settings.scaling, refresh=settings.refresh) as dag:
+    announce_run(settings, source)
+    with Executor(settings.output.store, settings.scaling, refresh=settings.refresh) as dag:
         folder: str = dag.finish(wire(settings, source, dag))
-    tell_changed_verdict(settings, folder)
+    notify_changed_verdict(settings, folder)
     return folder
-
-
-if __name__ == "__main__":
-    from flows.command_line import main
-
-    main()

@@ -1,4 +1,4 @@
-"""Who is told of a run that failed, and of a verdict that changed: notification blocks of Prefect's."""
+"""What a run tells others: its description in the log, its tags, and notifications of failures and changed verdicts."""
 
 import asyncio
 import logging
@@ -11,12 +11,14 @@ import httpx
 from prefect import Flow, State, get_run_logger
 from prefect.blocks.abstract import NotificationBlock
 from prefect.blocks.core import Block
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 from prefect.logging.loggers import flow_run_logger
 from prefect.utilities.urls import url_for
 from pydantic import ValidationError
 
+from recsys.data.source import Source
 from recsys.errors import BadSettings, StoreUnavailable
 from recsys.settings import OutputSettings, Settings
 from recsys.store.run_history import in_series, read, verdict_changed
@@ -26,58 +28,74 @@ from tasks.progress import STOP
 Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
 
 
+def announce_run(settings: Settings, source: Source) -> None:
+    """Log what is compared, tag the flow run with its data set and protocol, and check its notification blocks."""
+    log = get_run_logger()
+    seeds, budget = len(settings.seeds), settings.tuning.budget
+    how = f"protocol {settings.protocol}, {seeds} seed{'s' if seeds > 1 else ''} from {settings.seed}"
+    if settings.protocol == "fair":
+        how += f", budget {budget:g}"
+    log.info("%s: %s; store %s", source.label, how, settings.output.store)
+    if source.licence:
+        log.info(source.licence)
+    check_blocks(settings.output.notify)
+    run = _flow_run()
+    if run is None:
+        return
+    try:
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(run.id, tags=sorted({*run.tags, source.name, settings.protocol}))
+    except Exception as error:  # the run goes on without tags
+        log.warning("The run could not be tagged: %s", error)
+
+
 def check_blocks(blocks: Iterable[str]) -> None:
-    """Say in the log which of some blocks cannot be used, before they are needed."""
+    """Log which of some notification blocks cannot be used, before they are needed."""
     log = get_run_logger()
     for block in blocks:
         try:
             _load(block)
         except Exception as error:
-            log.error("Nobody will be told by block %s: %s", block, _reason(error))
+            log.error("Block %s cannot be used for notifications: %s", block, _reason(error))
 
 
-def tell_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Tell the blocks in the run's settings that it failed; a hook of Prefect's. Who stops a run knows that it ends."""
+def notify_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Notify the blocks of the run's settings that it failed, unless its user stopped it; a hook of the flow."""
     try:
         blocks = OutputSettings.model_validate(flow_run.parameters.get("settings", {}).get("output", {})).notify
-    except (AttributeError, ValidationError):  # a run that was refused for its parameters names nobody to tell
+    except (AttributeError, ValidationError):  # the run failed because of its parameters
         blocks = ()
     if not STOP.is_set():
-        _notify(
-            blocks,
-            f"{flow_run.name} {(state.name or state.type).lower()}",
-            str(state.message),
-            flow_run,
-            flow_run_logger(flow_run),
-        )
+        subject = f"{flow_run.name} {(state.name or state.type).lower()}"
+        _notify(blocks, subject, str(state.message), flow_run, flow_run_logger(flow_run))
 
 
-def tell_changed_verdict(settings: Settings, folder: str) -> None:
-    """Where the verdict is another than in the run before, of the same series, say so in the log and tell the blocks.
+def notify_changed_verdict(settings: Settings, folder: str) -> None:
+    """If the verdict differs from that of the previous run of the same series, log it and notify the blocks.
 
     Args:
         settings: the run's.
         folder: of its report.
     """
+    log, run = get_run_logger(), _flow_run()
     try:
         runs = read(Store(settings.output.store))
     except StoreUnavailable as error:
-        get_run_logger().warning("Nobody can tell whether the verdict has changed: %s", error)
+        log.warning("Whether the verdict has changed is not known: %s", error)
         return
-    now = next((run for run in reversed(runs) if run.report == Path(folder).name), None)
+    now = next((past for past in reversed(runs) if past.report == Path(folder).name), None)
     before = in_series(runs[: runs.index(now)], now) if now else []
     change = verdict_changed(before[-1], now) if before and now else None
-    context = FlowRunContext.get()
-    if change is None or context is None or context.flow_run is None:
+    if change is None or run is None:
         return
-    get_run_logger().warning(change)
-    _notify(
-        settings.output.notify,
-        f"{context.flow_run.name}: the verdict has changed",
-        f"{change}\nReport: {Path(folder) / 'report.html'}",
-        context.flow_run,
-        get_run_logger(),
-    )
+    log.warning(change)
+    report = Path(folder) / "report.html"
+    _notify(settings.output.notify, f"{run.name}: the verdict has changed", f"{change}\nReport: {report}", run, log)
+
+
+def _flow_run() -> FlowRun | None:
+    context = FlowRunContext.get()
+    return context.flow_run if context else None
 
 
 def _notify(blocks: Iterable[str], subject: str, body: str, run: FlowRun, log: Log) -> None:
@@ -89,21 +107,21 @@ def _notify(blocks: Iterable[str], subject: str, body: str, run: FlowRun, log: L
                 sending = loaded.notify(f"{body}\n{page}" if page else body, subject)
                 if iscoroutine(sending):  # Prefect's own blocks send at once where no event loop runs
                     asyncio.run(sending)
-        except Exception as error:  # the run is what it is, whoever can be told
-            log.error("Block %s could not be told “%s”: %s", block, subject, _reason(error))
+        except Exception as error:  # a notification that fails does not fail the run
+            log.error("Block %s could not send “%s”: %s", block, subject, _reason(error))
         else:
-            log.info("Block %s was told “%s”", block, subject)
+            log.info("Block %s has sent “%s”", block, subject)
 
 
 def _load(block: str) -> NotificationBlock:
     loaded = Block.load(block)
     if not isinstance(loaded, NotificationBlock):
-        raise BadSettings("it is no block that notifies")
+        raise BadSettings("it is not a notification block")
     return loaded
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, without the address that was called: it may be a secret."""
+    """What went wrong, without the URL that was called, which may be a secret."""
     if isinstance(error, BadSettings):
         return str(error)
     if isinstance(error, httpx.HTTPStatusError):

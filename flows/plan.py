@@ -1,4 +1,4 @@
-"""What a run would compute, and why, found without running anything."""
+"""What a run would compute, and why, found out without running anything."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from tasks.cache import Recipe, Uncached, recipe_of, recorded
 
 @dataclass(frozen=True)
 class Planned:
-    """A task of the plan, run `runs` times: `why` is empty where all results are cached, `cached_runs` of them are."""
+    """A task of the plan with its number of runs; `why` it has to run is empty if the results of all are cached."""
 
     task: str
     why: str
@@ -25,39 +25,31 @@ class Planned:
 
     @property
     def cached(self) -> bool:
-        """Whether all of the task's results are there."""
+        """Whether all of the task's results are cached."""
         return not self.why
 
 
 @dataclass(frozen=True)
 class Unknown:
-    """The result of a task that has to run first."""
+    """The result of a task that has to run first; all its parts are unknown, too."""
 
     task: str
 
     def __getitem__(self, part: str) -> "Unknown":
-        """Return a part of the unknown result: as unknown."""
+        """Return a part of the unknown result."""
         return self
 
     @property
     def settings(self) -> "Unknown":
-        """The settings that a search will have found."""
+        """An attribute of what a search would find."""
         return self
 
-    @property
-    def chosen(self) -> "Unknown":
-        """The training that a search will have chosen."""
-        return self
-
-    @property
-    def tuning(self) -> "Unknown":
-        """The course that a search will have taken."""
-        return self
+    chosen = tuning = settings
 
 
 @dataclass
-class Planning:
-    """An interpreter that looks each task up instead of running it."""
+class Planner:
+    """The interpreter that looks each task up in the cache instead of running it."""
 
     store: str
     refresh: bool = False
@@ -65,28 +57,20 @@ class Planning:
 
     @property
     def tasks(self) -> list[Planned]:
-        """What was looked up, in order."""
+        """The tasks so far, in order."""
         return list(self._planned.values())
 
     def run(self, task: Task[..., Any], /, **arguments: Any) -> Any:
         """Return the task's cached result, or Unknown."""
-        recipe = recipe_of(task)
-        waits_for = [unknown.task for unknown in _unknown(arguments)]
-        if waits_for:
-            self._note(task.name, f"after {' and '.join(dict.fromkeys(waits_for))}")
-            return Unknown(task.name)
-        fingerprint = recipe.fingerprint(arguments)
-        try:
-            if self.refresh:
-                raise DamagedArtefact("everything is to be recomputed (--refresh)")
-            result = self._look_up(task, fingerprint)
-            self._note(task.name, "")
-        except (FileNotFoundError, NotADirectoryError):
-            self._note(task.name, self._reason(recipe, fingerprint))
-            return Unknown(task.name)
-        except DamagedArtefact as damage:
-            self._note(task.name, str(damage))
-            return Unknown(task.name)
+        needed = dict.fromkeys(unknown.task for unknown in _unknown(arguments))
+        if needed:
+            result, why = Unknown(task.name), f"after {' and '.join(needed)}"
+        else:
+            result, why = self._look_up(task, recipe_of(task).fingerprint(arguments))
+        before = self._planned.get(task.name, Planned(task.name, "", runs=0))
+        self._planned[task.name] = Planned(
+            task.name, before.why or why, before.runs + 1, before.cached_runs + (not why)
+        )
         return result
 
     def submit(self, task: Task[..., Any], /, **arguments: Any) -> Any:
@@ -101,37 +85,39 @@ class Planning:
         """Return the first unknown result."""
         return next((result for result in results if isinstance(result, Unknown)), None)
 
-    def _note(self, task: str, why: str) -> None:
-        before = self._planned.get(task, Planned(task, "", runs=0))
-        self._planned[task] = Planned(task, before.why or why, before.runs + 1, before.cached_runs + (not why))
+    def _look_up(self, task: Task[..., Any], fingerprint: Fingerprint) -> tuple[Any, str]:
+        """Return a task's cached result and "", or Unknown and why the task has to run."""
+        try:
+            if self.refresh:
+                raise DamagedArtefact("everything is to be recomputed (--refresh)")
+            if not isinstance(task.cache_policy, Uncached):
+                return recorded(self.store, fingerprint.key), ""
+            store = Store(self.store)
+            made = store.manifest(fingerprint)
+            store.check(made)
+            return made, ""
+        except (FileNotFoundError, NotADirectoryError):
+            return Unknown(task.name), self._changes(recipe_of(task), fingerprint)
+        except DamagedArtefact as damage:
+            return Unknown(task.name), str(damage)
 
-    def _look_up(self, task: Task[..., Any], fingerprint: Fingerprint) -> Any:
-        if not isinstance(task.cache_policy, Uncached):
-            return recorded(self.store, fingerprint.key)
-        store = Store(self.store)
-        made = store.manifest(fingerprint)
-        store.check(made)
-        return made
-
-    def _reason(self, recipe: Recipe, fingerprint: Fingerprint) -> str:
+    def _changes(self, recipe: Recipe, fingerprint: Fingerprint) -> str:
+        """How a result that is not cached differs from the most similar one that is."""
         made = [other for other in Store(self.store).fingerprints(recipe.layer) if other.task == recipe.task]
         if not made:
             return "first run"
-        nearest = min(made, key=lambda other: len(other.differences(fingerprint)))
-        return ", ".join(_told(*difference) for difference in nearest.differences(fingerprint)) or "its record is gone"
+        differences = min((other.differences(fingerprint) for other in made), key=len)
+        return ", ".join(_described(*difference) for difference in differences) or "its record is missing"
 
 
 def _unknown(argument: Any) -> list[Unknown]:
     if isinstance(argument, Unknown):
         return [argument]
-    if isinstance(argument, Mapping):
-        return [unknown for part in argument.values() for unknown in _unknown(part)]
-    if isinstance(argument, list):
-        return [unknown for part in argument for unknown in _unknown(part)]
-    return []
+    parts = argument.values() if isinstance(argument, Mapping) else argument if isinstance(argument, list) else ()
+    return [unknown for part in parts for unknown in _unknown(part)]
 
 
-def _told(name: str, old: Any, new: Any) -> str:
+def _described(name: str, old: Any, new: Any) -> str:
     part, *names = name.split(".")
     if part == "settings":
         return f"{'.'.join(names[1:]) or names[0]} {_short(old)} -> {_short(new)}"
@@ -139,7 +125,7 @@ def _told(name: str, old: Any, new: Any) -> str:
         return f"{names[0]} {old} -> {new}"
     if part == "code":
         path = Path(*".".join(names).split(".")).with_suffix(".py")
-        return f"{path} {'is new' if old is None else 'is gone' if new is None else 'changed'}"
+        return f"{path} {'is new' if old is None else 'was removed' if new is None else 'changed'}"
     return f"{'/'.join(names)} changed"
 
 

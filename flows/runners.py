@@ -1,4 +1,4 @@
-"""Where the tasks run: in threads, in processes, or on a cluster of Dask or Ray; the numbers are the same."""
+"""Task runners: threads, processes, or a cluster of Dask or Ray; the numbers are the same on all."""
 
 import multiprocessing
 import os
@@ -16,17 +16,17 @@ from recsys.errors import BadSettings, WorkersUnavailable
 from recsys.settings import ScalingSettings
 
 INTEGRATIONS = {"dask": "prefect_dask", "ray": "prefect_ray"}
-"""What Prefect needs for a cluster; the extras of this project have the same names."""
+"""Runner -> the package that Prefect needs for it; this project's extras are named after the runners."""
 
 RAY_WITHOUT_ADDRESS = {"include_dashboard": False, "logging_level": "ERROR"}
 
 
 @contextmanager
 def started(settings: ScalingSettings) -> Iterator[TaskRunner[Any]]:
-    """Have a task runner running; tasks are to be submitted by the thread that enters this.
+    """Start a task runner for the block; the thread that enters it must be the one that submits tasks.
 
-    Ctrl-C reaches all processes of a terminal: workers would end in the middle of a word, and say so at length. So
-    they leave it to the flow, which asks them to end: they have the signal mask of the thread that starts them.
+    Ctrl-C reaches all processes of a terminal, and workers would end with long tracebacks. So SIGINT is blocked in the
+    thread that starts them, whose signal mask they inherit, and the flow asks them to stop.
 
     Raises:
         BadSettings: the package that the runner needs is not installed.
@@ -35,21 +35,21 @@ def started(settings: ScalingSettings) -> Iterator[TaskRunner[Any]]:
     runner = task_runner(settings)
     with ExitStack() as stack:
         if settings.elsewhere:
-            stack.enter_context(_sparing_workers_ctrl_c())
+            stack.enter_context(_interrupts_blocked())
         try:
             stack.enter_context(runner)
             if settings.runner == "dask":
-                _ = runner.client  # type: ignore[attr-defined] # starts the cluster, or connects to it
-        except Exception as error:  # Ray raises no kind in particular
+                _ = runner.client  # type: ignore[attr-defined] # starts the cluster, or connects to one
+        except Exception as error:  # Ray raises exceptions of any type
             raise WorkersUnavailable(
-                f"--runner {settings.runner}: no workers are to be had ({' '.join(str(error).split())})"
+                f"--runner {settings.runner}: the workers could not be started ({' '.join(str(error).split())})"
             ) from error
         yield runner
 
 
 @contextmanager
-def _sparing_workers_ctrl_c() -> Iterator[None]:
-    resource_tracker.ensure_running()  # where it starts later, it unblocks the signal
+def _interrupts_blocked() -> Iterator[None]:
+    resource_tracker.ensure_running()  # if it started later, it would unblock the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -58,10 +58,10 @@ def _sparing_workers_ctrl_c() -> Iterator[None]:
 
 
 def task_runner(settings: ScalingSettings) -> TaskRunner[Any]:
-    """Return what runs the tasks, not yet started.
+    """Return the task runner, not yet started.
 
-    A cluster is looked for where its own tools look for it: at DASK_SCHEDULER_ADDRESS (or `scheduler-address` in
-    Dask's configuration) or RAY_ADDRESS. Without one, a cluster of this machine is started for the run.
+    The cluster is that of DASK_SCHEDULER_ADDRESS (or `scheduler-address` in Dask's configuration) or RAY_ADDRESS. If
+    there is none, one is started on this machine for the run.
 
     Raises:
         BadSettings: the package that the runner needs is not installed.
@@ -90,7 +90,7 @@ def check_installed(settings: ScalingSettings) -> None:
 
 
 def end_with_the_run() -> None:
-    """Have this worker process end when the run's process does, even if that is killed."""
+    """Make this worker process end when the run's process does, even if that is killed."""
     run = multiprocessing.parent_process()
     assert run is not None
 

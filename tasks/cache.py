@@ -1,4 +1,4 @@
-"""How the tasks are cached: keys of content, settings, code and versions."""
+"""How the tasks are cached: Prefect's records, keyed by fingerprints and verified when they are read."""
 
 import json
 import logging
@@ -19,186 +19,21 @@ from recsys.store.artifacts import verified, with_checksum
 from recsys.store.fingerprint import Fingerprint, code_of, digests_to_save, load_digests, versions_of
 from recsys.store.remote import SharedCopy
 from recsys.store.store import Facts, Manifest, Store, content, sha256_of, write_atomically
-from tasks.observability import artefact, asset, tell_made
+from tasks.observability import artefact_key, asset_key, emit_asset
 from tasks.progress import TaskProgress
 
-KEYS, VALUES = "results/keys", "results/values"
-"""Folders of a store: the records, and the results that they point to, each under the key of its task."""
+RECORDS, RESULTS = "results/keys", "results/values"
+"""Folders of a store: Prefect's records, and the results that they point to, each under the key of its task."""
 
 RESULT_DIGEST = "result_sha256"
-"""What our records have besides Prefect's: without it, a result that has changed would be believed."""
+"""Field that our records have besides Prefect's, as a result could change after its record was written."""
 
 log = logging.getLogger(__name__)
 
 
-class StoreFolder(LocalFileSystem):
-    """A folder of a store, found anew on whichever machine a task runs."""
-
-    _block_type_name: ClassVar[str] = "Folder of a store"
-    _block_type_slug: ClassVar[str] = "store-folder"
-
-    store: str
-    folder: str
-
-    def _resolve_path(self, path: str) -> Path:
-        self.basepath = str(Store(self.store).root / self.folder)
-        return super()._resolve_path(path)
-
-    def write_path(self, path: str, content: bytes, _sync: bool = True) -> str:  # type: ignore[override]
-        """Write a file, whole or not at all, and return its path; Prefect's own would be found half written."""
-        place = self._resolve_path(path)
-        write_atomically(place, content)
-        return str(place)
-
-    async def awrite_path(self, path: str, content: bytes) -> str:
-        """Write a file, whole or not at all, and return its path."""
-        return self.write_path(path, content)
-
-
-class VerifiedRecords(StoreFolder):
-    """Records of finished tasks, each read back only if the files that it names are undamaged.
-
-    A record that is not JSON is refused as well: Prefect would unpickle one that says so. Where the store has a
-    URL, records are sent there and fetched from there, each after what it names.
-    """
-
-    _block_type_name: ClassVar[str] = "Verified records"
-    _block_type_slug: ClassVar[str] = "verified-records"
-
-    folder: str = KEYS
-
-    def read_path(self, path: str, _sync: bool = True) -> bytes:  # type: ignore[override]
-        """Return the record, or raise DamagedArtefact, which Prefect takes for a miss."""
-        self._fetch(path)
-        record: bytes = super().read_path(path, _sync=True)  # type: ignore[call-arg, assignment]
-        self._verify(path, record)
-        return record
-
-    async def aread_path(self, path: str) -> bytes:
-        """Return the record, or raise DamagedArtefact, which Prefect takes for a miss."""
-        self._fetch(path)
-        record: bytes = await super().aread_path(path)
-        self._verify(path, record)
-        return record
-
-    def write_path(self, path: str, content: bytes, _sync: bool = True) -> str:  # type: ignore[override]
-        """Keep a record, with the digest of the result that it points to, which Prefect has written before."""
-        metadata = json.loads(content)
-        record = with_checksum(metadata | {RESULT_DIGEST: sha256_of(Path(metadata["storage_key"]))})
-        place = super().write_path(path, record)
-        self._send(path, record)
-        return place
-
-    def _fetch(self, path: str) -> None:
-        with _said():
-            _fetch(Store(self.store), path)
-
-    def _verify(self, path: str, record: bytes) -> None:
-        store = Store(self.store)
-        with _said():
-            result = result_of(record, store.root / VALUES / path)
-        for manifest in manifests_in(result):
-            store.verify(manifest)  # whoever makes anew what is damaged says so
-            store.share(manifest)
-        if store.shared and not store.shared.remote.has(f"{KEYS}/{path}"):
-            _send(store.shared, path, record)
-
-    def _send(self, path: str, record: bytes) -> None:
-        mirror = Store(self.store).shared
-        try:
-            if mirror:
-                _send(mirror, path, record)
-        except StoreUnavailable as error:  # what it names is there, so that another machine computes nothing either
-            log.warning("the record of a task was not sent: %s", error)
-
-
-def recorded(store: str, key: str) -> Any:
-    """Return the result that is on record under a key, if its files are undamaged; none that is elsewhere is fetched.
-
-    Raises:
-        FileNotFoundError: there is no such record.
-        DamagedArtefact: the record, or a file that it names, is missing, damaged or not JSON.
-    """
-    kept = Store(store)
-    _fetch(kept, key)
-    result = result_of((kept.root / KEYS / key).read_bytes(), kept.root / VALUES / key)
-    for manifest in manifests_in(result):
-        kept.check(manifest)
-    return result
-
-
-def result_of(record: bytes, place: Path) -> Any:
-    """Return the result that a Prefect record points to: a manifest, or several by name.
-
-    Args:
-        record: the record.
-        place: where its result must be.
-
-    Raises:
-        DamagedArtefact: the record or the result is cut or changed, is not JSON, or lies elsewhere.
-    """
-    try:
-        metadata = verified(record, f"the record {place.name}")
-        if metadata["serializer"]["type"] != "json":
-            raise DamagedArtefact(f"the result of the record {place.name} is not JSON")
-        if Path(metadata["storage_key"]).resolve() != place.resolve():
-            raise DamagedArtefact(f"the record {place.name} leads elsewhere, to {metadata['storage_key']}")
-        if sha256_of(place) != metadata[RESULT_DIGEST]:
-            raise DamagedArtefact(f"{place} has changed since it was written")
-        return json.loads(place.read_bytes())
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DamagedArtefact(f"the record {place.name} cannot be read ({error!r})") from error
-
-
-def manifests_in(result: Any) -> Iterator[Manifest]:
-    """Yield every manifest of a task's result."""
-    if isinstance(result, dict):
-        if "files" in result:
-            yield Manifest(**result)  # type: ignore[typeddict-item]
-        else:
-            for part in result.values():
-                yield from manifests_in(part)
-
-
-@contextmanager
-def _said() -> Iterator[None]:
-    """Say in the log what is damaged, which Prefect does not."""
-    try:
-        yield
-    except DamagedArtefact as damage:
-        log.warning("%s; it is made anew", damage)
-        raise
-
-
-def _send(mirror: SharedCopy, key: str, record: bytes) -> None:
-    """Send a record after the result that it points to, whose place is given as other machines know it."""
-    metadata = verified(record, f"the record {key}")
-    mirror.remote.write(f"{VALUES}/{key}", Path(metadata["storage_key"]).read_bytes())
-    mirror.remote.write(f"{KEYS}/{key}", with_checksum(metadata | {"storage_key": f"{VALUES}/{key}"}))
-
-
-def _fetch(store: Store, key: str) -> None:
-    """Have a record here that is only at the store's URL, if it has one.
-
-    Raises:
-        DamagedArtefact: what is there is no record.
-        StoreUnavailable: the URL cannot be used.
-    """
-    if store.shared is None or (store.root / KEYS / key).exists():
-        return
-    remote = store.shared.remote
-    record, result = remote.read(f"{KEYS}/{key}"), remote.read(f"{VALUES}/{key}")
-    if record is None or result is None:
-        return
-    place = (store.root / VALUES).resolve() / key
-    metadata = verified(record, f"{remote.url}/{KEYS}/{key}")
-    write_atomically(place, result)
-    write_atomically(store.root / KEYS / key, with_checksum(metadata | {"storage_key": str(place)}))
-
-
 @dataclass(frozen=True)
 class Recipe:
-    """What the result of a task is made from.
+    """What the result of a task depends on.
 
     Attributes:
         task: name of the task.
@@ -209,7 +44,7 @@ class Recipe:
         settings: arguments that are settings: their values count.
         unread: fields of those settings that this task does not read, in the form of Pydantic's `exclude`.
         code: modules of `recsys` that the task runs; all that they import counts as well.
-        libraries: packages that make the task's numbers.
+        libraries: packages that compute the task's numbers.
     """
 
     task: str
@@ -223,7 +58,7 @@ class Recipe:
     libraries: tuple[str, ...] = ()
 
     def fingerprint(self, arguments: Mapping[str, Any]) -> Fingerprint:
-        """Return the fingerprint of the task's result under these arguments."""
+        """Return the fingerprint of the task's result for these arguments."""
         store = Store(arguments["store"])
         return Fingerprint(
             task=self.task,
@@ -236,44 +71,38 @@ class Recipe:
         )
 
     def make(self, build: Callable[[Path], Facts], **arguments: Any) -> Manifest:
-        """Return the task's artefact from the store, building it where it is absent, damaged or unwanted."""
+        """Return the task's artefact from the store, built first if it is absent, damaged or to be refreshed."""
         store = Store(arguments["store"])
-        fresh = False
+        built = False
 
         def building(folder: Path) -> Facts:
-            nonlocal fresh
-            fresh = True
+            nonlocal built
+            built = True
             return build(folder)
 
-        made = store.make(self.fingerprint(arguments), building, refresh=_refreshing(), waiting=self._wait)
-        if fresh:
-            tell_made(
-                artefact(store, made),
+        def report_waiting() -> None:  # raises Stopped if the user has stopped the run
+            TaskProgress(self.task)(0, None, "waiting for another run that makes the same")
+
+        made = store.make(self.fingerprint(arguments), building, refresh=_refreshing(), waiting=report_waiting)
+        if built:
+            files = [asset_key(Path(arguments[name])) for name in self.files if arguments[name]]
+            manifests = [manifest for name in self.manifests for manifest in manifests_in(arguments[name])]
+            emit_asset(
+                artefact_key(store, made),
                 self.task,
-                self.upstream(arguments),
+                files + [artefact_key(store, manifest) for manifest in manifests if manifest["files"]],
                 seconds=made["seconds"],
                 bytes=sum(entry["bytes"] for entry in made["files"]),
             )
         return made
 
-    def _wait(self) -> None:
-        """Say why nothing happens, or end where the user wants that."""
-        TaskProgress(self.task)(0, None, "waiting for another run that makes the same")
-
-    def upstream(self, arguments: Mapping[str, Any]) -> list[str]:
-        """Return the keys, as assets, of what a result under these arguments is made from."""
-        store = Store(arguments["store"])
-        files = [asset(Path(arguments[name])) for name in self.files if arguments[name]]
-        manifests = [manifest for name in self.manifests for manifest in manifests_in(arguments[name])]
-        return files + [artefact(store, manifest) for manifest in manifests if manifest["files"]]
-
     def checkpoint(self, arguments: Mapping[str, Any]) -> Path:
-        """Return the folder from which the task's work continues if it is interrupted; empty to begin with."""
+        """Return the folder of the checkpoint from which an interrupted task resumes; empty at first."""
         return Store(arguments["store"]).checkpoint(self.fingerprint(arguments), fresh=_refreshing())
 
 
 def _refreshing() -> bool:
-    """Whether the task that is running is to use nothing that was there before."""
+    """Whether the running task is to reuse nothing."""
     context = TaskRunContext.get()
     return bool(context and context.task.refresh_cache)
 
@@ -292,7 +121,7 @@ def _digest(store: Store, path: str | None) -> str | None:
     try:
         return store.digest(Path(path)) if path else None
     except OSError:
-        return None  # the task itself says in a sentence what is wrong with the file
+        return None  # the task itself reports what is wrong with the file
 
 
 def _code(store: Store, modules: tuple[str, ...]) -> dict[str, str]:
@@ -337,27 +166,187 @@ class Uncached(ByFingerprint):
 
 
 def recipe_of(task: Task[..., Any]) -> Recipe:
-    """Return what the results of a task are made from."""
+    """Return the recipe of a task."""
     policy = task.cache_policy
     if not isinstance(policy, ByFingerprint) or policy.recipe is None:
         raise TypeError(f"task {task.name} has no recipe")
     return policy.recipe
 
 
-def kept_in(store: str, task: Task[..., Any], *, refresh: bool = False) -> Task[..., Any]:
+def cached_in(store: str, task: Task[..., Any], *, refresh: bool = False) -> Task[..., Any]:
     """Return `task` with its records kept in `store` and verified when they are read.
 
-    What else is to be changed of the task, change before: Prefect takes a storage that it does not know from no one
-    who makes a task, `with_options` included, though it needs to know nothing of this one.
+    To be the last change of a task: `with_options` refuses a storage block that is not saved on the server, which
+    this one does not need to be.
     """
     if isinstance(task.cache_policy, Uncached):
         return task.with_options(cache_policy=NO_CACHE, persist_result=False, refresh_cache=refresh)
-    kept = task.with_options(
+    cached = task.with_options(
         cache_policy=ByFingerprint(recipe=recipe_of(task)).configure(key_storage=VerifiedRecords(store=store)),
         persist_result=True,
         result_serializer="json",
         cache_result_in_memory=False,  # Prefect would find records there unverified, and those of other stores
         refresh_cache=refresh,
     )
-    kept.result_storage = StoreFolder(store=store, folder=VALUES)
-    return kept
+    cached.result_storage = StoreFolder(store=store, folder=RESULTS)
+    return cached
+
+
+class StoreFolder(LocalFileSystem):
+    """A folder of a store, whose path is found on whichever machine a task runs."""
+
+    _block_type_name: ClassVar[str] = "Folder of a store"
+    _block_type_slug: ClassVar[str] = "store-folder"
+
+    store: str
+    folder: str
+
+    def _resolve_path(self, path: str) -> Path:
+        self.basepath = str(Store(self.store).root / self.folder)
+        return super()._resolve_path(path)
+
+    def write_path(self, path: str, content: bytes, _sync: bool = True) -> str:  # type: ignore[override]
+        """Write a file atomically, as Prefect's own method does not, and return its path."""
+        place = self._resolve_path(path)
+        write_atomically(place, content)
+        return str(place)
+
+    async def awrite_path(self, path: str, content: bytes) -> str:
+        """Write a file atomically and return its path."""
+        return self.write_path(path, content)
+
+
+class VerifiedRecords(StoreFolder):
+    """Records of finished tasks, each read only if the files that it names are undamaged.
+
+    Records that are not JSON are refused as well, as Prefect would unpickle one that asks for it. Where the store has
+    a URL, records are exchanged with it, each sent after what it names.
+    """
+
+    _block_type_name: ClassVar[str] = "Verified records"
+    _block_type_slug: ClassVar[str] = "verified-records"
+
+    folder: str = RECORDS
+
+    def read_path(self, path: str, _sync: bool = True) -> bytes:  # type: ignore[override]
+        """Return the record, or raise DamagedArtefact, which Prefect takes for a miss."""
+        with _damage_logged():
+            _fetch(Store(self.store), path)
+        record: bytes = super().read_path(path, _sync=True)  # type: ignore[call-arg, assignment]
+        self._verify(path, record)
+        return record
+
+    async def aread_path(self, path: str) -> bytes:
+        """Return the record, or raise DamagedArtefact, which Prefect takes for a miss."""
+        with _damage_logged():
+            _fetch(Store(self.store), path)
+        record: bytes = await super().aread_path(path)
+        self._verify(path, record)
+        return record
+
+    def write_path(self, path: str, content: bytes, _sync: bool = True) -> str:  # type: ignore[override]
+        """Write a record, with the digest of the result that it points to, which Prefect writes before it."""
+        metadata = json.loads(content)
+        record = with_checksum(metadata | {RESULT_DIGEST: sha256_of(Path(metadata["storage_key"]))})
+        place = super().write_path(path, record)
+        mirror = Store(self.store).shared
+        try:
+            if mirror:
+                _send(mirror, path, record)
+        except StoreUnavailable as error:  # other machines have what it names, so that they need not compute it either
+            log.warning("the record of a task was not sent: %s", error)
+        return place
+
+    def _verify(self, path: str, record: bytes) -> None:
+        store = Store(self.store)
+        with _damage_logged():
+            result = result_of(record, store.root / RESULTS / path)
+        for manifest in manifests_in(result):
+            store.verify(manifest)  # logs damage itself
+            store.share(manifest)
+        if store.shared and not store.shared.remote.has(f"{RECORDS}/{path}"):
+            _send(store.shared, path, record)
+
+
+@contextmanager
+def _damage_logged() -> Iterator[None]:
+    """Log what is damaged, which Prefect does not."""
+    try:
+        yield
+    except DamagedArtefact as damage:
+        log.warning("%s; it is made anew", damage)
+        raise
+
+
+def _send(mirror: SharedCopy, key: str, record: bytes) -> None:
+    """Send a record after the result that it points to, whose path is made relative to the store."""
+    metadata = verified(record, f"the record {key}")
+    mirror.remote.write(f"{RESULTS}/{key}", Path(metadata["storage_key"]).read_bytes())
+    mirror.remote.write(f"{RECORDS}/{key}", with_checksum(metadata | {"storage_key": f"{RESULTS}/{key}"}))
+
+
+def _fetch(store: Store, key: str) -> None:
+    """Copy a record that is only at the store's URL, if it has one, to this machine.
+
+    Raises:
+        DamagedArtefact: what is there is not a record.
+        StoreUnavailable: the URL cannot be used.
+    """
+    if store.shared is None or (store.root / RECORDS / key).exists():
+        return
+    remote = store.shared.remote
+    record, result = remote.read(f"{RECORDS}/{key}"), remote.read(f"{RESULTS}/{key}")
+    if record is None or result is None:
+        return
+    place = (store.root / RESULTS).resolve() / key
+    metadata = verified(record, f"{remote.url}/{RECORDS}/{key}")
+    write_atomically(place, result)
+    write_atomically(store.root / RECORDS / key, with_checksum(metadata | {"storage_key": str(place)}))
+
+
+def recorded(store: str, key: str) -> Any:
+    """Return the result on record under a key, if its files are undamaged; files that are only at a URL stay there.
+
+    Raises:
+        FileNotFoundError: there is no such record.
+        DamagedArtefact: the record, or a file that it names, is missing, damaged or not JSON.
+    """
+    opened = Store(store)
+    _fetch(opened, key)
+    result = result_of((opened.root / RECORDS / key).read_bytes(), opened.root / RESULTS / key)
+    for manifest in manifests_in(result):
+        opened.check(manifest)
+    return result
+
+
+def result_of(record: bytes, place: Path) -> Any:
+    """Return the result that a record points to: a manifest, or several by name.
+
+    Args:
+        record: the record.
+        place: where its result must be.
+
+    Raises:
+        DamagedArtefact: the record or the result is truncated or changed, is not JSON, or lies elsewhere.
+    """
+    try:
+        metadata = verified(record, f"the record {place.name}")
+        if metadata["serializer"]["type"] != "json":
+            raise DamagedArtefact(f"the result of the record {place.name} is not JSON")
+        if Path(metadata["storage_key"]).resolve() != place.resolve():
+            raise DamagedArtefact(f"the record {place.name} points elsewhere, to {metadata['storage_key']}")
+        if sha256_of(place) != metadata[RESULT_DIGEST]:
+            raise DamagedArtefact(f"{place} has changed since it was written")
+        return json.loads(place.read_bytes())
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedArtefact(f"the record {place.name} cannot be read ({error!r})") from error
+
+
+def manifests_in(result: Any) -> Iterator[Manifest]:
+    """Yield every manifest of a task's result."""
+    if isinstance(result, dict):
+        if "files" in result:
+            yield Manifest(**result)  # type: ignore[typeddict-item]
+        else:
+            for part in result.values():
+                yield from manifests_in(part)

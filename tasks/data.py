@@ -14,21 +14,15 @@ from tasks.progress import TaskProgress
 from tasks.retries import RETRYING
 
 
-@task(
-    name="download",
-    task_run_name="download {data.dataset}",
-    cache_policy=NO_CACHE,
-    persist_result=False,
-    **RETRYING,
-)
+@task(name="download", task_run_name="download {data.dataset}", cache_policy=NO_CACHE, persist_result=False, **RETRYING)
 def download(data: DataSettings) -> None:
-    """Have a public data set on this computer; one that is there is not fetched again.
+    """Download a public data set, unless it is in the download folder.
 
     Args:
-        data: which one, and in which folder downloads are kept.
+        data: which one, and the folder.
 
     Raises:
-        DatasetUnavailable: it is not to be had.
+        DatasetUnavailable: it cannot be downloaded.
     """
     locate(data, TaskProgress("download"))
 
@@ -46,7 +40,7 @@ INGEST = Recipe(
 
 @task(name="ingest", task_run_name="ingest", cache_policy=ByFingerprint(recipe=INGEST))
 def ingest(ratings: str, data: DataSettings, store: str) -> Manifest:
-    """Read a ratings file, whatever its form, into ratings.parquet.
+    """Read a ratings file of any supported format into ratings.parquet.
 
     Args:
         ratings: path of the file.
@@ -84,8 +78,8 @@ def encode(ratings: Manifest, titles: str | None, duplicates: Duplicates, store:
         store: folder of the artefacts.
 
     Returns:
-        `codes`: a manifest of codes, ratings and ids, which knows nothing of the times; `times`: a
-        manifest of these, without a file where the ratings have none.
+        `codes`: a manifest of codes, ratings and ids without the times; `times`: a manifest of these, without a file
+        where the ratings have none.
     """
 
     def build(folder: Path) -> Facts:
@@ -121,14 +115,13 @@ def split(
 
     Args:
         codes: the codes that `encode` made.
-        times: the times that `encode` found, None for a split that does not read them.
-        settings: how to split, sizes and random state.
+        times: the times that `encode` found; None for a split that does not read them.
+        settings: kind of split, sizes and random state.
         protocol: `fair` or `notebook`.
         store: folder of the artefacts.
 
     Returns:
-        `training`: a manifest of training and validation rows, which knows nothing of the test
-        rows; `test`: a manifest of these.
+        `training`: a manifest of training and validation rows without the test rows; `test`: a manifest of these.
     """
 
     def build(folder: Path) -> Facts:

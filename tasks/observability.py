@@ -1,4 +1,4 @@
-"""What the Prefect UI shows of task runs: tags, lineage, and a line of the log for each that has ended."""
+"""What the Prefect UI shows of task runs: tags, the lineage of assets, and one line of the run log for each result."""
 
 import logging
 import re
@@ -15,12 +15,20 @@ from prefect.logging.loggers import task_run_logger
 from recsys.store.artifacts import split_path
 from recsys.store.store import Manifest, Store
 
+NOT_IN_KEYS = re.compile(r"[\s#?&%\"'<>\[\]{}|\\^`]")
+"""Characters that Prefect does not allow in the key of an asset."""
+
+LONGEST_KEY = 512
+
+REDUNDANT_LINES = ("Running hook ", "Hook ", "Finished in state Completed(", "Finished in state Cached(")
+"""First words of lines that Prefect logs for a task run beside ours, and that name neither the run nor its result."""
+
 
 def tagged(*tags: str) -> Callable[[Task[..., Any], TaskRun, State[Any]], None]:
-    """Return a hook that tags a task's run when it has begun.
+    """Return a hook that adds tags to a task run once it is running.
 
-    Of a run that has tags before it begins, Prefect asks the server whether it may begin. With other requests
-    beside it, SQLite turns that one away, to be repeated two seconds later.
+    For a run that is tagged earlier, Prefect asks the server whether it may start. With other requests at the same
+    time, SQLite refuses that one, and it is retried two seconds later.
     """
 
     def tag(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> None:
@@ -29,39 +37,35 @@ def tagged(*tags: str) -> Callable[[Task[..., Any], TaskRun, State[Any]], None]:
     return tag
 
 
-RESTRICTED = re.compile(r"[\s#?&%\"'<>\[\]{}|\\^`]")
-"""What Prefect allows in no key of an asset."""
-
-LONGEST_KEY = 512
-
-
-def asset(path: Path) -> str:
-    """Return the key of the asset that lies at a path."""
+def asset_key(path: Path) -> str:
+    """Return the key of the asset that is a file or folder of this machine."""
     return _key(f"file://{path.absolute()}")
 
 
-def artefact(store: Store, manifest: Manifest) -> str:
-    """Return the key of an artefact that has files: where all machines that share the store find it."""
+def artefact_key(store: Store, manifest: Manifest) -> str:
+    """Return the key of an artefact that has files: its URL where machines share the store, else its path."""
     folder, _ = split_path(manifest["files"][0])
-    return _key(f"{store.shared.remote.url}/{folder}") if store.shared else asset(store.root / folder)
+    return _key(f"{store.shared.remote.url}/{folder}") if store.shared else asset_key(store.root / folder)
 
 
-def tell_made(made: str, name: str, upstream: Iterable[str], **payload: Any) -> None:
-    """Tell Prefect that an asset was made in this task run from others.
+def _key(url: str) -> str:
+    return NOT_IN_KEYS.sub("-", url)[:LONGEST_KEY]
 
-    Outside of a task run nobody is told.
+
+def emit_asset(key: str, name: str, upstream: Iterable[str], **payload: Any) -> None:
+    """Emit Prefect's event that this task run has made an asset; outside of a task run, do nothing.
 
     Args:
-        made: key of what was made.
-        name: what people call it.
-        upstream: keys of what it was made from.
-        payload: what else there is to say.
+        key: of the asset.
+        name: what the UI calls it.
+        upstream: keys of the assets that it was made from.
+        payload: further facts.
     """
     if TaskRunContext.get() is None:
         return
     emit_event(
         "prefect.asset.materialization.succeeded",
-        {"prefect.resource.id": made, "prefect.resource.name": name},
+        {"prefect.resource.id": key, "prefect.resource.name": name},
         related=[
             {"prefect.resource.id": source, "prefect.resource.role": "asset"} for source in dict.fromkeys(upstream)
         ],
@@ -69,58 +73,47 @@ def tell_made(made: str, name: str, upstream: Iterable[str], **payload: Any) -> 
     )
 
 
-def _key(url: str) -> str:
-    return RESTRICTED.sub("-", url)[:LONGEST_KEY]
-
-
-BETWEEN_THE_LINES = ("Running hook ", "Hook ", "Finished in state Completed(", "Finished in state Cached(")
-"""How the lines begin that Prefect writes of a task run beside ours, and that name neither it nor its result."""
-
-
-def tell_end(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> None:
-    """Write into the run's log what a task has come to; a hook of Prefect's."""
+def log_result(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> None:
+    """Log the result of a task run in one line; a completion hook."""
     result = getattr(state.data, "result", None)
     seconds = (state.timestamp - (task_run.start_time or state.timestamp)).total_seconds()
     how = "cached" if state.name == "Cached" else f"{seconds:.1f} s"
-    task_run_logger(task_run, task).info("%s: %s", task_run.name, ", ".join(filter(None, [told(result), how])))
+    task_run_logger(task_run, task).info("%s: %s", task_run.name, ", ".join(filter(None, [summary(result), how])))
 
 
-def told(result: Any) -> str:
-    """Return in a few words what a task has found, from its result: a manifest, or several by name."""
+def summary(result: Any) -> str:
+    """Return a summary of a task's result, which is a manifest, or several by name."""
     if not isinstance(result, Mapping):
         return ""
     manifest = result if "facts" in result else next(iter(result.values()))
     facts = manifest["facts"]
-    if manifest["kind"] == "ingest":
-        apart = facts["quarantined_rows"]
-        return f"{facts['rows']:,} ratings" + (f", {apart:,} rows set aside" if apart else "")
-    if manifest["kind"] == "encode":
-        return f"{facts['users']:,} users, {facts['items']:,} items, {facts['rows']:,} ratings"
-    if manifest["kind"] == "split":
-        return (
-            f"{facts['train_rows']:,} ratings to train on, {facts['validation_rows']:,} to validate on, "
-            f"{facts['test_rows']:,} to test on"
-        )
-    if manifest["kind"] == "score":
-        best = min(facts["scores"], key=lambda score: score["mse"])
-        return f"best is {best['title']}, test MSE {best['mse']:.4f}"
-    return _told_of_training(facts)
-
-
-def _told_of_training(facts: Mapping[str, Any]) -> str:
+    match manifest["kind"]:
+        case "ingest":
+            quarantined = facts["quarantined_rows"]
+            return f"{facts['rows']:,} ratings" + (f", {quarantined:,} rows set aside" if quarantined else "")
+        case "encode":
+            return f"{facts['users']:,} users, {facts['items']:,} items, {facts['rows']:,} ratings"
+        case "split":
+            return (
+                f"{facts['train_rows']:,} training ratings, {facts['validation_rows']:,} validation ratings, "
+                f"{facts['test_rows']:,} test ratings"
+            )
+        case "score":
+            best = min(facts["scores"], key=lambda score: score["mse"])
+            return f"best is {best['title']}, test MSE {best['mse']:.4f}"
     if "failed" in facts:
-        return f"given up ({facts['failed']})"
+        return f"failed ({facts['failed']})"
     if not facts["val_loss"]:
         return f"{len(facts['loss'])} epochs, training MSE {facts['loss'][-1]:.4f}"
-    best = facts["val_loss"][facts["best_epoch"] - 1]
-    return f"validation MSE {best:.4f} at epoch {facts['best_epoch']} of {len(facts['val_loss'])}"
+    best_loss = facts["val_loss"][facts["best_epoch"] - 1]
+    return f"validation MSE {best_loss:.4f} at epoch {facts['best_epoch']} of {len(facts['val_loss'])}"
 
 
-def _is_news(record: logging.LogRecord) -> bool:
-    return record.levelno != logging.INFO or not record.getMessage().startswith(BETWEEN_THE_LINES)
+def _is_kept(record: logging.LogRecord) -> bool:
+    return record.levelno != logging.INFO or not record.getMessage().startswith(REDUNDANT_LINES)
 
 
-# here, so that it holds in every process that runs a task
-logging.getLogger("prefect.task_runs").addFilter(_is_news)
+# at import, so that it holds in every process that runs a task
+logging.getLogger("prefect.task_runs").addFilter(_is_kept)
 for name in ("recsys", "tasks"):
     logging.getLogger(name).setLevel(logging.INFO)  # of extra_loggers Prefect sets the handlers and not the level

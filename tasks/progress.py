@@ -1,8 +1,9 @@
 """Progress of the tasks, in the Prefect UI and on the terminal.
 
-Tasks that run in other processes than their flow, on this machine or another, see the same store, so what they say
-are files in a folder of it, one folder a flow run: each process appends lines of JSON to a file of its own, which the
-flow's process reads as they come; the file `stop` asks all to end. A folder that is gone does so too: its flow is over.
+A task that runs in its flow's process calls the listeners there. Tasks in other processes, on this machine or another,
+see the same store, so they send their messages through a folder of it, one folder a flow run: each process appends
+lines of JSON to a file of its own, which the flow's process polls. The file `stop` asks all tasks to stop; so does a
+folder that is gone, as its flow has ended.
 """
 
 import json
@@ -27,136 +28,31 @@ from prefect.context import SettingsContext, TaskRunContext, get_settings_contex
 
 from recsys.store.store import Store
 
+STOP = threading.Event()
+"""Set in the flow's process when the user stops the run; tasks check it whenever they report progress."""
 
-@contextmanager
-def asking_once() -> Iterator[None]:
-    """Have a request fail that the server does not answer; Prefect would repeat it for a minute."""
-    context = get_settings_context()
-    client = context.settings.client.model_copy(update={"max_retries": 0})
-    # copied, as `temporary_settings` would take 70 ms to read all settings anew
-    with SettingsContext(profile=context.profile, settings=context.settings.model_copy(update={"client": client})):
-        yield
+SECONDS_BETWEEN_POLLS = 0.25
 
+SECONDS_BETWEEN_UPDATES = 1.0
+"""An update of the UI costs some 45 ms."""
 
-SECONDS_BETWEEN_LOOKS = 0.25
+SECONDS_BETWEEN_LINES = 30.0
+"""How often the log shows the progress of a long task; its end has a line of its own."""
 
-Words = dict[str, Any]
-"""What is said, as JSON."""
-
-
-@dataclass(frozen=True)
-class Relay:
-    """The folder of one flow run; without it, the tasks run in the flow's own process."""
-
-    folder: Path
-
-    @classmethod
-    def of(cls, store: str, flow_run: UUID) -> "Relay":
-        """Return the relay of a flow run that uses this store."""
-        return cls(Store(store).root / "relay" / str(flow_run))
-
-    def say(self, words: Words) -> None:
-        """Say something to the flow's process, if it still listens."""
-        path = self.folder / f"{socket.gethostname()}-{os.getpid()}.jsonl"
-        with suppress(FileNotFoundError), path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(words) + "\n")
-
-    def stop(self) -> None:
-        """Ask all tasks to end."""
-        (self.folder / "stop").touch()
-
-    @property
-    def stopped(self) -> bool:
-        """Whether all tasks are asked to end."""
-        return (self.folder / "stop").exists() or not self.folder.is_dir()
-
-
-def relay_of_this_task() -> Relay | None:
-    """Return the relay of the task that is running here, None where it runs in its flow's process or in no flow."""
-    context = TaskRunContext.get()
-    if context is None or context.task_run.flow_run_id is None:
-        return None
-    relay = Relay.of(context.parameters["store"], context.task_run.flow_run_id)
-    return relay if relay.folder.is_dir() else None
-
-
-@dataclass
-class Hearing:
-    """What has been heard through a relay, and passed on to `hear`."""
-
-    relay: Relay
-    hear: Callable[[Words], None]
-    _read: dict[Path, int] = field(default_factory=dict)
-    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
-
-    def listen(self) -> None:
-        """Pass on what was said since the last time."""
-        with self._one_at_a_time:
-            for path in sorted(self.relay.folder.glob("*.jsonl")):
-                for line in self._new_lines(path):
-                    self.hear(json.loads(line))
-
-    def _new_lines(self, path: Path) -> list[bytes]:
-        with path.open("rb") as file:
-            file.seek(self._read.get(path, 0))
-            whole, end, _ = file.read().rpartition(b"\n")  # a line that is being written is read the next time
-        self._read[path] = self._read.get(path, 0) + len(whole) + len(end)
-        return whole.splitlines()
-
-
-@contextmanager
-def hearing(relay: Relay, hear: Callable[[Words], None]) -> Iterator[Hearing]:
-    """Open a relay and pass on what is said through it while the block runs."""
-    heard = Hearing(relay, hear)
-    over = threading.Event()
-
-    def listen() -> None:
-        while not over.wait(SECONDS_BETWEEN_LOOKS):
-            heard.listen()
-
-    listener = threading.Thread(target=listen, name="relay", daemon=True)
-    with _opened(relay.folder):
-        listener.start()
-        try:
-            yield heard
-        finally:
-            over.set()
-            listener.join()
-            heard.listen()
-
-
-@contextmanager
-def _opened(folder: Path) -> Iterator[None]:
-    """Have the folder while the block runs, and remove what processes that were killed have left beside it."""
-    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for leftover in folder.parent.glob("*/"):
-        with suppress(Timeout), _owner(leftover).acquire(blocking=False):
-            shutil.rmtree(leftover, ignore_errors=True)
-            _owner_file(leftover).unlink(missing_ok=True)
-    with _owner(folder):
-        folder.mkdir(mode=0o700)
-        try:
-            yield
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-            _owner_file(folder).unlink(missing_ok=True)
-
-
-def _owner_file(folder: Path) -> Path:
-    return folder.with_name(f"{folder.name}.lock")
-
-
-def _owner(folder: Path) -> FileLock:
-    """The lock that the folder's process holds, and that vanishes with it."""
-    return FileLock(_owner_file(folder))
-
+SECONDS_AFTER_A_FAILURE = 30.0
+"""The work waits while an update fails, which may take seconds."""
 
 Status = Literal["waiting", "running", "cached", "done", "failed"]
+
+Message = dict[str, Any]
+"""What one process sends another, as JSON."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Event:
-    """What there is to say of a task: its status and, while it runs, `done` of `total` and a few words."""
+    """The status of a task and, while it runs, its progress: `done` of `total` and a short text."""
 
     task: str
     status: Status
@@ -166,54 +62,23 @@ class Event:
 
 
 LISTENERS: list[Callable[[Event], None]] = []
-"""Called with every event in the process that runs the flow; the terminal is one."""
-
-STOP = threading.Event()
-"""Set in the flow's process when the user wants the run to end; heard at the next word of progress."""
-
-SECONDS_BETWEEN_UPDATES = 1.0
-"""An update of the UI costs some 45 ms."""
-
-SECONDS_BETWEEN_LINES = 30.0
-"""How often the log says how far a long task is; its end has a line of its own."""
-
-SECONDS_AFTER_A_FAILURE = 30.0
-"""An update that a server does not take may cost seconds, which the work has to wait."""
-
-log = logging.getLogger(__name__)
-
-
-def tell(
-    task: str, status: Status, text: str = "", done: float = 0, total: float | None = None, relay: Relay | None = None
-) -> None:
-    """Tell every listener of the flow's process, through the relay where that is another one."""
-    words = asdict(Event(task, status, text, done, total))
-    if relay:
-        relay.say(words)
-    else:
-        pass_on(words)
-
-
-def pass_on(words: Words) -> None:
-    """Tell every listener of this process an event, given as its fields."""
-    for listener in LISTENERS:
-        listener(Event(**words))
+"""Called with every event in the flow's process, such as by the terminal."""
 
 
 class Stopped(Exception):
-    """Ends the work of a task because the user asked for it."""
+    """Ends the work of a task because the user stopped the run."""
 
 
 class TaskProgress:
-    """A `recsys.progress.Progress` that shows what one task run has done.
+    """A `recsys.progress.Progress` that shows the progress of one task run.
 
-    In the UI that is a progress artifact, which has the same key in each run of the flow.
+    In the UI that is a progress artifact, with the same key in each run of the flow.
     """
 
     def __init__(self, task: str) -> None:
         """Show the progress of the task of this name."""
         self.task = task
-        self._relay = relay_of_this_task()
+        self._channel = task_channel()
         context = TaskRunContext.get()
         self._run = context.task_run.name if context else task
         self._key = progress_key(self._run)
@@ -222,14 +87,14 @@ class TaskProgress:
         self._logged_at = time.monotonic()
 
     def __call__(self, done: float, total: float | None, text: str) -> None:
-        """Show it: at once on the terminal, at most once a second in the UI, at the end always.
+        """Show progress: at once on the terminal, at most once a second in the UI, but always at the end.
 
         Raises:
-            Stopped: the run is to end.
+            Stopped: the user has stopped the run.
         """
-        if STOP.is_set() or (self._relay and self._relay.stopped):
+        if STOP.is_set() or (self._channel and self._channel.stopped):
             raise Stopped(f"{self.task} was stopped")
-        tell(self.task, "running", text, done, total, self._relay)
+        report_status(self.task, "running", text, done, total, self._channel)
         now = time.monotonic()
         if total and (done >= total or now >= self._next_at):
             shown = self._show(min(100.0, 100 * done / total), text)
@@ -237,19 +102,16 @@ class TaskProgress:
 
     def _show(self, percent: float, text: str) -> bool:
         try:
-            with asking_once():
-                self._tell_the_ui(percent, text)
-        except Exception as error:  # whatever fails on the way to the UI, the work itself goes on
+            with without_retries():
+                if self._artifact is None:
+                    self._artifact = _uuid(create_progress_artifact(percent, key=self._key, description=text))
+                else:
+                    update_progress_artifact(self._artifact, percent, description=text)
+                self._log(percent, text)
+        except Exception as error:  # the work goes on whether or not the UI can be updated
             log.debug("progress of %s not shown in the UI: %s", self.task, error)
             return False
         return True
-
-    def _tell_the_ui(self, percent: float, text: str) -> None:
-        if self._artifact is None:
-            self._artifact = _uuid(create_progress_artifact(percent, key=self._key, description=text))
-        else:
-            update_progress_artifact(self._artifact, percent, description=text)
-        self._log(percent, text)
 
     def _log(self, percent: float, text: str) -> None:
         if percent < 100 and time.monotonic() - self._logged_at >= SECONDS_BETWEEN_LINES:
@@ -261,7 +123,7 @@ def progress_key(name: str) -> str:
     """Return the key of a run's progress artifact: "train mf · 50 factors · seed 3" gives progress-train-mf-seed-3.
 
     Args:
-        name: of the task run, whose first part says what is done, and the last for which seed, trial or split.
+        name: of the task run; its first part names the task, its last part the seed, trial or split.
     """
     parts = name.lower().split(" · ")
     return "-".join(["progress", *re.findall("[a-z0-9]+", " ".join(dict.fromkeys([parts[0], parts[-1]])))])
@@ -269,3 +131,142 @@ def progress_key(name: str) -> str:
 
 def _uuid(artifact: Any) -> UUID:
     return artifact if isinstance(artifact, UUID) else UUID(str(artifact))
+
+
+@contextmanager
+def without_retries() -> Iterator[None]:
+    """Have requests to the server fail at once; Prefect would retry them for a minute."""
+    context = get_settings_context()
+    client = context.settings.client.model_copy(update={"max_retries": 0})
+    # copied, as `temporary_settings` would take 70 ms to read all settings again
+    with SettingsContext(profile=context.profile, settings=context.settings.model_copy(update={"client": client})):
+        yield
+
+
+def report_status(
+    task: str,
+    status: Status,
+    text: str = "",
+    done: float = 0,
+    total: float | None = None,
+    channel: "Channel | None" = None,
+) -> None:
+    """Report an event to the listeners in the flow's process, through the channel if that is another process."""
+    message = asdict(Event(task, status, text, done, total))
+    if channel:
+        channel.send(message)
+    else:
+        notify_listeners(message)
+
+
+def notify_listeners(message: Message) -> None:
+    """Call every listener of this process with an event, given as its fields."""
+    for listener in LISTENERS:
+        listener(Event(**message))
+
+
+@dataclass(frozen=True)
+class Channel:
+    """The folder through which tasks in other processes send messages to their flow's process."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, store: str, flow_run: UUID) -> "Channel":
+        """Return the channel of a flow run that uses this store."""
+        return cls(Store(store).root / "channels" / str(flow_run))
+
+    def send(self, message: Message) -> None:
+        """Send a message to the flow's process, if that still listens."""
+        path = self.folder / f"{socket.gethostname()}-{os.getpid()}.jsonl"
+        with suppress(FileNotFoundError), path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(message) + "\n")
+
+    def stop(self) -> None:
+        """Ask all tasks to stop."""
+        (self.folder / "stop").touch()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether all tasks are asked to stop."""
+        return (self.folder / "stop").exists() or not self.folder.is_dir()
+
+
+def task_channel() -> Channel | None:
+    """Return the channel of the task that runs here; None in the flow's own process, or outside of a flow."""
+    context = TaskRunContext.get()
+    if context is None or context.task_run.flow_run_id is None:
+        return None
+    channel = Channel.of(context.parameters["store"], context.task_run.flow_run_id)
+    return channel if channel.folder.is_dir() else None
+
+
+@dataclass
+class Receiver:
+    """Reads the messages of a channel and hands each to `handle`."""
+
+    channel: Channel
+    handle: Callable[[Message], None]
+    _offsets: dict[Path, int] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def receive(self) -> None:
+        """Handle the messages that were sent since the last call."""
+        with self._lock:
+            for path in sorted(self.channel.folder.glob("*.jsonl")):
+                for line in self._new_lines(path):
+                    self.handle(json.loads(line))
+
+    def _new_lines(self, path: Path) -> list[bytes]:
+        offset = self._offsets.get(path, 0)
+        with path.open("rb") as file:
+            file.seek(offset)
+            complete, newline, _ = file.read().rpartition(b"\n")  # a line that is half written is read the next time
+        self._offsets[path] = offset + len(complete) + len(newline)
+        return complete.splitlines()
+
+
+@contextmanager
+def receiving(channel: Channel, handle: Callable[[Message], None]) -> Iterator[Receiver]:
+    """Open a channel and handle its messages while the block runs."""
+    receiver = Receiver(channel, handle)
+    ended = threading.Event()
+
+    def poll() -> None:
+        while not ended.wait(SECONDS_BETWEEN_POLLS):
+            receiver.receive()
+
+    thread = threading.Thread(target=poll, name="progress messages", daemon=True)
+    with _created(channel.folder):
+        thread.start()
+        try:
+            yield receiver
+        finally:
+            ended.set()
+            thread.join()
+            receiver.receive()
+
+
+@contextmanager
+def _created(folder: Path) -> Iterator[None]:
+    """Create the folder of a channel for the block, and remove those that killed processes have left beside it."""
+    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for leftover in folder.parent.glob("*/"):
+        with suppress(Timeout), FileLock(_lock_file(leftover)).acquire(blocking=False):
+            _remove(leftover)
+    with FileLock(_lock_file(folder)):
+        folder.mkdir(mode=0o700)
+        try:
+            yield
+        finally:
+            _remove(folder)
+
+
+def _lock_file(folder: Path) -> Path:
+    """The file that the flow's process locks; the system releases the lock when the process ends."""
+    return folder.with_name(f"{folder.name}.lock")
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    _lock_file(folder).unlink(missing_ok=True)

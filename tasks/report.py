@@ -23,7 +23,7 @@ from recsys.settings import Settings
 from recsys.store.run_history import append
 from recsys.store.store import Facts, Manifest, Store
 from tasks.cache import Recipe, Uncached
-from tasks.observability import artefact, asset, tell_made
+from tasks.observability import artefact_key, asset_key, emit_asset
 from tasks.progress import TaskProgress
 
 RECIPE = Recipe(
@@ -93,7 +93,8 @@ def report(
     comparison = Comparison.model_validate_json((folder / "comparison.json").read_bytes())
     for warning in drift_warnings(comparison):
         log.warning(warning.text)
-    tell_made(asset(folder / "report.html"), "report", [artefact(Store(store), made)], headline=headline(comparison))
+    page, upstream = asset_key(folder / "report.html"), [artefact_key(Store(store), made)]
+    emit_asset(page, "report", upstream, headline=headline(comparison))
     _show_in_ui(folder, comparison)
     log.info("%s.", headline(comparison))
     log.info("Report: %s", folder / "report.html")

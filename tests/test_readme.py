@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from flows.command_line import option
+from flows.options import option
 from recsys.settings import Settings
 
 ROOT = Path(__file__).parent.parent

@@ -73,4 +73,4 @@ def test_one_that_has_ended_says_why(tmp_path: Path) -> None:
     background.start([sys.executable, "-c", "raise SystemExit('no room')"], cwd=tmp_path)
     while background.process:
         pass
-    assert background.last_words() == "no room"
+    assert background.last_line() == "no room"

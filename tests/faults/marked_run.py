@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from flows.stdio import end_with_a_sentence
+from flows.stdio import handle_early_interrupt
 
 MARKS = Path(sys.argv.pop(1))
 HOLD = os.environ.get("HOLD")
@@ -57,7 +57,7 @@ def mark_builds() -> None:
     Store._build = build_marked  # type: ignore[method-assign, assignment]
 
 
-end_with_a_sentence()
+handle_early_interrupt()
 mark("start")
 mark_builds()
 runpy.run_path("flows/compare.py", run_name="__main__")

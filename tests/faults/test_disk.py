@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from flows.compare import wire
-from flows.plan import Planned, Planning
+from flows.plan import Planned, Planner
 from recsys.data.source import locate
 from recsys.errors import DamagedArtefact
 from recsys.settings import Settings
@@ -203,7 +203,7 @@ def test_a_store_that_is_deleted_under_a_run_is_made_again(
 
 
 def planned(settings: Settings) -> list[Planned]:
-    planning = Planning(settings.output.store)
+    planning = Planner(settings.output.store)
     wire(settings, locate(settings.data), planning)
     return planning.tasks
 

@@ -18,7 +18,7 @@ from recsys.data.dialect import chunks, open_ratings
 from recsys.data.ingest import check
 from recsys.errors import BadRatings, DamagedArtefact
 from recsys.settings import DataSettings, MFSettings
-from recsys.store.artifacts import FileEntry, Manifest, sha256_of, with_checksum
+from recsys.store.artifacts import FileEntry, Manifest, sha256_of
 from recsys.store.store import Store
 from tasks.cache import result_of
 from tests.faults.conftest import Tell
@@ -164,7 +164,7 @@ def test_a_manifest_that_leads_out_of_the_store_is_damaged(place: str, tmp_path:
     with pytest.raises(DamagedArtefact, match="no path in a store"):
         store.verify(made)
     record = {"serializer": {"type": "json"}, "storage_key": str(secret)}
-    with pytest.raises(DamagedArtefact, match="leads elsewhere"):
+    with pytest.raises(DamagedArtefact, match="points elsewhere"):
         result_of(with_checksum(record), store.root / "results" / "values" / "key")
     tell(f"a manifest that names {place.format('an absolute path')}, with the right digest", "refused")
 

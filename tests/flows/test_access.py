@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from flows.access import PLACES, PROJECT, check_places
+from flows.access import ALLOWED_PATHS, PROJECT, check_paths
 from recsys.errors import BadSettings
 from recsys.settings import Settings
 
@@ -17,7 +17,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Have the process run a deployment, for a user whose home is returned."""
     run = SimpleNamespace(flow_run=SimpleNamespace(deployment_id=uuid4()))
     monkeypatch.setattr("flows.access.FlowRunContext", SimpleNamespace(get=lambda: run))
-    monkeypatch.delenv(PLACES, raising=False)
+    monkeypatch.delenv(ALLOWED_PATHS, raising=False)
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
@@ -25,7 +25,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def check(section: str, **values: Any) -> None:
-    check_places(Settings.model_validate({section: values}))
+    check_paths(Settings.model_validate({section: values}))
 
 
 @pytest.mark.parametrize(
@@ -43,13 +43,13 @@ def check(section: str, **values: Any) -> None:
     ],
 )
 def test_a_place_elsewhere_is_refused_without_being_told(deployed: Path, section: str, name: str, place: str) -> None:
-    with pytest.raises(BadSettings, match=f"^{section}.{name} leads out of the places") as refused:
+    with pytest.raises(BadSettings, match=f"^{section}.{name} is outside of the paths") as refused:
         check(section, **{name: place})
     assert place not in str(refused.value)
 
 
 def test_project_home_and_defaults_may_be_used(deployed: Path) -> None:
-    check_places(Settings())
+    check_paths(Settings())
     check("data", ratings="incoming/my.csv")
     check("data", ratings=str(PROJECT / "incoming" / "my.csv"))
     check("data", ratings=str(deployed / "my.csv"))
@@ -57,7 +57,7 @@ def test_project_home_and_defaults_may_be_used(deployed: Path) -> None:
 
 
 def test_what_the_worker_was_told_may_be_used(deployed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(PLACES, "/data/ratings;s3://team/stores/")
+    monkeypatch.setenv(ALLOWED_PATHS, "/data/ratings;s3://team/stores/")
     check("data", ratings="/data/ratings/my.csv")
     check("output", store="s3://team/stores/one")
     for section, values in (
@@ -66,14 +66,14 @@ def test_what_the_worker_was_told_may_be_used(deployed: Path, monkeypatch: pytes
         ("output", {"store": "s3://team/stores-of-others"}),
         ("output", {"store": "s3://team/stores/../others"}),
     ):
-        with pytest.raises(BadSettings, match="leads out"):
+        with pytest.raises(BadSettings, match="is outside of the paths"):
             check(section, **values)
 
 
 def test_links_are_followed(deployed: Path, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("1,2,3\n")
     (deployed / "my.csv").symlink_to(tmp_path / "secret")
-    with pytest.raises(BadSettings, match=r"data\.ratings leads out"):
+    with pytest.raises(BadSettings, match=r"data\.ratings is outside"):
         check("data", ratings=str(deployed / "my.csv"))
 
 

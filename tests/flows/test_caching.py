@@ -78,10 +78,10 @@ def finished(run: Run, ratings: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 def plan(settings: Settings) -> dict[str, str]:
     from flows.compare import wire
-    from flows.plan import Planning
+    from flows.plan import Planner
     from recsys.data.source import locate
 
-    planning = Planning(settings.output.store)
+    planning = Planner(settings.output.store)
     wire(settings, locate(settings.data), planning)
     return {planned.task: planned.why for planned in planning.tasks}
 

@@ -1,4 +1,4 @@
-"""Handing tasks over: in order, and never leaving anybody to wait for ever."""
+"""Dispatching tasks: in order, and never leaving anybody to wait forever."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor
@@ -10,7 +10,7 @@ from prefect import State
 from prefect.context import FlowRunContext
 from prefect.states import Completed
 
-from flows.executor import Dispatch, Promise
+from flows.executor import Dispatcher, Promise
 from recsys.errors import WorkersUnavailable
 
 
@@ -59,48 +59,48 @@ def inside_a_flow() -> Any:
 @contextmanager
 def dispatching(on_end: Callable[[Promise], None] = lambda promise: None) -> Iterator[Any]:
     runner: Any = nullcontext()
-    with inside_a_flow(), Dispatch(runner, on_end) as dispatch:
-        yield dispatch
+    with inside_a_flow(), Dispatcher(runner, on_end) as dispatcher:
+        yield dispatcher
 
 
-def submitted(work: Work, dispatch: Any) -> list[dict[str, Any]]:
+def submitted(work: Work, dispatcher: Any) -> list[dict[str, Any]]:
     """The arguments of all submissions so far, after everything that was asked for before."""
     with pytest.raises(TypeError):
-        dispatch.ask(Work(), {"nonsense": True}).result()
+        dispatcher.submit(Work(), {"nonsense": True}).result()
     return [future.arguments for future in work.futures]
 
 
 def test_a_task_is_handed_over_when_what_it_waits_for_is_there() -> None:
     work = Work()
-    with dispatching() as dispatch:
-        first = dispatch.ask(work, {"number": 1})
-        second = dispatch.ask(work, {"models": {"a": {"b": first}}, "number": 2})
-        assert submitted(work, dispatch) == [{"number": 1}]
+    with dispatching() as dispatcher:
+        first = dispatcher.submit(work, {"number": 1})
+        second = dispatcher.submit(work, {"models": {"a": {"b": first}}, "number": 2})
+        assert submitted(work, dispatcher) == [{"number": 1}]
         work.futures[0].end("done")
         assert first.result() == "done"
-        assert submitted(work, dispatch)[1:] == [{"models": {"a": {"b": work.futures[0].state}}, "number": 2}]
+        assert submitted(work, dispatcher)[1:] == [{"models": {"a": {"b": work.futures[0].state}}, "number": 2}]
         work.futures[1].end("too")
         assert second.result() == "too"
 
 
 def test_a_task_is_given_the_reason_why_there_is_no_result() -> None:
     work, reason = Work(), ValueError("diverged")
-    with dispatching() as dispatch:
-        first = dispatch.ask(work, {})
-        dispatch.ask(work, {"model": first})
-        submitted(work, dispatch)
+    with dispatching() as dispatcher:
+        first = dispatcher.submit(work, {})
+        dispatcher.submit(work, {"model": first})
+        submitted(work, dispatcher)
         work.futures[0].end(reason)
-        assert first.result(raise_on_failure=False) is reason
-        assert submitted(work, dispatch)[1:] == [{"model": reason}]
+        assert first.outcome is reason
+        assert submitted(work, dispatcher)[1:] == [{"model": reason}]
     with pytest.raises(ValueError, match="diverged"):
         first.result()
 
 
 def test_what_waits_for_a_task_that_cannot_be_handed_over_is_given_the_reason() -> None:
     work = Work()
-    with dispatching() as dispatch:
-        last = dispatch.ask(work, {"model": dispatch.ask(work, {"nonsense": True})})
-        (arguments,) = submitted(work, dispatch)
+    with dispatching() as dispatcher:
+        last = dispatcher.submit(work, {"model": dispatcher.submit(work, {"nonsense": True})})
+        (arguments,) = submitted(work, dispatcher)
         assert str(arguments["model"]) == "no such argument"
         work.futures[0].end("report")
         assert last.result() == "report"
@@ -109,11 +109,11 @@ def test_what_waits_for_a_task_that_cannot_be_handed_over_is_given_the_reason() 
 @pytest.mark.parametrize(("raised", "kind"), [(BrokenExecutor(), WorkersUnavailable), (ConnectionError(), None)])
 def test_a_lost_worker_is_told_from_other_mishaps(raised: Exception, kind: type[Exception] | None) -> None:
     work = Work()
-    with dispatching() as dispatch:
-        promise = dispatch.ask(work, {})
-        submitted(work, dispatch)
+    with dispatching() as dispatcher:
+        promise = dispatcher.submit(work, {})
+        submitted(work, dispatcher)
         work.futures[0].end(raised)
-        result = promise.result(raise_on_failure=False)
+        result = promise.outcome
     assert isinstance(result, kind) if kind else result is raised
 
 
@@ -122,8 +122,8 @@ def test_nobody_waits_for_ever_when_the_dispatcher_fails() -> None:
         raise OSError("no terminal")
 
     work = Work()
-    with dispatching(fails) as dispatch:
-        one, other = dispatch.ask(work, {}), dispatch.ask(work, {})
+    with dispatching(fails) as dispatcher:
+        one, other = dispatcher.submit(work, {}), dispatcher.submit(work, {})
         while len(work.futures) < 2:
             pass
         work.futures[0].end("done")
@@ -131,7 +131,7 @@ def test_nobody_waits_for_ever_when_the_dispatcher_fails() -> None:
         with pytest.raises(OSError, match="no terminal"):
             other.result()
         with pytest.raises(OSError, match="no terminal"):
-            dispatch.ask(work, {}).result()
+            dispatcher.submit(work, {}).result()
 
 
 def test_a_runner_that_does_not_start_is_an_error_at_once() -> None:
@@ -143,6 +143,6 @@ def test_a_runner_that_does_not_start_is_an_error_at_once() -> None:
     with (
         inside_a_flow(),
         pytest.raises(WorkersUnavailable, match="no workers"),
-        Dispatch(broken()),
+        Dispatcher(broken()),
     ):
         pass

@@ -78,11 +78,11 @@ def past(days: int, side: Side, headline: str, series: str = "ratings") -> PastR
 
 
 def tell(settings: Settings) -> None:
-    from flows.notify import tell_changed_verdict
+    from flows.notify import notify_changed_verdict
 
     @flow(name="tells")
     def tells() -> None:
-        tell_changed_verdict(settings, "reports/run")
+        notify_changed_verdict(settings, "reports/run")
 
     tells()
 
@@ -151,7 +151,7 @@ def test_a_block_that_cannot_be_told_is_said_in_the_log_without_its_address(
     append(Store(tmp_path / "store"), past(1, "network", "the network wins"))
     with _heard(caplog):
         tell(settings)
-    assert "Block custom-webhook/nightly could not be told" in caplog.text
+    assert "Block custom-webhook/nightly could not send" in caplog.text
     assert "the answer was 500" in caplog.text
     assert "secret-address" not in caplog.text
 
@@ -169,8 +169,8 @@ def test_blocks_that_are_no_use_are_named_before_they_are_needed(
 
     with _heard(caplog):
         checks()
-    assert "Nobody will be told by block slack-webhook/nobody: there is no such block" in caplog.text
-    assert "Nobody will be told by block secret/no-notification: it is no block that notifies" in caplog.text
+    assert "Block slack-webhook/nobody cannot be used for notifications: there is no such block" in caplog.text
+    assert "secret/no-notification cannot be used for notifications: it is not a notification block" in caplog.text
 
 
 def test_a_block_without_type_or_name_is_refused() -> None:

@@ -8,14 +8,17 @@ import pytest
 from tests.factories import write_ratings
 from tests.processes import ROOT
 
-PRINTING = (
-    "from flows.stdio import prepare_streams, unwritten\nprepare_streams()\n{}\nprint(unwritten(), file=sys.stderr)"
-)
+PRINTING = """
+from flows.stdio import output_error, prepare_streams
+prepare_streams()
+{}
+print(output_error(), file=sys.stderr)
+"""
 
 
 CUT = (
-    "standard output cannot be written (No space left on device), so what was said there is cut; what was done is "
-    "kept: make room and repeat the command.\n"
+    "standard output cannot be written (No space left on device), so the output is incomplete; all results are kept: "
+    "free some space and repeat the command.\n"
 )
 
 always_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")

@@ -11,7 +11,7 @@ from prefect.states import Failed
 
 from recsys.data.dialect import open_ratings
 from recsys.errors import BadRatings, DatasetUnavailable, StoreUnavailable, TrainingDiverged
-from tasks.retries import RETRYING, may_pass
+from tasks.retries import RETRYING, is_transient
 
 ANY: Any = None
 
@@ -39,8 +39,8 @@ def answer(status: int) -> httpx.HTTPStatusError:
     ],
     ids=repr,
 )
-def test_what_may_pass_is_tried_again(error: Exception) -> None:
-    assert may_pass(ANY, ANY, Failed(data=error))
+def test_what_is_transient_is_tried_again(error: Exception) -> None:
+    assert is_transient(ANY, ANY, Failed(data=error))
 
 
 @pytest.mark.parametrize(
@@ -58,10 +58,10 @@ def test_what_may_pass_is_tried_again(error: Exception) -> None:
     ids=repr,
 )
 def test_what_fails_again_is_not(error: Exception) -> None:
-    assert not may_pass(ANY, ANY, Failed(data=error))
+    assert not is_transient(ANY, ANY, Failed(data=error))
 
 
-def test_a_disk_that_fails_while_ratings_are_read_may_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fails_while_ratings_are_read_is_transient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ratings = tmp_path / "ratings.csv"
     ratings.write_text("1,2,3\n")
 
@@ -71,7 +71,7 @@ def test_a_disk_that_fails_while_ratings_are_read_may_pass(tmp_path: Path, monke
     monkeypatch.setattr(Path, "open", fail)
     with pytest.raises(BadRatings) as failed, open_ratings(ratings):
         pass
-    assert may_pass(ANY, ANY, Failed(data=failed.value))
+    assert is_transient(ANY, ANY, Failed(data=failed.value))
 
 
 @pytest.mark.parametrize(("error", "tries"), [(OSError(errno.EIO, ""), 3), (BadRatings(""), 1)], ids=repr)

@@ -1,4 +1,4 @@
-"""Prefect's records of a store that machines share."""
+"""How tasks are cached: Prefect's records, in a store that machines share."""
 
 import json
 import logging
@@ -15,7 +15,7 @@ from recsys.errors import DamagedArtefact
 from recsys.store.fingerprint import Fingerprint
 from recsys.store.remote import WORKING_COPIES
 from recsys.store.store import Manifest, Store
-from tasks.cache import KEYS, VALUES, VerifiedRecords, kept_in, recorded
+from tasks.cache import RECORDS, RESULTS, VerifiedRecords, cached_in, recorded
 from tasks.data import encode
 
 KEY = "0123456789abcdef"
@@ -39,7 +39,7 @@ def finish(records: VerifiedRecords, serializer: str = "json") -> dict[str, Mani
     """Do what Prefect does when a task has finished, and return the task's result."""
     store = Store(records.store)
     result = {"codes": store.make(FINGERPRINT, lambda folder: {"bytes": (folder / "a.txt").write_text("alpha")})}
-    value = store.root / VALUES / KEY
+    value = store.root / RESULTS / KEY
     value.parent.mkdir(parents=True)
     value.write_text(json.dumps(result))
     metadata = {"storage_key": str(value), "serializer": {"type": serializer}}
@@ -52,7 +52,7 @@ def test_another_machine_reads_the_record_of_one_and_has_the_files_that_it_names
     other = on("other")
     metadata = json.loads(other.read_path(KEY))
     store = Store(other.store)
-    assert metadata["storage_key"] == str(store.root / VALUES / KEY)
+    assert metadata["storage_key"] == str(store.root / RESULTS / KEY)
     assert json.loads(Path(metadata["storage_key"]).read_bytes()) == result
     assert (store.root / result["codes"]["files"][0]["path"]).read_text() == "alpha"
 
@@ -61,14 +61,14 @@ def test_a_task_keeps_its_results_in_the_working_copy_of_the_machine_that_runs_i
     on: Machine, memory: str, tmp_path: Path
 ) -> None:
     on("one")
-    sent = cloudpickle.dumps(kept_in(memory, encode))
+    sent = cloudpickle.dumps(cached_in(memory, encode))
     on("other")
     task = cloudpickle.loads(sent)
     storages = ResultStore(
         result_storage=task.result_storage, metadata_storage=task.cache_policy.key_storage, serializer=JSONSerializer()
     )
     result = storages.create_result_record({}, key=KEY)
-    assert result.metadata.storage_key == str(Store(memory).root / VALUES / KEY)
+    assert result.metadata.storage_key == str(Store(memory).root / RESULTS / KEY)
     assert str(tmp_path / "other") in result.metadata.storage_key
     storages.persist_result_record(result)
     assert recorded(memory, KEY) == {}
@@ -96,7 +96,7 @@ def test_a_record_whose_files_are_damaged_is_none(on: Machine, caplog: pytest.Lo
     assert "is damaged (a.txt has changed since it was written); it is made anew" in caplog.text
 
 
-@pytest.mark.parametrize("folder", [KEYS, VALUES])
+@pytest.mark.parametrize("folder", [RECORDS, RESULTS])
 def test_a_record_of_which_a_part_is_missing_is_none(on: Machine, folder: str) -> None:
     finish(on("one"))
     del MemoryFileSystem.store[f"/bucket/store/{folder}/{KEY}"]
@@ -107,7 +107,7 @@ def test_a_record_of_which_a_part_is_missing_is_none(on: Machine, folder: str) -
 @pytest.mark.parametrize("document", [b"{", b"[]"])
 def test_a_record_that_is_none_is_refused(on: Machine, document: bytes) -> None:
     finish(on("one"))
-    MemoryFileSystem().pipe_file(f"/bucket/store/{KEYS}/{KEY}", document)
+    MemoryFileSystem().pipe_file(f"/bucket/store/{RECORDS}/{KEY}", document)
     with pytest.raises(DamagedArtefact, match="memory://bucket/store/results/keys/0123456789abcdef cannot be read"):
         on("other").read_path(KEY)
 
@@ -138,13 +138,13 @@ def test_a_record_that_cannot_be_sent_fails_nothing(
     with caplog.at_level(logging.WARNING):
         finish(on("one"))
     assert "the record of a task was not sent: The store memory://bucket/store cannot be written" in caplog.text
-    assert (Store(on("one").store).root / KEYS / KEY).exists()
+    assert (Store(on("one").store).root / RECORDS / KEY).exists()
 
 
 def test_a_result_that_is_made_anew_replaces_its_record(on: Machine) -> None:
     one = on("one")
     finish(one)
-    value = Store(one.store).root / VALUES / KEY
+    value = Store(one.store).root / RESULTS / KEY
     value.write_text("{}")
     one.write_path(KEY, json.dumps({"storage_key": str(value), "serializer": {"type": "json"}}).encode())
     assert recorded(on("other").store, KEY) == {}
