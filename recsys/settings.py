@@ -95,10 +95,10 @@ class DataSettings(SettingsModel):
     )
     header: Literal["auto", "yes", "no"] = Field("auto", description="whether the first line is a header")
     min_rating: float | None = Field(
-        None, allow_inf_nan=False, description="lowest rating of the scale; rows with a lower rating are bad rows"
+        None, allow_inf_nan=False, description="lowest rating of the scale; rows with a lower one are invalid"
     )
     max_rating: float | None = Field(
-        None, allow_inf_nan=False, description="highest rating of the scale; rows with a higher rating are bad rows"
+        None, allow_inf_nan=False, description="highest rating of the scale; rows with a higher one are invalid"
     )
     bad_rows: Literal["error", "quarantine"] = Field(
         "error",
