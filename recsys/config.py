@@ -13,11 +13,11 @@ LIMITS = {
     "maximum": "at most",
     "exclusiveMaximum": "less than",
 }
-"""JSON schema's word -> ours."""
+"""Keyword of JSON schema -> how a description writes it."""
 
 
-def _with_limits_told(schema: dict[str, Any]) -> None:
-    """Add the limits of each number to its description: the form of the Prefect UI shows nothing else of them."""
+def _with_limits(schema: dict[str, Any]) -> None:
+    """Append the limits of each number to its description; the form of the Prefect UI does not show them otherwise."""
     for field in schema.get("properties", {}).values():
         forms = [field, *field.get("anyOf", [])]
         limits = [f"{word} {_plain(form[name])}" for form in forms for name, word in LIMITS.items() if name in form]
@@ -30,9 +30,9 @@ def _plain(number: float) -> str:
 
 
 class SettingsModel(BaseModel):
-    """Immutable, and without room for misspelt names."""
+    """Base of all settings: frozen, and unknown names are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_with_limits_told)
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_with_limits)
 
     @field_validator("*")
     @classmethod
@@ -41,7 +41,7 @@ class SettingsModel(BaseModel):
             if "\0" in value:
                 raise ValueError("settings cannot hold a NUL character")
             if not is_unicode(value):
-                raise ValueError(f"settings are text in UTF-8, as names of files have to be: rename {value!a}")
+                raise ValueError(f"settings must be UTF-8 text, as names of files have to be: rename {value!a}")
         return value
 
 

@@ -10,46 +10,50 @@ Activation = Literal["relu", "tanh", "gelu", "silu"]
 
 
 class FitSettings(SettingsModel):
-    """How a model is fitted, whatever it is."""
+    """Hyperparameters that every model has."""
 
-    embedding_size: int = Field(50, ge=1, le=4096, description="numbers per user and per item (factors)")
-    epochs: int = Field(10, ge=1, le=10_000, description="passes over the training ratings, at most")
-    batch_size: int = Field(64, ge=1, description="ratings per gradient step")
-    learning_rate: float = Field(1e-3, gt=0, le=10, description="step size of Adam")
+    embedding_size: int = Field(
+        50, ge=1, le=4096, description="embedding size (number of factors) of each user and item"
+    )
+    epochs: int = Field(10, ge=1, le=10_000, description="maximum number of epochs")
+    batch_size: int = Field(64, ge=1, description="batch size, in ratings")
+    learning_rate: float = Field(1e-3, gt=0, le=10, description="learning rate of Adam")
     patience: int = Field(
         0,
         ge=0,
-        description="stop after this many epochs without a better validation loss and restore the best weights; "
-        "0: run all epochs and keep the last weights",
+        description="early stopping: epochs without a lower validation loss after which training stops and the best "
+        "weights are restored; 0: no early stopping, the last weights are kept",
     )
 
 
 class MFSettings(FitSettings):
-    """Matrix factorisation: the dot product of a user's and an item's embedding."""
+    """Plain matrix factorisation: the dot product of the user and item embeddings."""
 
 
 class BiasedMFSettings(FitSettings):
-    """Matrix factorisation with mean, biases and regularisation; 0 factors leave the biases alone."""
+    """Matrix factorisation with global mean, biases and L2 regularisation; with 0 factors, the biases only."""
 
-    embedding_size: int = Field(100, ge=0, le=4096, description="numbers per user and per item (factors)")
-    batch_size: int = Field(256, ge=1, description="ratings per gradient step")
-    epochs: int = Field(60, ge=1, le=10_000, description="passes over the training ratings, at most")
+    embedding_size: int = Field(
+        100, ge=0, le=4096, description="embedding size (number of factors) of each user and item"
+    )
+    batch_size: int = Field(256, ge=1, description="batch size, in ratings")
+    epochs: int = Field(60, ge=1, le=10_000, description="maximum number of epochs")
     patience: int = Field(
         3,
         ge=0,
-        description="stop after this many epochs without a better validation loss and restore the best weights; "
-        "0: run all epochs and keep the last weights",
+        description="early stopping: epochs without a lower validation loss after which training stops and the best "
+        "weights are restored; 0: no early stopping, the last weights are kept",
     )
-    user_bias: bool = Field(True, description="whether each user has a bias")
-    item_bias: bool = Field(True, description="whether each item has a bias")
-    l2_factors: float = Field(0.12, ge=0, le=100, description="what a rating pays for the squares of its factors")
-    l2_biases: float = Field(0.02, ge=0, le=100, description="what a rating pays for the squares of its biases")
+    user_bias: bool = Field(True, description="add a user bias")
+    item_bias: bool = Field(True, description="add an item bias")
+    l2_factors: float = Field(0.12, ge=0, le=100, description="L2 regularisation of the factors, per rating")
+    l2_biases: float = Field(0.02, ge=0, le=100, description="L2 regularisation of the biases, per rating")
     initial_sd: float = Field(0.05, gt=0, le=10, description="standard deviation of the initial factors")
     history: int = Field(
         0,
         ge=0,
         le=1000,
-        description="of how many of a user's rated items the model reads that they were rated at all (SVD++); 0: none",
+        description="items per user read as implicit feedback (SVD++), at most; 0: plain matrix factorisation",
     )
 
     @model_validator(mode="after")
@@ -63,41 +67,38 @@ class BiasedMFSettings(FitSettings):
 
 
 class DNNSettings(FitSettings):
-    """Deep network on the concatenated embeddings of user and item."""
+    """Deep network (MLP) on the concatenated user and item embeddings."""
 
     units: tuple[Annotated[int, Field(ge=1, le=65_536)], ...] = Field(
         (128, 128), min_length=1, description="units of each hidden layer, first to last"
     )
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of a hidden layer's outputs dropped while training")
+    dropout: float = Field(0.0, ge=0, lt=1, description="dropout rate of the hidden layers")
 
 
 class TunedDNNSettings(DNNSettings):
-    """A deep network with what careful engineers add; as it stands, the notebook's hand-tuned network."""
+    """Deep network with optional biases, dot product and regularisation; by default the notebook's network."""
 
-    dropout: float = Field(0.3, ge=0, lt=1, description="share of a hidden layer's outputs dropped while training")
-    epochs: int = Field(20, ge=1, le=10_000, description="passes over the training ratings, at most")
+    dropout: float = Field(0.3, ge=0, lt=1, description="dropout rate of the hidden layers")
+    epochs: int = Field(20, ge=1, le=10_000, description="maximum number of epochs")
     patience: int = Field(
         3,
         ge=0,
-        description="stop after this many epochs without a better validation loss and restore the best weights; "
-        "0: run all epochs and keep the last weights",
+        description="early stopping: epochs without a lower validation loss after which training stops and the best "
+        "weights are restored; 0: no early stopping, the last weights are kept",
     )
-    activation: Activation = Field("relu", description="activation of the hidden layers")
-    input_dropout: float = Field(
-        0.0, ge=0, lt=1, description="share of the concatenated embeddings dropped while training"
-    )
-    batch_normalisation: bool = Field(False, description="whether hidden layers are normalised over each batch")
-    l2_embeddings: float = Field(0.0, ge=0, le=100, description="what a rating pays for the squares of its embeddings")
-    l2_kernels: float = Field(
-        0.0, ge=0, le=100, description="what the loss pays for the squares of the dense layers' weights"
-    )
-    biases: bool = Field(
-        False, description="whether the ratings' mean, a user bias and an item bias are added to the network"
-    )
-    l2_biases: float = Field(0.02, ge=0, le=100, description="what a rating pays for the squares of its biases")
+    activation: Activation = Field("relu", description="activation function of the hidden layers")
+    input_dropout: float = Field(0.0, ge=0, lt=1, description="dropout rate of the concatenated embeddings")
+    batch_normalisation: bool = Field(False, description="batch normalisation of the hidden layers")
+    l2_embeddings: float = Field(0.0, ge=0, le=100, description="L2 regularisation of the embeddings, per rating")
+    l2_kernels: float = Field(0.0, ge=0, le=100, description="L2 regularisation of the weights of the dense layers")
+    biases: bool = Field(False, description="add the global mean, a user bias and an item bias to the output")
+    l2_biases: float = Field(0.02, ge=0, le=100, description="L2 regularisation of the biases, per rating")
     dot_factors: int = Field(
-        0, ge=0, le=4096, description="size of further embeddings whose dot product is added to the network; 0: none"
+        0,
+        ge=0,
+        le=4096,
+        description="size of further embeddings whose dot product is added to the output (NeuMF); 0: none",
     )
     l2_dot: float = Field(
-        0.12, ge=0, le=100, description="what a rating pays for the squares of its further embeddings"
+        0.12, ge=0, le=100, description="L2 regularisation of the embeddings of the dot product, per rating"
     )

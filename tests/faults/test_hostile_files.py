@@ -18,7 +18,7 @@ from recsys.data.dialect import chunks, open_ratings
 from recsys.data.ingest import check
 from recsys.errors import BadRatings, DamagedArtefact
 from recsys.settings import DataSettings, MFSettings
-from recsys.store.artifacts import FileEntry, Manifest, sha256_of
+from recsys.store.artifacts import FileEntry, Manifest, sha256_of, with_checksum
 from recsys.store.store import Store
 from tasks.cache import result_of
 from tests.faults.conftest import Tell
