@@ -1,9 +1,11 @@
 """Seeds for every purpose and the order of the ratings in every epoch, derived from the one seed of the run."""
 
 import hashlib
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 
 def derive_seed(seed: int, *purpose: str) -> int:
@@ -15,7 +17,7 @@ def derive_seed(seed: int, *purpose: str) -> int:
     return int.from_bytes(digest[:4], "little")
 
 
-def epoch_order(rows: int, seed: int, epoch: int) -> npt.NDArray[np.int32]:
+def epoch_order(rows: int, seed: int, epoch: int) -> "npt.NDArray[np.int32]":
     """Return the order in which an epoch visits the ratings, a permutation of 0 … rows - 1.
 
     It depends on nothing but its arguments, so that two engines, two threads or a resumed training
@@ -29,6 +31,8 @@ def epoch_order(rows: int, seed: int, epoch: int) -> npt.NDArray[np.int32]:
     Returns:
         int32 of shape (rows,); 4 bytes a rating, 80 MB for 20 million.
     """
+    import numpy as np  # here, as the flow derives seeds before it is known that anything is to be computed
+
     order = np.arange(rows, dtype=np.int32)
     np.random.default_rng([seed, epoch]).shuffle(order)
     return order

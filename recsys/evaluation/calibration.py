@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
-from recsys.evaluation.significance import LEVEL
+from recsys.evaluation.thresholds import LEVEL
 
 BINS = 10
 FEWEST_ROWS = 50

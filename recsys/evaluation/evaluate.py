@@ -15,7 +15,8 @@ from recsys.evaluation.inputs import Known, Ratings, Tested, TrainedModel, data_
 from recsys.evaluation.predictions import Answers, BiasesWhereCold, Warm, clipped, model_result, scores
 from recsys.evaluation.ranking import Lists, lists_to_rank, rank
 from recsys.evaluation.results import BaselineResult, Comparison, Contribution, FailedModel, OtherSplit, Tuning
-from recsys.evaluation.significance import compare_pairs, smallest_effect
+from recsys.evaluation.significance import compare_pairs
+from recsys.evaluation.thresholds import smallest_effect
 from recsys.memory import release_memory
 from recsys.models.baselines import Baseline, fit_baselines
 from recsys.models.item_knn import ItemKNN, fit_item_knn, too_large

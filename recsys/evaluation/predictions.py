@@ -12,7 +12,7 @@ from scipy.special import stdtrit
 from recsys.evaluation.inputs import Tested, TrainedModel
 from recsys.evaluation.metrics import score, user_rmse
 from recsys.evaluation.results import History, ModelResult, Ranking, Score, SeedResult, Spread
-from recsys.evaluation.significance import LEVEL
+from recsys.evaluation.thresholds import LEVEL
 from recsys.models.baselines import Baseline
 from recsys.models.predictor import Codes, Predictor
 from recsys.models.specs import ROW

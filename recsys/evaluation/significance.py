@@ -19,25 +19,7 @@ import numpy.typing as npt
 from scipy.special import stdtr, stdtrit
 
 from recsys.evaluation.results import Difference, DifferenceVerdict
-
-LEVEL = 0.05
-"""A corrected p value from here on is chance as far as anyone can tell."""
-
-TIE_SHARE_OF_VARIANCE = 0.0045
-"""Gaps in MSE below this share of the ratings' variance are a tie, unless the settings name a number: 0.005
-where the variance is 1.12, as on MovieLens' scale of 0.5 to 5. That is about what another seed or another
-split moves."""
-
-
-def smallest_effect(min_effect: float | None, rating_sd: float) -> float:
-    """Return the MSE difference below which two rows are a tie, in squared rating units.
-
-    Args:
-        min_effect: the setting of that name, in squared rating units; None follows the ratings' scale.
-        rating_sd: standard deviation of the ratings, in rating units.
-    """
-    return TIE_SHARE_OF_VARIANCE * rating_sd**2 if min_effect is None else min_effect
-
+from recsys.evaluation.thresholds import LEVEL
 
 DRAWN_AT_ONCE = 2_000_000
 """Users drawn at once, over all resamples of a chunk: some 60 MB."""

@@ -1,12 +1,11 @@
 """The order of the rows, the smallest gap that counts, and pairwise outcomes on any split."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
 from recsys.evaluation.results import BaselineResult, Combination, Comparison, Difference, ModelResult, OtherSplit
-from recsys.evaluation.significance import TIE_SHARE_OF_VARIANCE, smallest_effect
+from recsys.evaluation.thresholds import TIE_SHARE_OF_VARIANCE, chance_factor, smallest_effect
 from recsys.models.specs import MODEL, ROW, family_of
 
 Outcome = Literal["better", "tie", "worse"]
@@ -23,11 +22,6 @@ class Named(Protocol):
 Row = TypeVar("Row", bound=Named)
 Scored = TypeVar("Scored", bound=BaselineResult)
 
-TIE_TEST_ROWS = 20_000
-"""Where no difference was tested, two standard errors of a paired difference over this many test ratings
-are the smallest effect. With fewer of them chance moves more, as one over the square root of their number;
-with more of them the seed still does, so the margin does not shrink."""
-
 
 def effect(comparison: Comparison) -> float:
     """The MSE difference below which two rows are a tie whatever the evidence, in squared rating units."""
@@ -42,11 +36,6 @@ def tie_margin(comparison: Comparison) -> float:
 def gap_by_chance(comparison: Comparison, rows: int) -> float:
     """The largest gap between two MSEs over the same `rows` ratings that may be chance."""
     return effect(comparison) * chance_factor(rows)
-
-
-def chance_factor(rows: int) -> float:
-    """How many times the smallest effect chance may bring over so many ratings."""
-    return max(1.0, math.sqrt(TIE_TEST_ROWS / max(1, rows)))
 
 
 def mse_step(comparison: Comparison) -> float:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from recsys.evaluation.results import Comparison, ModelResult
-from recsys.evaluation.significance import LEVEL
-from recsys.report.outcomes import TIE_TEST_ROWS, effect, factorisation, in_order, mse_step, networks, tie_margin
+from recsys.evaluation.thresholds import LEVEL, TIE_TEST_ROWS
+from recsys.report.outcomes import effect, factorisation, in_order, mse_step, networks, tie_margin
 from recsys.report.section import Finding
 from recsys.report.sections.results import RANKING_COLUMNS, shown_columns
 from recsys.report.sections.splits import manner, seeded, what_stays_open, which_test, which_validation

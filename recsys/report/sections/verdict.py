@@ -3,7 +3,7 @@
 from statistics import NormalDist
 
 from recsys.evaluation.results import Comparison, Difference, ModelResult
-from recsys.evaluation.significance import LEVEL
+from recsys.evaluation.thresholds import LEVEL
 from recsys.report.outcomes import (
     Duel,
     best,

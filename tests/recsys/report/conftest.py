@@ -28,7 +28,8 @@ from recsys.evaluation.results import (
     Spread,
     Tuning,
 )
-from recsys.evaluation.significance import compare_pairs, smallest_effect
+from recsys.evaluation.significance import compare_pairs
+from recsys.evaluation.thresholds import smallest_effect
 from recsys.settings import SplitBy
 
 TITLES = {
