@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.special import stdtrit
 
 from recsys.evaluation.inputs import Tested, TrainedModel
-from recsys.evaluation.metrics import score, user_rmse
+from recsys.evaluation.metrics import rating_scores
 from recsys.evaluation.results import History, ModelResult, Ranking, Score, SeedResult, Spread
 from recsys.evaluation.significance import LEVEL
 from recsys.evaluation.titles import TITLES
@@ -88,30 +88,18 @@ class Answers:
 
 
 def scores(test: Tested, predicted: Sequence[Floats]) -> dict[str, Any]:
-    """Return the errors of some predictions, each of shape (rows,), averaged: the fields of a row."""
-    whole = [score(test.rating, prediction) for prediction in predicted]
-    by_user = [user_rmse(test.user, test.rating, prediction) for prediction in predicted]
+    """Return the metrics of the predictions of one or more fits, shape (rows,) each, averaged: fields of a row."""
 
-    def part(rows: npt.NDArray[np.bool_]) -> Score | None:
-        return _mean([score(test.rating[rows], prediction[rows]) for prediction in predicted]) if rows.any() else None
+    def mean(rows: npt.NDArray[np.bool_] | slice, *, of_subset: bool) -> dict[str, float | None]:
+        rating, user = test.rating[rows], test.user[rows]
+        fits = [rating_scores(rating, prediction[rows], user, of_subset=of_subset) for prediction in predicted]
+        known = {key: [value for fit in fits if (value := fit[key]) is not None] for key in fits[0]}
+        return {key: float(np.mean(values)) if values else None for key, values in known.items()}
 
-    return {
-        **_mean(whole).model_dump(exclude={"rows"}),
-        "user_rmse": float(np.mean(by_user)),
-        "warm": part(~test.cold),
-        "cold": part(test.cold),
-    }
+    def subset(rows: npt.NDArray[np.bool_]) -> Score | None:
+        return Score.model_validate({"rows": int(rows.sum()), **mean(rows, of_subset=True)}) if rows.any() else None
 
-
-def _mean(found: Sequence[Score]) -> Score:
-    if len(found) == 1:
-        return found[0]
-    r2 = [one.r2 for one in found if one.r2 is not None]
-    return Score(
-        rows=found[0].rows,
-        **{name: float(np.mean([getattr(one, name) for one in found])) for name in ("mse", "rmse", "mae")},
-        r2=float(np.mean(r2)) if r2 else None,
-    )
+    return {**mean(slice(None), of_subset=False), "warm": subset(~test.cold), "cold": subset(test.cold)}
 
 
 def model_result(
@@ -135,7 +123,16 @@ def model_result(
     """
     first = model.fits[0].facts
     chosen = model.chosen or first
-    each = [score(test.rating, prediction) for prediction in predicted]
+    seeds = [
+        SeedResult.model_validate(
+            {
+                "seed": fit.seed,
+                "fit_seconds": round(fit.facts["seconds"], 3),
+                **rating_scores(test.rating, prediction, test.user),
+            }
+        )
+        for fit, prediction in zip(model.fits, predicted, strict=True)
+    ]
     return ModelResult(
         name=name,
         title=TITLES[name],
@@ -155,13 +152,8 @@ def model_result(
         peak_mb=first.get("peak_mb"),
         file_bytes=model.fits[0].path.stat().st_size,
         refitted_rows=refitted_rows,
-        seeds=[
-            SeedResult(
-                seed=fit.seed, mse=one.mse, rmse=one.rmse, mae=one.mae, fit_seconds=round(fit.facts["seconds"], 3)
-            )
-            for fit, one in zip(model.fits, each, strict=True)
-        ],
-        spread=_spread([one.mse for one in each]),
+        seeds=seeds,
+        spread=_spread([one.mse for one in seeds]),
         **scores(test, predicted),
         **further,
     )

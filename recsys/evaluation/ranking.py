@@ -5,18 +5,17 @@ the same metrics over all of them (Krichene and Rendle 2020, 'On Sampled Metrics
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from recsys.evaluation.metrics import TOP, RankedItems, ranking_scores
 from recsys.evaluation.results import RankedLists, Ranking
 from recsys.models.predictor import Codes, Predict
 
 Rows = tuple[Codes, Codes, npt.NDArray[np.float32]]
-
-TOP = 10
-"""Places of a list that anybody looks at."""
 
 PAIRS = 1_048_576
 """Pairs of a user and an item ranked at once: some 30 MB, unless the catalogue alone is larger."""
@@ -103,14 +102,7 @@ def _marked(user: Codes, item: Codes, users: int, items: int) -> sparse.csr_arra
 def rank(lists: Lists, predict: Predict, pairs: int = PAIRS) -> Ranking | None:
     """Rank the catalogue for every list by the predicted ratings, best first, and score the lists.
 
-    Equal scores stand in the order of `lists.item`. With binary relevance, and K = TOP:
-
-        NDCG@K = sum of 1 / log2(place + 1) over the relevant items of the first K places, as a share of
-            what it is with the relevant items first (Järvelin and Kekäläinen 2002, 'Cumulated
-            Gain-Based Evaluation of IR Techniques'; gain 1);
-        recall@K = relevant items in the first K places / relevant items;
-        reciprocal rank = 1 / place of the first relevant item, however late;
-        coverage@K = items in the first K places of any list / items of the catalogue.
+    Equal scores stand in the order of `lists.item`. Relevance is binary.
 
     Args:
         lists: of `lists_to_rank`.
@@ -118,15 +110,13 @@ def rank(lists: Lists, predict: Predict, pairs: int = PAIRS) -> Ranking | None:
         pairs: how many predictions at once, and one list's at least; it changes nothing but the memory.
 
     Returns:
-        Means over the lists, or None where there is no list.
+        The metrics of `recsys.evaluation.metrics`, or None where there is no list.
     """
     count, items = lists.relevant.shape
     if not count:
         return None
-    discounts = 1 / np.log2(np.arange(2, TOP + 2))
-    ideal = np.cumsum(discounts)
-    ndcg, recall, reciprocal = np.empty(count), np.empty(count), np.empty(count)
-    shown, tied = np.zeros(items, bool), 0
+    ranked: list[tuple[npt.NDArray[Any], ...]] = []
+    tied = 0
     block = max(1, pairs // items)
     for start in range(0, count, block):
         part = slice(start, min(start + block, count))
@@ -138,21 +128,13 @@ def rank(lists: Lists, predict: Predict, pairs: int = PAIRS) -> Ranking | None:
         scores[seen] = -np.inf
         order = np.argsort(-scores, axis=1, kind="stable")
         hits = np.take_along_axis(lists.relevant[part].toarray(), order, axis=1)
-        relevant, top = hits.sum(axis=1), hits[:, :TOP]
-        ndcg[part] = top @ discounts[: top.shape[1]] / ideal[np.minimum(relevant, TOP) - 1]
-        recall[part] = top.sum(axis=1) / relevant
-        reciprocal[part] = 1 / (1 + hits.argmax(axis=1))
         first = order[:, :TOP]
-        shown[first[~np.take_along_axis(seen, first, axis=1)]] = True
+        top = np.where(np.take_along_axis(seen, first, axis=1), -1, lists.item[first])
+        ranked.append((top, hits[:, :TOP].copy(), 1 + hits.argmax(axis=1), hits.sum(axis=1)))  # a view would keep all
         if items > TOP:
             last, next_one = np.take_along_axis(scores, order[:, TOP - 1 : TOP + 1], axis=1).T
             tied += int(((last == next_one) & np.isfinite(last)).sum())
-    return Ranking(
-        users=count,
-        ndcg_at_10=float(ndcg.mean()),
-        ndcg_at_10_error=float(ndcg.std(ddof=1) / count**0.5) if count > 1 else None,
-        recall_at_10=float(recall.mean()),
-        mrr=float(reciprocal.mean()),
-        coverage_at_10=float(shown.mean()),
-        tied_users=tied,
+    top, hits, first_hit, relevant = (np.concatenate(blocks) for blocks in zip(*ranked, strict=True))
+    return Ranking.model_validate(
+        {"users": count, "tied_users": tied, **ranking_scores(RankedItems(top, hits, first_hit, relevant, items))}
     )

@@ -18,12 +18,19 @@ class Result(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Score(Result):
-    """How far predictions are from ratings, over `rows` test ratings.
+class Measured(Result):
+    """A part with values of metrics: those declared, and whatever else `recsys.evaluation.metrics.METRICS` has."""
 
-    mse is in squared rating units, rmse and mae in rating units; r2 is the share of the variance
-    of the ratings that is explained, None where the ratings do not vary.
-    """
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    def metric(self, key: str) -> float | None:
+        """Return the value of a metric, None where it is not known."""
+        value: float | None = getattr(self, key, None)
+        return value
+
+
+class Score(Measured):
+    """The metrics of predictions of `rows` test ratings; r2 is None where the ratings do not vary."""
 
     rows: int
     mse: float
@@ -39,12 +46,10 @@ class History(Result):
     val_loss: list[float]
 
 
-class Ranking(Result):
-    """How well the whole catalogue is ordered for the `users` whose lists were ranked.
+class Ranking(Measured):
+    """The metrics of the ranked lists of `users`.
 
-    All but `users` and `tied_users` are from 0 to 1; higher is better. `ndcg_at_10`, `recall_at_10` and
-    `mrr` are means over the users, `ndcg_at_10_error` is the standard error of the first, None for a
-    single user. `coverage_at_10` is the share of the catalogue in anybody's first ten. `tied_users` have
+    `ndcg_at_10_error` is the standard error of the mean over the users, None for a single user. `tied_users` have
     equal scores at the tenth and the eleventh place.
     """
 
@@ -72,10 +77,9 @@ class RankedLists(Result):
     threshold: float
 
 
-class BaselineResult(Result):
+class BaselineResult(Measured):
     """One row of the table.
 
-    `user_rmse` is the RMSE of each user's test ratings, averaged over the users, in rating units.
     `predict_microseconds` is the time that one prediction took, of many made together. `ranking` is None where
     nobody's list was ranked.
     """

@@ -18,7 +18,7 @@ def test_combinations_stand_between_models_and_baselines(with_mse: Build, combin
 def test_best_combination_is_marked_beside_the_best_single_row(with_mse: Build, combine: Build) -> None:
     def marked(mse: float) -> list[str]:
         comparison = combine(with_mse(mf=0.8, dnn=0.7, bias_only=0.9), "blend", mse, {"mf": 0.25, "dnn": 0.75})
-        return [row[0].text for row in shown_rows(comparison) if any(cell.best for cell in row if cell.key == "mse")]
+        return [row[0].text for row in shown_rows(comparison) if row[1].best]
 
     assert marked(0.65) == ["DNN", "Blend"]
     assert marked(0.75) == ["DNN"]
