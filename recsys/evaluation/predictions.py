@@ -1,4 +1,4 @@
-"""What a row predicts, clipped and with the biases for cold ids, and its errors."""
+"""Predictions of the test ratings, clipped and with bias_only for cold ratings, and their metrics."""
 
 import time
 from collections.abc import Sequence
@@ -22,18 +22,18 @@ Floats = npt.NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Warm:
-    """Which users and items have a rating that was fitted: bool, shape (users,) and (items,)."""
+    """Which users and items have a fitted rating: bool, shape (users,) and (items,)."""
 
     users: npt.NDArray[np.bool_]
     items: npt.NDArray[np.bool_]
 
     @classmethod
     def after(cls, user: Codes, item: Codes, users: int, items: int) -> "Warm":
-        """Return who is warm when the ratings of these codes were fitted."""
+        """Return the users and items of some fitted ratings, by their codes."""
         return cls(np.bincount(user, minlength=users) > 0, np.bincount(item, minlength=items) > 0)
 
     def cold(self, user: Codes, item: Codes) -> npt.NDArray[np.bool_]:
-        """Return which rows have a user or an item that is not warm."""
+        """Return which rows are cold: their user or item is not warm."""
         return ~(self.users[user] & self.items[item])
 
 
@@ -49,25 +49,25 @@ def with_biases_where_cold(predict: Predict, biases: Baseline, warm: Warm) -> Pr
 
 
 def outside(prediction: Floats, bounds: tuple[float, float] | None) -> int:
-    """Return how many predictions lie outside of the bounds."""
+    """Return how many predictions are outside of the bounds."""
     return int(((prediction < bounds[0]) | (prediction > bounds[1])).sum()) if bounds else 0
 
 
 def clipped(prediction: Floats, bounds: tuple[float, float] | None) -> Floats:
-    """Return the predictions, moved to the nearer of the bounds where they lie outside."""
+    """Return the predictions, clipped where there are bounds."""
     return np.clip(prediction, *bounds) if bounds else prediction
 
 
 @dataclass
 class Answers:
-    """What the rows predict of the test ratings, and what it took.
+    """The predictions of all models and baselines.
 
     Attributes:
-        test: name -> predictions, float32 of shape (rows,), one for each fit.
-        validation: name -> predictions of the choosing rows by what was fitted without them.
+        test: name -> predictions of the test ratings, float32 of shape (rows,), one for each fit.
+        validation: name -> predictions of the ratings that choose, by a fit without them.
         microseconds: name -> time of one prediction.
-        ranking: name -> how well the lists of the first fit are ordered.
-        clipped: name -> predictions of the first fit that were outside of the scale.
+        ranking: name -> ranking metrics of the first fit.
+        clipped: name -> how many predictions of the first fit had to be clipped.
     """
 
     test: dict[str, list[Floats]] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class Answers:
     clipped: dict[str, int] = field(default_factory=dict)
 
     def add(self, name: str, predict: Predict, test: Tested, bounds: tuple[float, float] | None) -> None:
-        """Note the predictions of one fit."""
+        """Add the predictions of one fit."""
         start = time.perf_counter()
         prediction = predict(test.user, test.item).astype(np.float32, copy=False)
         taken = time.perf_counter() - start
@@ -118,7 +118,7 @@ def model_result(
         model: how it was trained.
         test: the test rows.
         predicted: the predictions of each fit, shape (rows,).
-        refitted_rows: how many rows were fitted for the scored weights, where another fit chose the epochs.
+        refitted_rows: how many ratings the scored weights were refitted to, where another fit chose the epochs.
         further: other fields of the row.
     """
     first = model.fits[0].facts

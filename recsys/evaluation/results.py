@@ -1,4 +1,4 @@
-"""What a run found: the one object that every table, plot, sentence and file is made from."""
+"""The results of a run, which every table, plot, sentence and file is made from."""
 
 from datetime import datetime
 from typing import Literal
@@ -9,7 +9,7 @@ from recsys.settings import Protocol, SplitBy
 from recsys.store.run_history import PastRun
 
 DifferenceVerdict = Literal["better", "worse", "too small", "not certain"]
-"""How a row compares with another; the last two are ties, for want of size and for want of evidence."""
+"""How a row compares with another; the last two are ties: of no practical size, or not significant."""
 
 
 class Result(BaseModel):
@@ -63,11 +63,10 @@ class Ranking(Measured):
 
 
 class RankedLists(Result):
-    """Whose lists were ranked: `users`, drawn from the `eligible_users` where those are more.
+    """Whose lists were ranked: `users`, drawn from `eligible_users` if there are more of them.
 
-    A test user is eligible with a test rating of at least `threshold`, in rating units, of an item that
-    the user has no training or validation rating of; `users_without` have none. `items` is the
-    size of the catalogue.
+    A test user is eligible with a relevant item: a test rating of at least `threshold`, in rating units, of an item
+    without a training or validation rating of the user; `users_without` have none. `items` is the catalogue's size.
     """
 
     users: int
@@ -80,8 +79,8 @@ class RankedLists(Result):
 class BaselineResult(Measured):
     """One row of the table.
 
-    `predict_microseconds` is the time that one prediction took, of many made together. `ranking` is None where
-    nobody's list was ranked.
+    `predict_microseconds` is the time of one prediction, when many are made together. `ranking` is None where no
+    list was ranked.
     """
 
     name: str
@@ -102,7 +101,7 @@ class BaselineResult(Measured):
 
 
 class SeedResult(Result):
-    """What one initialisation seed gave: errors on the test ratings, and the seconds of its fit."""
+    """The metrics and fit time of one initialisation seed."""
 
     seed: int
     mse: float
@@ -112,10 +111,9 @@ class SeedResult(Result):
 
 
 class Spread(Result):
-    """How far the MSE moves with the seed, in squared rating units.
+    """Spread of the MSE over the seeds, in squared rating units.
 
-    `sd` is the standard deviation over the seeds; `low` and `high` are the ends of the 95% interval of their
-    mean (Student's t).
+    `sd` is the standard deviation; `low` and `high` are the ends of the 95% interval of the mean (Student's t).
     """
 
     sd: float
@@ -127,10 +125,10 @@ DENSE_LAYERS, DOT_PRODUCT = "dense layers", "dot product"
 
 
 class Contribution(Result):
-    """What one addend of a network's sum does to its predictions of the warm test ratings.
+    """Ablation of one addend of a network's output sum, on the warm test ratings.
 
-    `sd` is the standard deviation of the addend, in rating units; `mse_without` is the MSE of all test ratings with the
-    addend's mean in its place, nothing being trained anew.
+    `sd` is the standard deviation of the addend, in rating units; `mse_without` is the MSE on all test ratings with the
+    addend replaced by its mean, without training again.
     """
 
     name: str
@@ -139,16 +137,16 @@ class Contribution(Result):
 
 
 class ModelResult(BaselineResult):
-    """One row of the table, with what a trained model has beside it.
+    """One row of the table, with what is known of a trained model.
 
-    The errors are means over `seeds`; `spread` is None with a single one. Everything else is of the first seed.
+    Metrics are means over `seeds`; `spread` is None with a single seed. Everything else is of the first seed.
 
     `history` and `best_epoch`, the epoch (1-based) of the lowest validation loss, are of the fit that chose
-    the number of epochs; the weights that were scored are those of `scored_epoch`. Where `refitted_rows` is a
-    number, these weights come from a fit of their own to so many ratings, training and validation, for that
-    many epochs. The training ran from `started` to `ended` on `device`; `peak_mb` is the most memory that its
-    process held meanwhile, whatever else it did. `file_bytes` is the size of the model's file. `clipped_rows`
-    test predictions lay outside of `Comparison.clipped_to`. `contributions` are those of a network that is a sum.
+    the number of epochs; the scored weights are those of `scored_epoch`. Where `refitted_rows` is a number, they come
+    from a refit to so many training and validation ratings for that many epochs. The training ran from `started` to
+    `ended` on `device`; `peak_mb` is the peak memory of its process, other work included. `file_bytes` is the size
+    of the model's file. `clipped_rows` test predictions were outside of `Comparison.clipped_to`. `contributions` are
+    those of a network whose output is a sum.
     """
 
     seeds: list[SeedResult] = []
@@ -170,7 +168,7 @@ class ModelResult(BaselineResult):
 
 
 class Combination(BaselineResult):
-    """A row whose predictions are made of other rows'.
+    """An ensemble: a row whose predictions combine those of other rows.
 
     `kind` is "seeds" for the mean of one model's seeds, "blend" for a weighted sum of `members` (names of
     rows), whose `weights` were chosen on validation ratings. Its costs are the sums of its members'.
@@ -184,9 +182,9 @@ class Combination(BaselineResult):
 class Trial(Result):
     """One configuration that a search tried.
 
-    `settings` are those of the searched fields. `val_mse` is the lowest validation loss that it reached in
-    `epochs`, at `best_epoch`; None where it failed, for `reason`. A trial is "pruned" where others of its round
-    were better after the first epochs. `seconds` counts all of its training.
+    `settings` are those of the searched fields. `val_mse` is its lowest validation loss within `epochs`, at
+    `best_epoch`; None where it failed, for `reason`. A trial is "pruned" where others of its round were better after
+    the first epochs. `seconds` is its whole training time.
     """
 
     number: int
@@ -201,9 +199,9 @@ class Trial(Result):
 
 
 class SearchedSetting(Result):
-    """A field that a search varied: either between `low` and `high`, or among `choices`.
+    """A searched field: either between `low` and `high`, or one of `choices`.
 
-    `ordered` choices are numbers or sizes, of which the first and the last are edges.
+    `ordered` choices are numbers or sizes, so that the first and the last are edges.
     """
 
     name: str
@@ -240,7 +238,7 @@ class FailedModel(Result):
 
 
 class RatingCount(Result):
-    """How many ratings have one value, or lie in [rating, upper) where values are binned."""
+    """Number of ratings of one value, or in [rating, upper) where values are binned."""
 
     rating: float
     upper: float | None
@@ -248,10 +246,10 @@ class RatingCount(Result):
 
 
 class DataFacts(Result):
-    """The ratings that were compared on.
+    """The ratings of the comparison.
 
-    `rows` counts the ratings used, after bad rows were set aside and repeated ones resolved.
-    `cold_test_rows` are test ratings whose user or item has no training rating.
+    `rows` counts the ratings after bad rows were quarantined and repeated pairs resolved. `cold_test_rows` are test
+    ratings whose user or item has no training rating.
     """
 
     source: str
@@ -276,7 +274,7 @@ class DataFacts(Result):
 
 
 class Difference(Result):
-    """How far the test errors of two rows are apart, and whether that is real.
+    """The difference of the test errors of two rows, and its significance.
 
     `mse_difference` is the MSE of `name` less that of `other`, in squared rating units: below 0, `name`
     is the better. `low` and `high` are the ends of its 95% interval, None where all test ratings are of one
@@ -302,7 +300,7 @@ class OtherScore(Result):
 
 
 class OtherSplit(Result):
-    """The same comparison under another split: everything was tuned, trained and tested anew."""
+    """The same comparison under another split, with everything tuned, trained and tested again."""
 
     split_by: SplitBy
     split_seed: int

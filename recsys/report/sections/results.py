@@ -223,7 +223,7 @@ def table_caption(comparison: Comparison) -> str:
     """What the table holds, and what its marks mean."""
     text = "Errors on the test ratings, and the cost of each fit. The best value of each metric is marked"
     if comparison.combinations:
-        text += "; where it is that of a combination, so is the best of the single rows"
+        text += "; where it is that of an ensemble, so is the best of the single rows"
     return f"{text}."
 
 
@@ -261,7 +261,7 @@ def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
 
 
 def errors(comparison: Comparison) -> Plot:
-    """Test MSE of models and baselines, lowest on top."""
+    """Test MSE of all scored rows, lowest on top."""
     from recsys.report.svg import finished, plain_ticks, sheet
 
     rows, step, margin = _by_error(comparison), mse_step(comparison), effect(comparison)
@@ -277,9 +277,9 @@ def errors(comparison: Comparison) -> Plot:
     told = "; ".join(f"{row.title} {number(row.mse, step)}" for row in rows)
     caption = "Test error, lowest on top; models in colour, baselines in grey."
     if comparison.combinations:
-        caption += " A star is a combination of others."
+        caption += " A star is an ensemble."
     if margin > 0:
-        caption += f" What lies in the shaded band is too close to the lowest to matter ({number(margin, step)})."
+        caption += f" Rows in the shaded band are within the smallest effect of the lowest ({number(margin, step)})."
     return finished(figure, "errors", "answer", caption, f"Test MSE, lowest first: {told}.")
 
 
@@ -298,7 +298,7 @@ def costs(comparison: Comparison) -> Plot:
     axes.set_xlabel("fit time (s, log scale)")
     plain_ticks(axes, x=True)
     told = "; ".join(f"{row.title} {seconds(row.fit_seconds)}" for row in rows)
-    caption = "What each took to fit, in the same order; each gridline is ten times the one before."
+    caption = "Fit time, in the same order, on a logarithmic scale."
     return finished(figure, "costs", "answer", caption, f"Fit time, in order of test error: {told}.")
 
 
