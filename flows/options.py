@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from flows.stdio import program_name
 from recsys.errors import BadSettings
+from recsys.evaluation.metrics import described_metrics
 from recsys.settings import Settings
 from recsys.text import is_unicode
 
@@ -24,6 +25,7 @@ def application() -> App:
         name=program_name(),
         help="Does a deep network really predict your ratings better than matrix factorisation? "
         "Without options: the embedded sample, 100,000 ratings of MovieLens.",
+        help_epilogue=described_metrics(),
         help_flags=["--help", "-h"],
         version_flags=[],
         help_format="plaintext",

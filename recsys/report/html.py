@@ -22,7 +22,7 @@ from recsys.report.sections.methodology import (
 from recsys.report.sections.network_shape import SHAPE_HEADINGS, SHAPE_TITLE, shape_findings, shape_rows
 from recsys.report.sections.ranking import top_ten_findings
 from recsys.report.sections.results import (
-    RANKING_COLUMNS,
+    ranking_columns,
     ranking_rows,
     shown_columns,
     shown_rows,
@@ -90,7 +90,7 @@ def _content(comparison: Comparison, plots: Sequence[Plot]) -> dict[str, Any]:
         "rows": shown_rows(comparison),
         "table_caption": table_caption(comparison),
         "ranking": top_ten_findings(comparison),
-        "ranking_columns": RANKING_COLUMNS,
+        "ranking_columns": ranking_columns(),
         "ranking_rows": ranking_rows(comparison),
         "failed": in_order([*comparison.failed, *comparison.skipped]),
         "discussion": discussion(comparison),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from recsys.evaluation.results import Comparison
 from recsys.report.outcomes import in_order
-from recsys.report.section import Finding, Plot
+from recsys.report.section import Cell, Finding, Plot
 from recsys.report.sections.cost import COST_CAPTION, COST_HEADINGS, cost_rows
 from recsys.report.sections.data import data_facts
 from recsys.report.sections.methodology import (
@@ -21,9 +21,8 @@ from recsys.report.sections.methodology import (
 from recsys.report.sections.network_shape import SHAPE_HEADINGS, SHAPE_TITLE, shape_findings, shape_rows
 from recsys.report.sections.ranking import top_ten_findings
 from recsys.report.sections.results import (
-    RANKING_COLUMNS,
-    Cell,
     Column,
+    ranking_columns,
     ranking_rows,
     shown_columns,
     shown_rows,
@@ -81,7 +80,7 @@ def markdown_report(comparison: Comparison, plots: Sequence[Plot], *, embedded: 
         *told("## What it costs", [], COST_HEADINGS, cost_rows(comparison), COST_CAPTION),
         *pictures(plots, "costs", link),
         "## Ranking" if comparison.ranking else "",
-        _scores(RANKING_COLUMNS, ranking_rows(comparison)),
+        _scores(ranking_columns(), ranking_rows(comparison)),
         bullets(top_ten_findings(comparison)),
         "## Discussion",
         *[f"### {heading}\n\n{bullets(findings)}" for heading, findings in discussion(comparison).items()],
