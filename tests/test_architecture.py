@@ -1,4 +1,4 @@
-"""The rules that the house is built by."""
+"""The architecture: which packages may import which, what loads heavy libraries, and how large the code is."""
 
 import ast
 import subprocess
@@ -9,17 +9,17 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-FLOORS = ["deployments", "flows", "tasks", "recsys"]
-"""A module may import from its own floor and those below."""
+PACKAGES = ["deployments", "flows", "tasks", "recsys"]
+"""A module may import from its own package and those after it."""
 
-ROOMS = ["report", "tuning", "evaluation", "training", "models", "data", "store"]
-"""The same inside recsys; modules beside these packages are the cellar, which imports no room."""
+LAYERS = ["report", "tuning", "evaluation", "training", "models", "data", "store"]
+"""The same inside recsys; modules beside these packages import none of them."""
 
 REGISTRIES = {"recsys.data.datasets", "recsys.models.settings", "recsys.models.specs", "recsys.store.remote"}
-"""Modules of rooms that the settings are made from."""
+"""What recsys/settings.py may import nevertheless, as the settings are made from it."""
 
-MOST_LINES, MOST_MODULES, FEWEST_LINES = 21_100, 131, 30
-"""Of all packages together, and of each module that is no interface."""
+MOST_LINES, MOST_MODULES, FEWEST_LINES = 21_200, 131, 30
+"""Limits of all packages together, and of each module that is not an interface."""
 
 INTERFACES = {"recsys/progress.py"}
 
@@ -38,17 +38,17 @@ def modules(*folders: str) -> list[Path]:
     return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
-@pytest.mark.parametrize("path", modules(*FLOORS), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", modules(*PACKAGES), ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_go_one_way(path: Path) -> None:
-    floor = path.relative_to(ROOT).parts[0]
-    above = FLOORS[: FLOORS.index(floor)]
+    package = path.relative_to(ROOT).parts[0]
+    above = PACKAGES[: PACKAGES.index(package)]
     assert not {name for name in imports(path) if name.split(".")[0] in above}
 
 
 @pytest.mark.parametrize("path", modules("recsys"), ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_inside_the_library_go_one_way(path: Path) -> None:
     parts = path.relative_to(ROOT / "recsys").parts
-    above = ROOMS[: ROOMS.index(parts[0])] if parts[0] in ROOMS else ROOMS
+    above = LAYERS[: LAYERS.index(parts[0])] if len(parts) > 1 else LAYERS
     found = {name for name in imports(path) if name.startswith("recsys.") and name.split(".")[1] in above}
     assert found <= (REGISTRIES if parts == ("settings.py",) else set())
 
@@ -80,11 +80,11 @@ def lines(path: Path) -> int:
 
 
 def named_modules() -> list[Path]:
-    return [path for path in modules(*FLOORS) if path.name != "__init__.py"]
+    return [path for path in modules(*PACKAGES) if path.name != "__init__.py"]
 
 
 def test_the_code_stays_small() -> None:
-    assert sum(map(lines, modules(*FLOORS))) < MOST_LINES
+    assert sum(map(lines, modules(*PACKAGES))) < MOST_LINES
     assert len(named_modules()) <= MOST_MODULES
 
 

@@ -1,7 +1,4 @@
-"""README, docs and the files about the project say what the code does.
-
-python tests/test_docs.py writes the table of options anew.
-"""
+"""README, docs and metadata agree with the code; `python tests/test_docs.py` updates the option table."""
 
 import inspect
 import json
