@@ -22,8 +22,9 @@ def pages_of(comparison: Comparison, plots: Sequence[Plot] = ()) -> tuple[str, s
 
 
 def discussed(comparison: Comparison) -> dict[str, Sequence[Finding]]:
-    """The findings of the discussion by the title of their part."""
-    return {part.title: part.findings for part in discussion.section(comparison, []).parts}
+    """The findings of the discussion by the title of their part, without the boxes on the procedure."""
+    parts = discussion.section(comparison, []).parts
+    return {part.title: part.findings for part in parts if part.tone == "plain"}
 
 
 def publish_made(comparison: Comparison, predictions: pd.DataFrame, folder: Path) -> Path:

@@ -62,7 +62,7 @@ def ranking_findings(comparison: Comparison) -> list[Finding]:
     if leader is None or len(rows) < 2:
         return []
     level = [inside(row.title) for row in rows if row is not leader and outcome(comparison, row, leader) == "tie"]
-    of_all = "of all rows that stand for themselves" if comparison.combinations else "of all"
+    of_all = "of all single models and baselines" if comparison.combinations else "of all"
     text = f"{opening(inside(leader.title))} has the lowest test error {of_all}, an MSE of {number(leader.mse, step)}"
     text += f", in a tie with {listing(level)}." if level else ", by more than a tie."
     if comparison.differences:
@@ -97,7 +97,7 @@ def _gap(comparison: Comparison, network: ModelResult, model: ModelResult) -> st
 
 
 def contribution_findings(comparison: Comparison) -> list[Finding]:
-    """Of each network that is a sum, how far its addends move predictions, and what it would be without each."""
+    """Of each network that is a sum, the standard deviation of each term, and the MSE without it."""
     return [
         Finding("inside", _contributions(comparison, network))
         for network in networks(comparison)
@@ -116,13 +116,12 @@ def contribution_summary(comparison: Comparison) -> list[Finding]:
 
 def _contributions(comparison: Comparison, network: ModelResult) -> str:
     parts, step = network.contributions, mse_step(comparison)
-    moved = [f"the {part.name} by {number(part.sd, rmse_step(comparison))}" for part in parts]
+    moved = [f"{part.name} {number(part.sd, rmse_step(comparison))}" for part in parts]
     without = [f"{number(part.mse_without, step)} without the {part.name}" for part in parts]
     text = (
-        f"{opening(inside(network.title))} is a sum. Over the test ratings of known users and items, predictions are "
-        f"moved by {listing(moved).replace('the ', 'its ', 1)} (standard deviations, in rating units). "
-        f"With its mean in the place of an addend, and nothing trained anew, the MSE of {number(_own(network), step)} "
-        f"would be {listing(without)}."
+        f"The prediction of {inside(network.title)} is a sum. Standard deviations of its terms over the warm test "
+        f"ratings, in rating units: {listing(moved)}. With a term replaced by its mean, without retraining, the MSE of "
+        f"{number(_own(network), step)} would be {listing(without)}."
     )
     dense = _dense(network)
     if dense is None or not _adds_nothing(comparison, network, dense):
@@ -137,14 +136,14 @@ def _nothing_added(comparison: Comparison, network: ModelResult, dense: Contribu
         rest = "matrix factorisation"
     if dense.sd < rmse_step(comparison):
         return (
-            f"The dense layers of {title} are switched off: they move its predictions by "
-            f"{number(dense.sd, rmse_step(comparison))} rating units, and what is left of it is {rest}."
+            f"The dense layers of {title} are switched off: their standard deviation is "
+            f"{number(dense.sd, rmse_step(comparison))} rating units, and what is left is {rest}."
         )
     change = dense.mse_without - _own(network)
     would = f"{number(abs(change), step)} {'higher' if change >= 0 else 'lower'}"
     return (
-        f"The dense layers of {title} add nothing that counts: with their mean in their place its MSE would be "
-        f"{would}, so what predicts is the {rest} inside it."
+        f"The dense layers of {title} add nothing that counts: with them replaced by their mean, its MSE would be "
+        f"{would}, so it predicts by the {rest} inside it."
     )
 
 
@@ -157,5 +156,5 @@ def _dense(network: ModelResult) -> Contribution | None:
 
 
 def _own(network: ModelResult) -> float:
-    """The MSE of the seed whose addends were looked at."""
+    """The MSE of the seed whose terms were ablated."""
     return network.seeds[0].mse if network.seeds else network.mse

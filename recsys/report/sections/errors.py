@@ -30,7 +30,7 @@ SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 def predicted_section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
     """Predictions beside the actual ratings; None without plots."""
     text = (
-        "For each actual rating of the test, half of the predictions lie in the box, nine in ten on its line, and the "
+        "For each actual test rating, the box holds the middle half of the predictions, the line 90% of them, and the "
         "bar is their median. Perfect predictions would lie on the dotted diagonal."
     )
     return _of_plots(plots, "predicted", "Predicted against actual", text)
@@ -38,15 +38,15 @@ def predicted_section(comparison: Comparison, plots: Sequence[Plot]) -> Section 
 
 def activity_section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
     """Errors by number of training ratings; None without plots."""
-    text = "Error by how much there was to learn from. A group of few rows says little."
+    text = "RMSE by number of training ratings of the user or the item. Groups of few test ratings are noisy."
     return _of_plots(plots, "activity", "Where the errors are", text)
 
 
 def calibration_section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
     """Mean ratings by mean prediction; None without plots."""
     text = (
-        "Ratings should on average be what was predicted: then the points lie on the dotted diagonal. The line at a "
-        "point is the room that noise needs; below, how many test ratings each point is made of."
+        "Mean rating by mean prediction: calibrated predictions lie on the dotted diagonal. The bar at a point is the "
+        "deviation to expect from noise; below, the number of test ratings in each bin."
     )
     return _of_plots(plots, "calibration", "Do predictions mean what they say?", text)
 
@@ -178,7 +178,9 @@ def calibration_sentence(title: str, found: Calibration, step: float) -> str:
     if found.high < 1:
         parts.append(f"predictions are too extreme, as ratings differ by {found.slope:.2f} where they differ by 1")
     elif found.low > 1:
-        parts.append(f"predictions are too timid, as ratings differ by {found.slope:.2f} where they differ by 1")
+        parts.append(
+            f"predictions are not spread out enough, as ratings differ by {found.slope:.2f} where they differ by 1"
+        )
     worst = max((entry for entry in found.bins if entry.off), key=lambda entry: abs(entry.gap), default=None)
     if worst is not None:
         parts.append(_told(worst, step))

@@ -77,13 +77,13 @@ def overfitting(comparison: Comparison, model: ModelResult) -> str:
         if held_out[last] > costs + _by_chance(comparison):
             return (
                 f"{title} shows no overfitting: its {kind} loss was lowest at its last epoch ({last + 1}) and fell by "
-                f"no more than a tie in that epoch, though it is still above {number(costs, step)}, what answering the "
-                f"mean every time costs: it has hardly begun to learn, and more epochs or a higher learning rate might "
+                f"no more than a tie in that epoch, though it is still above {number(costs, step)}, the MSE of "
+                f"predicting the mean: it has hardly begun to learn, and more epochs or a higher learning rate might "
                 f"lower its error."
             )
         return (
             f"{title} shows no overfitting: its {kind} loss was lowest at its last epoch ({last + 1}), "
-            f"where it had all but stopped falling."
+            f"where it had almost stopped falling."
         )
     return (
         f"{title} shows no clear overfitting: after its lowest value, {number(held_out[best], step)} at epoch "
@@ -121,7 +121,7 @@ def _after(comparison: Comparison, held_out: list[float], best: int) -> str:
 def _which_weights(model: ModelResult, best: int) -> str:
     if model.refitted_rows is not None:
         return (
-            f"For its scores it was trained anew for {count(model.scored_epoch, 'epoch')}, "
+            f"For its scores it was refitted for {count(model.scored_epoch, 'epoch')}, "
             f"on training and validation ratings."
         )
     if model.scored_epoch == best + 1:
@@ -131,7 +131,7 @@ def _which_weights(model: ModelResult, best: int) -> str:
         return ""
     return (
         f"The weights of epoch {model.scored_epoch} were scored, not those of its best epoch {best + 1}: "
-        f"it was scored as it was left, not at its best."
+        f"the test error is not that of its best epoch."
     )
 
 

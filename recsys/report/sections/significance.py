@@ -1,4 +1,4 @@
-"""Are the differences real: what was tested, effect first, and what that settles."""
+"""Are the differences real: tested differences with their effect, interval and corrected p."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ Tested = tuple[Difference, BaselineResult, BaselineResult]
 
 DIFFERENCE_HEADINGS = ("Rows compared", "Difference in MSE", "95% interval", "p, corrected", "Verdict")
 SMALLEST_P = 0.001
-"""Below this, a p value says more about the tails of a distribution than about the ratings."""
+"""Smaller p values are not written out."""
 
 
 def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
@@ -111,7 +111,7 @@ def _ties(differences: list[Tested]) -> str:
     uncertain = _pairs(differences, "not certain")
     small = _pairs(differences, "too small")
     parts = [
-        f"not certain, as chance in who was tested may bring as much: {uncertain}" if uncertain else "",
+        f"not certain, as another sample of users may bring as much: {uncertain}" if uncertain else "",
         f"too small to matter: {small}" if small else "",
     ]
     return opening(f"{'; '.join(part for part in parts if part)}.") if uncertain or small else ""

@@ -1,4 +1,4 @@
-"""Who wins, by how much, how sure, at what price, and what would change the answer: computed, never assumed."""
+"""The answer of the first screen: who wins, by how much, how certain that is, and what would change it."""
 
 from collections.abc import Sequence
 from statistics import NormalDist
@@ -46,7 +46,7 @@ def section(comparison: Comparison, plots: Sequence[Plot]) -> Section:
 
 
 def typical_error(comparison: Comparison) -> list[Finding]:
-    """By how much a prediction misses on average, of the factorisation and of the best network; empty without both."""
+    """Mean absolute error of the factorisation and of the best network; empty without both."""
     model, network = factorisation(comparison), best_network(comparison)
     if model is None or network is None:
         return []
@@ -54,9 +54,8 @@ def typical_error(comparison: Comparison) -> list[Finding]:
     return [
         Finding(
             "typical error",
-            f"On average, a prediction of {inside(model.title)} misses the rating by {number(model.mae, step)}, one of "
-            f"{inside(network.title)} by {number(network.mae, step)}; ratings run from {short(data.rating_min)} to "
-            f"{short(data.rating_max)}.",
+            f"Mean absolute error: {number(model.mae, step)} for {inside(model.title)} and {number(network.mae, step)} "
+            f"for {inside(network.title)}; ratings run from {short(data.rating_min)} to {short(data.rating_max)}.",
         )
     ]
 
@@ -75,28 +74,28 @@ def _basis(comparison: Comparison) -> str:
     if counts[-1] == 1:
         return f"{split}, each model trained once"
     often = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
-    return f"{split}, each model trained {often} times from other random starting weights"
+    return f"{split}, each model trained with {often} seeds"
 
 
 def _likely(comparison: Comparison, contest: Duel) -> str:
-    """Where the difference most likely lies, seen from the row that is ahead."""
+    """The confidence interval of the difference, seen from the row with the lower error."""
     if contest.reach is None:
         return ""
     low, high = contest.reach if contest.gap > 0 else (-contest.reach[1], -contest.reach[0])
     step, ahead, behind = mse_step(comparison), inside(contest.better.title), inside(contest.worse.title)
     if low > 0:
         return (
-            f"With other users like these, the MSE of {ahead} would most likely be {number(low, step)} to "
-            f"{number(high, step)} below that of {behind} (95% interval). "
+            f"The MSE of {ahead} is {number(low, step)} to {number(high, step)} below that of {behind} (95% confidence "
+            f"interval over users). "
         )
     return (
-        f"With other users like these, the MSE of {ahead} would most likely be anything from {number(-low, step)} "
-        f"above that of {behind} to {number(high, step)} below it (95% interval). "
+        f"The MSE of {ahead} is between {number(-low, step)} above and {number(high, step)} below that of {behind} "
+        f"(95% confidence interval over users). "
     )
 
 
 MOST_TIMES = 1000
-"""So many times the test users and more are nothing that anybody will collect."""
+"""Larger factors of the number of test users are not written out."""
 
 FEWEST_TIMES = 1.05
 
@@ -174,15 +173,12 @@ def _size(comparison: Comparison, gap: float) -> str:
 
 
 def _by_seeds(comparison: Comparison, contest: Duel) -> str:
-    """How often a single seed of each would have told another winner; empty where never, or where there is none."""
+    """How often single seeds would have given the other winner; empty where never, or where there is none."""
     models = {model.name: model for model in comparison.models}
     pairs, turned = turned_pairs(models[contest.better.name], models[contest.worse.name])
     if contest.outcome == "tie" or not turned:
         return ""
-    return (
-        f"Other seeds: in {turned:,} of {pairs:,} pairs of a seed of either, "
-        f"{inside(contest.worse.title)} errs no more."
-    )
+    return f"Other seeds: in {turned:,} of {pairs:,} pairs of seeds, {inside(contest.worse.title)} has no higher error."
 
 
 def _by_splits(comparison: Comparison) -> str:
@@ -192,7 +188,7 @@ def _by_splits(comparison: Comparison) -> str:
         return ""
     parts = [
         f"under {split_names([split for split, _ in found[what]])} it {what}"
-        for what in ("becomes a tie", "is decided", "turns round")
+        for what in ("becomes a tie", "is decided", "is reversed")
         if what in found
     ]
     if not parts:

@@ -157,10 +157,7 @@ def test_verdict_warns_of_models_that_are_mostly_clipped(with_mse: Build) -> Non
     clipped = {"mf": 20_000, "dnn": 10_001, "dnn_tuned": 10_000}
     models = [model.model_copy(update={"clipped_rows": clipped[model.name]}) for model in comparison.models]
     said = [finding.text for finding in verdict(comparison.model_copy(update={"models": models}))]
-    assert (
-        "Most predictions of MF and DNN lay outside the ratings' range and were clipped to its end: such weights are "
-        "of little use yet, and more epochs or another learning rate may change this answer."
-    ) in said
+    assert any(text.startswith("Most predictions of MF and DNN lay outside the ratings' range") for text in said)
     alike = with_data(comparison.model_copy(update={"models": models}), rating_sd=0.0)
     for other in (comparison, alike):
         assert not [finding for finding in verdict(other) if "clipped" in finding.text]

@@ -109,7 +109,7 @@ def test_a_network_that_may_be_better_is_not_said_to_be_matched(with_mse: Build)
     comparison = with_mse(mf=0.8, dnn=0.7, bias_only=0.701)
     chance = worth_findings(with_differences(comparison, ("dnn", "bias_only", "not certain")))[0].text
     small = worth_findings(with_differences(comparison, ("dnn", "bias_only", "too small")))[0].text
-    assert chance.startswith("DNN is not shown to be worth its cost on these ratings: bias only does as well, for all")
+    assert chance.startswith("DNN is not shown to be worth its cost on these ratings: bias only does as well, within")
     assert small.startswith("DNN is not worth its cost on these ratings: bias only does as well with")
 
 
@@ -122,14 +122,14 @@ def test_the_one_threshold_is_that_of_the_settings_where_they_name_one(with_mse:
     assert [tie_margin(each) for each in (told, anything)] == [0.02, 0.0]
     assert mse_step(told) == mse_step(anything) == mse_step(comparison) == pytest.approx(0.0045)
     assert mse_step(comparison.model_copy(update={"min_effect": 0.001})) == 0.001
-    assert "as this run was told" in dict(notes(told))["Tie"]
+    assert "as set for this run" in dict(notes(told))["Tie"]
     assert "another seed or chance" in dict(notes(comparison))["Tie"]
 
 
 def test_the_words_say_what_was_drawn_only_where_it_was(with_mse: Build) -> None:
     comparison = with_mse(mf=0.80, dnn=0.70)
     words = dict(notes(with_differences(comparison, ("dnn", "mf", "better"), resamples=3000)))
-    assert "3,000 times" in words["95% interval, p"]
+    assert "3,000 bootstrap resamples" in words["95% interval, p"]
     assert "corrected p is 0.05 or more" in words["Tie"]
     assert "95% interval, p" not in dict(notes(comparison))
 
@@ -146,7 +146,7 @@ def test_findings_give_the_effect_first_and_count_what_is_real(with_mse: Build) 
     assert said(some) == [
         "2 of 3 differences are both certain and large enough to matter (at least 0.0045 of MSE): the largest is "
         "0.1000 (95% interval 0.0800 to 0.1200), by which DNN beats MF.",
-        "Not certain, as chance in who was tested may bring as much: MF against bias only.",
+        "Not certain, as another sample of users may bring as much: MF against bias only.",
     ]
     every = with_differences(comparison, ("dnn", "mf", "better"), ("dnn", "bias_only", "better"))
     assert said(every)[0].startswith("All 2 differences tested are both certain")
@@ -158,7 +158,7 @@ def test_findings_say_the_opposite_where_nothing_is_real(with_mse: Build) -> Non
     none = with_differences(comparison, ("dnn", "mf", "too small"), ("mf", "bias_only", "not certain"))
     assert said(none) == [
         "None of the 2 differences tested is both certain and large enough to matter (at least 0.0045 of MSE).",
-        "Not certain, as chance in who was tested may bring as much: MF against bias only; "
+        "Not certain, as another sample of users may bring as much: MF against bias only; "
         "too small to matter: DNN against MF.",
     ]
     assert said(with_differences(comparison, ("dnn", "mf", "too small")))[0].startswith(

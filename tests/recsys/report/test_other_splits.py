@@ -28,8 +28,8 @@ def said(comparison: Comparison) -> list[str]:
         (
             0.95,
             0.85,
-            "Under the cut in time the answer turns round: there the winner is dnn by 0.1000. No answer holds for "
-            "every use.",
+            "Under the cut in time the answer is reversed: there the winner is dnn by 0.1000. The answer depends on "
+            "the split.",
         ),
     ],
 )
