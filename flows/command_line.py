@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from flows.stdio import unwritten
 from recsys.errors import BadSettings, DamagedArtefact, ServerLost, UserError
+from recsys.evaluation.metrics import described_metrics
 from recsys.settings import Settings
 from recsys.text import escaped, is_unicode
 
@@ -33,6 +34,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         name="compare",
         help="Does a deep network really predict your ratings better than matrix factorisation? "
         "Without options: the embedded sample, 100,000 ratings of MovieLens.",
+        help_epilogue=described_metrics(),
         help_flags=["--help", "-h"],
         version_flags=[],
         help_format="plaintext",

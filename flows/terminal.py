@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import compress
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -27,9 +28,6 @@ STYLES = {"waiting": "dim", "running": "cyan", "cached": "dim", "done": "green",
 
 WORSE: tuple[Status, ...] = ("cached", "done", "failed")
 """How a run may end; of several runs the last of these counts."""
-
-LEFT_TO_THE_REPORT = ("user_rmse", "epochs", "best_epoch")
-"""Columns that a terminal of 80 characters has no room for."""
 
 WIDEST_TITLE = 16
 """Characters of a row's title beside the numbers; a longer one takes several lines."""
@@ -168,9 +166,10 @@ def show_plan(console: Console, plan: list[Planned]) -> None:
 def show_comparison(console: Console, comparison: Comparison) -> None:
     """Print the table of models and baselines, the verdict, and what moved since the runs before."""
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    rows = [[cell for cell in row if cell.key not in LEFT_TO_THE_REPORT] for row in shown_rows(comparison)]
-    columns = [column for column in shown_columns(comparison) if column.key not in LEFT_TO_THE_REPORT]
-    for number, column in enumerate(columns):
+    columns = shown_columns(comparison)
+    shown = [column.in_terminal for column in columns]
+    rows = [list(compress(row, shown)) for row in shown_rows(comparison)]
+    for number, column in enumerate(compress(columns, shown)):
         widest = max((len(row[number].text) for row in rows), default=0)
         if number:
             table.add_column(column.heading, justify="right", min_width=widest, max_width=max(widest, WIDEST_HEADING))

@@ -4,7 +4,7 @@ import numpy as np
 
 from recsys.backend import keras
 from recsys.evaluation.inputs import Tested
-from recsys.evaluation.metrics import score
+from recsys.evaluation.metrics import mse
 from recsys.evaluation.predictions import Floats, clipped
 from recsys.evaluation.results import DENSE_LAYERS, DOT_PRODUCT, Contribution
 from recsys.models.predictor import Predict, predictor
@@ -54,5 +54,6 @@ def contributions(
         part = compute(user, item).astype(np.float64)
         without = answered.astype(np.float64)
         without[warm] = clipped(prediction - part + part.mean(), bounds)
-        found.append(Contribution(name=NAMES[layer], sd=float(part.std()), mse_without=score(test.rating, without).mse))
+        mse_without = mse(test.rating.astype(np.float64), without, test.user)
+        found.append(Contribution(name=NAMES[layer], sd=float(part.std()), mse_without=mse_without))
     return found

@@ -1,6 +1,6 @@
-"""Whether predictions mean what they say: what was rated where so much was predicted, with its noise.
+"""Calibration: the mean rating of test ratings with similar predictions, and how uncertain it is.
 
-Ratings of one user err together, so every standard error here is clustered by user (Liang and Zeger 1986,
+Errors of one user's ratings are correlated, so every standard error here is clustered by user (Liang and Zeger 1986,
 "Longitudinal Data Analysis Using Generalized Linear Models").
 """
 
@@ -14,17 +14,17 @@ from recsys.evaluation.significance import LEVEL
 
 BINS = 10
 FEWEST_ROWS = 50
-"""Bins of fewer ratings are shown, but tell nothing: a standard error of so few is itself noise."""
+"""Bins of fewer ratings are shown but not judged: a standard error of so few ratings is itself noise."""
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Test ratings whose predictions are alike.
+    """Test ratings with similar predictions.
 
-    `predicted` and `actual` are means, in rating units; `reach` is half of the 95% interval of `actual`
-    less `predicted`, widened for there being several bins (Bonferroni), None where a single user is in the bin.
+    `predicted` and `actual` are means, in rating units; `reach` is half the width of the 95% interval of `actual`
+    less `predicted`, corrected for the number of bins (Bonferroni), None with a single user in the bin.
     """
 
     rows: int
@@ -34,22 +34,22 @@ class Bin:
 
     @property
     def gap(self) -> float:
-        """How far actual ratings lie above the predictions, in rating units."""
+        """Mean rating less mean prediction, in rating units."""
         return self.actual - self.predicted
 
     @property
     def off(self) -> bool:
-        """Whether the gap is more than noise, in a bin of enough ratings to tell."""
+        """Whether the gap is significant, in a bin of enough ratings."""
         return self.rows >= FEWEST_ROWS and self.reach is not None and abs(self.gap) > self.reach
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """How ratings follow predictions.
+    """Calibration of a model's predictions.
 
-    `slope` is that of a least-squares line of actual ratings on predictions: 1 where a prediction that is higher by
-    some amount goes with ratings that are higher by as much, below 1 where predictions are too extreme. `low` and
-    `high` are the ends of its 95% interval. All three are None where predictions do not vary or are of one user.
+    `slope` is that of the least-squares line of ratings on predictions: 1 for calibrated predictions, below 1 for
+    too extreme ones. `low` and `high` are the ends of its 95% interval. All three are None where predictions do not
+    vary or are of one user.
     """
 
     bins: list[Bin]
@@ -59,20 +59,20 @@ class Calibration:
 
     @property
     def calibrated(self) -> bool:
-        """Whether slope and bins differ from a perfect agreement by no more than noise."""
+        """Whether neither the slope nor a bin differs significantly from perfect calibration."""
         if self.low is None or self.high is None:
             return False
         return self.low <= 1 <= self.high and not any(entry.off for entry in self.bins)
 
     @property
     def largest(self) -> Bin | None:
-        """The bin of the largest gap, of those with ratings enough to tell."""
-        telling = [entry for entry in self.bins if entry.rows >= FEWEST_ROWS]
-        return max(telling, key=lambda entry: abs(entry.gap), default=None)
+        """The bin of the largest gap, of those with enough ratings."""
+        judged = [entry for entry in self.bins if entry.rows >= FEWEST_ROWS]
+        return max(judged, key=lambda entry: abs(entry.gap), default=None)
 
 
 def calibration(user: npt.NDArray[np.integer], actual: Floats, predicted: Floats) -> Calibration:
-    """Compare predictions with ratings, in bins of equal width and by a line.
+    """Compare predictions with ratings, in bins of equal width and by a least-squares line.
 
     Args:
         user: codes from 0, shape (rows,).
@@ -120,6 +120,6 @@ def _slope(user: npt.NDArray[np.integer], actual: Floats, predicted: Floats) -> 
 
 
 def _sums(user: npt.NDArray[np.integer], values: Floats) -> tuple[Floats, int]:
-    """Sum of the values of each user that has any, and how many have."""
+    """Sum of each user's values, for users with any, and the number of these users."""
     counted = np.bincount(user)
     return np.bincount(user, weights=values)[counted > 0].astype(np.float64), int((counted > 0).sum())

@@ -1,4 +1,4 @@
-"""What a comparison reads: the ratings with their split and their facts, and the trained models."""
+"""What a comparison reads: the ratings with their split, and the trained models."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +15,24 @@ from recsys.evaluation.results import DataFacts, RatingCount
 from recsys.memory import require_memory
 from recsys.settings import Protocol, SplitSettings
 from recsys.store.store import Manifest, Store
+
+Rows = npt.NDArray[np.integer]
+Columns = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]]
+"""User codes, item codes and ratings, shape (rows,) each."""
+
+Made = Manifest | Exception
+"""An artefact, or why there is none."""
+
+Models = Mapping[str, Mapping[str, Made]]
+"""Row -> its fits by seed, and as `chosen` the fit that chose the number of epochs, where that is another."""
+
+CHOSEN = "chosen"
+
+MOST_VALUES = 50
+"""Rating scales with more distinct values are binned."""
+
+BYTES_PER_RATING = 58
+"""Peak memory of a comparison, most of it for the biases, measured on 20 million ratings."""
 
 
 @dataclass(frozen=True)
@@ -38,22 +56,14 @@ class TrainedModel:
 
     Attributes:
         fits: one a seed.
-        chosen: the facts of the fit that chose the number of epochs on validation rows, where the fits are
-            others, made with these rows as well.
-        validation: .npy file of that fit's predictions of the validation rows, where they were kept.
+        chosen: the facts of the fit that chose the number of epochs on validation ratings, where `fits` are refits to
+            training and validation ratings.
+        validation: .npy file of that fit's predictions of the validation ratings, where they were kept.
     """
 
     fits: Sequence[Fitted]
     chosen: Mapping[str, Any] | None = None
     validation: Path | None = None
-
-
-Rows = npt.NDArray[np.integer]
-Columns = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]]
-"""User codes, item codes and ratings, shape (rows,) each."""
-
-MOST_VALUES = 50
-"""A rating scale with more distinct values than this is shown in bins."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +97,12 @@ class Ratings:
 
 @dataclass(frozen=True)
 class Known:
-    """The ratings that may be known before the test.
+    """The ratings that may be used before the test.
 
     Attributes:
-        fitted: what is fitted before the test rows are met.
-        kept: the part of them that is fitted while something is chosen.
-        choosing: the rest of them, which chooses.
+        fitted: all of them, which the scored baselines are fitted to.
+        kept: the part that is fitted while hyperparameters and blend weights are chosen.
+        choosing: the rest, which they are chosen on.
     """
 
     fitted: Columns
@@ -111,11 +121,10 @@ class Tested:
 
 
 def known_ratings(ratings: Ratings, protocol: Protocol, split: SplitSettings) -> Known:
-    """Return what may be known before the test.
+    """Return the ratings that may be used before the test.
 
-    In protocol `fair`, validation rows choose, and training and validation rows are fitted. The notebook has no
-    validation rows but the test's, which not even a baseline may choose on: there a part of the training rows
-    chooses.
+    In protocol `fair`, validation ratings choose, and training and validation ratings are fitted. In protocol
+    `notebook` the validation ratings are the test ratings, so that a part of the training ratings chooses.
     """
     if protocol == "fair":
         fitted = np.concatenate([ratings.train, ratings.validation])
@@ -131,8 +140,8 @@ def data_facts(ratings: Ratings, users: int, items: int, cold: int, data: Mappin
         ratings: all of them.
         users: number of users.
         items: number of items.
-        cold: test ratings whose user or item has no rating that was fitted.
-        data: the facts that the ratings themselves do not tell.
+        cold: number of cold test ratings.
+        data: the facts that the ratings themselves do not show.
     """
     rows = len(ratings.rating)
     counted = pc.value_counts(pa.array(np.asarray(ratings.rating))).sort()
@@ -170,18 +179,6 @@ def _histogram(values: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]) -
     ]
 
 
-BYTES_PER_RATING = 58
-"""What a comparison holds at its peak, most of it for the biases, measured on 20 million ratings."""
-
-Made = Manifest | Exception
-"""An artefact, or why there is none."""
-
-Models = Mapping[str, Mapping[str, Made]]
-"""Row -> its fits, by seed, and as `chosen` the fit that chose their number of epochs, where that is another."""
-
-CHOSEN = "chosen"
-
-
 def load_ratings(store: Store, data: Mapping[str, Manifest]) -> Ratings:
     """Map the ratings and their split into memory.
 
@@ -190,7 +187,7 @@ def load_ratings(store: Store, data: Mapping[str, Manifest]) -> Ratings:
         data: manifests of `codes`, `training` and `test`.
 
     Raises:
-        NotEnoughMemory: there is no room to compare models on them.
+        NotEnoughMemory: there is too little to compare models on them.
     """
     rows = data["codes"]["facts"]["rows"]
     require_memory(f"Comparing on {rows:,} ratings", rows * BYTES_PER_RATING)
@@ -204,7 +201,7 @@ def load_ratings(store: Store, data: Mapping[str, Manifest]) -> Ratings:
 
 
 def load_models(store: Store, models: Models) -> tuple[dict[str, TrainedModel], dict[str, str]]:
-    """Return the trained models, and of the others why there are none: a model without one of its fits is none."""
+    """Return the trained models, and the reasons of those that failed; one failed fit fails its model."""
     trained, failed = {}, {}
     for name, made in models.items():
         reasons = [str(fit) for fit in made.values() if isinstance(fit, Exception)]

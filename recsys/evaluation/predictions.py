@@ -1,4 +1,4 @@
-"""What a row predicts, clipped and with the biases for cold ids, and its errors."""
+"""Predictions of the test ratings, clipped and with bias_only for cold ratings, and their metrics."""
 
 import time
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.special import stdtrit
 
 from recsys.evaluation.inputs import Tested, TrainedModel
-from recsys.evaluation.metrics import score, user_rmse
+from recsys.evaluation.metrics import rating_scores
 from recsys.evaluation.results import History, ModelResult, Ranking, Score, SeedResult, Spread
 from recsys.evaluation.significance import LEVEL
 from recsys.evaluation.titles import TITLES
@@ -22,18 +22,18 @@ Floats = npt.NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Warm:
-    """Which users and items have a rating that was fitted: bool, shape (users,) and (items,)."""
+    """Which users and items have a fitted rating: bool, shape (users,) and (items,)."""
 
     users: npt.NDArray[np.bool_]
     items: npt.NDArray[np.bool_]
 
     @classmethod
     def after(cls, user: Codes, item: Codes, users: int, items: int) -> "Warm":
-        """Return who is warm when the ratings of these codes were fitted."""
+        """Return the users and items of some fitted ratings, by their codes."""
         return cls(np.bincount(user, minlength=users) > 0, np.bincount(item, minlength=items) > 0)
 
     def cold(self, user: Codes, item: Codes) -> npt.NDArray[np.bool_]:
-        """Return which rows have a user or an item that is not warm."""
+        """Return which rows are cold: their user or item is not warm."""
         return ~(self.users[user] & self.items[item])
 
 
@@ -49,25 +49,25 @@ def with_biases_where_cold(predict: Predict, biases: Baseline, warm: Warm) -> Pr
 
 
 def outside(prediction: Floats, bounds: tuple[float, float] | None) -> int:
-    """Return how many predictions lie outside of the bounds."""
+    """Return how many predictions are outside of the bounds."""
     return int(((prediction < bounds[0]) | (prediction > bounds[1])).sum()) if bounds else 0
 
 
 def clipped(prediction: Floats, bounds: tuple[float, float] | None) -> Floats:
-    """Return the predictions, moved to the nearer of the bounds where they lie outside."""
+    """Return the predictions, clipped where there are bounds."""
     return np.clip(prediction, *bounds) if bounds else prediction
 
 
 @dataclass
 class Answers:
-    """What the rows predict of the test ratings, and what it took.
+    """The predictions of all models and baselines.
 
     Attributes:
-        test: name -> predictions, float32 of shape (rows,), one for each fit.
-        validation: name -> predictions of the choosing rows by what was fitted without them.
+        test: name -> predictions of the test ratings, float32 of shape (rows,), one for each fit.
+        validation: name -> predictions of the ratings that choose, by a fit without them.
         microseconds: name -> time of one prediction.
-        ranking: name -> how well the lists of the first fit are ordered.
-        clipped: name -> predictions of the first fit that were outside of the scale.
+        ranking: name -> ranking metrics of the first fit.
+        clipped: name -> how many predictions of the first fit had to be clipped.
     """
 
     test: dict[str, list[Floats]] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class Answers:
     clipped: dict[str, int] = field(default_factory=dict)
 
     def add(self, name: str, predict: Predict, test: Tested, bounds: tuple[float, float] | None) -> None:
-        """Note the predictions of one fit."""
+        """Add the predictions of one fit."""
         start = time.perf_counter()
         prediction = predict(test.user, test.item).astype(np.float32, copy=False)
         taken = time.perf_counter() - start
@@ -88,30 +88,18 @@ class Answers:
 
 
 def scores(test: Tested, predicted: Sequence[Floats]) -> dict[str, Any]:
-    """Return the errors of some predictions, each of shape (rows,), averaged: the fields of a row."""
-    whole = [score(test.rating, prediction) for prediction in predicted]
-    by_user = [user_rmse(test.user, test.rating, prediction) for prediction in predicted]
+    """Return the metrics of the predictions of one or more fits, shape (rows,) each, averaged: fields of a row."""
 
-    def part(rows: npt.NDArray[np.bool_]) -> Score | None:
-        return _mean([score(test.rating[rows], prediction[rows]) for prediction in predicted]) if rows.any() else None
+    def mean(rows: npt.NDArray[np.bool_] | slice, *, of_subset: bool) -> dict[str, float | None]:
+        rating, user = test.rating[rows], test.user[rows]
+        fits = [rating_scores(rating, prediction[rows], user, of_subset=of_subset) for prediction in predicted]
+        known = {key: [value for fit in fits if (value := fit[key]) is not None] for key in fits[0]}
+        return {key: float(np.mean(values)) if values else None for key, values in known.items()}
 
-    return {
-        **_mean(whole).model_dump(exclude={"rows"}),
-        "user_rmse": float(np.mean(by_user)),
-        "warm": part(~test.cold),
-        "cold": part(test.cold),
-    }
+    def subset(rows: npt.NDArray[np.bool_]) -> Score | None:
+        return Score.model_validate({"rows": int(rows.sum()), **mean(rows, of_subset=True)}) if rows.any() else None
 
-
-def _mean(found: Sequence[Score]) -> Score:
-    if len(found) == 1:
-        return found[0]
-    r2 = [one.r2 for one in found if one.r2 is not None]
-    return Score(
-        rows=found[0].rows,
-        **{name: float(np.mean([getattr(one, name) for one in found])) for name in ("mse", "rmse", "mae")},
-        r2=float(np.mean(r2)) if r2 else None,
-    )
+    return {**mean(slice(None), of_subset=False), "warm": subset(~test.cold), "cold": subset(test.cold)}
 
 
 def model_result(
@@ -130,12 +118,21 @@ def model_result(
         model: how it was trained.
         test: the test rows.
         predicted: the predictions of each fit, shape (rows,).
-        refitted_rows: how many rows were fitted for the scored weights, where another fit chose the epochs.
+        refitted_rows: how many ratings the scored weights were refitted to, where another fit chose the epochs.
         further: other fields of the row.
     """
     first = model.fits[0].facts
     chosen = model.chosen or first
-    each = [score(test.rating, prediction) for prediction in predicted]
+    seeds = [
+        SeedResult.model_validate(
+            {
+                "seed": fit.seed,
+                "fit_seconds": round(fit.facts["seconds"], 3),
+                **rating_scores(test.rating, prediction, test.user),
+            }
+        )
+        for fit, prediction in zip(model.fits, predicted, strict=True)
+    ]
     return ModelResult(
         name=name,
         title=TITLES[name],
@@ -155,13 +152,8 @@ def model_result(
         peak_mb=first.get("peak_mb"),
         file_bytes=model.fits[0].path.stat().st_size,
         refitted_rows=refitted_rows,
-        seeds=[
-            SeedResult(
-                seed=fit.seed, mse=one.mse, rmse=one.rmse, mae=one.mae, fit_seconds=round(fit.facts["seconds"], 3)
-            )
-            for fit, one in zip(model.fits, each, strict=True)
-        ],
-        spread=_spread([one.mse for one in each]),
+        seeds=seeds,
+        spread=_spread([one.mse for one in seeds]),
         **scores(test, predicted),
         **further,
     )

@@ -1,4 +1,4 @@
-"""What a run found: the one object that every table, plot, sentence and file is made from."""
+"""The results of a run, which every table, plot, sentence and file is made from."""
 
 from datetime import datetime
 from typing import Literal
@@ -9,7 +9,7 @@ from recsys.settings import Protocol, SplitBy
 from recsys.store.run_history import PastRun
 
 DifferenceVerdict = Literal["better", "worse", "too small", "not certain"]
-"""How a row compares with another; the last two are ties, for want of size and for want of evidence."""
+"""How a row compares with another; the last two are ties: of no practical size, or not significant."""
 
 
 class Result(BaseModel):
@@ -18,12 +18,19 @@ class Result(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Score(Result):
-    """How far predictions are from ratings, over `rows` test ratings.
+class Measured(Result):
+    """A part with values of metrics: those declared, and whatever else `recsys.evaluation.metrics.METRICS` has."""
 
-    mse is in squared rating units, rmse and mae in rating units; r2 is the share of the variance
-    of the ratings that is explained, None where the ratings do not vary.
-    """
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    def metric(self, key: str) -> float | None:
+        """Return the value of a metric, None where it is not known."""
+        value: float | None = getattr(self, key, None)
+        return value
+
+
+class Score(Measured):
+    """The metrics of predictions of `rows` test ratings; r2 is None where the ratings do not vary."""
 
     rows: int
     mse: float
@@ -39,12 +46,10 @@ class History(Result):
     val_loss: list[float]
 
 
-class Ranking(Result):
-    """How well the whole catalogue is ordered for the `users` whose lists were ranked.
+class Ranking(Measured):
+    """The metrics of the ranked lists of `users`.
 
-    All but `users` and `tied_users` are from 0 to 1; higher is better. `ndcg_at_10`, `recall_at_10` and
-    `mrr` are means over the users, `ndcg_at_10_error` is the standard error of the first, None for a
-    single user. `coverage_at_10` is the share of the catalogue in anybody's first ten. `tied_users` have
+    `ndcg_at_10_error` is the standard error of the mean over the users, None for a single user. `tied_users` have
     equal scores at the tenth and the eleventh place.
     """
 
@@ -58,11 +63,10 @@ class Ranking(Result):
 
 
 class RankedLists(Result):
-    """Whose lists were ranked: `users`, drawn from the `eligible_users` where those are more.
+    """Whose lists were ranked: `users`, drawn from `eligible_users` if there are more of them.
 
-    A test user is eligible with a test rating of at least `threshold`, in rating units, of an item that
-    the user has no training or validation rating of; `users_without` have none. `items` is the
-    size of the catalogue.
+    A test user is eligible with a relevant item: a test rating of at least `threshold`, in rating units, of an item
+    without a training or validation rating of the user; `users_without` have none. `items` is the catalogue's size.
     """
 
     users: int
@@ -72,12 +76,11 @@ class RankedLists(Result):
     threshold: float
 
 
-class BaselineResult(Result):
+class BaselineResult(Measured):
     """One row of the table.
 
-    `user_rmse` is the RMSE of each user's test ratings, averaged over the users, in rating units.
-    `predict_microseconds` is the time that one prediction took, of many made together. `ranking` is None where
-    nobody's list was ranked.
+    `predict_microseconds` is the time of one prediction, when many are made together. `ranking` is None where no
+    list was ranked.
     """
 
     name: str
@@ -98,7 +101,7 @@ class BaselineResult(Result):
 
 
 class SeedResult(Result):
-    """What one initialisation seed gave: errors on the test ratings, and the seconds of its fit."""
+    """The metrics and fit time of one initialisation seed."""
 
     seed: int
     mse: float
@@ -108,10 +111,9 @@ class SeedResult(Result):
 
 
 class Spread(Result):
-    """How far the MSE moves with the seed, in squared rating units.
+    """Spread of the MSE over the seeds, in squared rating units.
 
-    `sd` is the standard deviation over the seeds; `low` and `high` are the ends of the 95% interval of their
-    mean (Student's t).
+    `sd` is the standard deviation; `low` and `high` are the ends of the 95% interval of the mean (Student's t).
     """
 
     sd: float
@@ -123,10 +125,10 @@ DENSE_LAYERS, DOT_PRODUCT = "dense layers", "dot product"
 
 
 class Contribution(Result):
-    """What one addend of a network's sum does to its predictions of the warm test ratings.
+    """Ablation of one addend of a network's output sum, on the warm test ratings.
 
-    `sd` is the standard deviation of the addend, in rating units; `mse_without` is the MSE of all test ratings with the
-    addend's mean in its place, nothing being trained anew.
+    `sd` is the standard deviation of the addend, in rating units; `mse_without` is the MSE on all test ratings with the
+    addend replaced by its mean, without training again.
     """
 
     name: str
@@ -135,16 +137,16 @@ class Contribution(Result):
 
 
 class ModelResult(BaselineResult):
-    """One row of the table, with what a trained model has beside it.
+    """One row of the table, with what is known of a trained model.
 
-    The errors are means over `seeds`; `spread` is None with a single one. Everything else is of the first seed.
+    Metrics are means over `seeds`; `spread` is None with a single seed. Everything else is of the first seed.
 
     `history` and `best_epoch`, the epoch (1-based) of the lowest validation loss, are of the fit that chose
-    the number of epochs; the weights that were scored are those of `scored_epoch`. Where `refitted_rows` is a
-    number, these weights come from a fit of their own to so many ratings, training and validation, for that
-    many epochs. The training ran from `started` to `ended` on `device`; `peak_mb` is the most memory that its
-    process held meanwhile, whatever else it did. `file_bytes` is the size of the model's file. `clipped_rows`
-    test predictions lay outside of `Comparison.clipped_to`. `contributions` are those of a network that is a sum.
+    the number of epochs; the scored weights are those of `scored_epoch`. Where `refitted_rows` is a number, they come
+    from a refit to so many training and validation ratings for that many epochs. The training ran from `started` to
+    `ended` on `device`; `peak_mb` is the peak memory of its process, other work included. `file_bytes` is the size
+    of the model's file. `clipped_rows` test predictions were outside of `Comparison.clipped_to`. `contributions` are
+    those of a network whose output is a sum.
     """
 
     seeds: list[SeedResult] = []
@@ -166,7 +168,7 @@ class ModelResult(BaselineResult):
 
 
 class Combination(BaselineResult):
-    """A row whose predictions are made of other rows'.
+    """An ensemble: a row whose predictions combine those of other rows.
 
     `kind` is "seeds" for the mean of one model's seeds, "blend" for a weighted sum of `members` (names of
     rows), whose `weights` were chosen on validation ratings. Its costs are the sums of its members'.
@@ -180,9 +182,9 @@ class Combination(BaselineResult):
 class Trial(Result):
     """One configuration that a search tried.
 
-    `settings` are those of the searched fields. `val_mse` is the lowest validation loss that it reached in
-    `epochs`, at `best_epoch`; None where it failed, for `reason`. A trial is "pruned" where others of its round
-    were better after the first epochs. `seconds` counts all of its training.
+    `settings` are those of the searched fields. `val_mse` is its lowest validation loss within `epochs`, at
+    `best_epoch`; None where it failed, for `reason`. A trial is "pruned" where others of its round were better after
+    the first epochs. `seconds` is its whole training time.
     """
 
     number: int
@@ -197,9 +199,9 @@ class Trial(Result):
 
 
 class SearchedSetting(Result):
-    """A field that a search varied: either between `low` and `high`, or among `choices`.
+    """A searched field: either between `low` and `high`, or one of `choices`.
 
-    `ordered` choices are numbers or sizes, of which the first and the last are edges.
+    `ordered` choices are numbers or sizes, so that the first and the last are edges.
     """
 
     name: str
@@ -236,7 +238,7 @@ class FailedModel(Result):
 
 
 class RatingCount(Result):
-    """How many ratings have one value, or lie in [rating, upper) where values are binned."""
+    """Number of ratings of one value, or in [rating, upper) where values are binned."""
 
     rating: float
     upper: float | None
@@ -244,10 +246,10 @@ class RatingCount(Result):
 
 
 class DataFacts(Result):
-    """The ratings that were compared on.
+    """The ratings of the comparison.
 
-    `rows` counts the ratings used, after bad rows were set aside and repeated ones resolved.
-    `cold_test_rows` are test ratings whose user or item has no training rating.
+    `rows` counts the ratings after bad rows were quarantined and repeated pairs resolved. `cold_test_rows` are test
+    ratings whose user or item has no training rating.
     """
 
     source: str
@@ -272,7 +274,7 @@ class DataFacts(Result):
 
 
 class Difference(Result):
-    """How far the test errors of two rows are apart, and whether that is real.
+    """The difference of the test errors of two rows, and its significance.
 
     `mse_difference` is the MSE of `name` less that of `other`, in squared rating units: below 0, `name`
     is the better. `low` and `high` are the ends of its 95% interval, None where all test ratings are of one
@@ -298,7 +300,7 @@ class OtherScore(Result):
 
 
 class OtherSplit(Result):
-    """The same comparison under another split: everything was tuned, trained and tested anew."""
+    """The same comparison under another split, with everything tuned, trained and tested again."""
 
     split_by: SplitBy
     split_seed: int

@@ -1,15 +1,15 @@
-"""Whether differences between models are real: paired squared errors, users resampled, many pairs allowed for.
+"""Significance of differences between models: a paired bootstrap over users, corrected for multiple comparisons.
 
-Ratings of one user err together, so what is drawn anew is users, with all of their test rows (the pairs cluster
+Errors of one user's ratings are correlated, so users are resampled, with all of their test ratings (pairs cluster
 bootstrap; Cameron, Gelbach and Miller 2008, "Bootstrap-Based Improvements for Inference with Clustered Errors").
 The statistic is a ratio, the sum of the differences over the number of rows, which is the difference of the MSEs.
 
 The p value and the interval come from the bootstrap's standard error and Student's t with one degree of freedom
 less than there are users (Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapters 6 and 12). The
-share of resamples beyond zero would do without t, but is never below one in `resamples`: once corrected for several
-pairs, 100 resamples could then find nothing, however large.
+share of resamples beyond zero would need no t, but is at least 1 / `resamples`: corrected for several pairs, 100
+resamples could then find no difference significant, however large.
 
-What is covered is chance in who was tested. Another training or another split is not.
+This covers the sampling of test users, not another training or another split.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,26 +21,26 @@ from scipy.special import stdtr, stdtrit
 from recsys.evaluation.results import Difference, DifferenceVerdict
 
 LEVEL = 0.05
-"""A corrected p value from here on is chance as far as anyone can tell."""
+"""Significance level of corrected p values; intervals are at 1 - LEVEL."""
 
 TIE_SHARE_OF_VARIANCE = 0.0045
-"""Gaps in MSE below this share of the ratings' variance are a tie, unless the settings name a number: 0.005
-where the variance is 1.12, as on MovieLens' scale of 0.5 to 5. That is about what another seed or another
-split moves."""
+"""Differences of MSE below this share of the ratings' variance are a tie, unless the settings say otherwise: 0.005
+where the variance is 1.12, as on MovieLens' scale of 0.5 to 5. Another seed or split changes the MSE by about as
+much."""
 
 
 def smallest_effect(min_effect: float | None, rating_sd: float) -> float:
     """Return the MSE difference below which two rows are a tie, in squared rating units.
 
     Args:
-        min_effect: the setting of that name, in squared rating units; None follows the ratings' scale.
+        min_effect: the setting of that name, in squared rating units; None for TIE_SHARE_OF_VARIANCE.
         rating_sd: standard deviation of the ratings, in rating units.
     """
     return TIE_SHARE_OF_VARIANCE * rating_sd**2 if min_effect is None else min_effect
 
 
 DRAWN_AT_ONCE = 2_000_000
-"""Users drawn at once, over all resamples of a chunk: some 60 MB."""
+"""Users drawn at once, over all resamples of a chunk: about 60 MB."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -55,20 +55,20 @@ def compare_pairs(
     resamples: int,
     seed: int,
 ) -> list[Difference]:
-    """Test each pair of predictions of the same rows.
+    """Test the difference of MSE of each pair of models.
 
     Args:
         user: codes from 0, shape (rows,); rows of one user are drawn together.
         rating: shape (rows,), in rating units.
-        predicted: name -> predictions in rating units, shape (rows,), one for each seed; what counts of a
-            rating is the mean of its squared errors.
-        pairs: names (one, other); a negative difference says that `one` errs less.
+        predicted: name -> predictions in rating units, shape (rows,), one for each seed; squared errors are averaged
+            over the seeds.
+        pairs: names (one, other); a negative difference means that `one` has the lower MSE.
         smallest_effect: smaller differences are a tie, in squared rating units.
-        resamples: how often the users are drawn.
-        seed: of the draws.
+        resamples: number of bootstrap resamples.
+        seed: of the bootstrap.
 
     Returns:
-        One difference a pair, in the order of `pairs`; p values are corrected over all of them.
+        One difference a pair, in the order of `pairs`; p values are corrected for all of them.
 
     Raises:
         ValueError: there are no rows.
@@ -95,11 +95,11 @@ def compare_pairs(
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Correct p values for being several (Holm 1979, "A Simple Sequentially Rejective Multiple Test Procedure").
+    """Correct p values for multiple comparisons (Holm 1979, "A Simple Sequentially Rejective Multiple Test Procedure").
 
     Returns:
-        Corrected p values in the order given, each at most 1: rejecting those below a level rejects any true
-        hypothesis at all with at most that probability, whatever depends on what.
+        Corrected p values in the order given, each at most 1, which control the family-wise error rate under any
+        dependence.
     """
     corrected, largest = [0.0] * len(p), 0.0
     for rank, place in enumerate(sorted(range(len(p)), key=lambda place: p[place])):

@@ -13,6 +13,8 @@ from recsys.report.sections import (
     errors,
     methodology,
     overfitting,
+    ranking,
+    results,
     seeds,
     significance,
     splits,
@@ -32,12 +34,12 @@ class Entry(NamedTuple):
 
 
 SECTIONS = (
-    Entry(adapters.results_section, adapters.results_draw),
+    Entry(results.section, results.draw),
     Entry(significance.section, significance.draw),
     Entry(seeds.section),
     Entry(splits.section),
     Entry(cost.section, cost.draw),
-    Entry(adapters.ranking_section),
+    Entry(ranking.section),
     Entry(adapters.trends_section),
     Entry(discussion.section),
     Entry(adapters.tuning_section, adapters.tuning_draw),

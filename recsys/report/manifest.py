@@ -11,6 +11,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from recsys.errors import BadManifest
+from recsys.evaluation.metrics import ranking_keys, rating_metrics
 from recsys.evaluation.results import BaselineResult, Comparison, Tuning
 from recsys.report.sections.verdict import headline
 from recsys.settings import SAMPLE_ROWS, DataSettings, Settings
@@ -66,11 +67,6 @@ LIBRARIES = (
 
 UNRECORDED: dict[str, Any] = {"output": True, "refresh": True, "data": {"downloads": True}}
 """Settings that say where things are kept, and change no number."""
-
-MEASURES = {"mse", "rmse", "user_rmse", "mae", "r2"}
-
-COUNTS = {"users", "tied_users"}
-"""Of a ranking: how many, not how well."""
 
 
 class Environment(BaseModel):
@@ -214,5 +210,6 @@ def _scores(comparison: Comparison) -> Iterator[tuple[str, dict[str, float | Non
             yield f"{score.name}, {split.split_by}, {split.split_seed}", {"mse": score.mse}
 
 
-def _measures(row: BaselineResult) -> dict[str, Any]:
-    return row.model_dump(include=MEASURES) | (row.ranking.model_dump(exclude=COUNTS) if row.ranking else {})
+def _measures(row: BaselineResult) -> dict[str, float | None]:
+    scores = {metric.key: row.metric(metric.key) for metric in rating_metrics()}
+    return scores | ({key: row.ranking.metric(key) for key in ranking_keys()} if row.ranking else {})

@@ -61,7 +61,7 @@ class Agreement:
 @dataclass(frozen=True)
 class _Moved:
     row: str
-    measure: str
+    metric: str
     before: float | None
     now: float | None
 
@@ -73,19 +73,25 @@ class _Moved:
 
 def agreement(before: RunManifest, now: RunManifest) -> Agreement:
     """Compare the scores, the verdict, and, where scores differ, what they were made from."""
-    moved = list(_moved(before.scores, now.scores))
+    added = _metrics(now) - _metrics(before)
+    moved = list(_moved(before.scores, now.scores, added))
     verdict = (
         "The verdict is the same."
         if before.verdict == now.verdict
         else f"The verdict was “{before.verdict}”, and is now “{now.verdict}”."
     )
+    new = [f"Not compared, as the recorded run did not have it: {listed(sorted(added))}."] if added else []
     if not moved:
         others = [] if before.verdict == now.verdict else [verdict]
-        return Agreement(same=True, sentences=["The same numbers, to the last digit.", *others])
+        return Agreement(same=True, sentences=["The same numbers, to the last digit.", *new, *others])
     return Agreement(
         same=False,
-        sentences=[_how_far(before, now, moved), *_searches(before, now), *_files(before, now), verdict],
+        sentences=[_how_far(before, now, moved), *new, *_searches(before, now), *_files(before, now), verdict],
     )
+
+
+def _metrics(run: RunManifest) -> set[str]:
+    return {metric for scores in run.scores.values() for metric in scores}
 
 
 def _how_far(before: RunManifest, now: RunManifest, moved: list[_Moved]) -> str:
@@ -95,7 +101,7 @@ def _how_far(before: RunManifest, now: RunManifest, moved: list[_Moved]) -> str:
     furthest = max(moved, key=lambda number: number.by)
     if furthest.by:
         sentence += (
-            f"; the largest difference is {furthest.by:.3g}, in {furthest.measure} of {furthest.row}: "
+            f"; the largest difference is {furthest.by:.3g}, in {furthest.metric} of {furthest.row}: "
             f"{furthest.before!r} then, {furthest.now!r} now"
         )
     if gone := sorted({*before.scores} - {*now.scores}):
@@ -106,14 +112,16 @@ def _how_far(before: RunManifest, now: RunManifest, moved: list[_Moved]) -> str:
 
 
 def _moved(
-    before: Mapping[str, Mapping[str, float | None]], now: Mapping[str, Mapping[str, float | None]]
+    before: Mapping[str, Mapping[str, float | None]], now: Mapping[str, Mapping[str, float | None]], added: set[str]
 ) -> Iterator[_Moved]:
-    """Every number that is not the same in both, those of only one included."""
-    for row in (*before, *(row for row in now if row not in before)):
+    """Every number that is not the same in both, those of only one included, but for metrics added since then."""
+    for row in dict.fromkeys((*before, *now)):
         old, new = before.get(row, {}), now.get(row, {})
-        for measure in (*old, *(measure for measure in new if measure not in old)):
-            if old.get(measure) != new.get(measure) or (measure in old) != (measure in new):
-                yield _Moved(row, measure, old.get(measure), new.get(measure))
+        for metric in dict.fromkeys((*old, *new)):
+            if metric in added and row in before:
+                continue
+            if old.get(metric) != new.get(metric) or (metric in old) != (metric in new):
+                yield _Moved(row, metric, old.get(metric), new.get(metric))
 
 
 def _searches(before: RunManifest, now: RunManifest) -> Iterator[str]:

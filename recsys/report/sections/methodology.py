@@ -6,7 +6,7 @@ from recsys.evaluation.results import Comparison, ModelResult
 from recsys.evaluation.significance import LEVEL
 from recsys.report.outcomes import TIE_TEST_ROWS, effect, factorisation, in_order, mse_step, networks, tie_margin
 from recsys.report.section import Finding, Plot, Section
-from recsys.report.sections.results import RANKING_COLUMNS, shown_columns
+from recsys.report.sections.results import ranking_columns, shown_columns
 from recsys.report.sections.splits import manner, seeded, what_stays_open, which_test, which_validation
 from recsys.report.sections.tuning import (
     both_sides,
@@ -291,7 +291,7 @@ def notes(comparison: Comparison) -> list[tuple[str, str]]:
     if comparison.protocol == "notebook":
         meanings["Best epoch"] = "epoch of the lowest loss on the test ratings, which stood in for validation ratings"
     if comparison.ranking and comparison.ranking.users:
-        meanings |= {column.heading: column.meaning for column in RANKING_COLUMNS[1:]}
+        meanings |= {column.heading: column.meaning for column in ranking_columns()[1:]}
     meanings["Rating units"] = "the unit of the ratings; its square for squared errors"
     meanings["Warm and cold"] = "a test rating is cold if its user or its item has no training rating, else warm"
     meanings["Tie"] = _tie(comparison)

@@ -1,112 +1,144 @@
-"""The table of models, combinations and baselines, for the terminal, the page, the CSV and the Prefect UI."""
+"""The table of models, ensembles and baselines: for people, for comparison.csv, and as plots."""
 
 import csv
 import io
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from matplotlib.axes import Axes
-
-from recsys.evaluation.results import BaselineResult, Combination, Comparison, FailedModel, ModelResult, Ranking
-from recsys.report.outcomes import effect, every_row, in_order, mse_step, rmse_step
-from recsys.report.section import Plot
+from recsys.evaluation.metrics import (
+    Better,
+    Metric,
+    RatingMetric,
+    ranking_keys,
+    ranking_metrics,
+    rating_metrics,
+)
+from recsys.evaluation.results import BaselineResult, Combination, Comparison, FailedModel, ModelResult
+from recsys.report.outcomes import effect, every_row, in_order, mse_step, rmse_step, scored
+from recsys.report.section import Cell, Heading, Plot, Section, Table
 from recsys.report.sections.cost import all_in_seconds, search_seconds
 from recsys.report.sections.seeds import repeated, seeds_in_words
 from recsys.report.style import LIGHT, look_of
-from recsys.report.svg import finished, label, plain_ticks, sheet
 from recsys.text import NOTHING, disarmed, number, opening, percent, seconds, short
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
 Value = str | float | int | None
+SHORTEST_FIT = 0.1
+"""Seconds; what took less is shown as less."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column of the table that people read."""
+    """A column of a table that people read; `key` is that of its values in `table_rows`."""
 
     key: str
     heading: str
     meaning: str
+    write: Callable[[Comparison, float], str] = lambda _, value: f"{value:,}"
+    better: Better | None = None
+    in_terminal: bool = False
 
 
-COLUMNS = (
-    Column("title", "Model", "models first, then the baselines that any model has to beat"),
-    Column("mse", "MSE", "mean squared error on the test ratings, in squared rating units; lower is better"),
-    Column("rmse", "RMSE", "square root of the MSE, in rating units; lower is better"),
-    Column("user_rmse", "RMSE per user", "RMSE of each user's test ratings, averaged over the users; lower is better"),
-    Column("mae", "MAE", "mean absolute error on the test ratings, in rating units; lower is better"),
-    Column("r2", "R²", "share of the variance of the test ratings that is explained; higher is better"),
-    Column("parameters", "Parameters", "numbers that were learnt; of item kNN, the training ratings that it keeps"),
-    Column("epochs", "Epochs", "passes over the training ratings that were run"),
-    Column("best_epoch", "Best epoch", "epoch of the lowest validation loss"),
-    Column("fit_seconds", "Fit, s", "wall-clock seconds of the fit, on the machine that ran it"),
+def metric_text(comparison: Comparison, metric: Metric, value: float) -> str:
+    """Write a value of a metric, with as many decimals as differences of it matter."""
+    if metric.unit == "percent":
+        return percent(value)
+    steps = {"squared rating units": mse_step, "rating units": rmse_step}
+    return number(value, steps[metric.unit](comparison) if metric.unit else metric.step)
+
+
+def metric_column(metric: Metric) -> Column:
+    """The column of a metric."""
+    return Column(
+        key=metric.key,
+        heading=metric.title,
+        meaning=metric.description,
+        write=lambda comparison, value: metric_text(comparison, metric, value),
+        better=metric.better,
+        in_terminal=isinstance(metric, RatingMetric) and metric.in_terminal,
+    )
+
+
+def _fit_text(_: Comparison, value: float) -> str:
+    return number(value, 1) if value >= SHORTEST_FIT else f"<{SHORTEST_FIT}"
+
+
+TITLE = Column(key="title", heading="Model", meaning="models first, then the baselines", in_terminal=True)
+COST_COLUMNS = (
+    Column(
+        key="parameters",
+        heading="Parameters",
+        meaning="learnt parameters; of item kNN, the training ratings that it keeps",
+        in_terminal=True,
+    ),
+    Column(
+        key="epochs",
+        heading="Epochs",
+        meaning="passes over the training ratings that were run",
+        write=lambda _, value: f"{value:,}" if value else NOTHING,
+    ),
+    Column(key="best_epoch", heading="Best epoch", meaning="epoch of the lowest validation loss"),
+    Column(
+        key="fit_seconds",
+        heading="Fit, s",
+        meaning="wall-clock seconds of the fit, on the machine that ran it",
+        write=_fit_text,
+        in_terminal=True,
+    ),
 )
-SPREAD_KEY = "mse_sd"
-RANKING_COLUMNS = (
-    Column("title", "Model", "models first, then the baselines"),
-    Column(
-        "ndcg_at_10",
-        "NDCG@10",
-        "relevant items among the first 10 of a list, counted for less at a later place, as a share of what the best "
-        "order gives, averaged over the users; higher is better",
-    ),
-    Column("ndcg_at_10_error", "± SE", "standard error of the NDCG@10: how far it may be from that of many more users"),
-    Column(
-        "recall_at_10",
-        "Recall@10",
-        "share of a user's relevant items that are among the first 10, averaged over the users; higher is better",
-    ),
-    Column(
-        "mrr",
-        "MRR",
-        "1 divided by the place of the first relevant item of a list, averaged over the users; higher is better",
-    ),
-    Column("coverage_at_10", "Coverage@10", "share of all items that are among the first 10 of some list"),
-)
-SHORTEST_SHOWN = 0.1
-LOWER_IS_BETTER = ("mse", "rmse", "user_rmse", "mae")
-HIGHER_IS_BETTER = ("r2", "ndcg_at_10", "recall_at_10", "mrr")
-NDCG_STEP = 0.001
-"""Smallest difference of a metric from 0 to 1 that is worth writing."""
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One value as people read it."""
-
-    key: str
-    text: str
-    best: bool
-
-
-def shown_columns(comparison: Comparison) -> tuple[Column, ...]:
-    """COLUMNS, with the spread over the seeds beside the MSE where any model was trained with several seeds."""
-    if not repeated(comparison):
-        return COLUMNS
-    seeds = seeds_in_words(comparison)
-    meaning = f"standard deviation of a model's MSE over {seeds}; all errors of a model are means over its seeds"
-    at = [column.key for column in COLUMNS].index("mse") + 1
-    return (*COLUMNS[:at], Column(SPREAD_KEY, f"± sd, {seeds}", meaning), *COLUMNS[at:])
+def shown_columns(comparison: Comparison) -> list[Column]:
+    """The columns of the table; beside the MSE its spread over the seeds, where any model was trained with several."""
+    columns = [TITLE, *map(metric_column, rating_metrics()), *COST_COLUMNS]
+    if repeated(comparison):
+        seeds = seeds_in_words(comparison)
+        spread = Column(
+            key="mse_sd",
+            heading=f"± sd, {seeds}",
+            meaning=f"standard deviation of a model's MSE over {seeds}; its metrics are means over its seeds",
+            write=lambda comparison, value: number(value, mse_step(comparison)),
+            in_terminal=True,
+        )
+        columns.insert(1 + [column.key for column in columns].index("mse"), spread)
+    return columns
 
 
-def table_caption(comparison: Comparison) -> str:
-    """What the table holds, and what its marks mean."""
-    text = "Errors on the test ratings, and what each row took to fit. The best error of each column is marked"
-    if comparison.combinations:
-        text += "; where that is a combination's, so is the best of the rows that stand for themselves"
-    return f"{text}."
+def ranking_columns() -> list[Column]:
+    """The columns of the table of ranking metrics, standard errors beside their metrics."""
+    columns = [TITLE]
+    for metric in ranking_metrics():
+        columns.append(metric_column(metric))
+        if metric.with_error:
+            meaning = f"standard error of the {metric.title}: how far it may be from that of many more users"
+            error = replace(columns[-1], key=metric.keys[1], heading="± SE", meaning=meaning, better=None)
+            columns.append(error)
+    return columns
+
+
+def csv_keys() -> list[str]:
+    """The columns of comparison.csv."""
+    return [
+        *("name", "title", "kind", *(metric.key for metric in rating_metrics()), "parameters", "epochs", "best_epoch"),
+        *("scored_epoch", "fit_seconds", "seeds", "mse_sd", "mse_low", "mse_high", "refitted_rows", "search_seconds"),
+        *("all_in_seconds", "file_bytes", "peak_mb", "predict_microseconds", "members", "weights"),
+        *("warm_rows", "warm_mse", "cold_rows", "cold_mse", "ranked_users", *ranking_keys(), "tied_users", "failure"),
+    ]
 
 
 def table_rows(comparison: Comparison) -> list[dict[str, Value]]:
-    """One row per model, failed model, combination, baseline and skipped baseline, in a fixed order.
+    """One row per model, failed model, ensemble, baseline and skipped baseline, in a fixed order.
 
     Returns:
-        Dictionaries with the same keys: name, title, kind ("model", "combination", "baseline", "failed" or
-        "skipped"), mse, rmse, user_rmse, mae, r2, parameters, epochs, best_epoch, scored_epoch, fit_seconds;
-        seeds, mse_sd, mse_low, mse_high (the spread of a model's MSE over its seeds), refitted_rows, all_in_seconds
-        (all seeds and the search), search_seconds, file_bytes, peak_mb, predict_microseconds; members and weights
-        of a combination, as "a + b" and "0.25 + 0.75"; warm_rows, warm_mse, cold_rows, cold_mse, ranked_users,
-        ndcg_at_10, ndcg_at_10_error, recall_at_10, mrr, coverage_at_10, tied_users (all None where the row's
-        lists were not ranked) and failure (the reason, None where there is a score). Numbers are not rounded.
+        Dictionaries with the keys of `csv_keys`, numbers not rounded, None where there is no value. kind is "model",
+        "combination", "baseline", "failed" or "skipped"; mse_sd, mse_low and mse_high are the spread of a model's MSE
+        over its seeds; all_in_seconds counts all seeds and the search; members and weights of an ensemble are like
+        "a + b" and "0.25 + 0.75"; failure is the reason why there is no score.
     """
     models: list[BaselineResult | FailedModel] = [*comparison.models, *comparison.failed]
     baselines: list[BaselineResult | FailedModel] = [*comparison.baselines, *comparison.skipped]
@@ -116,124 +148,95 @@ def table_rows(comparison: Comparison) -> list[dict[str, Value]]:
 
 
 def _row(comparison: Comparison, row: BaselineResult | FailedModel, unscored: str) -> dict[str, Value]:
-    empty: dict[str, Value] = dict.fromkeys(_KEYS)
+    """The fields of a row, and what is derived from them."""
     if isinstance(row, FailedModel):
-        return {**empty, "name": row.name, "title": row.title, "kind": unscored, "failure": row.reason}
-    return {
-        **empty,
-        "name": row.name,
-        "title": row.title,
-        "kind": "baseline",
-        **{column.key: getattr(row, column.key) for column in COLUMNS[1:]},
-        "predict_microseconds": row.predict_microseconds,
-        "search_seconds": search_seconds(comparison, row),
-        "all_in_seconds": all_in_seconds(comparison, row),
-        "warm_rows": row.warm.rows if row.warm else None,
-        "warm_mse": row.warm.mse if row.warm else None,
-        "cold_rows": row.cold.rows if row.cold else None,
-        "cold_mse": row.cold.mse if row.cold else None,
-        **_ranking(row.ranking),
-        **(_trained(row) if isinstance(row, ModelResult) else {}),
-        **(_combined(row) if isinstance(row, Combination) else {}),
-    }
+        derived: dict[str, Value] = {"kind": unscored, "failure": row.reason}
+    else:
+        derived = {
+            "kind": "baseline",
+            "search_seconds": search_seconds(comparison, row),
+            "all_in_seconds": all_in_seconds(comparison, row),
+        }
+        for name, subset in (("warm", row.warm), ("cold", row.cold)):
+            derived |= {f"{name}_rows": subset.rows, f"{name}_mse": subset.mse} if subset else {}
+        if row.ranking:
+            derived |= {"ranked_users": row.ranking.users, "tied_users": row.ranking.tied_users}
+            derived |= {key: row.ranking.metric(key) for key in ranking_keys()}
+    if isinstance(row, ModelResult):
+        derived |= {"kind": "model", "seeds": max(1, len(row.seeds))}
+        if row.spread:
+            derived |= {"mse_sd": row.spread.sd, "mse_low": row.spread.low, "mse_high": row.spread.high}
+    if isinstance(row, Combination):
+        weights = " + ".join(f"{weight:g}" for weight in row.weights)
+        derived |= {"kind": "combination", "members": " + ".join(row.members), "weights": weights}
+    return {key: derived[key] if key in derived else getattr(row, key, None) for key in csv_keys()}
 
 
-def _trained(row: ModelResult) -> dict[str, Value]:
-    spread = row.spread
-    return {
-        "kind": "model",
-        "scored_epoch": row.scored_epoch,
-        "seeds": max(1, len(row.seeds)),
-        SPREAD_KEY: spread.sd if spread else None,
-        "mse_low": spread.low if spread else None,
-        "mse_high": spread.high if spread else None,
-        "refitted_rows": row.refitted_rows,
-        "file_bytes": row.file_bytes,
-        "peak_mb": row.peak_mb,
-    }
-
-
-def _combined(row: Combination) -> dict[str, Value]:
-    return {
-        "kind": "combination",
-        "members": " + ".join(row.members),
-        "weights": " + ".join(f"{weight:g}" for weight in row.weights),
-    }
-
-
-def _ranking(ranking: Ranking | None) -> dict[str, Value]:
-    if ranking is None:
-        return dict.fromkeys(_RANKING)
-    return {"ranked_users": ranking.users, **ranking.model_dump(exclude={"users"})}
-
-
-_SUBSETS = ("warm_rows", "warm_mse", "cold_rows", "cold_mse")
-_RANKING = ("ranked_users", "ndcg_at_10", "ndcg_at_10_error", "recall_at_10", "mrr", "coverage_at_10", "tied_users")
-_KEYS = (
-    *("name", "title", "kind", "mse", "rmse", "user_rmse", "mae", "r2", "parameters", "epochs", "best_epoch"),
-    *("scored_epoch", "fit_seconds", "seeds", SPREAD_KEY, "mse_low", "mse_high", "refitted_rows", "search_seconds"),
-    *("all_in_seconds", "file_bytes", "peak_mb", "predict_microseconds", "members", "weights"),
-    *(*_SUBSETS, *_RANKING, "failure"),
-)
+def table_csv(comparison: Comparison) -> str:
+    """The table for machines, one line per row, numbers in full."""
+    written = io.StringIO()
+    lines = csv.DictWriter(written, fieldnames=csv_keys(), lineterminator="\n")
+    lines.writeheader()
+    for row in table_rows(comparison):
+        lines.writerow({key: disarmed(value) for key, value in row.items()})
+    return written.getvalue()
 
 
 def shown_rows(comparison: Comparison) -> list[list[Cell]]:
-    """The scored rows as people read them, one cell per entry of `shown_columns`, the best errors marked."""
+    """The scored rows as people read them, one cell per entry of `shown_columns`, the best values marked."""
     rows = [row for row in table_rows(comparison) if row["failure"] is None]
     columns = shown_columns(comparison)
-    return [[_cell(comparison, column.key, row, rows) for column in columns] for row in rows]
+    return [[_cell(comparison, column, row, rows) for column in columns] for row in rows]
 
 
 def ranking_rows(comparison: Comparison) -> list[list[Cell]]:
-    """The ranked rows as people read them, one cell per entry of RANKING_COLUMNS, the best numbers marked.
+    """The ranked rows as people read them, one cell per entry of `ranking_columns`, the best values marked.
 
-    A row of which equal scores left the first ten of every list to chance is never the best.
+    A row with equal scores at the tenth place of every list is never the best.
     """
     rows = [row for row in table_rows(comparison) if row["ranked_users"]]
     chosen = [row for row in rows if row["tied_users"] != row["ranked_users"]]
-    return [
-        [_cell(comparison, column.key, row, chosen if row in chosen else []) for column in RANKING_COLUMNS]
-        for row in rows
-    ]
+    columns = ranking_columns()
+    return [[_cell(comparison, column, row, chosen if row in chosen else []) for column in columns] for row in rows]
 
 
-def _cell(comparison: Comparison, key: str, row: dict[str, Value], rows: list[dict[str, Value]]) -> Cell:
-    value = row[key]
-    if row["kind"] in ("baseline", "combination") and key == "epochs" and value == 0:
-        value = None
-    # a combination has to beat all rows, but does not take the mark from the best of those that stand for themselves
-    rivals = rows if row["kind"] == "combination" else [other for other in rows if other["kind"] != "combination"]
-    return Cell(key, _shown(comparison, key, value), best=_is_best(key, value, rivals))
-
-
-def _is_best(key: str, value: Value, rows: list[dict[str, Value]]) -> bool:
-    others = [other[key] for other in rows]
-    numbers = [other for other in others if isinstance(other, int | float)]
-    if len(numbers) < 2 or min(numbers) == max(numbers):
-        return False
-    if key in LOWER_IS_BETTER:
-        return value == min(numbers)
-    return key in HIGHER_IS_BETTER and value == max(numbers)
-
-
-def _shown(comparison: Comparison, key: str, value: Value) -> str:
+def _cell(comparison: Comparison, column: Column, row: dict[str, Value], rows: list[dict[str, Value]]) -> Cell:
+    value = row[column.key]
     if value is None or isinstance(value, str):
-        return opening(value) if value else NOTHING
-    if key == "mse":
-        return number(value, mse_step(comparison))
-    if key == SPREAD_KEY:
-        return number(value, mse_step(comparison))
-    if key in ("rmse", "user_rmse", "mae"):
-        return number(value, rmse_step(comparison))
-    if key == "r2":
-        return number(value, 0.01)
-    if key == "coverage_at_10":
-        return percent(value)
-    if key in _RANKING:
-        return number(value, NDCG_STEP)
-    if key == "fit_seconds":
-        return number(value, 1) if value >= SHORTEST_SHOWN else f"<{SHORTEST_SHOWN}"
-    return f"{value:,}"
+        return Cell(opening(value) if value else NOTHING)
+    # an ensemble has to beat all rows, but does not take the mark from the best of the single rows
+    rivals = rows if row["kind"] == "combination" else [other for other in rows if other["kind"] != "combination"]
+    values = [other[column.key] for other in rivals]
+    numbers = [value for value in values if isinstance(value, int | float)]
+    best = False
+    if column.better and len(numbers) > 1 and min(numbers) < max(numbers):
+        best = value == (min if column.better == "lower" else max)(numbers)
+    return Cell(column.write(comparison, value), best)
+
+
+def as_table(caption: str, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> list[Table]:
+    """A table with its headings; none where there are no rows."""
+    return [Table(caption, [Heading(column.heading, column.meaning) for column in columns], rows)] if rows else []
+
+
+def table_caption(comparison: Comparison) -> str:
+    """What the table holds, and what its marks mean."""
+    text = "Errors on the test ratings, and the cost of each fit. The best value of each metric is marked"
+    if comparison.combinations:
+        text += "; where it is that of an ensemble, so is the best of the single rows"
+    return f"{text}."
+
+
+def section(comparison: Comparison, plots: Sequence[Plot]) -> Section:
+    """The table of all scored rows, and why others have no score."""
+    unscored = in_order([*comparison.failed, *comparison.skipped])
+    reasons = [(opening(row.title), row.reason) for row in unscored]
+    return Section(
+        "results",
+        "Results",
+        tables=as_table(table_caption(comparison), shown_columns(comparison), shown_rows(comparison)),
+        parts=[Section("", "Without a score", facts=reasons, tone="warn")] if reasons else [],
+    )
 
 
 def subset_rows(comparison: Comparison) -> list[tuple[str, str, str]]:
@@ -249,21 +252,15 @@ def subset_rows(comparison: Comparison) -> list[tuple[str, str, str]]:
     ]
 
 
-def table_csv(comparison: Comparison) -> str:
-    """The table for machines, one line per row, numbers in full."""
-    written = io.StringIO()
-    lines = csv.DictWriter(written, fieldnames=_KEYS, lineterminator="\n")
-    lines.writeheader()
-    for row in table_rows(comparison):
-        lines.writerow({key: disarmed(value) for key, value in row.items()})
-    return written.getvalue()
-
-
-SHORTEST = 0.1
+def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
+    """The test errors and the fit times of all scored rows, if there are any."""
+    return [errors(comparison), costs(comparison)] if scored(comparison) else []
 
 
 def errors(comparison: Comparison) -> Plot:
-    """Test MSE of models and baselines, lowest on top."""
+    """Test MSE of all scored rows, lowest on top."""
+    from recsys.report.svg import finished, plain_ticks, sheet
+
     rows, step, margin = _by_error(comparison), mse_step(comparison), effect(comparison)
     figure, axes = sheet(_height(rows))
     values = [row.mse for row in rows]
@@ -277,31 +274,35 @@ def errors(comparison: Comparison) -> Plot:
     told = "; ".join(f"{row.title} {number(row.mse, step)}" for row in rows)
     caption = "Test error, lowest on top; models in colour, baselines in grey."
     if comparison.combinations:
-        caption += " A star is a combination of others."
+        caption += " A star is an ensemble."
     if margin > 0:
-        caption += f" What lies in the shaded band is too close to the lowest to matter ({number(margin, step)})."
+        caption += f" Rows in the shaded band are within the smallest effect of the lowest ({number(margin, step)})."
     return finished(figure, "errors", "answer", caption, f"Test MSE, lowest first: {told}.")
 
 
 def costs(comparison: Comparison) -> Plot:
     """Fit time of the same rows in the same order."""
+    from recsys.report.svg import finished, plain_ticks, sheet
+
     rows = _by_error(comparison)
     figure, axes = sheet(_height(rows))
-    values = [max(row.fit_seconds, SHORTEST) for row in rows]
+    values = [max(row.fit_seconds, SHORTEST_FIT) for row in rows]
     axes.set_xscale("log")
-    widest = max(10.0, max(values) / SHORTEST)
-    axes.set_xlim(SHORTEST / widest**0.06, SHORTEST * widest**1.35)
+    widest = max(10.0, max(values) / SHORTEST_FIT)
+    axes.set_xlim(SHORTEST_FIT / widest**0.06, SHORTEST_FIT * widest**1.35)
     _dots(axes, rows, values, [seconds(row.fit_seconds) for row in rows])
     axes.minorticks_off()
     axes.set_xlabel("fit time (s, log scale)")
     plain_ticks(axes, x=True)
     told = "; ".join(f"{row.title} {seconds(row.fit_seconds)}" for row in rows)
-    caption = "What each took to fit, in the same order; each gridline is ten times the one before."
+    caption = "Fit time, in the same order, on a logarithmic scale."
     return finished(figure, "costs", "answer", caption, f"Fit time, in order of test error: {told}.")
 
 
 def histogram(comparison: Comparison) -> Plot:
     """How often each rating was given."""
+    from recsys.report.svg import finished, plain_ticks, sheet
+
     figure, axes = sheet(2.7)
     bars = comparison.data.histogram
     lefts = [bar.rating for bar in bars]
@@ -344,7 +345,9 @@ def _height(rows: list[BaselineResult]) -> float:
     return 0.75 + 0.27 * len(rows)
 
 
-def _dots(axes: Axes, rows: list[BaselineResult], values: list[float], texts: list[str]) -> None:
+def _dots(axes: "Axes", rows: list[BaselineResult], values: list[float], texts: list[str]) -> None:
+    from recsys.report.svg import label
+
     for place, (row, value, text) in enumerate(zip(rows, values, texts, strict=True)):
         shape = look_of(row)
         axes.plot([value], [place], marker=shape.marker, color=shape.colour, markersize=7, linestyle="none")

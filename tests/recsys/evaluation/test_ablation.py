@@ -6,7 +6,7 @@ import pytest
 from recsys.backend import keras
 from recsys.evaluation.ablation import contributions
 from recsys.evaluation.inputs import Tested as Held
-from recsys.evaluation.metrics import score
+from recsys.evaluation.metrics import mse
 from recsys.evaluation.predictions import clipped
 from recsys.models.mf import build_mf
 from recsys.models.neumf import build_deep
@@ -44,8 +44,8 @@ def test_a_bias_contributes_what_it_moves(held: Held) -> None:
     without[warm] += bias.mean() - bias
     parts = found(model, held)
     assert list(parts) == ["dense layers", "dot product", "user bias", "item bias"]
-    assert parts["user bias"] == pytest.approx((bias.std(), score(held.rating, without).mse), rel=1e-5)
-    assert parts["item bias"] == pytest.approx((0.0, score(held.rating, answered).mse), abs=1e-5)
+    assert parts["user bias"] == pytest.approx((bias.std(), mse(held.rating, without, held.user)), rel=1e-5)
+    assert parts["item bias"] == pytest.approx((0.0, mse(held.rating, answered, held.user)), abs=1e-5)
 
 
 def test_what_is_clipped_stays_clipped(held: Held) -> None:

@@ -201,7 +201,7 @@ def row_of(predictions: pd.DataFrame, name: str, variance: float) -> dict[str, A
         "title": TITLES[name],
         **whole.model_dump(exclude={"rows"}),
         "user_rmse": user_rmse(
-            predictions["user"].to_numpy(), predictions["rating"].to_numpy(), predictions[name].to_numpy()
+            predictions["rating"].to_numpy(), predictions[name].to_numpy(), predictions["user"].to_numpy()
         ),
         "parameters": PARAMETERS.get(name, 1),
         "epochs": {"mf": 10, "mf_tuned": 10, "dnn": 10, "dnn_tuned": 5}.get(name, 0),

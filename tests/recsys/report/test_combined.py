@@ -20,16 +20,16 @@ def test_combinations_stand_between_models_and_baselines(with_mse: Build, combin
 def test_best_combination_is_marked_beside_the_best_single_row(with_mse: Build, combine: Build) -> None:
     def marked(mse: float) -> list[str]:
         comparison = combine(with_mse(mf=0.8, dnn=0.7, bias_only=0.9), "blend", mse, {"mf": 0.25, "dnn": 0.75})
-        return [row[0].text for row in shown_rows(comparison) if any(cell.best for cell in row if cell.key == "mse")]
+        return [row[0].text for row in shown_rows(comparison) if row[1].best]
 
     assert marked(0.65) == ["DNN", "Blend"]
     assert marked(0.75) == ["DNN"]
 
 
-def test_caption_speaks_of_combinations_only_where_there_are_some(with_mse: Build, combine: Build) -> None:
+def test_caption_names_ensembles_only_where_there_are_some(with_mse: Build, combine: Build) -> None:
     comparison = with_mse(mf=0.8, dnn=0.7)
-    assert "combination" not in table_caption(comparison)
-    assert "combination" in table_caption(combine(comparison, "seeds", 0.65, {"mf": 1.0}))
+    assert "ensemble" not in table_caption(comparison)
+    assert "ensemble" in table_caption(combine(comparison, "seeds", 0.65, {"mf": 1.0}))
 
 
 def test_combination_is_below_or_above_the_best_single_row_or_ties_with_it(with_mse: Build, combine: Build) -> None:

@@ -5,9 +5,21 @@ from collections.abc import Callable
 import pytest
 
 from recsys.evaluation.results import Comparison, FailedModel
-from recsys.report.sections.results import COLUMNS, shown_columns, shown_rows, table_csv, table_rows
+from recsys.report.section import Cell
+from recsys.report.sections.results import section, shown_columns, shown_rows, table_csv, table_rows
 
 Build = Callable[..., Comparison]
+
+
+def cells(comparison: Comparison) -> list[dict[str, Cell]]:
+    """The shown rows, by the key of the column."""
+    keys = [column.key for column in shown_columns(comparison)]
+    return [dict(zip(keys, row, strict=True)) for row in shown_rows(comparison)]
+
+
+def best(comparison: Comparison) -> list[set[str]]:
+    """The columns that each shown row is marked in."""
+    return [{key for key, cell in row.items() if cell.best} for row in cells(comparison)]
 
 
 def test_rows_keep_their_order_whatever_the_errors(with_mse: Build) -> None:
@@ -32,41 +44,33 @@ def test_a_skipped_baseline_stands_among_the_baselines_and_is_not_shown(with_mse
 
 
 def test_best_error_is_marked_in_each_column_and_nowhere_else(with_mse: Build) -> None:
-    marked = [[cell.key for cell in row if cell.best] for row in shown_rows(with_mse(mf=1.0, dnn=0.8))]
-    assert "mse" not in marked[0]
-    assert "rmse" not in marked[0]
-    assert {"mse", "rmse"} <= set(marked[1])
-    assert not {"parameters", "fit_seconds"} & {key for row in marked for key in row}
+    mf, dnn = best(with_mse(mf=1.0, dnn=0.8))
+    assert not {"mse", "rmse"} & mf
+    assert {"mse", "rmse"} <= dnn
+    assert not {"parameters", "fit_seconds"} & (mf | dnn)
 
 
 def test_nothing_is_best_alone_or_among_equals(with_mse: Build) -> None:
     for comparison in (with_mse(mf=1.0), with_mse(mf=1.0, dnn=1.0)):
-        assert not [cell for row in shown_rows(comparison) for cell in row if cell.best and cell.key == "mse"]
-
-
-def test_every_shown_row_has_a_cell_per_column(with_mse: Build) -> None:
-    for row in shown_rows(with_mse(mf=1.0, bias_only=0.7)):
-        assert [cell.key for cell in row] == [column.key for column in COLUMNS]
+        assert not any("mse" in keys for keys in best(comparison))
 
 
 def test_spread_over_the_seeds_stands_beside_the_error_where_there_is_one(with_mse: Build, repeat: Build) -> None:
     once = with_mse(mf=0.8, dnn=0.9, bias_only=0.95)
-    assert shown_columns(once) == COLUMNS
     often = repeat(once, mf=[0.79, 0.80, 0.81], dnn=[0.89, 0.90, 0.91])
-    spread = [column for column in shown_columns(often) if column not in COLUMNS]
-    assert [column.heading for column in spread] == ["± sd, 3 seeds"]
-    keys = [column.key for column in shown_columns(often)]
-    assert keys.index(spread[0].key) == keys.index("mse") + 1
-    texts = [next(cell.text for cell in row if cell.key == spread[0].key) for row in shown_rows(often)]
-    assert texts == ["0.0100", "0.0100", "–"]
+    before, columns = [column.heading for column in shown_columns(once)], shown_columns(often)
+    added = [column for column in columns if column.heading not in before]
+    assert [column.heading for column in added] == ["± sd, 3 seeds"]
+    assert columns.index(added[0]) == [column.key for column in columns].index("mse") + 1
+    assert [row[added[0].key].text for row in cells(often)] == ["0.0100", "0.0100", "–"]
     assert [row["mse_low"] for row in table_rows(often)] == [pytest.approx(0.79), pytest.approx(0.89), None]
 
 
 def test_r2_of_ratings_that_do_not_vary_is_a_dash(with_mse: Build) -> None:
     comparison = with_mse(mf=1.0)
     model = comparison.models[0].model_copy(update={"r2": None})
-    (row,) = shown_rows(comparison.model_copy(update={"models": [model]}))
-    assert next(cell.text for cell in row if cell.key == "r2") == "–"
+    (row,) = cells(comparison.model_copy(update={"models": [model]}))
+    assert row["r2"].text == "–"
 
 
 @pytest.mark.parametrize("title", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
@@ -84,3 +88,16 @@ def test_csv_numbers_are_in_full_and_signed_numbers_stay_numbers(with_mse: Build
     (row,) = csv.DictReader(io.StringIO(table_csv(comparison.model_copy(update={"models": [model]}))))
     assert float(row["mse"]) == 1.23456789
     assert row["r2"] == "-0.25"
+
+
+def test_the_section_has_the_table_and_apart_from_it_the_rows_without_a_score(with_mse: Build) -> None:
+    comparison = with_mse(mf=1.0, bias_only=0.7, failed=("dnn",), skipped=("item_knn",))
+    found = section(comparison, [])
+    (table,), (unscored,) = found.tables, found.parts
+    assert (found.anchor, unscored.tone) == ("results", "warn")
+    assert [heading.text for heading in table.headings] == [column.heading for column in shown_columns(comparison)]
+    assert table.rows == shown_rows(comparison)
+    assert unscored.facts == [("DNN", "its loss became NaN"), ("Item kNN", "too many items")]
+    nothing = section(with_mse(failed=("mf",)), [])
+    assert (nothing.tables, len(nothing.parts)) == ([], 1)
+    assert not section(with_mse(mf=1.0), []).parts
