@@ -21,15 +21,14 @@ from recsys.evaluation.evaluate import evaluate
 from recsys.evaluation.inputs import Ratings
 from recsys.evaluation.metrics import METRICS, RankedItems, RankingMetric, RatingMetric, described_metrics
 from recsys.evaluation.results import Comparison
-from recsys.report.html import html_page
 from recsys.report.manifest import RunManifest, run_manifest
-from recsys.report.markdown import markdown_report
 from recsys.report.outcomes import every_row
 from recsys.report.replay import agreement
 from recsys.report.sections.results import shown_columns, shown_rows, table_csv
 from recsys.settings import EvidenceSettings, RankingSettings, Settings, SplitSettings
 from recsys.store.store import Manifest
 from tasks.report import _table
+from tests.made_reports import pages_of
 
 MAX_ERROR = RatingMetric(
     key="max_error",
@@ -137,7 +136,7 @@ def test_it_has_a_column_in_every_table(now: tuple[Comparison, pd.DataFrame]) ->
     assert biases.ranking is not None
     assert float(rows["bias_only"]["max_error"]) == biases.metric("max_error")
     assert float(rows["bias_only"]["hit_rate_at_10_error"]) == biases.ranking.metric("hit_rate_at_10_error")
-    page, markdown = html_page(comparison, []), markdown_report(comparison, [])
+    page, markdown = pages_of(comparison)
     for metric in (MAX_ERROR, HIT_RATE):
         assert f'title="{metric.description}">{metric.title}</th>' in page
         assert f"| {metric.title} |" in markdown.replace("\\", "")

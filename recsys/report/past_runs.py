@@ -135,26 +135,17 @@ def _fingerprint(made: Manifest, history: Sequence[PastRun]) -> Fingerprint:
         layer="history",
         inputs={"report": content(made)},
         settings={"history": [run.model_dump(mode="json") for run in history]},
-        code=code_of(("recsys.report.past_runs", "recsys.report.sections.trends", "recsys.report.sections.trends")),
-        versions=versions_of(("jinja2", "matplotlib")),
+        code=code_of(("recsys.report.past_runs", "recsys.report.sections.trends")),
+        versions=versions_of(("matplotlib",)),
     )
 
 
 def _write(comparison: Comparison, history: list[PastRun], files: dict[str, Path], folder: Path) -> Facts:
-    from recsys.report.sections.trends import history_plot, markdown_with_history, page_with_history
-    from recsys.report.svg import standalone
+    from recsys.report.sections.trends import history_plot
+    from recsys.report.svg import load_plots, save_plots
 
     comparison = comparison.model_copy(update={"history": history})
-    plot = history_plot(comparison)
-    page, markdown = (files[name].read_text(encoding="utf-8") for name in ("report.html", "report.md"))
-    texts = {
-        "report.html": page_with_history(page, comparison, [plot]),
-        "report.md": markdown_with_history(markdown, comparison, [plot]),
-        "comparison.json": comparison.model_dump_json(indent=2) + "\n",
-        f"plots/{plot.name}.svg": standalone(plot.svg),
-    }
-    (folder / "plots").mkdir()
-    (folder / "plots" / f"{plot.name}.png").write_bytes(plot.png)
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    save_plots([history_plot(comparison)], folder, load_plots(files))
+    text = comparison.model_dump_json(indent=2) + "\n"
+    (folder / "comparison.json").write_text(text, encoding="utf-8", newline="\n")
     return {"results": len(history)}

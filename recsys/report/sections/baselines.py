@@ -1,4 +1,4 @@
-"""Models against baselines: what does not beat user and item averages has learnt nothing beyond them."""
+"""Models against baselines: a model should at least beat the biases of users and items."""
 
 from recsys.evaluation.results import BaselineResult, Comparison, ModelResult
 from recsys.report.outcomes import best, bias_only, in_order, mse_step, outcome, outcome_by_margin, tie_margin
@@ -45,12 +45,12 @@ def baseline_findings(comparison: Comparison) -> list[Finding]:
     if not comparison.models:
         return []
     if not comparison.baselines:
-        return [Finding("baselines", "No baseline was scored, so what these errors are worth cannot be told.")]
+        return [Finding("baselines", "No baseline was scored, so there is nothing to compare these errors with.")]
     return [Finding("baselines", _against(comparison, model)) for model in in_order(comparison.models)]
 
 
 def skipped_findings(comparison: Comparison) -> list[Finding]:
-    """The baselines that these ratings are too many for."""
+    """The baselines that were left out, and why."""
     return [
         Finding("skipped", f"{opening(inside(row.title))} was left out: {stopped(row.reason)}")
         for row in in_order(comparison.skipped)
@@ -74,11 +74,11 @@ def _against(comparison: Comparison, model: ModelResult) -> str:
 def _lesson(comparison: Comparison, model: BaselineResult) -> str:
     mean = next((row for row in comparison.baselines if row.name == "global_mean"), None)
     if mean is not None and outcome(comparison, model, mean) == "worse":
-        return "Answering the mean of the training ratings every time would have done better."
+        return "Predicting the mean of the training ratings has a lower error."
     averages = bias_only(comparison)
     if averages is None or outcome(comparison, model, averages) == "better":
         return ""
     return (
-        "Its test error shows nothing learnt beyond the averages of users and items: which user likes which item "
-        "was no help."
+        "Its test error is no lower than that of user and item biases alone: it has learnt no interaction between "
+        "users and items that helps."
     )

@@ -1,9 +1,20 @@
-"""What the numbers say about users and items without training ratings, and about clipping."""
+"""Cold start: errors on users and items without training ratings; and clipping."""
 
 from recsys.evaluation.results import BaselineResult, Comparison, Score
 from recsys.report.outcomes import best, bias_only, in_order, mse_step, scored, tie_margin
-from recsys.report.section import Finding
+from recsys.report.section import Finding, Section, Table, text_table
+from recsys.report.sections.results import subset_rows
 from recsys.text import count, inside, listing, number, opening, percent, short
+
+
+def part(comparison: Comparison) -> Section:
+    """The part of the discussion, with the errors on warm and on cold test ratings where there are any of these."""
+    tables: list[Table] = []
+    if comparison.data.cold_test_rows:
+        headings = ("Model", "Warm", "Cold")
+        tables.append(text_table("MSE on warm and on cold test ratings", headings, subset_rows(comparison)))
+    findings = unseen_findings(comparison) if scored(comparison) else []
+    return Section("", "Unknown users and items, and clipping", findings, tables)
 
 
 def unseen_findings(comparison: Comparison) -> list[Finding]:
@@ -19,13 +30,10 @@ def cold_share(comparison: Comparison) -> str:
         return "Every test rating is of a user and an item that have training ratings."
     if cold == rows:
         every = "The only test rating" if rows == 1 else f"Every one of the {rows:,} test ratings"
-        return (
-            f"{every} is of a user or an item without any training rating, "
-            f"so these are errors of guesses about the unknown."
-        )
+        return f"{every} is of a user or an item without any training rating, so all of these are cold-start errors."
     return (
         f"{count(cold, 'test rating')} of {rows:,} ({percent(cold / rows)}) {'is' if cold == 1 else 'are'} of a user "
-        f"or an item without any training rating; they are scored like all others, and apart."
+        f"or an item without any training rating; they are scored with the others, and on their own."
     )
 
 
@@ -36,11 +44,11 @@ def warm_and_cold(comparison: Comparison) -> str:
         return ""
     answered = answered_by_averages(comparison)
     if answered:
-        warm = _part(comparison, leader, "warm", "where user and item are known")
+        warm = _part(comparison, leader, "warm", "on warm test ratings")
         return f"{opening(warm)}. {answered}" if warm else answered
     parts = [
-        _part(comparison, leader, "warm", "where user and item are known"),
-        _part(comparison, leader, "cold", "where one of them is not"),
+        _part(comparison, leader, "warm", "on warm test ratings"),
+        _part(comparison, leader, "cold", "on cold test ratings"),
     ]
     return f"{opening('; '.join(part for part in parts if part))}." if any(parts) else ""
 
@@ -53,8 +61,8 @@ def answered_by_averages(comparison: Comparison) -> str:
     if any(model.cold is None or model.cold.mse != averages.cold.mse for model in comparison.models):
         return ""
     return (
-        f"Where one of them is not, every model answers as {inside(averages.title)} does "
-        f"(MSE {number(averages.cold.mse, mse_step(comparison))}): there it has nothing of its own to tell."
+        f"On cold test ratings, every model predicts as {inside(averages.title)} does "
+        f"(MSE {number(averages.cold.mse, mse_step(comparison))}), so they do not tell the models apart."
     )
 
 
@@ -80,7 +88,7 @@ def clipping(comparison: Comparison) -> str:
     if comparison.clipped_to is None:
         return (
             f"Predictions were not clipped: a prediction outside the ratings' range of "
-            f"{short(comparison.data.rating_min)} to {short(comparison.data.rating_max)} counts with its whole error."
+            f"{short(comparison.data.rating_min)} to {short(comparison.data.rating_max)} is not corrected."
         )
     low, high = comparison.clipped_to
     return (
@@ -90,14 +98,14 @@ def clipping(comparison: Comparison) -> str:
 
 
 def mostly_clipped(comparison: Comparison) -> str:
-    """Which models had most of their predictions clipped, and so hardly answer themselves; empty where none had."""
+    """Which models had most of their predictions clipped; empty where none had."""
     rows = comparison.data.test_rows
     names = [inside(model.title) for model in in_order(comparison.models) if 2 * model.clipped_rows > rows]
     if not names or comparison.data.rating_sd == 0:
         return ""
     return (
-        f"Most predictions of {listing(names)} lay outside the ratings' range and were clipped to its end: such "
-        f"weights are of little use yet, and more epochs or another learning rate may change this answer."
+        f"Most predictions of {listing(names)} lay outside the ratings' range and were clipped: their "
+        f"training has not converged, and more epochs or another learning rate may change this answer."
     )
 
 

@@ -1,9 +1,7 @@
-"""What each row costs beside its accuracy: size, fit time once and all in, memory, and the time of a prediction."""
+"""Costs beside accuracy: parameters, file size, training time once and in total, memory, and prediction time."""
 
 from collections.abc import Callable, Sequence
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from recsys.evaluation.results import BaselineResult, Combination, Comparison, ModelResult
 from recsys.report.outcomes import (
@@ -17,17 +15,32 @@ from recsys.report.outcomes import (
     outcome,
     scored,
 )
-from recsys.report.section import Finding, Plot
+from recsys.report.section import Finding, Plot, Section, plots_of, text_table
 from recsys.report.style import LIGHT, look_of
 from recsys.report.svg import finished, label, plain_ticks, sheet
 from recsys.text import NOTHING, count, inside, listing, number, opening, seconds, short, size, times
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 COST_HEADINGS = ("Model", "Parameters", "File", "Fit, once", "All in", "Peak memory", "Prediction")
 COST_CAPTION = (
-    "Fit, once: one training with one seed. All in: with the other seeds and the search for settings. Peak memory: the "
-    "most that the process of the training held, whatever else it did. Prediction: of one rating, made among many."
+    "Fit, once: training with one seed. All in: with all seeds and the hyperparameter search. Peak memory: of the "
+    "process that trained. Prediction: time per rating, in large batches."
 )
 ABOUT_EQUAL = 0.05
+
+
+def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
+    """The costs of every row; None where nothing was scored."""
+    rows = cost_rows(comparison)
+    if not rows:
+        return None
+    return Section(
+        "costs", "What it costs", tables=[text_table(COST_CAPTION, COST_HEADINGS, rows)], plots=plots_of(plots, "costs")
+    )
 
 
 def search_seconds(comparison: Comparison, row: BaselineResult) -> float:
@@ -75,7 +88,7 @@ def all_in_findings(comparison: Comparison) -> list[Finding]:
     repeated = any(len(row.seeds) > 1 for row in (network, model))
     if not searched and not repeated:
         return []
-    extras = [name for name, had in (("all seeds", repeated), ("the search for settings", searched)) if had]
+    extras = [name for name, had in (("all seeds", repeated), ("the hyperparameter search", searched)) if had]
     own, other = all_in_seconds(comparison, network), all_in_seconds(comparison, model)
     ratio = ""
     if other > 0:
@@ -152,7 +165,7 @@ def _worth(comparison: Comparison, network: ModelResult) -> str:
         does = "better" if outcome(comparison, rival, network) == "better" else "as well"
         worth = "is not worth its cost on these ratings"
         if is_uncertain(comparison, rival, network):
-            worth, does = "is not shown to be worth its cost on these ratings", "as well, for all they tell,"
+            worth, does = "is not shown to be worth its cost on these ratings", "as well, within uncertainty,"
         return (
             f"{name} {worth}: {inside(rival.title)} does {does} with "
             f"{count(rival.parameters, 'parameter')} fitted in {seconds(rival.fit_seconds)}, against "
@@ -160,12 +173,12 @@ def _worth(comparison: Comparison, network: ModelResult) -> str:
         )
     model = factorisation(comparison)
     if model is None or outcome(comparison, network, model) != "better":
-        return f"{name} is matched by nothing that is cheaper in both time and parameters."
+        return f"{name}: nothing that is cheaper in both time and parameters predicts as well."
     extra = network.fit_seconds - model.fit_seconds
-    price = f"{seconds(extra)} more of fitting" if extra > MEASURABLE_SECONDS else "no more time of fitting"
+    price = f"{seconds(extra)} more training" if extra > MEASURABLE_SECONDS else "no more training"
     return (
-        f"{name} buys {number(model.mse - network.mse, mse_step(comparison))} of MSE over {inside(model.title)} for "
-        f"{price}, and nothing cheaper on this page predicts as well; whether that is worth it is for its user to say."
+        f"{name} has an MSE {number(model.mse - network.mse, mse_step(comparison))} below that of "
+        f"{inside(model.title)} for {price}, and nothing cheaper predicts as well."
     )
 
 
@@ -182,6 +195,11 @@ Box = tuple[float, ...]
 
 Mark = tuple[float, float, float, str]
 """Fit time once and all in, test MSE, and name of a row."""
+
+
+def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
+    """The plot of accuracy against cost, if anything was scored."""
+    return [accuracy_against_cost(comparison)] if scored(comparison) else []
 
 
 def accuracy_against_cost(comparison: Comparison) -> Plot:
@@ -212,9 +230,9 @@ def _shown(value: float) -> float:
 
 
 def _caption(comparison: Comparison) -> str:
-    text = f"Low and left is good and cheap. Fits of less than {SHORTEST} s are drawn at {SHORTEST} s."
+    text = f"Lower left is better: accurate and cheap. Fits of less than {SHORTEST} s are drawn at {SHORTEST} s."
     if comparison.tuning:
-        text += " A hollow mark is the time with the search for settings and all seeds."
+        text += " A hollow mark is the time with the hyperparameter search and all seeds."
     return text
 
 
@@ -228,7 +246,7 @@ def _alt(comparison: Comparison, rows: Sequence[BaselineResult]) -> str:
     return f"Test MSE and fit time: {'; '.join(told)}."
 
 
-def _name_marks(figure: Figure, axes: Axes, marks: Sequence[Mark]) -> None:
+def _name_marks(figure: "Figure", axes: "Axes", marks: Sequence[Mark]) -> None:
     """Write each name beside its mark where it hides no other name and no mark, else where it hides least."""
     figure.draw_without_rendering()
     scale = 72 / figure.dpi
@@ -265,7 +283,7 @@ def _offsets(width: float) -> list[tuple[float, float]]:
 
 
 def _hidden(box: Box, taken: Sequence[Box], sides: tuple[float, float]) -> float:
-    """How much of what is drawn, or of itself beyond the axes, a name in this box would hide."""
+    """How much a name in this box would overlap with what is drawn, or leave the axes, in square points."""
     outside = max(0.0, sides[0] - box[0]) + max(0.0, box[2] - sides[1])
     return outside * HEIGHT + sum(_overlap(box, other) for other in taken)
 

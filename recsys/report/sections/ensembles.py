@@ -1,4 +1,4 @@
-"""What rows give together: each combination against the best row that stands for itself."""
+"""Ensembles: each against the best single model or baseline."""
 
 from recsys.evaluation.results import Combination, Comparison
 from recsys.report.outcomes import best, best_combination, every_row, mse_step, outcome, scored
@@ -17,11 +17,11 @@ def combination_summary(comparison: Comparison) -> list[Finding]:
     if leader is None or single is None:
         return []
     step = mse_step(comparison)
-    text = f"The lowest error of all is a combination's, {made_of(comparison, leader)}: an MSE of "
+    text = f"An ensemble has the lowest error of all, {made_of(comparison, leader)}: its MSE of "
     text += (
-        f"{number(leader.mse, step)}, which is {number(single.mse - leader.mse, step)} less than the best single row, "
+        f"{number(leader.mse, step)} is {number(single.mse - leader.mse, step)} below that of the best single "
+        f"predictor, {inside(single.title)}."
     )
-    text += f"{inside(single.title)}."
     return [Finding("combination", text)]
 
 
@@ -30,7 +30,7 @@ def made_of(comparison: Comparison, made: Combination) -> str:
     titles = {row.name: inside(row.title) for row in every_row(comparison)}
     members = [titles.get(name, name) for name in made.members]
     if made.kind == "seeds":
-        return f"the mean of what all seeds of {listing(list(dict.fromkeys(members)))} predict"
+        return f"the mean of the predictions of all seeds of {listing(list(dict.fromkeys(members)))}"
     weighed = [f"{weight:.2f} × {title}" for weight, title in zip(made.weights, members, strict=True)]
     return f"the blend {' + '.join(weighed)}"
 
@@ -43,12 +43,12 @@ def _against_single(comparison: Comparison, made: Combination) -> str:
     if single is None:
         return f"{text}."
     gap = abs(made.mse - single.mse)
-    whose = f"that of the best single row, {inside(single.title)} ({number(single.mse, step)})"
+    whose = f"that of the best single predictor, {inside(single.title)} ({number(single.mse, step)})"
     result = outcome(comparison, made, single)
     if result == "tie":
         compared = f"which ties with {whose}"
     else:
         share = f" ({percent(gap / single.mse)})" if single.mse > 0 else ""
         compared = f"{number(gap, step)}{share} {'below' if result == 'better' else 'above'} {whose}"
-    cost = f"It takes {seconds(made.fit_seconds)} of fitting, against {seconds(single.fit_seconds)}."
+    cost = f"Training takes {seconds(made.fit_seconds)}, against {seconds(single.fit_seconds)}."
     return f"{text}, {compared}. {cost}"

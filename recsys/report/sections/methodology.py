@@ -1,11 +1,11 @@
-"""What the procedure of this run can settle, how to read the report, and how to get the same numbers again."""
+"""What the procedure of this run can show, how to read the report, and how to get the same numbers again."""
 
 from collections.abc import Sequence
 
 from recsys.evaluation.results import Comparison, ModelResult
 from recsys.evaluation.thresholds import LEVEL, TIE_TEST_ROWS
 from recsys.report.outcomes import effect, factorisation, in_order, mse_step, networks, tie_margin
-from recsys.report.section import Finding
+from recsys.report.section import Finding, Plot, Section
 from recsys.report.sections.results import ranking_columns, shown_columns
 from recsys.report.sections.splits import manner, seeded, what_stays_open, which_test, which_validation
 from recsys.report.sections.tuning import (
@@ -20,9 +20,50 @@ from recsys.report.sections.tuning_tables import same_budget
 from recsys.text import count, inside, listing, number, opening, percent, short
 
 
-def procedure_title(comparison: Comparison) -> str:
-    """What the box about the procedure is called."""
-    return "What is wrong with this procedure" if comparison.protocol == "notebook" else "What is fair about this run"
+def models_section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
+    """Settings and layers of each trained model, folded; None without any."""
+    parts = [
+        Section(
+            "",
+            f"{opening(model.title)}: settings and layers",
+            facts=_settings(model),
+            listing=model.summary,
+            folded=True,
+        )
+        for model in in_order(comparison.models)
+    ]
+    return Section("models", "The models", parts=parts) if parts else None
+
+
+def _settings(model: ModelResult) -> list[tuple[str, str]]:
+    settings = [
+        (name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+        for name, value in model.settings.items()
+    ]
+    return [*settings, ("engine", model.engine), ("device", model.device)]
+
+
+def section(comparison: Comparison, plots: Sequence[Plot]) -> Section:
+    """How to read the report, and how to get its numbers again."""
+    trials = "all trials in trials.csv and trials.parquet, " if comparison.tuning else ""
+    files = (
+        f"The same numbers are in comparison.json and comparison.csv, {trials}the pictures in plots, beside this file."
+    )
+    parts = [
+        Section("", "Words", facts=notes(comparison)),
+        Section("", "This run", [Finding("files", files)], facts=provenance(comparison)),
+    ]
+    return Section("reading", "How to read this, and how it was made", parts=parts)
+
+
+def boxes(comparison: Comparison) -> list[Section]:
+    """The parts of the discussion on the procedure, and on what it leaves open."""
+    notebook = comparison.protocol == "notebook"
+    title = "What is wrong with this procedure" if notebook else "What is fair about this run"
+    return [
+        Section("", title, procedure_findings(comparison), tone="warn" if notebook else "good"),
+        Section("", "What this run does not settle", unsettled_findings(comparison), tone="warn"),
+    ]
 
 
 def procedure_findings(comparison: Comparison) -> list[Finding]:
@@ -64,7 +105,7 @@ def unsettled_findings(comparison: Comparison) -> list[Finding]:
 FEW_TEST_ROWS = 100
 """With fewer test ratings the margin of a tie is more than 6% of the variance."""
 
-_UNCLIPPED = "Nothing keeps predictions inside the scale of the ratings, which costs the models that stray most."
+_UNCLIPPED = "Predictions are not clipped to the range of the ratings, which raises the error of those outside it."
 _CLIPPED = "The bounds to which predictions are clipped come from the training ratings alone."
 
 
@@ -75,7 +116,7 @@ def stops_by_validation(model: ModelResult) -> bool:
 
 
 def optimism(comparison: Comparison) -> str:
-    """In protocol notebook: which scores the test ratings had a hand in."""
+    """In protocol notebook: which models were chosen on the test ratings."""
     if not comparison.models:
         return ""
     rows = count(comparison.data.test_rows, "test rating")
@@ -88,7 +129,7 @@ def optimism(comparison: Comparison) -> str:
     return (
         f"The epoch whose weights are kept for {listing(picked)} was chosen on the same {rows} that give the scores, "
         f"so {'its test error is' if len(picked) == 1 else 'their test errors are'} optimistic: "
-        f"on ratings that had no say, expect higher errors."
+        f"on ratings that were not used, expect higher errors."
     )
 
 
@@ -107,8 +148,8 @@ def bare_factorisation(comparison: Comparison) -> str:
     missing = "mean nor biases" if regularised else "mean nor biases nor regularisation"
     return (
         f"{opening(inside(model.title))} is a bare dot product here: all of its {model.parameters:,} parameters are "
-        f"the {size} factors of {ids:,} users and items. It has neither {missing}, and has to spend factors on what "
-        f"two averages would tell it."
+        f"the {size} factors of {ids:,} users and items. It has neither {missing}, and has to model the biases "
+        f"of users and items with its factors."
     )
 
 
@@ -145,12 +186,12 @@ def few_test_ratings(comparison: Comparison) -> str:
 
 
 def limits(comparison: Comparison) -> str:
-    """In one sentence, how far the whole comparison carries."""
+    """In one sentence, what the comparison does not show."""
     model, rivals = factorisation(comparison), networks(comparison)
     seeds = count(max((len(row.seeds) for row in comparison.models), default=1) or 1, "seed")
     splits = count(1 + len(comparison.other_splits), "split")
     if model is None or not rivals:
-        return f"{opening(seeds)} and {splits}: others of either would move every error a little."
+        return f"{opening(seeds)} and {splits}: others would change every error a little."
     effort = _effort(comparison, model, rivals)
     return (
         f"{opening(seeds)}, {splits}, and {effort}, on one set of ratings: this says nothing about networks and matrix "
@@ -159,7 +200,7 @@ def limits(comparison: Comparison) -> str:
 
 
 def _effort(comparison: Comparison, model: ModelResult, rivals: Sequence[ModelResult]) -> str:
-    """In a few words, what was done for better settings."""
+    """In a few words, how the settings were tuned."""
     searches = side_searches(comparison)
     if both_sides(searches):
         if not same_budget(searches):
@@ -173,7 +214,7 @@ def _effort(comparison: Comparison, model: ModelResult, rivals: Sequence[ModelRe
     tuned = [inside(network.title) for network in rivals if _is_tuned(network)]
     if tuned and not _is_tuned(model):
         return f"{listing(tuned)} tuned by hand against {inside(model.title)} not tuned at all"
-    return "no search for better settings on either side"
+    return "no hyperparameter search on either side"
 
 
 def _is_tuned(model: ModelResult) -> bool:
@@ -186,26 +227,24 @@ def missing_baselines(comparison: Comparison) -> str:
     if comparison.baselines:
         return (
             f"The notebook itself has no baseline. The {count(len(comparison.baselines), 'baseline')} of this page "
-            f"{'was' if len(comparison.baselines) == 1 else 'were'} added, as without them nobody can tell what an "
-            f"error is worth."
+            f"{'was' if len(comparison.baselines) == 1 else 'were'} added, as an error needs something to be "
+            f"compared with."
         )
-    return "There is no baseline, so nobody can tell what an error is worth."
+    return "There is no baseline, so an error has nothing to be compared with."
 
 
 def seeds_and_splits(comparison: Comparison) -> str:
-    """How far these seeds and splits carry; empty where nothing was trained."""
+    """What these seeds and splits do not show; empty where nothing was trained."""
     if not comparison.models:
         return ""
     return what_stays_open(comparison)
 
 
 def validation_chooses(comparison: Comparison) -> str:
-    """In protocol fair: which ratings had a say in the training."""
+    """In protocol fair: which ratings were used in the training."""
     data = comparison.data
     were = "was" if data.test_rows == 1 else "were"
-    untouched = (
-        f"The {count(data.test_rows, 'test rating')} had no say in any training and {were} read once, for this page."
-    )
+    untouched = f"The {count(data.test_rows, 'test rating')} {were} not used in any training, and read once, to score."
     if not comparison.models:
         return untouched
     picked = [inside(model.title) for model in in_order(comparison.models) if stops_by_validation(model)]
@@ -216,7 +255,7 @@ def validation_chooses(comparison: Comparison) -> str:
 
 
 def refits(comparison: Comparison) -> str:
-    """Which scored weights come from a training of their own, and what chose its epochs; empty without any."""
+    """Which scored weights come from a refit, and what chose its epochs; empty without any."""
     models = [model for model in in_order(comparison.models) if model.refitted_rows is not None]
     if not models:
         return ""
@@ -229,8 +268,8 @@ def refits(comparison: Comparison) -> str:
         f"the settings chose the epochs of {listing(fixed)}" if fixed and not picked else "",
     ]
     return (
-        f"The weights that are scored come from a training of their own, from the start, on training and validation "
-        f"ratings together ({rows}); {', '.join(text for text in chosen if text)}."
+        f"The weights that are scored come from a refit from scratch on training and validation ratings together "
+        f"({rows}); {', '.join(text for text in chosen if text)}."
     )
 
 
@@ -242,8 +281,8 @@ def same_rows(comparison: Comparison) -> str:
     """That everything was scored alike."""
     rows = count(comparison.data.test_rows, "test rating")
     if not comparison.baselines:
-        return f"All models answer the same {rows}, and none is left out for being hard."
-    return f"All models and baselines answer the same {rows}, and none is left out for being hard."
+        return f"All models are scored on the same {rows}."
+    return f"All models and baselines are scored on the same {rows}."
 
 
 def notes(comparison: Comparison) -> list[tuple[str, str]]:
@@ -253,15 +292,14 @@ def notes(comparison: Comparison) -> list[tuple[str, str]]:
         meanings["Best epoch"] = "epoch of the lowest loss on the test ratings, which stood in for validation ratings"
     if comparison.ranking and comparison.ranking.users:
         meanings |= {column.heading: column.meaning for column in ranking_columns()[1:]}
-    meanings["Rating units"] = "whatever the ratings are counted in; their squares for squared errors"
+    meanings["Rating units"] = "the unit of the ratings; its square for squared errors"
     meanings["Warm and cold"] = "a test rating is cold if its user or its item has no training rating, else warm"
     meanings["Tie"] = _tie(comparison)
     if comparison.differences:
         meanings["95% interval, p"] = (
-            f"how sure a difference of MSEs is, from drawing the test users anew {comparison.resamples:,} times, each "
-            f"with all test ratings; p is how often chance alone would bring a difference as large, corrected after "
-            f"Holm for testing {count(len(comparison.differences), 'difference')}. Neither covers another training or "
-            f"another split"
+            f"confidence interval and p value of a difference of MSEs, from {comparison.resamples:,} bootstrap "
+            f"resamples of the test users, each with all test ratings; p is corrected after Holm for testing "
+            f"{count(len(comparison.differences), 'difference')}. Neither covers another training or another split"
         )
     return [(word, f"{meaning}.") for word, meaning in meanings.items()]
 
@@ -271,7 +309,7 @@ def _tie(comparison: Comparison) -> str:
     if variance == 0:
         return "two equal MSEs, as the ratings do not vary"
     step = mse_step(comparison)
-    reason = "about what another seed or chance moves" if comparison.min_effect is None else "as this run was told"
+    reason = "about what another seed or chance changes" if comparison.min_effect is None else "as set for this run"
     tested = (
         f"two MSEs whose difference is below {number(smallest, step)} ({percent(smallest / variance)} of the variance "
         f"of the ratings), or whose corrected p is {LEVEL:g} or more. Where no p was computed, "

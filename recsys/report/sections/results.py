@@ -252,9 +252,6 @@ def subset_rows(comparison: Comparison) -> list[tuple[str, str, str]]:
     ]
 
 
-RANKING_COLUMNS = ranking_columns()
-
-
 def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
     """The test errors and the fit times of all scored rows, if there are any."""
     return [errors(comparison), costs(comparison)] if scored(comparison) else []

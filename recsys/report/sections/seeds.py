@@ -1,13 +1,23 @@
-"""How far the initial weights move the errors, and whether that could turn the answer round."""
+"""How much the errors depend on the seed, and whether another seed could change the answer."""
 
 import math
+from collections.abc import Sequence
 
 from recsys.evaluation.results import Comparison, ModelResult
 from recsys.report.outcomes import best_network, factorisation, in_order, mse_step
-from recsys.report.section import Finding
+from recsys.report.section import Finding, Plot, Section, text_table
 from recsys.text import NOTHING, count, inside, number, opening, times
 
 SEED_HEADINGS = ("Model", "Seeds", "Mean MSE", "Standard deviation", "95% interval of the mean")
+
+
+def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
+    """The spread over the initialisation seeds; None where no model was trained more than once."""
+    rows = seed_rows(comparison)
+    if not rows:
+        return None
+    table = text_table("Test MSE over the initialisation seeds of each model.", SEED_HEADINGS, rows)
+    return Section("seeds", "Seeds", seed_findings(comparison), [table])
 
 
 def repeated(comparison: Comparison) -> list[ModelResult]:
@@ -42,7 +52,7 @@ def _seed_row(model: ModelResult, step: float) -> tuple[str, ...]:
 
 
 def seed_findings(comparison: Comparison) -> list[Finding]:
-    """Whose errors the seed moves most, and whether another seed could turn the answer round."""
+    """The largest standard deviation over the seeds, and whether another seed could change the answer."""
     texts = [widest(comparison), turned_by_seeds(comparison)]
     return [Finding("seeds", text) for text in texts if text]
 
@@ -58,8 +68,8 @@ def widest(comparison: Comparison) -> str:
     if len(models) == 1:
         which = f"{number(sd, step)} for {inside(model.title)}"
     return (
-        f"Other random initial weights and another order of the ratings move a model's MSE a little: its standard "
-        f"deviation over {seeds_in_words(comparison)} is {which}."
+        f"The MSE depends on the seed of initialisation, dropout and shuffling: its standard deviation over "
+        f"{seeds_in_words(comparison)} is {which}."
     )
 
 
@@ -72,16 +82,16 @@ def turned_by_seeds(comparison: Comparison) -> str:
     pairs, turned = turned_pairs(better, worse)
     gap, sd = worse.mse - better.mse, math.hypot(model.spread.sd, network.spread.sd)
     step, names = mse_step(comparison), f"{inside(better.title)} and {inside(worse.title)}"
-    wide = f" is {times(gap / sd)} as wide as the standard deviation of such a gap over the seeds" if sd > 0 else ""
+    wide = f" is {times(gap / sd)} the standard deviation of that gap over the seeds" if sd > 0 else ""
     told = f"The gap of {number(gap, step)} between {names}{wide}"
     if turned == 0:
-        always = f"{inside(better.title)} errs less in each of the {pairs:,} pairs of a seed of either"
-        return f"{told}{': ' if wide else ' does not depend on the seed: '}{always}, so the seeds do not turn it round."
-    share = f"in {turned:,} of the {pairs:,} pairs of a seed of either, {inside(worse.title)} errs no more"
-    return f"{told}{', and ' if wide else ' depends on the seed: '}{share}: a single seed could have turned it round."
+        always = f"{inside(better.title)} has the lower error in each of the {pairs:,} pairs of seeds"
+        return f"{told}{': ' if wide else ' does not depend on the seed: '}{always}, so the seed does not decide."
+    share = f"in {turned:,} of the {pairs:,} pairs of seeds, {inside(worse.title)} has no higher error"
+    return f"{told}{', and ' if wide else ' depends on the seed: '}{share}: one seed alone could decide."
 
 
 def turned_pairs(better: ModelResult, worse: ModelResult) -> tuple[int, int]:
-    """How many pairs of a seed of each there are, and in how many the one with the higher mean errs no more."""
+    """How many pairs of seeds there are, and in how many the model with the higher mean MSE has no higher one."""
     pairs = [(one.mse, other.mse) for one in better.seeds for other in worse.seeds]
     return len(pairs), sum(other <= one for one, other in pairs)

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from recsys.evaluation.results import Comparison, OtherSplit
 from recsys.report.outcomes import Duel, duel, duel_under, every_row, mse_step
-from recsys.report.section import Finding
+from recsys.report.section import Finding, Plot, Section, text_table
 from recsys.settings import SplitBy
 from recsys.text import NOTHING, inside, listing, number, opening, percent, short
 
@@ -68,7 +68,7 @@ def which_validation(comparison: Comparison) -> str:
 
 
 def what_stays_open(comparison: Comparison) -> str:
-    """How far these trainings on these splits carry, in two sentences or three."""
+    """How far these trainings and splits allow conclusions, in two sentences or three."""
     seeds, splits = _trainings(comparison), len(comparison.other_splits)
     where = _this_split(comparison)
     told = f"Each model was trained {seeds} on {where}"
@@ -105,27 +105,35 @@ def _one_split_alone(comparison: Comparison) -> str:
     several = any(len(model.seeds) > 1 for model in comparison.models)
     seed = "" if several else "seed or "
     if comparison.split_by == "random":
-        return f"Another {seed}split moves every error a little. {_NOTHING_OF_TIME}"
+        return f"Another {seed}split changes every error a little. {_NOTHING_OF_TIME}"
     if comparison.split_by == "kfold":
-        return f"Another {seed}fold moves every error a little. {_NOTHING_OF_TIME}"
+        return f"Another {seed}fold changes every error a little. {_NOTHING_OF_TIME}"
     if comparison.split_by == "time":
-        return f"Another {seed}moment of the cut moves every error."
+        return f"Another {seed}moment of the cut changes every error."
     later = (
-        "As each user's ratings end at another time, a model may have learnt from ratings of others that are later "
-        "than the one it predicts."
+        "Each user's ratings end at a different time, so a model may have been trained on ratings of other users that "
+        "are later than the one it predicts."
     )
-    return later if several else f"Another seed moves every error a little. {later}"
+    return later if several else f"Another seed changes every error a little. {later}"
 
 
-OTHER_SPLITS_TITLE = "Under other splits"
-OTHER_SPLITS_CAPTION = (
+CAPTION = (
     "Test MSE where all was tuned, trained and tested anew; the first line is the split of the rest of this page. "
     "Errors of different splits are of different ratings: only the verdicts can be compared."
 )
 
 Contest = tuple[OtherSplit, Duel]
-Effect = Literal["holds", "becomes a tie", "is decided", "turns round"]
+Effect = Literal["holds", "becomes a tie", "is decided", "is reversed"]
 EFFECTS: tuple[Effect, ...] = get_args(Effect)
+
+
+def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
+    """The comparison under other splits; None where there are none."""
+    rows = split_rows(comparison)
+    if not rows:
+        return None
+    table = text_table(CAPTION, split_headings(comparison), rows)
+    return Section("splits", "Under other splits", other_split_findings(comparison), [table])
 
 
 def split_headings(comparison: Comparison) -> tuple[str, ...]:
@@ -219,11 +227,11 @@ def _effect(own: Duel, other: Duel) -> Effect:
         return "holds"
     if other.outcome == "tie":
         return "becomes a tie"
-    return "is decided" if own.outcome == "tie" else "turns round"
+    return "is decided" if own.outcome == "tie" else "is reversed"
 
 
 def other_split_findings(comparison: Comparison) -> list[Finding]:
-    """Under which splits the answer holds, becomes a tie, is decided or turns round, and what the split seed moves."""
+    """Under which splits the answer holds, becomes a tie, is decided or is reversed; spread over random splits."""
     own, found = duel(comparison), by_effect(comparison)
     if own is None or not found:
         return []
@@ -246,7 +254,7 @@ def _told(comparison: Comparison, effect: Effect, names: str, answer: str, found
     by = listing([f"{inside(contest.better.title)} by {number(abs(contest.gap), step)}" for contest in found])
     if effect == "is decided":
         return f"A tie here, it is decided under {names}, where the winner is {by}."
-    return f"Under {names} the answer turns round: there the winner is {by}. No answer holds for every use."
+    return f"Under {names} the answer is reversed: there the winner is {by}. The answer depends on the split."
 
 
 def over_random_splits(comparison: Comparison) -> str:

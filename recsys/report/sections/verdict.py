@@ -1,14 +1,15 @@
-"""Who wins, by how much, how sure, at what price, and what would change the answer: computed, never assumed."""
+"""The answer of the first screen: who wins, by how much, how certain that is, and what would change it."""
 
+from collections.abc import Sequence
 from statistics import NormalDist
 
 from recsys.evaluation.results import Comparison, Difference, ModelResult
 from recsys.evaluation.thresholds import LEVEL
+from recsys.report.drift import drift_warnings
 from recsys.report.outcomes import (
     Duel,
     best,
     best_network,
-    difference,
     duel,
     effect,
     factorisation,
@@ -18,24 +19,34 @@ from recsys.report.outcomes import (
     networks,
     outcome,
     rmse_step,
-    scored,
     tie_margin,
 )
-from recsys.report.section import Finding
-from recsys.report.sections.ablation import contribution_findings, contribution_summary
-from recsys.report.sections.baselines import baseline_findings, baseline_summary, other_seeds_may_beat, skipped_findings
-from recsys.report.sections.cold_start import mostly_clipped, unseen_findings
-from recsys.report.sections.cost import all_in_findings, cost_findings, worth_findings, worth_summary
-from recsys.report.sections.ensembles import combination_findings, combination_summary
+from recsys.report.section import Finding, Plot, Section, plots_of
+from recsys.report.sections.baselines import baseline_summary, other_seeds_may_beat
+from recsys.report.sections.cold_start import mostly_clipped
+from recsys.report.sections.cost import worth_summary
+from recsys.report.sections.discussion import contribution_summary, failure_findings
+from recsys.report.sections.ensembles import combination_summary
 from recsys.report.sections.methodology import few_test_ratings, limits, optimism
-from recsys.report.sections.overfitting import overfitting_findings
 from recsys.report.sections.seeds import turned_pairs
 from recsys.report.sections.splits import by_effect, manner, split_names
-from recsys.text import count, inside, listing, number, opening, percent, short, stopped, times, verb
+from recsys.text import count, inside, listing, number, opening, percent, short, times, verb
+
+
+def section(comparison: Comparison, plots: Sequence[Plot]) -> Section:
+    """The first screen: the answer, what there is to know of it, and warnings of what moved since the runs before."""
+    drift = drift_warnings(comparison)
+    return Section(
+        "answer",
+        headline(comparison),
+        verdict(comparison),
+        plots=plots_of(plots, "answer"),
+        parts=[Section("", "Moved since the runs before", drift, tone="warn")] if drift else [],
+    )
 
 
 def typical_error(comparison: Comparison) -> list[Finding]:
-    """By how much a prediction misses on average, of the factorisation and of the best network; empty without both."""
+    """Mean absolute error of the factorisation and of the best network; empty without both."""
     model, network = factorisation(comparison), best_network(comparison)
     if model is None or network is None:
         return []
@@ -43,9 +54,8 @@ def typical_error(comparison: Comparison) -> list[Finding]:
     return [
         Finding(
             "typical error",
-            f"On average, a prediction of {inside(model.title)} misses the rating by {number(model.mae, step)}, one of "
-            f"{inside(network.title)} by {number(network.mae, step)}; ratings run from {short(data.rating_min)} to "
-            f"{short(data.rating_max)}.",
+            f"Mean absolute error: {number(model.mae, step)} for {inside(model.title)} and {number(network.mae, step)} "
+            f"for {inside(network.title)}; ratings run from {short(data.rating_min)} to {short(data.rating_max)}.",
         )
     ]
 
@@ -64,28 +74,28 @@ def _basis(comparison: Comparison) -> str:
     if counts[-1] == 1:
         return f"{split}, each model trained once"
     often = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
-    return f"{split}, each model trained {often} times from other random starting weights"
+    return f"{split}, each model trained with {often} seeds"
 
 
 def _likely(comparison: Comparison, contest: Duel) -> str:
-    """Where the difference most likely lies, seen from the row that is ahead."""
+    """The confidence interval of the difference, seen from the row with the lower error."""
     if contest.reach is None:
         return ""
     low, high = contest.reach if contest.gap > 0 else (-contest.reach[1], -contest.reach[0])
     step, ahead, behind = mse_step(comparison), inside(contest.better.title), inside(contest.worse.title)
     if low > 0:
         return (
-            f"With other users like these, the MSE of {ahead} would most likely be {number(low, step)} to "
-            f"{number(high, step)} below that of {behind} (95% interval). "
+            f"The MSE of {ahead} is {number(low, step)} to {number(high, step)} below that of {behind} (95% confidence "
+            f"interval over users). "
         )
     return (
-        f"With other users like these, the MSE of {ahead} would most likely be anything from {number(-low, step)} "
-        f"above that of {behind} to {number(high, step)} below it (95% interval). "
+        f"The MSE of {ahead} is between {number(-low, step)} above and {number(high, step)} below that of {behind} "
+        f"(95% confidence interval over users). "
     )
 
 
 MOST_TIMES = 1000
-"""So many times the test users and more are nothing that anybody will collect."""
+"""Larger factors of the number of test users are not written out."""
 
 FEWEST_TIMES = 1.05
 
@@ -163,15 +173,12 @@ def _size(comparison: Comparison, gap: float) -> str:
 
 
 def _by_seeds(comparison: Comparison, contest: Duel) -> str:
-    """How often a single seed of each would have told another winner; empty where never, or where there is none."""
+    """How often single seeds would have given the other winner; empty where never, or where there is none."""
     models = {model.name: model for model in comparison.models}
     pairs, turned = turned_pairs(models[contest.better.name], models[contest.worse.name])
     if contest.outcome == "tie" or not turned:
         return ""
-    return (
-        f"Other seeds: in {turned:,} of {pairs:,} pairs of a seed of either, "
-        f"{inside(contest.worse.title)} errs no more."
-    )
+    return f"Other seeds: in {turned:,} of {pairs:,} pairs of seeds, {inside(contest.worse.title)} has no higher error."
 
 
 def _by_splits(comparison: Comparison) -> str:
@@ -181,7 +188,7 @@ def _by_splits(comparison: Comparison) -> str:
         return ""
     parts = [
         f"under {split_names([split for split, _ in found[what]])} it {what}"
-        for what in ("becomes a tie", "is decided", "turns round")
+        for what in ("becomes a tie", "is decided", "is reversed")
         if what in found
     ]
     if not parts:
@@ -274,72 +281,6 @@ def verdict(comparison: Comparison) -> list[Finding]:
         ]
         findings += [Finding("caution", text) for text in texts if text]
     return findings
-
-
-def discussion(comparison: Comparison) -> dict[str, list[Finding]]:
-    """Every finding, under the heading it is shown under."""
-    sections = {
-        "Who predicts better": [*ranking_findings(comparison), *gap_findings(comparison)],
-        "Inside the network": contribution_findings(comparison),
-        "Together": combination_findings(comparison),
-        "At what price": [*cost_findings(comparison), *all_in_findings(comparison), *worth_findings(comparison)],
-        "Against the baselines": [*baseline_findings(comparison), *skipped_findings(comparison)],
-        "Overfitting": overfitting_findings(comparison),
-        "Unknown users and items, and clipping": unseen_findings(comparison) if scored(comparison) else [],
-        "What failed": failure_findings(comparison),
-    }
-    return {heading: findings for heading, findings in sections.items() if findings}
-
-
-def failure_findings(comparison: Comparison) -> list[Finding]:
-    """The models without a score."""
-    return [
-        Finding(
-            "failed", f"{opening(inside(row.title))} has no score, because its training failed: {stopped(row.reason)}"
-        )
-        for row in in_order(comparison.failed)
-    ]
-
-
-def ranking_findings(comparison: Comparison) -> list[Finding]:
-    """The lowest error of all, and what cannot be told apart from it."""
-    rows, step = scored(comparison), mse_step(comparison)
-    leader = best(rows)
-    if leader is None or len(rows) < 2:
-        return []
-    level = [inside(row.title) for row in rows if row is not leader and outcome(comparison, row, leader) == "tie"]
-    of_all = "of all rows that stand for themselves" if comparison.combinations else "of all"
-    text = f"{opening(inside(leader.title))} has the lowest test error {of_all}, an MSE of {number(leader.mse, step)}"
-    text += f", in a tie with {listing(level)}." if level else ", by more than a tie."
-    if comparison.differences:
-        text += f" A difference of MSEs below {number(effect(comparison), step)} is called a tie here, "
-        text += "and so is a larger one that may be chance."
-    elif tie_margin(comparison) > 0:
-        text += f" A gap of up to {number(tie_margin(comparison), step)} in MSE is called a tie here."
-    return [Finding("ranking", text)]
-
-
-def gap_findings(comparison: Comparison) -> list[Finding]:
-    """Each network's error against that of the matrix factorisation."""
-    model = factorisation(comparison)
-    return [] if model is None else [Finding("gap", _gap(comparison, net, model)) for net in networks(comparison)]
-
-
-def _gap(comparison: Comparison, network: ModelResult, model: ModelResult) -> str:
-    step, gap = mse_step(comparison), abs(network.mse - model.mse)
-    both = f"{opening(inside(network.title))}: test MSE {number(network.mse, step)} against "
-    both += f"{number(model.mse, step)} of {inside(model.title)}"
-    share = f" ({percent(gap / model.mse)})" if model.mse > 0 else ""
-    tested = difference(comparison, network, model)
-    if gap == 0:
-        return f"{both}, no difference at all."
-    direction = "lower" if network.mse < model.mse else "higher"
-    if outcome(comparison, network, model) == "tie":
-        why = "is too small a gap to tell them apart"
-        if tested is not None:
-            why = "is too small a gap to matter" if tested.verdict == "too small" else "may be chance"
-        return f"{both}; {number(gap, step)}{share} {direction} {why}: a tie."
-    return f"{both}, {number(gap, step)}{share} {direction}."
 
 
 def gap_summary(comparison: Comparison) -> list[Finding]:

@@ -64,7 +64,7 @@ def test_the_whole_cost_is_told_only_where_there_was_more_than_a_fit(
     ]
     searched = search(often, mf_tuned=30, dnn_tuned=80)
     assert all_in_findings(searched)[0].text == (
-        "With all seeds and the search for settings, tuned DNN took 100 s of training, tuned MF 50 s: "
+        "With all seeds and the hyperparameter search, tuned DNN took 100 s of training, tuned MF 50 s: "
         "2.0 times as long."
     )
 

@@ -10,24 +10,21 @@ from typing import Any
 import pytest
 
 from recsys.evaluation.results import Comparison
-from recsys.report.html import html_page
 from recsys.report.manifest import RunManifest, run_manifest, this_environment
-from recsys.report.markdown import markdown_report
 from recsys.report.past_runs import past_run, with_history
+from recsys.report.publish import pages
 from recsys.report.sections.trends import (
-    DRIFT_TITLE,
     HISTORY_TITLE,
     MOST_SHOWN,
     history_findings,
     history_headings,
     history_rows,
-    markdown_with_history,
-    page_with_history,
 )
 from recsys.settings import Settings
 from recsys.store.fingerprint import Fingerprint
 from recsys.store.run_history import PastRun, append, read
 from recsys.store.store import Facts, Manifest, Store
+from tests.made_reports import pages_of
 
 START = datetime(2026, 11, 3, 3, 0, tzinfo=UTC)
 ENVIRONMENT = cache(this_environment)
@@ -64,8 +61,7 @@ def report(store: Store, comparison: Comparison, key: str = "", **changes: Any) 
 
     def build(folder: Path) -> Facts:
         texts = {
-            "report.html": html_page(comparison, []),
-            "report.md": markdown_report(comparison, [], embedded=False),
+            "plots.json": "[]",
             "comparison.json": comparison.model_dump_json(),
             "manifest.json": recorded(comparison, **changes).to_json(),
             "comparison.csv": "as it was",
@@ -141,7 +137,7 @@ def test_another_result_brings_the_history_into_page_markdown_and_comparison(sto
     append(store, past(with_mse(mf=0.7, dnn=0.9), data={"ratings": "/other.csv"}))
     made = report(store, with_mse(mf=0.8, dnn=0.6), dnn={"epochs": 3})
     files, run = with_history(store, made, "run", START + timedelta(hours=5))
-    page, markdown = (files[name].read_text(encoding="utf-8") for name in ("report.html", "report.md"))
+    page, markdown = (text.decode() for text in pages(files).values())
     assert page.count(f">{HISTORY_TITLE}</h2>") == markdown.count(f"## {HISTORY_TITLE}\n") == 1
     for text in (page, markdown):
         assert "2026-11-03 03:00" in text
@@ -219,10 +215,17 @@ def test_what_moved_most_is_named_with_its_way(with_mse: Rate) -> None:
 def test_warnings_stand_below_the_answer_in_both_twins(with_mse: Rate) -> None:
     worse = with_mse(mf=1.2, dnn=1.3)
     comparison = told(past(with_mse(mf=0.8, dnn=0.9)), past(worse, 1), comparison=worse)
-    page = page_with_history(html_page(worse, []), comparison, [])
-    markdown = markdown_with_history(markdown_report(worse, [], embedded=False), comparison, [])
-    assert page.index(f"<h3>{DRIFT_TITLE}</h3>") < page.index(">Results</h2>") < page.index(f">{HISTORY_TITLE}</h2>")
-    assert markdown.index(f"## {DRIFT_TITLE}") < markdown.index("## Results") < markdown.index(f"## {HISTORY_TITLE}")
+    page, markdown = pages_of(comparison)
+    assert (
+        page.index("<h3>Moved since the runs before</h3>")
+        < page.index(">Results</h2>")
+        < page.index(f">{HISTORY_TITLE}</h2>")
+    )
+    assert (
+        markdown.index("## Moved since the runs before")
+        < markdown.index("## Results")
+        < markdown.index(f"## {HISTORY_TITLE}")
+    )
     assert "MF errs more than before" in page
     assert "- MF errs more than before" in markdown
 
@@ -232,14 +235,7 @@ def test_texts_of_the_past_stay_texts(with_mse: Rate) -> None:
     comparison = with_mse(mf=0.8, dnn=0.9)
     before = past(comparison).model_copy(update={"headline": hostile, "side": "tie", "settings": {hostile: hostile}})
     comparison = told(before, past(with_mse(mf=0.7, dnn=0.9), 1), comparison=comparison)
-    page = page_with_history(html_page(comparison, []), comparison, [])
-    markdown = markdown_with_history(markdown_report(comparison, [], embedded=False), comparison, [])
+    page, markdown = pages_of(comparison)
     assert "<script" not in page
     assert "<script" not in markdown
     assert len(re.findall(r"(?m)^## Results$", markdown)) == 1
-
-
-def test_a_report_that_lacks_the_place_for_it_is_refused(with_mse: Rate) -> None:
-    comparison = told(past(with_mse(mf=0.8)), past(with_mse(mf=0.7), 1), comparison=with_mse(mf=0.7))
-    with pytest.raises(ValueError, match='no line <section aria-labelledby="discussion">'):
-        page_with_history("<p>", comparison, [])

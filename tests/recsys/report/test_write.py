@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -13,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from recsys.evaluation.results import Comparison, FailedModel, History, SearchedSetting
-from recsys.report.build import write_report
 from recsys.report.markdown import embedded_markdown, escaped
+from tests.made_reports import pages_of, publish_made
 from tests.made_searches import dnn_search, mf_search, trial, tuning
 
 Made = tuple[Comparison, pd.DataFrame]
@@ -50,9 +51,7 @@ class Page(HTMLParser):
 
 
 def write(made: Made, folder: Path) -> Path:
-    folder.mkdir(parents=True)
-    write_report(*made, folder)
-    return folder
+    return publish_made(*made, folder)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -296,8 +295,8 @@ def test_report_is_written_whatever_the_size_and_scale(
     assert "nan" not in " ".join(cell.lower() for row in Page(page).rows for cell in row)
 
 
-def test_terminal_and_markdown_do_not_load_matplotlib() -> None:
-    modules = "recsys.report.sections.results, recsys.report.sections.verdict, recsys.report.markdown"
+def test_terminal_and_pages_do_not_load_matplotlib() -> None:
+    modules = "recsys.report.sections.results, recsys.report.sections.verdict, recsys.report.publish"
     check = f"import sys, {modules}; sys.exit('matplotlib' in sys.modules or 'tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
 
@@ -305,3 +304,14 @@ def test_terminal_and_markdown_do_not_load_matplotlib() -> None:
 def test_plots_do_not_load_pyplot() -> None:
     check = "import sys, recsys.report.build; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+SNAPSHOT = Path(__file__).parent / "snapshot.md"
+
+
+def test_sentences_of_a_whole_report_are_those_that_were_reviewed(whole: Made) -> None:
+    """To review a change: MF_OR_DNN_SNAPSHOT=write python -m pytest -n0 tests/recsys/report -k reviewed; git diff."""
+    text = pages_of(whole[0])[1]
+    if os.environ.get("MF_OR_DNN_SNAPSHOT") == "write":
+        SNAPSHOT.write_text(text, encoding="utf-8", newline="\n")
+    assert text == SNAPSHOT.read_text(encoding="utf-8")
