@@ -17,7 +17,7 @@ from recsys.report.manifest import run_manifest
 from recsys.report.markdown import markdown_report
 from recsys.report.plots import draw_plots
 from recsys.report.sections.results import table_csv
-from recsys.report.sections.tuning_tables import trials_csv, trials_table
+from recsys.report.sections.tuning import trials_csv, trials_table
 from recsys.report.svg import standalone
 from recsys.settings import Settings
 from recsys.store.store import Facts, Manifest, Store

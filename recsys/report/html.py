@@ -9,7 +9,8 @@ from markupsafe import Markup
 
 from recsys.evaluation.results import Comparison, ModelResult
 from recsys.report.outcomes import in_order
-from recsys.report.section import Plot
+from recsys.report.section import Plot, Table
+from recsys.report.sections import network_shape, tuning
 from recsys.report.sections.cost import COST_CAPTION, COST_HEADINGS, cost_rows
 from recsys.report.sections.data import data_facts
 from recsys.report.sections.methodology import (
@@ -19,7 +20,6 @@ from recsys.report.sections.methodology import (
     provenance,
     unsettled_findings,
 )
-from recsys.report.sections.network_shape import SHAPE_HEADINGS, SHAPE_TITLE, shape_findings, shape_rows
 from recsys.report.sections.ranking import top_ten_findings
 from recsys.report.sections.results import (
     RANKING_COLUMNS,
@@ -38,8 +38,6 @@ from recsys.report.sections.splits import (
     split_headings,
     split_rows,
 )
-from recsys.report.sections.tuning import SEARCH_TITLE, search_findings, search_warnings
-from recsys.report.sections.tuning_tables import budget_headings, budget_rows, trial_tables
 from recsys.report.sections.verdict import discussion, headline, verdict
 from recsys.report.style import DARK, LIGHT
 from recsys.report.svg import themed
@@ -127,17 +125,24 @@ def _content(comparison: Comparison, plots: Sequence[Plot]) -> dict[str, Any]:
 def _search(comparison: Comparison) -> dict[str, Any] | None:
     if not comparison.tuning:
         return None
+    shape = network_shape.section(comparison, [])
     return {
-        "title": SEARCH_TITLE,
-        "findings": search_findings(comparison),
-        "warnings": search_warnings(comparison),
-        "budget_headings": budget_headings(comparison),
-        "budget": budget_rows(comparison),
-        "trials": trial_tables(comparison),
-        "shape_title": SHAPE_TITLE,
-        "shape": shape_findings(comparison),
-        "shape_headings": SHAPE_HEADINGS,
-        "shape_rows": shape_rows(comparison),
+        "title": tuning.TITLE,
+        "findings": tuning.search_findings(comparison),
+        "warnings": tuning.search_warnings(comparison),
+        "budget": _texts(tuning.budget_table(comparison)),
+        "trials": [_texts(table) for table in tuning.trial_tables(comparison)],
+        "shape": shape,
+        "shape_table": _texts(shape.tables[0]) if shape else None,
+    }
+
+
+def _texts(table: Table) -> dict[str, Any]:
+    return {
+        "title": table.title,
+        "caption": table.caption,
+        "headings": [heading.text for heading in table.headings],
+        "rows": [[cell.text for cell in row] for row in table.rows],
     }
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from recsys.evaluation.results import Comparison
 from recsys.report.outcomes import in_order
-from recsys.report.section import Finding, Plot
+from recsys.report.section import Finding, Plot, Table
+from recsys.report.sections import network_shape, tuning
 from recsys.report.sections.cost import COST_CAPTION, COST_HEADINGS, cost_rows
 from recsys.report.sections.data import data_facts
 from recsys.report.sections.methodology import (
@@ -18,7 +19,6 @@ from recsys.report.sections.methodology import (
     provenance,
     unsettled_findings,
 )
-from recsys.report.sections.network_shape import SHAPE_HEADINGS, SHAPE_TITLE, shape_findings, shape_rows
 from recsys.report.sections.ranking import top_ten_findings
 from recsys.report.sections.results import (
     RANKING_COLUMNS,
@@ -38,8 +38,6 @@ from recsys.report.sections.splits import (
     split_headings,
     split_rows,
 )
-from recsys.report.sections.tuning import SEARCH_TITLE, search_findings, search_warnings
-from recsys.report.sections.tuning_tables import budget_headings, budget_rows, trial_tables
 from recsys.report.sections.verdict import discussion, headline, verdict
 from recsys.text import printable
 
@@ -171,17 +169,20 @@ def _texts(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _searches(comparison: Comparison, plots: Sequence[Plot], link: Callable[[Plot], str]) -> list[str]:
     if not comparison.tuning:
         return []
+    shape = network_shape.section(comparison, [])
     return [
-        f"## {SEARCH_TITLE}",
-        bullets([*search_findings(comparison), *search_warnings(comparison)]),
-        _texts(budget_headings(comparison), budget_rows(comparison)),
+        f"## {tuning.TITLE}",
+        bullets([*tuning.search_findings(comparison), *tuning.search_warnings(comparison)]),
+        _text_table(tuning.budget_table(comparison)),
         *pictures(plots, "search", link),
-        f"### {SHAPE_TITLE}" if shape_rows(comparison) else "",
-        bullets(shape_findings(comparison)),
-        _texts(SHAPE_HEADINGS, shape_rows(comparison)),
+        *([f"### {shape.title}", bullets(shape.findings), *map(_text_table, shape.tables)] if shape else []),
         *pictures(plots, "shape", link),
-        *[f"### {escaped(table.title)}\n\n{_texts(table.headings, table.rows)}" for table in trial_tables(comparison)],
+        *[f"### {escaped(table.title)}\n\n{_text_table(table)}" for table in tuning.trial_tables(comparison)],
     ]
+
+
+def _text_table(table: Table) -> str:
+    return _texts([heading.text for heading in table.headings], [[cell.text for cell in row] for row in table.rows])
 
 
 def _subsets(comparison: Comparison) -> str:

@@ -5,13 +5,12 @@ import pandas as pd
 from recsys.evaluation.results import Comparison
 from recsys.report.outcomes import scored
 from recsys.report.section import Plot
+from recsys.report.sections import tuning
 from recsys.report.sections.cost import accuracy_against_cost
 from recsys.report.sections.errors import calibrations, errors_by_activity, predicted_against_actual
-from recsys.report.sections.network_shape import network_shapes
 from recsys.report.sections.overfitting import losses
 from recsys.report.sections.results import costs, errors, histogram
 from recsys.report.sections.significance import differences
-from recsys.report.sections.tuning_plots import searches
 from recsys.report.svg import style
 
 
@@ -30,8 +29,7 @@ def draw_plots(comparison: Comparison, predictions: pd.DataFrame) -> list[Plot]:
             plots.append(accuracy_against_cost(comparison))
         if comparison.data.histogram:
             plots.append(histogram(comparison))
-        plots += searches(comparison)
-        plots += network_shapes(comparison)
+        plots += tuning.draw(comparison, predictions)
         plots += losses(comparison)
         if not predictions.empty:
             plots += predicted_against_actual(comparison, predictions)

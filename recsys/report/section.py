@@ -33,10 +33,14 @@ Tone = Literal["plain", "good", "warn"]
 
 @dataclass(frozen=True)
 class Heading:
-    """The heading of a column, and what the column holds where the heading does not say it all."""
+    """The heading of a column, and what the column holds where the heading does not say it all.
+
+    `kind` is "prose" for a column of sentences and "time" for one of dates; others are of numbers.
+    """
 
     text: str
     meaning: str = ""
+    kind: Literal["", "prose", "time"] = ""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ class Section:
         parts: sections inside this one, one heading level deeper.
         tone: "good" or "warn" where it is set apart as a box.
         folded: whether all but the title is hidden until somebody opens it.
+        beside: what stands to the right of findings and facts on a wide screen; below them if empty.
     """
 
     anchor: str
@@ -88,6 +93,7 @@ class Section:
     parts: Sequence["Section"] = ()
     tone: Tone = "plain"
     folded: bool = False
+    beside: Literal["", "tables", "plots"] = ""
 
 
 def text_table(caption: str, headings: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> Table:

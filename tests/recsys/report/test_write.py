@@ -182,7 +182,7 @@ def test_searches_are_in_the_page_its_twin_and_files_of_their_own(searched_folde
     parsed = Page((searched_folder / "report.html").read_text(encoding="utf-8"))
     markdown = (searched_folder / "report.md").read_text(encoding="utf-8")
     assert len(parsed.ids) == len(set(parsed.ids))
-    assert ["Trials begun", "24", "30"] in [[cell.strip() for cell in row] for row in parsed.rows]
+    assert ["Trials run", "24", "30"] in [[cell.strip() for cell in row] for row in parsed.rows]
     assert "| Trials begun | 24 | 30 |" in markdown
     assert "How the settings were searched" in markdown
     assert pq.read_table(searched_folder / "trials.parquet").num_rows == 54
