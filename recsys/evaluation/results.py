@@ -32,7 +32,7 @@ class Score(Result):
     r2: float | None
 
 
-class History(Result):
+class LearningCurve(Result):
     """Mean squared error per epoch, in squared rating units; entry k belongs to epoch k + 1."""
 
     loss: list[float]
@@ -153,7 +153,7 @@ class ModelResult(BaselineResult):
     file_bytes: int | None = None
     peak_mb: float | None = None
     contributions: list[Contribution] = []
-    history: History
+    history: LearningCurve
     scored_epoch: int
     stopped_early: bool
     started: datetime
