@@ -15,7 +15,7 @@ from recsys.evaluation.results import Comparison, Tuning
 from recsys.report.drift import drift_warnings
 from recsys.report.markdown import embedded_markdown, escaped
 from recsys.report.past_runs import with_past_runs
-from recsys.report.publish import publish
+from recsys.report.publish import publish_report
 from recsys.report.sections import trends
 from recsys.report.sections.results import shown_columns, shown_rows
 from recsys.report.sections.verdict import headline
@@ -35,7 +35,7 @@ RECIPE = Recipe(
     unread={"output": True, "scaling": True, "refresh": True, "data": {"downloads"}},
     code=("recsys.report.build",),
     libraries=(
-        *("jinja2", "keras", "matplotlib", "numpy", "optuna", "pandas", "pyarrow", "scikit-learn", "scipy"),
+        *("keras", "matplotlib", "numpy", "optuna", "pandas", "pyarrow", "scikit-learn", "scipy"),
         "tensorflow",
     ),
 )
@@ -106,8 +106,8 @@ def _published(store: Store, made: Manifest, reports: Path, name: str) -> Path:
         files, run = with_past_runs(store, made, name, datetime.now(UTC))
     except (OSError, StoreUnavailable) as error:
         log.warning("the runs before are left out of the report, and this one is not remembered: %s", error)
-        return publish(store.files(made), reports, name)
-    folder = publish(files, reports, name)
+        return publish_report(store.files(made), reports, name)
+    folder = publish_report(files, reports, name)
     try:
         append(store, run)
     except (OSError, StoreUnavailable) as error:

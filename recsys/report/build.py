@@ -1,4 +1,4 @@
-"""From a run's artefacts to its report."""
+"""From a run's artefacts to the numbers and plots of its report."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -12,23 +12,20 @@ from recsys.evaluation.evaluate import evaluate
 from recsys.evaluation.inputs import Models, load_models, load_ratings
 from recsys.evaluation.results import Comparison, OtherSplit, Tuning
 from recsys.progress import Progress, silent
-from recsys.report.html import html_page
+from recsys.report.contents import draw_plots
 from recsys.report.manifest import run_manifest
-from recsys.report.markdown import markdown_report
-from recsys.report.plots import draw_plots
 from recsys.report.sections.results import table_csv
 from recsys.report.sections.tuning import trials_csv, trials_table
-from recsys.report.svg import standalone
+from recsys.report.svg import save_plots
 from recsys.settings import Settings
 from recsys.store.store import Facts, Manifest, Store
 
 
 def write_report(comparison: Comparison, predictions: pd.DataFrame, folder: Path) -> None:
-    """Write report.html, report.md, comparison.json, comparison.csv and plots/*.svg and *.png.
+    """Write comparison.json, comparison.csv and plots/*.svg and *.png with their index.
 
-    Where settings were searched, also trials.parquet and trials.csv.
-
-    The same comparison and predictions give the same bytes.
+    Where settings were searched, also trials.parquet and trials.csv. The same comparison and predictions give the
+    same bytes.
 
     Args:
         comparison: what the run found.
@@ -36,23 +33,13 @@ def write_report(comparison: Comparison, predictions: pd.DataFrame, folder: Path
             item_ratings and one per scored model and baseline.
         folder: an existing folder.
     """
-    plots = draw_plots(comparison, predictions)
-    texts = {
-        "report.html": html_page(comparison, plots),
-        "report.md": markdown_report(comparison, plots, embedded=False),
-        "comparison.json": comparison.model_dump_json(indent=2) + "\n",
-        "comparison.csv": table_csv(comparison),
-    }
+    texts = {"comparison.json": comparison.model_dump_json(indent=2) + "\n", "comparison.csv": table_csv(comparison)}
     if comparison.tuning:
         texts["trials.csv"] = trials_csv(comparison)
         pq.write_table(trials_table(comparison), folder / "trials.parquet", compression="zstd")
-    pictures = folder / "plots"
-    pictures.mkdir(exist_ok=True)
-    for plot in plots:
-        texts[f"plots/{plot.name}.svg"] = standalone(plot.svg)
-        (pictures / f"{plot.name}.png").write_bytes(plot.png)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    save_plots(draw_plots(comparison, predictions), folder)
 
 
 def build_report(
@@ -66,7 +53,7 @@ def build_report(
     folder: Path,
     progress: Progress = silent,
 ) -> Facts:
-    """Write the report, its predictions and the manifest of the run into `folder`.
+    """Write what a report is made of, its predictions and the manifest of the run into `folder`.
 
     Args:
         store: where the artefacts are.

@@ -1,17 +1,15 @@
 """The record of a finished run for the history of runs, and the files of a report that show earlier runs."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from recsys.evaluation.results import BaselineResult, Combination, Comparison, ModelResult
-from recsys.report.drift import drift_warnings
 from recsys.report.manifest import UNRECORDED, RunManifest, read_manifest
 from recsys.report.outcomes import duel, every_row
-from recsys.report.section import Plot
 from recsys.report.sections import trends
 from recsys.report.sections.verdict import headline, unanswered
 from recsys.settings import Settings
@@ -132,7 +130,7 @@ def with_past_runs(store: Store, made: Manifest, report: str, when: datetime) ->
         inputs={"report": content(made)},
         settings={"history": [run.model_dump(mode="json") for run in runs]},
         code=code_of(("recsys.report.past_runs", "recsys.report.sections.trends")),
-        versions=versions_of(("jinja2", "matplotlib")),
+        versions=versions_of(("matplotlib",)),
     )
     compared = comparison.model_copy(update={"history": runs})
     return files | store.files(store.make(fingerprint, lambda folder: _write(compared, files, folder))), run
@@ -140,63 +138,11 @@ def with_past_runs(store: Store, made: Manifest, report: str, when: datetime) ->
 
 def _write(comparison: Comparison, files: dict[str, Path], folder: Path) -> Facts:
     """Write the files of a report that differ with its earlier runs."""
-    from recsys.report.svg import standalone, style
+    from recsys.report.svg import load_plots, save_plots, style
 
     with style():
         plots = trends.draw(comparison)
-    page, markdown = (files[name].read_text(encoding="utf-8") for name in ("report.html", "report.md"))
-    texts = {
-        "report.html": page_with_runs(page, comparison, plots),
-        "report.md": markdown_with_runs(markdown, comparison, plots),
-        "comparison.json": comparison.model_dump_json(indent=2) + "\n",
-    }
-    (folder / "plots").mkdir()
-    for plot in plots:
-        texts[f"plots/{plot.name}.svg"] = standalone(plot.svg)
-        (folder / "plots" / f"{plot.name}.png").write_bytes(plot.png)
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    save_plots(plots, folder, load_plots(files))
+    text = comparison.model_dump_json(indent=2) + "\n"
+    (folder / "comparison.json").write_text(text, encoding="utf-8", newline="\n")
     return {"results": len(comparison.history)}
-
-
-DRIFT_TITLE = "Moved since the runs before"
-
-
-def page_with_runs(page: str, comparison: Comparison, plots: Sequence[Plot]) -> str:
-    """Insert earlier runs into a page of `html_page`, and drift warnings below its answer."""
-    from recsys.report.html import pictures_by_section, rendered
-
-    if warnings := drift_warnings(comparison):
-        box = rendered("drift.html.j2", {"title": DRIFT_TITLE, "warnings": warnings})
-        page = _inserted(page, '<section aria-labelledby="results">', box)
-    shown = rendered(
-        "history.html.j2",
-        {"section": trends.section(comparison, plots), "plots": pictures_by_section(plots)},
-    )
-    return _inserted(page, '<section aria-labelledby="discussion">', shown)
-
-
-def markdown_with_runs(markdown: str, comparison: Comparison, plots: Sequence[Plot]) -> str:
-    """The same for a document of `markdown_report`, with links to its plots."""
-    from recsys.report.markdown import bullets, linked, pictures, told
-
-    if warnings := drift_warnings(comparison):
-        markdown = _inserted(markdown, "## Results\n", f"## {DRIFT_TITLE}\n\n{bullets(warnings)}\n\n")
-    table = trends.run_table(comparison)
-    rows = told(
-        f"## {trends.TITLE}",
-        trends.run_findings(comparison),
-        [heading.text for heading in table.headings],
-        [[cell.text for cell in row] for row in table.rows],
-        trends.CAPTION,
-    )
-    blocks = "\n\n".join([*rows, *pictures(plots, "history", linked)]) + "\n\n"
-    return _inserted(markdown, "## Discussion\n", blocks)
-
-
-def _inserted(document: str, line: str, block: str) -> str:
-    """Insert a block before the first line that is, or begins with, `line`, which no escaped text can forge."""
-    head, found, tail = document.partition(f"\n{line}")
-    if not found:
-        raise ValueError(f"the report has no line {line.strip()}")
-    return f"{head}\n{block}{line}{tail}"

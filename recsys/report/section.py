@@ -10,7 +10,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Plot:
-    """A finished picture: `svg` in light colours without a background, `png` on white."""
+    """A finished plot: `svg`, a document in light colours without a background, and `png`, on white."""
 
     name: str
     section: str
@@ -35,7 +35,8 @@ Tone = Literal["plain", "good", "warn"]
 class Heading:
     """The heading of a column, and what the column holds where the heading does not say it all.
 
-    `kind` is "prose" for a column of sentences and "time" for one of dates; others are of numbers.
+    `kind` is "prose" for a column of sentences and "time" for one of dates; else the first column is of names and
+    the others are of numbers.
     """
 
     text: str
@@ -85,15 +86,30 @@ class Section:
 
     anchor: str
     title: str
-    findings: Sequence["Finding"] = ()
+    findings: Sequence[Finding] = ()
     tables: Sequence[Table] = ()
-    plots: Sequence["Plot"] = ()
+    plots: Sequence[Plot] = ()
     facts: Sequence[tuple[str, str]] = ()
     listing: str = ""
     parts: Sequence["Section"] = ()
     tone: Tone = "plain"
     folded: bool = False
     beside: Literal["", "tables", "plots"] = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole report, for a renderer.
+
+    Attributes:
+        subtitle: what was compared, on which ratings.
+        answer: the first screen; its title is the answer in one sentence, without a full stop.
+        sections: all others, in their order.
+    """
+
+    subtitle: str
+    answer: Section
+    sections: Sequence[Section]
 
 
 def text_table(caption: str, headings: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> Table:
@@ -107,6 +123,6 @@ def text_table(caption: str, headings: Sequence[str], rows: Sequence[Sequence[st
     )
 
 
-def plots_of(plots: Sequence["Plot"], section: str) -> list["Plot"]:
+def plots_of(plots: Sequence[Plot], section: str) -> list[Plot]:
     """Return the plots that belong to a section, in their order."""
     return [plot for plot in plots if plot.section == section]

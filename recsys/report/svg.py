@@ -1,21 +1,29 @@
-"""Sheets to draw on with matplotlib, and SVGs fit for a page: no clock, no random ids, colours of the theme."""
+"""Figures of matplotlib, and the files and the page that they are for: no clock, no random ids, colours of the theme.
+
+Matplotlib is loaded by the first figure, as a report whose plots are drawn has no need of it.
+"""
 
 import io
+import json
 import re
 import threading
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-
-import matplotlib.style
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recsys.report.section import Plot
 from recsys.report.style import LIGHT
 from recsys.text import opening, printable, short
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PLOTS_INDEX = "plots.json"
+"""Name, section, caption and text for screen readers of each plot of a report, in their order."""
 
 WIDTH = 5.0
 """Inches, at 72 units an inch: narrow enough for a phone at full size, and two fit side by side on a desk."""
@@ -55,30 +63,38 @@ _STYLE = {
 @contextmanager
 def style() -> Iterator[None]:
     """The report's own style, whatever a matplotlibrc says; figures are made and finished inside."""
+    import matplotlib.style
+
     with _DRAWING, matplotlib.style.context(["default", _STYLE]):
         yield
 
 
-def sheet(height: float) -> tuple[Figure, Axes]:
+def _figure(height: float) -> "Figure":
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(WIDTH, height), layout="constrained")
+
+
+def sheet(height: float) -> "tuple[Figure, Axes]":
     """A figure with one set of axes."""
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    figure = _figure(height)
     return figure, figure.add_subplot()
 
 
-def stacked(height: float) -> tuple[Figure, Axes, Axes]:
+def stacked(height: float) -> "tuple[Figure, Axes, Axes]":
     """A figure with a large set of axes above a small one that shares its x axis."""
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    figure = _figure(height)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     return figure, upper, lower
 
 
-def abreast(height: float, panels: int) -> tuple[Figure, list[Axes]]:
+def abreast(height: float, panels: int) -> "tuple[Figure, list[Axes]]":
     """A figure with sets of axes side by side that share their y axis."""
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    figure = _figure(height)
     return figure, list(figure.subplots(1, panels, sharey=True, squeeze=False)[0])
 
 
-def finished(figure: Figure, name: str, section: str, caption: str, alt: str) -> Plot:
+def finished(figure: "Figure", name: str, section: str, caption: str, alt: str) -> Plot:
     """Render a figure."""
     caption, alt = printable(caption), printable(alt)
     vector, raster = io.StringIO(), io.BytesIO()
@@ -86,7 +102,35 @@ def finished(figure: Figure, name: str, section: str, caption: str, alt: str) ->
     figure.savefig(vector, format="svg", transparent=True, metadata=nothing)
     figure.set_layout_engine("none")  # laid out once, not once a format: half of the time goes into it
     figure.savefig(raster, format="png", dpi=160, metadata={"Software": None})
-    return Plot(name, section, caption, alt, normalised(vector.getvalue(), name, alt), raster.getvalue())
+    drawing = standalone(normalised(vector.getvalue(), name, alt))
+    return Plot(name, section, caption, alt, drawing, raster.getvalue())
+
+
+def save_plots(plots: Sequence[Plot], folder: Path, others: Sequence[Plot] = ()) -> None:
+    """Write plots/*.svg and *.png, and an index of them and of others, whose files are elsewhere."""
+    named = ("name", "section", "caption", "alt")
+    index = [{key: getattr(plot, key) for key in named} for plot in (*others, *plots)]
+    (folder / PLOTS_INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8", newline="\n")
+    (folder / "plots").mkdir(exist_ok=True)
+    for plot in plots:
+        (folder / "plots" / f"{plot.name}.svg").write_text(plot.svg, encoding="utf-8", newline="\n")
+        (folder / "plots" / f"{plot.name}.png").write_bytes(plot.png)
+
+
+def load_plots(files: Mapping[str, Path]) -> list[Plot]:
+    """Return the plots of a report.
+
+    Args:
+        files: path inside the report -> where the file is.
+    """
+    return [
+        Plot(
+            **entry,
+            svg=files[f"plots/{entry['name']}.svg"].read_text(encoding="utf-8"),
+            png=files[f"plots/{entry['name']}.png"].read_bytes(),
+        )
+        for entry in json.loads(files[PLOTS_INDEX].read_bytes())
+    ]
 
 
 def label(title: str) -> str:
@@ -97,13 +141,15 @@ def label(title: str) -> str:
     return f"\u200b{text}" if text.startswith("_") else text
 
 
-def legend(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> None:
+def legend(figure: "Figure", handles: "Sequence[Artist]", labels: Sequence[str]) -> None:
     """A legend above the axes, where it hides no data."""
     figure.legend(handles, labels, loc="outside upper left", ncols=2, fontsize=8.5, columnspacing=1.6)
 
 
-def plain_ticks(axes: Axes, *, x: bool = False, y: bool = False) -> None:
+def plain_ticks(axes: "Axes", *, x: bool = False, y: bool = False) -> None:
     """Write tick values as the text does, on logarithmic axes as well."""
+    from matplotlib.ticker import FuncFormatter
+
     for wanted, axis in ((x, axes.xaxis), (y, axes.yaxis)):
         if wanted:
             axis.set_major_formatter(FuncFormatter(lambda value, position: short(value)))
@@ -150,13 +196,14 @@ def normalised(drawing: str, name: str, alt: str) -> str:
 
 
 def themed(drawing: str) -> str:
-    """Replace the light colours by the page's CSS variables, in attributes alone."""
+    """An SVG document as an element of the page: as wide as its place, in the page's CSS variables and font."""
     root = ElementTree.fromstring(drawing)
     for element in root.iter():
         style = element.get("style")
         if style is not None:
             element.set("style", _COLOUR.sub(lambda match: _THEME[match.group()], style))
-    del root.attrib["font-family"]
+    for attribute in ("width", "height", "font-family"):
+        del root.attrib[attribute]
     _register()
     return ElementTree.tostring(root, encoding="unicode", short_empty_elements=True)
 

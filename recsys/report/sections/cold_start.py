@@ -2,8 +2,19 @@
 
 from recsys.evaluation.results import BaselineResult, Comparison, Score
 from recsys.report.outcomes import best, bias_only, in_order, mse_step, scored, tie_margin
-from recsys.report.section import Finding
+from recsys.report.section import Finding, Section, Table, text_table
+from recsys.report.sections.results import subset_rows
 from recsys.text import count, inside, listing, number, opening, percent, short
+
+
+def part(comparison: Comparison) -> Section:
+    """The part of the discussion, with the errors on warm and on cold test ratings where there are any of these."""
+    tables: list[Table] = []
+    if comparison.data.cold_test_rows:
+        headings = ("Model", "Warm", "Cold")
+        tables.append(text_table("MSE on warm and on cold test ratings", headings, subset_rows(comparison)))
+    findings = unseen_findings(comparison) if scored(comparison) else []
+    return Section("", "Unknown users and items, and clipping", findings, tables)
 
 
 def unseen_findings(comparison: Comparison) -> list[Finding]:

@@ -1,9 +1,7 @@
 """What each row costs beside its accuracy: size, fit time once and all in, memory, and the time of a prediction."""
 
 from collections.abc import Callable, Sequence
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from recsys.evaluation.results import BaselineResult, Combination, Comparison, ModelResult
 from recsys.report.outcomes import (
@@ -17,10 +15,15 @@ from recsys.report.outcomes import (
     outcome,
     scored,
 )
-from recsys.report.section import Finding, Plot
+from recsys.report.section import Finding, Plot, Section, plots_of, text_table
 from recsys.report.style import LIGHT, look_of
 from recsys.report.svg import finished, label, plain_ticks, sheet
 from recsys.text import NOTHING, count, inside, listing, number, opening, seconds, short, size, times
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COST_HEADINGS = ("Model", "Parameters", "File", "Fit, once", "All in", "Peak memory", "Prediction")
 COST_CAPTION = (
@@ -28,6 +31,16 @@ COST_CAPTION = (
     "most that the process of the training held, whatever else it did. Prediction: of one rating, made among many."
 )
 ABOUT_EQUAL = 0.05
+
+
+def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
+    """The costs of every row; None where nothing was scored."""
+    rows = cost_rows(comparison)
+    if not rows:
+        return None
+    return Section(
+        "costs", "What it costs", tables=[text_table(COST_CAPTION, COST_HEADINGS, rows)], plots=plots_of(plots, "costs")
+    )
 
 
 def search_seconds(comparison: Comparison, row: BaselineResult) -> float:
@@ -184,6 +197,11 @@ Mark = tuple[float, float, float, str]
 """Fit time once and all in, test MSE, and name of a row."""
 
 
+def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
+    """The plot of accuracy against cost, if anything was scored."""
+    return [accuracy_against_cost(comparison)] if scored(comparison) else []
+
+
 def accuracy_against_cost(comparison: Comparison) -> Plot:
     """Test MSE against fit time of every row; a line leads to a hollow mark at the time with search and all seeds."""
     rows = every_row(comparison)
@@ -228,7 +246,7 @@ def _alt(comparison: Comparison, rows: Sequence[BaselineResult]) -> str:
     return f"Test MSE and fit time: {'; '.join(told)}."
 
 
-def _name_marks(figure: Figure, axes: Axes, marks: Sequence[Mark]) -> None:
+def _name_marks(figure: "Figure", axes: "Axes", marks: Sequence[Mark]) -> None:
     """Write each name beside its mark where it hides no other name and no mark, else where it hides least."""
     figure.draw_without_rendering()
     scale = 72 / figure.dpi

@@ -1,8 +1,26 @@
-"""What the ratings are: the facts of the data section, as name and text."""
+"""What the ratings are."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from recsys.evaluation.results import Comparison
+from recsys.report.section import Plot, Section, plots_of
+from recsys.report.sections.results import histogram
 from recsys.report.sections.splits import manner
 from recsys.text import count, listed, percent, short
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def section(comparison: Comparison, plots: Sequence[Plot]) -> Section:
+    """The facts of the ratings, and how often each was given."""
+    return Section("data", "The ratings", facts=data_facts(comparison), plots=plots_of(plots, "data"), beside="plots")
+
+
+def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
+    """The histogram of the ratings."""
+    return [histogram(comparison)] if comparison.data.histogram else []
 
 
 def data_facts(comparison: Comparison) -> list[tuple[str, str]]:

@@ -1,19 +1,23 @@
 """What the predictions look like beside the ratings, whether they are calibrated, and where the errors are."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from recsys.evaluation.calibration import Bin, Calibration, calibration
 from recsys.evaluation.results import BaselineResult, Comparison
 from recsys.report.outcomes import best_network, bias_only, factorisation, in_order, rmse_step
-from recsys.report.section import Plot
+from recsys.report.section import Finding, Plot, Section, plots_of
 from recsys.report.style import LIGHT, file_name, look_of
 from recsys.report.svg import finished, label, legend, plain_ticks, sheet, stacked
 from recsys.text import inside, number, opening, short
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -21,6 +25,35 @@ Counts = NDArray[np.int64]
 MOST_BOXES = 12
 MOST_ACTIVITY_BINS = 8
 SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+def predicted_section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
+    """Predictions beside the actual ratings; None without plots."""
+    text = (
+        "For each actual rating of the test, half of the predictions lie in the box, nine in ten on its line, and the "
+        "bar is their median. Perfect predictions would lie on the dotted diagonal."
+    )
+    return _of_plots(plots, "predicted", "Predicted against actual", text)
+
+
+def activity_section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
+    """Errors by number of training ratings; None without plots."""
+    text = "Error by how much there was to learn from. A group of few rows says little."
+    return _of_plots(plots, "activity", "Where the errors are", text)
+
+
+def calibration_section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
+    """Mean ratings by mean prediction; None without plots."""
+    text = (
+        "Ratings should on average be what was predicted: then the points lie on the dotted diagonal. The line at a "
+        "point is the room that noise needs; below, how many test ratings each point is made of."
+    )
+    return _of_plots(plots, "calibration", "Do predictions mean what they say?", text)
+
+
+def _of_plots(plots: Sequence[Plot], anchor: str, title: str, text: str) -> Section | None:
+    shown = plots_of(plots, anchor)
+    return Section(anchor, title, [Finding(anchor, text)], plots=shown) if shown else None
 
 
 @dataclass(frozen=True)
@@ -46,13 +79,15 @@ class ErrorByActivity:
     rmse: dict[str, Floats]
 
 
-def spread(actual: pd.Series, predicted: pd.Series) -> Spread:
+def spread(actual: "pd.Series", predicted: "pd.Series") -> Spread:
     """Sum predictions up per actual rating, or per bin of it where there are many different ratings.
 
     Args:
         actual: the ratings, at least one.
         predicted: one prediction per rating.
     """
+    import pandas as pd
+
     values = actual.to_numpy(np.float64)
     different = np.unique(values)
     if len(different) <= MOST_BOXES:
@@ -71,7 +106,7 @@ def spread(actual: pd.Series, predicted: pd.Series) -> Spread:
 
 
 def error_by_activity(
-    predictions: pd.DataFrame, counts: str, names: list[str], most: int = MOST_ACTIVITY_BINS
+    predictions: "pd.DataFrame", counts: str, names: list[str], most: int = MOST_ACTIVITY_BINS
 ) -> ErrorByActivity:
     """RMSE in bins of training ratings whose bounds grow tenfold in one or two steps; none is a bin of its own.
 
@@ -122,13 +157,6 @@ def _compact(value: int) -> str:
     return str(value)
 
 
-def thinned(length: int, keep: int, most: int = 300) -> Counts:
-    """Positions of at most about `most` of `length` points: evenly spread, with the ends and `keep` among them."""
-    if length <= most:
-        return np.arange(length, dtype=np.int64)
-    return np.unique(np.append(np.linspace(0, length - 1, most).astype(np.int64), keep))
-
-
 def calibration_sentence(title: str, found: Calibration, step: float) -> str:
     """Whether a row is calibrated, and if not, in which way.
 
@@ -165,15 +193,17 @@ def _told(worst: Bin, step: float) -> str:
     )
 
 
-def shown_in_plots(comparison: Comparison, predictions: pd.DataFrame) -> list[BaselineResult]:
+def shown_in_plots(comparison: Comparison, predictions: "pd.DataFrame") -> list[BaselineResult]:
     """The models, and the baselines that tell users and items apart, as far as they have predictions."""
     telling = [row for row in in_order(comparison.baselines) if row.name in ("item_knn", "bias_only")]
     rows: list[BaselineResult] = [*in_order(comparison.models), *telling]
     return [row for row in rows if row.name in predictions.columns]
 
 
-def predicted_against_actual(comparison: Comparison, predictions: pd.DataFrame) -> list[Plot]:
-    """One picture per model: boxes of predictions for each actual rating, beside the diagonal."""
+def predicted_against_actual(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
+    """One plot per model: boxes of predictions for each actual rating, beside the diagonal."""
+    if predictions.empty:
+        return []
     rows = shown_in_plots(comparison, predictions)
     spreads = [spread(predictions["rating"], predictions[row.name]) for row in rows]
     if not spreads:
@@ -210,7 +240,7 @@ def _boxes(row: BaselineResult, drawn: Spread, limits: tuple[float, float]) -> P
     return finished(figure, f"predicted-{file_name(row.name)}", "predicted", caption, f"{alt}.")
 
 
-def errors_by_activity(comparison: Comparison, predictions: pd.DataFrame) -> list[Plot]:
+def errors_by_activity(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
     """RMSE by number of training ratings of the user, and of the item."""
     rows = shown_in_plots(comparison, predictions)
     if not rows or predictions.empty:
@@ -222,7 +252,7 @@ def errors_by_activity(comparison: Comparison, predictions: pd.DataFrame) -> lis
 
 
 def _by_activity(
-    comparison: Comparison, predictions: pd.DataFrame, rows: list[BaselineResult], column: str, kind: str
+    comparison: Comparison, predictions: "pd.DataFrame", rows: list[BaselineResult], column: str, kind: str
 ) -> Plot:
     found = error_by_activity(predictions, column, [row.name for row in rows])
     figure, upper, lower = stacked(3.7)
@@ -252,7 +282,7 @@ def _by_activity(
     return finished(figure, f"by-{kind}", "activity", caption, alt)
 
 
-def row_counts(axes: Axes, places: NDArray[np.number], rows: list[int], width: float = 0.6) -> None:
+def row_counts(axes: "Axes", places: NDArray[np.number], rows: list[int], width: float = 0.6) -> None:
     """Draw how many rows there are at each place, with the numbers above the bars."""
     axes.bar(places, rows, width=width, color=LIGHT["baseline"])
     axes.set_ylabel("rows")
@@ -273,8 +303,12 @@ def _thousands(value: int) -> str:
     return f"{value:,}"
 
 
-def calibrations(comparison: Comparison, predictions: pd.DataFrame) -> list[Plot]:
-    """One picture for the factorisation, the best network and bias_only, as far as they have predictions."""
+def calibrations(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
+    """One plot for the factorisation, the best network and bias_only, as far as they have predictions."""
+    import pandas as pd
+
+    if predictions.empty:
+        return []
     rows = (factorisation(comparison), best_network(comparison), bias_only(comparison))
     shown = [row for row in rows if row is not None and row.name in predictions.columns]
     user = pd.factorize(predictions["user"])[0]

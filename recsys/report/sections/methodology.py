@@ -14,15 +14,56 @@ from recsys.report.searches import (
     side_searches,
     unequal_searches,
 )
-from recsys.report.section import Finding
+from recsys.report.section import Finding, Plot, Section
 from recsys.report.sections.results import RANKING_COLUMNS, shown_columns
 from recsys.report.sections.splits import manner, seeded, what_stays_open, which_test, which_validation
 from recsys.text import count, inside, listing, number, opening, percent, short
 
 
-def procedure_title(comparison: Comparison) -> str:
-    """What the box about the procedure is called."""
-    return "What is wrong with this procedure" if comparison.protocol == "notebook" else "What is fair about this run"
+def models_section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
+    """Settings and layers of each trained model, folded; None without any."""
+    parts = [
+        Section(
+            "",
+            f"{opening(model.title)}: settings and layers",
+            facts=_settings(model),
+            listing=model.summary,
+            folded=True,
+        )
+        for model in in_order(comparison.models)
+    ]
+    return Section("models", "The models", parts=parts) if parts else None
+
+
+def _settings(model: ModelResult) -> list[tuple[str, str]]:
+    settings = [
+        (name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+        for name, value in model.settings.items()
+    ]
+    return [*settings, ("engine", model.engine), ("device", model.device)]
+
+
+def section(comparison: Comparison, plots: Sequence[Plot]) -> Section:
+    """How to read the report, and how to get its numbers again."""
+    trials = "all trials in trials.csv and trials.parquet, " if comparison.tuning else ""
+    files = (
+        f"The same numbers are in comparison.json and comparison.csv, {trials}the pictures in plots, beside this file."
+    )
+    parts = [
+        Section("", "Words", facts=notes(comparison)),
+        Section("", "This run", [Finding("files", files)], facts=provenance(comparison)),
+    ]
+    return Section("reading", "How to read this, and how it was made", parts=parts)
+
+
+def boxes(comparison: Comparison) -> list[Section]:
+    """The parts of the discussion on the procedure, and on what it leaves open."""
+    notebook = comparison.protocol == "notebook"
+    title = "What is wrong with this procedure" if notebook else "What is fair about this run"
+    return [
+        Section("", title, procedure_findings(comparison), tone="warn" if notebook else "good"),
+        Section("", "What this run does not settle", unsettled_findings(comparison), tone="warn"),
+    ]
 
 
 def procedure_findings(comparison: Comparison) -> list[Finding]:

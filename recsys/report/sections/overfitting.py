@@ -1,19 +1,39 @@
 """What the losses per epoch say: overfitting, a training cut short, or neither."""
 
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, MaxNLocator
+import numpy as np
+from numpy.typing import NDArray
 
 from recsys.evaluation.results import Comparison, ModelResult
 from recsys.report.outcomes import gap_by_chance, in_order, mse_step
-from recsys.report.section import Finding, Plot
-from recsys.report.sections.errors import thinned
+from recsys.report.section import Finding, Plot, Section, plots_of
 from recsys.report.style import LIGHT, file_name, look
 from recsys.report.svg import finished, label, legend, plain_ticks, sheet
 from recsys.text import count, inside, number, opening, percent
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+
+def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
+    """The losses per epoch; None where no model has any."""
+    shown = plots_of(plots, "loss")
+    if not shown:
+        return None
+    held_out = "validation ratings (dashed)"
+    if comparison.protocol == "notebook":
+        held_out = "test ratings (dashed), as the notebook has no validation ratings"
+    text = (
+        f"Mean squared error (MSE) after each epoch: on the training ratings (solid) and on the {held_out}. "
+        f"A dashed line that rises while the solid one falls shows overfitting."
+    )
+    return Section("loss", "Loss per epoch", [Finding("loss", text)], plots=shown)
 
 
 def overfitting_findings(comparison: Comparison) -> list[Finding]:
@@ -120,8 +140,8 @@ LOGARITHMIC_FROM = 6.0
 """Ratio of the largest to the smallest loss above which a linear axis hides what happens at the bottom."""
 
 
-def losses(comparison: Comparison) -> list[Plot]:
-    """One picture per trained model and, where there are several, one of them all."""
+def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
+    """One plot per trained model and, where there are several, one of them all."""
     models = [model for model in in_order(comparison.models) if model.history.loss and model.history.val_loss]
     plots = [_single(comparison, model) for model in models]
     return [*plots, _together(comparison, models)] if len(models) > 1 else plots
@@ -157,7 +177,7 @@ def _together(comparison: Comparison, models: list[ModelResult]) -> Plot:
     return finished(figure, "losses", "loss", caption, f"All losses in one picture; lowest {kind} loss: {told}.")
 
 
-def _curves(axes: Axes, model: ModelResult, kind: str) -> list[tuple[Line2D, str]]:
+def _curves(axes: "Axes", model: ModelResult, kind: str) -> "list[tuple[Line2D, str]]":
     shape = look(model.name, baseline=False)
     epochs = min(len(model.history.loss), len(model.history.val_loss))
     shown = thinned(epochs, _best(model))
@@ -172,12 +192,18 @@ def _curves(axes: Axes, model: ModelResult, kind: str) -> list[tuple[Line2D, str
     return handles
 
 
-def _sample(line: str) -> Line2D:
+def _sample(line: str) -> "Line2D":
+    from matplotlib.figure import Figure
+
     (drawn,) = Figure().add_subplot().plot([], [], line, color=LIGHT["soft"])
     return drawn
 
 
-def _finish_axes(figure: Figure, axes: Axes, models: list[ModelResult], handles: list[tuple[Line2D, str]]) -> None:
+def _finish_axes(
+    figure: "Figure", axes: "Axes", models: list[ModelResult], handles: "list[tuple[Line2D, str]]"
+) -> None:
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
     values = [value for model in models for value in (*model.history.loss, *model.history.val_loss)]
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     scale = ""
@@ -190,6 +216,13 @@ def _finish_axes(figure: Figure, axes: Axes, models: list[ModelResult], handles:
     axes.set_xlabel("epoch")
     axes.set_ylabel(f"MSE (rating units²{scale})")
     legend(figure, [handle for handle, _ in handles], [name for _, name in handles])
+
+
+def thinned(length: int, keep: int, most: int = 300) -> NDArray[np.int64]:
+    """Positions of at most about `most` of `length` points: evenly spread, with the ends and `keep` among them."""
+    if length <= most:
+        return np.arange(length, dtype=np.int64)
+    return np.unique(np.append(np.linspace(0, length - 1, most).astype(np.int64), keep))
 
 
 def _best(model: ModelResult) -> int:

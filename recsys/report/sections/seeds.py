@@ -1,13 +1,23 @@
 """How far the initial weights move the errors, and whether that could turn the answer round."""
 
 import math
+from collections.abc import Sequence
 
 from recsys.evaluation.results import Comparison, ModelResult
 from recsys.report.outcomes import best_network, factorisation, in_order, mse_step
-from recsys.report.section import Finding
+from recsys.report.section import Finding, Plot, Section, text_table
 from recsys.text import NOTHING, count, inside, number, opening, times
 
 SEED_HEADINGS = ("Model", "Seeds", "Mean MSE", "Standard deviation", "95% interval of the mean")
+
+
+def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
+    """The spread over the initialisation seeds; None where no model was trained more than once."""
+    rows = seed_rows(comparison)
+    if not rows:
+        return None
+    table = text_table("Test MSE over the initialisation seeds of each model.", SEED_HEADINGS, rows)
+    return Section("seeds", "Seeds", seed_findings(comparison), [table])
 
 
 def repeated(comparison: Comparison) -> list[ModelResult]:

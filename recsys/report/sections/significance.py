@@ -1,18 +1,33 @@
 """Are the differences real: what was tested, effect first, and what that settles."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from recsys.evaluation.results import BaselineResult, Comparison, Difference
 from recsys.report.outcomes import effect, every_row, mse_step
-from recsys.report.section import Finding, Plot
+from recsys.report.section import Finding, Plot, Section, plots_of, text_table
 from recsys.report.style import LIGHT, look_of
 from recsys.report.svg import finished, label, plain_ticks, sheet
 from recsys.text import MINUS, NOTHING, inside, listing, number, opening
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Tested = tuple[Difference, BaselineResult, BaselineResult]
 
-EVIDENCE_TITLE = "Are the differences real?"
 DIFFERENCE_HEADINGS = ("Rows compared", "Difference in MSE", "95% interval", "p, corrected", "Verdict")
 SMALLEST_P = 0.001
 """Below this, a p value says more about the tails of a distribution than about the ratings."""
+
+
+def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
+    """The tested differences; None where nothing was tested."""
+    findings = evidence_findings(comparison)
+    if not findings:
+        return None
+    caption = "Below 0, the row named first has the lower test error."
+    table = text_table(caption, DIFFERENCE_HEADINGS, difference_rows(comparison))
+    return Section("evidence", "Are the differences real?", findings, [table], plots_of(plots, "evidence"))
 
 
 def tested_differences(comparison: Comparison) -> list[Tested]:
@@ -123,8 +138,8 @@ def _shown_verdict(tested: Difference, row: BaselineResult, rival: BaselineResul
     return "tie: too small to matter" if tested.verdict == "too small" else "tie: not certain"
 
 
-def differences(comparison: Comparison) -> list[Plot]:
-    """One picture, a line per tested difference; none where nothing was tested."""
+def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
+    """One plot, a line per tested difference; none where nothing was tested."""
     shown, step, smallest = tested_differences(comparison), mse_step(comparison), effect(comparison)
     if not shown:
         return []

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from recsys.evaluation.results import Comparison, OtherSplit
 from recsys.report.outcomes import Duel, duel, duel_under, every_row, mse_step
-from recsys.report.section import Finding
+from recsys.report.section import Finding, Plot, Section, text_table
 from recsys.settings import SplitBy
 from recsys.text import NOTHING, inside, listing, number, opening, percent, short
 
@@ -117,8 +117,7 @@ def _one_split_alone(comparison: Comparison) -> str:
     return later if several else f"Another seed moves every error a little. {later}"
 
 
-OTHER_SPLITS_TITLE = "Under other splits"
-OTHER_SPLITS_CAPTION = (
+CAPTION = (
     "Test MSE where all was tuned, trained and tested anew; the first line is the split of the rest of this page. "
     "Errors of different splits are of different ratings: only the verdicts can be compared."
 )
@@ -126,6 +125,15 @@ OTHER_SPLITS_CAPTION = (
 Contest = tuple[OtherSplit, Duel]
 Effect = Literal["holds", "becomes a tie", "is decided", "turns round"]
 EFFECTS: tuple[Effect, ...] = get_args(Effect)
+
+
+def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
+    """The comparison under other splits; None where there are none."""
+    rows = split_rows(comparison)
+    if not rows:
+        return None
+    table = text_table(CAPTION, split_headings(comparison), rows)
+    return Section("splits", "Under other splits", other_split_findings(comparison), [table])
 
 
 def split_headings(comparison: Comparison) -> tuple[str, ...]:

@@ -1,14 +1,15 @@
 """Who wins, by how much, how sure, at what price, and what would change the answer: computed, never assumed."""
 
+from collections.abc import Sequence
 from statistics import NormalDist
 
 from recsys.evaluation.results import Comparison, Difference, ModelResult
 from recsys.evaluation.significance import LEVEL
+from recsys.report.drift import drift_warnings
 from recsys.report.outcomes import (
     Duel,
     best,
     best_network,
-    difference,
     duel,
     effect,
     factorisation,
@@ -18,20 +19,30 @@ from recsys.report.outcomes import (
     networks,
     outcome,
     rmse_step,
-    scored,
     tie_margin,
 )
-from recsys.report.section import Finding
-from recsys.report.sections.ablation import contribution_findings, contribution_summary
-from recsys.report.sections.baselines import baseline_findings, baseline_summary, other_seeds_may_beat, skipped_findings
-from recsys.report.sections.cold_start import mostly_clipped, unseen_findings
-from recsys.report.sections.cost import all_in_findings, cost_findings, worth_findings, worth_summary
-from recsys.report.sections.ensembles import combination_findings, combination_summary
+from recsys.report.section import Finding, Plot, Section, plots_of
+from recsys.report.sections.baselines import baseline_summary, other_seeds_may_beat
+from recsys.report.sections.cold_start import mostly_clipped
+from recsys.report.sections.cost import worth_summary
+from recsys.report.sections.discussion import contribution_summary, failure_findings
+from recsys.report.sections.ensembles import combination_summary
 from recsys.report.sections.methodology import few_test_ratings, limits, optimism
-from recsys.report.sections.overfitting import overfitting_findings
 from recsys.report.sections.seeds import turned_pairs
 from recsys.report.sections.splits import by_effect, manner, split_names
-from recsys.text import count, inside, listing, number, opening, percent, short, stopped, times, verb
+from recsys.text import count, inside, listing, number, opening, percent, short, times, verb
+
+
+def section(comparison: Comparison, plots: Sequence[Plot]) -> Section:
+    """The first screen: the answer, what there is to know of it, and warnings of what moved since the runs before."""
+    drift = drift_warnings(comparison)
+    return Section(
+        "answer",
+        headline(comparison),
+        verdict(comparison),
+        plots=plots_of(plots, "answer"),
+        parts=[Section("", "Moved since the runs before", drift, tone="warn")] if drift else [],
+    )
 
 
 def typical_error(comparison: Comparison) -> list[Finding]:
@@ -274,72 +285,6 @@ def verdict(comparison: Comparison) -> list[Finding]:
         ]
         findings += [Finding("caution", text) for text in texts if text]
     return findings
-
-
-def discussion(comparison: Comparison) -> dict[str, list[Finding]]:
-    """Every finding, under the heading it is shown under."""
-    sections = {
-        "Who predicts better": [*ranking_findings(comparison), *gap_findings(comparison)],
-        "Inside the network": contribution_findings(comparison),
-        "Together": combination_findings(comparison),
-        "At what price": [*cost_findings(comparison), *all_in_findings(comparison), *worth_findings(comparison)],
-        "Against the baselines": [*baseline_findings(comparison), *skipped_findings(comparison)],
-        "Overfitting": overfitting_findings(comparison),
-        "Unknown users and items, and clipping": unseen_findings(comparison) if scored(comparison) else [],
-        "What failed": failure_findings(comparison),
-    }
-    return {heading: findings for heading, findings in sections.items() if findings}
-
-
-def failure_findings(comparison: Comparison) -> list[Finding]:
-    """The models without a score."""
-    return [
-        Finding(
-            "failed", f"{opening(inside(row.title))} has no score, because its training failed: {stopped(row.reason)}"
-        )
-        for row in in_order(comparison.failed)
-    ]
-
-
-def ranking_findings(comparison: Comparison) -> list[Finding]:
-    """The lowest error of all, and what cannot be told apart from it."""
-    rows, step = scored(comparison), mse_step(comparison)
-    leader = best(rows)
-    if leader is None or len(rows) < 2:
-        return []
-    level = [inside(row.title) for row in rows if row is not leader and outcome(comparison, row, leader) == "tie"]
-    of_all = "of all rows that stand for themselves" if comparison.combinations else "of all"
-    text = f"{opening(inside(leader.title))} has the lowest test error {of_all}, an MSE of {number(leader.mse, step)}"
-    text += f", in a tie with {listing(level)}." if level else ", by more than a tie."
-    if comparison.differences:
-        text += f" A difference of MSEs below {number(effect(comparison), step)} is called a tie here, "
-        text += "and so is a larger one that may be chance."
-    elif tie_margin(comparison) > 0:
-        text += f" A gap of up to {number(tie_margin(comparison), step)} in MSE is called a tie here."
-    return [Finding("ranking", text)]
-
-
-def gap_findings(comparison: Comparison) -> list[Finding]:
-    """Each network's error against that of the matrix factorisation."""
-    model = factorisation(comparison)
-    return [] if model is None else [Finding("gap", _gap(comparison, net, model)) for net in networks(comparison)]
-
-
-def _gap(comparison: Comparison, network: ModelResult, model: ModelResult) -> str:
-    step, gap = mse_step(comparison), abs(network.mse - model.mse)
-    both = f"{opening(inside(network.title))}: test MSE {number(network.mse, step)} against "
-    both += f"{number(model.mse, step)} of {inside(model.title)}"
-    share = f" ({percent(gap / model.mse)})" if model.mse > 0 else ""
-    tested = difference(comparison, network, model)
-    if gap == 0:
-        return f"{both}, no difference at all."
-    direction = "lower" if network.mse < model.mse else "higher"
-    if outcome(comparison, network, model) == "tie":
-        why = "is too small a gap to tell them apart"
-        if tested is not None:
-            why = "is too small a gap to matter" if tested.verdict == "too small" else "may be chance"
-        return f"{both}; {number(gap, step)}{share} {direction} {why}: a tie."
-    return f"{both}, {number(gap, step)}{share} {direction}."
 
 
 def gap_summary(comparison: Comparison) -> list[Finding]:

@@ -1,9 +1,11 @@
 from collections.abc import Callable
 
 from recsys.evaluation.results import Comparison
+from recsys.report.sections.discussion import ranking_findings
 from recsys.report.sections.ensembles import combination_findings, combination_summary
 from recsys.report.sections.results import shown_rows, table_caption, table_rows
-from recsys.report.sections.verdict import discussion, ranking_findings, verdict
+from recsys.report.sections.verdict import verdict
+from tests.made_reports import discussed
 
 Build = Callable[..., Comparison]
 
@@ -67,5 +69,5 @@ def test_best_single_row_is_not_called_the_best_of_all_beside_combinations(with_
     assert "lowest test error of all, an MSE" in ranking_findings(comparison)[0].text
     best = combine(comparison, "blend", 0.65, {"mf": 0.25, "dnn": 0.75})
     assert "lowest test error of all rows that stand for themselves" in ranking_findings(best)[0].text
-    assert "Together" in discussion(best)
-    assert "Together" not in discussion(comparison)
+    assert "Together" in discussed(best)
+    assert "Together" not in discussed(comparison)

@@ -1,8 +1,9 @@
 from collections.abc import Callable
 
 from recsys.evaluation.results import Comparison, Contribution
-from recsys.report.sections.ablation import contribution_findings, contribution_summary
-from recsys.report.sections.verdict import discussion, verdict
+from recsys.report.sections.discussion import contribution_findings, contribution_summary
+from recsys.report.sections.verdict import verdict
+from tests.made_reports import discussed
 
 Build = Callable[..., Comparison]
 
@@ -39,7 +40,7 @@ def test_dense_layers_that_bring_nothing_are_named_on_the_first_screen(with_mse:
         "higher, so what predicts is the matrix factorisation inside it."
     )
     assert finding in verdict(comparison)
-    assert finding.text in discussion(comparison)["Inside the network"][0].text
+    assert finding.text in discussed(comparison)["Inside the network"][0].text
 
 
 def test_dense_layers_that_are_switched_off(with_mse: Build) -> None:
@@ -55,4 +56,4 @@ def test_a_network_without_addends_is_passed_over(with_mse: Build) -> None:
     comparison = with_mse(mf=0.8, dnn_tuned=0.7)
     assert not contribution_findings(comparison)
     assert not contribution_summary(comparison)
-    assert "Inside the network" not in discussion(comparison)
+    assert "Inside the network" not in discussed(comparison)

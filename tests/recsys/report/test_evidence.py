@@ -5,17 +5,20 @@ import pandas as pd
 import pytest
 
 from recsys.evaluation.results import Comparison, Difference, DifferenceVerdict
-from recsys.report.html import html_page
-from recsys.report.markdown import markdown_report
 from recsys.report.outcomes import mse_step, outcome, tie_margin
 from recsys.report.sections.baselines import baseline_summary
 from recsys.report.sections.cost import worth_findings
+from recsys.report.sections.discussion import gap_findings, ranking_findings
 from recsys.report.sections.methodology import notes
-from recsys.report.sections.significance import difference_rows, differences, evidence_findings
-from recsys.report.sections.verdict import gap_findings, gap_summary, headline, ranking_findings
+from recsys.report.sections.significance import difference_rows, draw, evidence_findings
+from recsys.report.sections.verdict import gap_summary, headline
 from recsys.report.svg import style
+from tests.made_reports import pages_of
 
 Build = Callable[..., Comparison]
+
+
+NOBODY = pd.DataFrame()
 
 
 def with_differences(
@@ -183,7 +186,7 @@ def test_rows_show_small_p_values_and_missing_intervals(with_mse: Build) -> None
     unsure = comparison.model_copy(update={"differences": [single]})
     assert difference_rows(unsure)[0][2:] == ("–", "1.000", "tie: not certain")
     with style():
-        (plot,) = differences(unsure)
+        (plot,) = draw(unsure, NOBODY)
     assert "DNN against MF −0.1000 (–), tie: not certain" in plot.alt
 
 
@@ -193,12 +196,9 @@ def test_section_is_on_the_page_and_in_its_twin_only_where_something_was_tested(
     comparison = fair[0]
     untested = comparison.model_copy(update={"differences": []})
     with style():
-        plots = differences(comparison)
-        assert differences(untested) == []
-    for written, empty in (
-        (html_page(comparison, plots), html_page(untested, [])),
-        (markdown_report(comparison, plots), markdown_report(untested, [])),
-    ):
+        plots = draw(comparison, NOBODY)
+        assert draw(untested, NOBODY) == []
+    for written, empty in zip(pages_of(comparison, plots), pages_of(untested), strict=True):
         assert "Are the differences real?" in written
         assert "Tuned DNN against MF" in written
         assert plots[0].caption.split(";")[0] in written
@@ -213,7 +213,7 @@ def test_differences_of_rows_that_are_not_there_are_not_shown(with_mse: Build) -
 def test_picture_fills_the_marker_of_real_differences_alone(with_mse: Build) -> None:
     comparison = with_mse(mf=0.8, dnn=0.7)
     with style():
-        (real,) = differences(with_differences(comparison, ("dnn", "mf", "better")))
-        (tie,) = differences(with_differences(comparison, ("dnn", "mf", "not certain")))
+        (real,) = draw(with_differences(comparison, ("dnn", "mf", "better")), NOBODY)
+        (tie,) = draw(with_differences(comparison, ("dnn", "mf", "not certain")), NOBODY)
     assert "#ffffff" not in real.svg
     assert "#ffffff" in tie.svg

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from recsys.evaluation.results import Comparison
-from recsys.report.html import html_page
 from recsys.report.manifest import RunManifest, run_manifest, this_environment
-from recsys.report.markdown import markdown_report
-from recsys.report.past_runs import DRIFT_TITLE, markdown_with_runs, page_with_runs, past_run, with_past_runs
+from recsys.report.past_runs import past_run, with_past_runs
+from recsys.report.publish import pages
 from recsys.report.sections.trends import MAX_SHOWN, TITLE
 from recsys.settings import Settings
 from recsys.store.fingerprint import Fingerprint
 from recsys.store.run_history import PastRun, append, read
 from recsys.store.store import Facts, Manifest, Store
+from tests.made_reports import pages_of
 
 START = datetime(2026, 11, 3, 3, 0, tzinfo=UTC)
 ENVIRONMENT = cache(this_environment)
@@ -55,8 +55,7 @@ def report(store: Store, comparison: Comparison, key: str = "", **changes: Any) 
 
     def build(folder: Path) -> Facts:
         texts = {
-            "report.html": html_page(comparison, []),
-            "report.md": markdown_report(comparison, [], embedded=False),
+            "plots.json": "[]",
             "comparison.json": comparison.model_dump_json(),
             "manifest.json": recorded(comparison, **changes).to_json(),
             "comparison.csv": "as it was",
@@ -132,7 +131,7 @@ def test_another_result_brings_earlier_runs_into_page_markdown_and_comparison(st
     append(store, past(with_mse(mf=0.7, dnn=0.9), data={"ratings": "/other.csv"}))
     made = report(store, with_mse(mf=0.8, dnn=0.6), dnn={"epochs": 3})
     files, run = with_past_runs(store, made, "run", START + timedelta(hours=5))
-    page, markdown = (files[name].read_text(encoding="utf-8") for name in ("report.html", "report.md"))
+    page, markdown = (text.decode() for text in pages(files).values())
     assert page.count(f">{TITLE}</h2>") == markdown.count(f"## {TITLE}\n") == 1
     for text in (page, markdown):
         assert "2026-11-03 03:00" in text
@@ -176,12 +175,10 @@ def told(*runs: PastRun, comparison: Comparison) -> Comparison:
 def test_warnings_stand_below_the_answer_in_both_twins(with_mse: Rate) -> None:
     worse = with_mse(mf=1.2, dnn=1.3)
     comparison = told(past(with_mse(mf=0.8, dnn=0.9)), past(worse, 1), comparison=worse)
-    page = page_with_runs(html_page(worse, []), comparison, [])
-    markdown = markdown_with_runs(markdown_report(worse, [], embedded=False), comparison, [])
-    assert page.index(f"<h3>{DRIFT_TITLE}</h3>") < page.index(">Results</h2>") < page.index(f">{TITLE}</h2>")
-    assert markdown.index(f"## {DRIFT_TITLE}") < markdown.index("## Results") < markdown.index(f"## {TITLE}")
-    assert "The error of MF increased" in page
-    assert "- The error of MF increased" in markdown
+    page, markdown = pages_of(comparison)
+    for text in (page, markdown):
+        warning = text.index("The error of MF increased")
+        assert warning < text.index("Results") < text.index(TITLE)
 
 
 def test_texts_of_the_past_stay_texts(with_mse: Rate) -> None:
@@ -189,14 +186,7 @@ def test_texts_of_the_past_stay_texts(with_mse: Rate) -> None:
     comparison = with_mse(mf=0.8, dnn=0.9)
     before = past(comparison).model_copy(update={"headline": hostile, "side": "tie", "settings": {hostile: hostile}})
     comparison = told(before, past(with_mse(mf=0.7, dnn=0.9), 1), comparison=comparison)
-    page = page_with_runs(html_page(comparison, []), comparison, [])
-    markdown = markdown_with_runs(markdown_report(comparison, [], embedded=False), comparison, [])
+    page, markdown = pages_of(comparison)
     assert "<script" not in page
     assert "<script" not in markdown
     assert len(re.findall(r"(?m)^## Results$", markdown)) == 1
-
-
-def test_a_report_that_lacks_the_place_for_it_is_refused(with_mse: Rate) -> None:
-    comparison = told(past(with_mse(mf=0.8)), past(with_mse(mf=0.7), 1), comparison=with_mse(mf=0.7))
-    with pytest.raises(ValueError, match='no line <section aria-labelledby="discussion">'):
-        page_with_runs("<p>", comparison, [])

@@ -3,7 +3,8 @@ from collections.abc import Callable
 from recsys.evaluation.results import Comparison
 from recsys.report.sections.baselines import baseline_findings, baseline_summary, skipped_findings
 from recsys.report.sections.cost import cost_findings, worth_findings, worth_summary
-from recsys.report.sections.verdict import discussion, headline
+from recsys.report.sections.verdict import headline
+from tests.made_reports import discussed
 
 Build = Callable[..., Comparison]
 
@@ -116,7 +117,7 @@ def test_what_hangs_on_the_seeds_is_no_part_of_the_answer(with_mse: Build, repea
 def test_skipped_baseline_is_said_with_its_reason(with_mse: Build) -> None:
     comparison = with_mse(mf=0.8, bias_only=0.7, skipped=("item_knn",))
     assert [finding.text for finding in skipped_findings(comparison)] == ["Item kNN was left out: too many items."]
-    assert skipped_findings(comparison)[0] in discussion(comparison)["Against the baselines"]
+    assert skipped_findings(comparison)[0] in discussed(comparison)["Against the baselines"]
     assert skipped_findings(with_mse(mf=0.8, item_knn=0.7)) == []
 
 

@@ -27,7 +27,7 @@ def text(findings: list[Any]) -> str:
 def test_notebook_names_all_its_faults(with_mse: Build) -> None:
     comparison = with_mse("notebook", mf=1.2, dnn=0.9, dnn_tuned=0.8, bias_only=0.78)
     said = text(procedure.procedure_findings(comparison))
-    assert procedure.procedure_title(comparison) == "What is wrong with this procedure"
+    assert procedure.boxes(comparison)[0].title == "What is wrong with this procedure"
     for fault in (
         "The epoch whose weights are kept for tuned DNN was chosen on the same 20,000 test ratings",
         "neither mean nor biases nor regularisation",
@@ -48,7 +48,7 @@ def test_optimism_is_claimed_only_of_models_that_the_test_ratings_stopped(with_m
 
 def test_fair_names_what_is_fair_and_what_is_not_settled(with_mse: Build) -> None:
     comparison = with_mse(mf=0.8, dnn=0.7, dnn_tuned=0.7, bias_only=0.9)
-    assert procedure.procedure_title(comparison) == "What is fair about this run"
+    assert procedure.boxes(comparison)[0].title == "What is fair about this run"
     said = text(procedure.procedure_findings(comparison))
     assert "The epoch kept for tuned DNN was chosen on 1,200 validation ratings" in said
     assert "optimistic" not in said

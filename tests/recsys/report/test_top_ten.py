@@ -5,10 +5,9 @@ import pandas as pd
 import pytest
 
 from recsys.evaluation.results import Comparison, RankedLists, Ranking
-from recsys.report.html import html_page
-from recsys.report.markdown import markdown_report
 from recsys.report.sections.ranking import against_baselines, best_by_both, decided_by_chance, lists, top_ten_findings
 from recsys.report.sections.results import RANKING_COLUMNS, ranking_rows, table_csv, table_rows
+from tests.made_reports import pages_of
 
 Build = Callable[..., Comparison]
 
@@ -226,7 +225,7 @@ def test_page_and_markdown_show_the_section_where_there_is_something_to_say(
     off = without_rankings(comparison, None)
     nobody = without_rankings(comparison, comparison.ranking.model_copy(update={"users": 0, "eligible_users": 0}))
     for ranked, shown in ((comparison, (True, True)), (nobody, (True, False)), (off, (False, False))):
-        page, markdown = html_page(ranked, []), markdown_report(ranked, [])
+        page, markdown = pages_of(ranked)
         assert ('<h2 id="ranking">' in page, ">NDCG@10</th>" in page) == shown
         assert ("## Ranking\n" in markdown, "| NDCG@10 |" in markdown) == shown
         assert ("Coverage@10</dt>" in page) == shown[1]

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from recsys.evaluation.results import Comparison, FailedModel, LearningCurve, SearchedSetting
-from recsys.report.build import write_report
 from recsys.report.markdown import embedded_markdown, escaped
+from tests.made_reports import publish_made
 from tests.made_searches import dnn_search, mf_search, trial, tuning
 
 Made = tuple[Comparison, pd.DataFrame]
@@ -50,9 +50,7 @@ class Page(HTMLParser):
 
 
 def write(made: Made, folder: Path) -> Path:
-    folder.mkdir(parents=True)
-    write_report(*made, folder)
-    return folder
+    return publish_made(*made, folder)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -298,8 +296,8 @@ def test_report_is_written_whatever_the_size_and_scale(
     assert "nan" not in " ".join(cell.lower() for row in Page(page).rows for cell in row)
 
 
-def test_terminal_and_markdown_do_not_load_matplotlib() -> None:
-    modules = "recsys.report.sections.results, recsys.report.sections.verdict, recsys.report.markdown"
+def test_terminal_and_pages_do_not_load_matplotlib() -> None:
+    modules = "recsys.report.sections.results, recsys.report.sections.verdict, recsys.report.publish"
     check = f"import sys, {modules}; sys.exit('matplotlib' in sys.modules or 'tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
 
