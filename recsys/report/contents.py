@@ -46,9 +46,9 @@ SECTIONS = (
     Entry(tuning.section, tuning.draw),
     Entry(data.section, data.draw),
     Entry(overfitting.section, overfitting.draw),
-    Entry(errors.predicted_section, errors.predicted_against_actual),
-    Entry(errors.activity_section, errors.errors_by_activity),
-    Entry(errors.calibration_section, errors.calibrations),
+    Entry(errors.predicted_section, errors.draw),
+    Entry(errors.activity_section),
+    Entry(errors.calibration_section),
     Entry(methodology.models_section),
     Entry(methodology.section),
 )

@@ -4,9 +4,6 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from recsys.evaluation.results import Comparison, ModelResult
 from recsys.report.outcomes import gap_by_chance, in_order, mse_step
 from recsys.report.section import Finding, Plot, Section, plots_of
@@ -15,10 +12,12 @@ from recsys.report.svg import finished, label, legend, plain_ticks, sheet
 from recsys.text import count, inside, number, opening, percent
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
+    from numpy.typing import NDArray
 
 
 def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
@@ -218,8 +217,10 @@ def _finish_axes(
     legend(figure, [handle for handle, _ in handles], [name for _, name in handles])
 
 
-def thinned(length: int, keep: int, most: int = 300) -> NDArray[np.int64]:
+def thinned(length: int, keep: int, most: int = 300) -> "NDArray[np.int64]":
     """Positions of at most about `most` of `length` points: evenly spread, with the ends and `keep` among them."""
+    import numpy as np
+
     if length <= most:
         return np.arange(length, dtype=np.int64)
     return np.unique(np.append(np.linspace(0, length - 1, most).astype(np.int64), keep))

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recsys.report.sections.errors import bin_starts, error_by_activity, spread
+from recsys.report.sections.error_plots import bin_starts, error_by_activity, spread
 from recsys.report.sections.overfitting import thinned
 
 

@@ -2,7 +2,7 @@ import pandas as pd
 
 from recsys.evaluation.calibration import Bin, Calibration
 from recsys.evaluation.results import Comparison
-from recsys.report.sections.errors import calibration_sentence, calibrations
+from recsys.report.sections.error_plots import calibration_sentence, calibrations
 from recsys.report.svg import style
 
 GOOD = Bin(rows=500, predicted=3.0, actual=3.01, reach=0.05)
