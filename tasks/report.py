@@ -14,10 +14,10 @@ from recsys.errors import StoreUnavailable
 from recsys.evaluation.results import Comparison, Tuning
 from recsys.report.drift import drift_warnings
 from recsys.report.markdown import embedded_markdown, escaped
-from recsys.report.past_runs import with_history
+from recsys.report.past_runs import with_past_runs
 from recsys.report.publish import publish_report
+from recsys.report.sections import trends
 from recsys.report.sections.results import shown_columns, shown_rows
-from recsys.report.sections.trends import HISTORY_CAPTION, history_headings, history_rows
 from recsys.report.sections.verdict import headline
 from recsys.settings import Settings
 from recsys.store.run_history import append
@@ -103,7 +103,7 @@ def report(
 def _published(store: Store, made: Manifest, reports: Path, name: str) -> Path:
     """Publish the report among the runs before it, and remember the run; neither is worth failing a run for."""
     try:
-        files, run = with_history(store, made, name, datetime.now(UTC))
+        files, run = with_past_runs(store, made, name, datetime.now(UTC))
     except (OSError, StoreUnavailable) as error:
         log.warning("the runs before are left out of the report, and this one is not remembered: %s", error)
         return publish_report(store.files(made), reports, name)
@@ -119,7 +119,7 @@ def _show_in_ui(folder: Path, comparison: Comparison) -> None:
     try:
         create_table_artifact(_table(comparison), key="comparison", description=f"Report: {_told(folder)}")
         if comparison.history:
-            create_table_artifact(_runs(comparison), key="comparison-history", description=HISTORY_CAPTION)
+            create_table_artifact(_runs(comparison), key="comparison-history", description=trends.CAPTION)
         create_markdown_artifact(embedded_markdown(folder), key="comparison-report", description=_told(folder))
         for key, name in (("report-page", "report.html"), ("comparison-csv", "comparison.csv")):
             create_link_artifact((folder / name).as_uri(), name, key=key, description=_told(folder / name))
@@ -141,5 +141,6 @@ def _table(comparison: Comparison) -> list[dict[str, str]]:
 
 def _runs(comparison: Comparison) -> list[dict[str, str]]:
     """The results over time, the newest first."""
-    headings = history_headings(comparison)
-    return [dict(zip(headings, row, strict=True)) for row in reversed(history_rows(comparison))]
+    table = trends.run_table(comparison)
+    headings = [heading.text for heading in table.headings]
+    return [dict(zip(headings, (cell.text for cell in row), strict=True)) for row in reversed(table.rows)]

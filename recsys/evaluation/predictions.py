@@ -11,7 +11,7 @@ from scipy.special import stdtrit
 
 from recsys.evaluation.inputs import Tested, TrainedModel
 from recsys.evaluation.metrics import rating_scores
-from recsys.evaluation.results import History, ModelResult, Ranking, Score, SeedResult, Spread
+from recsys.evaluation.results import LearningCurve, ModelResult, Ranking, Score, SeedResult, Spread
 from recsys.evaluation.significance import LEVEL
 from recsys.evaluation.titles import TITLES
 from recsys.models.baselines import Baseline
@@ -140,7 +140,7 @@ def model_result(
         epochs=len(chosen["loss"]),
         best_epoch=chosen["best_epoch"],
         fit_seconds=round(first["seconds"], 3),
-        history=History(loss=chosen["loss"], val_loss=chosen["val_loss"]),
+        history=LearningCurve(loss=chosen["loss"], val_loss=chosen["val_loss"]),
         scored_epoch=chosen["scored_epoch"],
         stopped_early=chosen["stopped_early"],
         started=first["started"],

@@ -39,7 +39,7 @@ class Score(Measured):
     r2: float | None
 
 
-class History(Result):
+class LearningCurve(Result):
     """Mean squared error per epoch, in squared rating units; entry k belongs to epoch k + 1."""
 
     loss: list[float]
@@ -155,7 +155,7 @@ class ModelResult(BaselineResult):
     file_bytes: int | None = None
     peak_mb: float | None = None
     contributions: list[Contribution] = []
-    history: History
+    history: LearningCurve
     scored_epoch: int
     stopped_early: bool
     started: datetime

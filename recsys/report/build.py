@@ -15,7 +15,7 @@ from recsys.progress import Progress, silent
 from recsys.report.contents import draw_plots
 from recsys.report.manifest import run_manifest
 from recsys.report.sections.results import table_csv
-from recsys.report.sections.tuning_tables import trials_csv, trials_table
+from recsys.report.sections.tuning import trials_csv, trials_table
 from recsys.report.svg import save_plots
 from recsys.settings import Settings
 from recsys.store.store import Facts, Manifest, Store

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from recsys.evaluation.results import Comparison
 from recsys.report.section import Plot, Report, Section
 from recsys.report.sections import (
-    adapters,
     cost,
     data,
     discussion,
@@ -18,6 +17,8 @@ from recsys.report.sections import (
     seeds,
     significance,
     splits,
+    trends,
+    tuning,
     verdict,
 )
 from recsys.report.svg import style
@@ -40,9 +41,9 @@ SECTIONS = (
     Entry(splits.section),
     Entry(cost.section, cost.draw),
     Entry(ranking.section),
-    Entry(adapters.trends_section),
+    Entry(trends.section),
     Entry(discussion.section),
-    Entry(adapters.tuning_section, adapters.tuning_draw),
+    Entry(tuning.section, tuning.draw),
     Entry(data.section, data.draw),
     Entry(overfitting.section, overfitting.draw),
     Entry(errors.predicted_section, errors.predicted_against_actual),

@@ -1,4 +1,4 @@
-"""What it takes to check or repeat a run: settings, digests, versions, machine, and what came out."""
+"""The manifest of a run, from which it can be replayed: settings, digests, versions, machine and scores."""
 
 import json
 import os
@@ -19,11 +19,11 @@ from recsys.store.fingerprint import PACKAGE, code_of, versions_of
 from recsys.store.store import Manifest, content
 
 CPUINFO = Path("/proc/cpuinfo")
-"""Where Linux, of which `platform` knows no more than the kind of processor, tells its name."""
+"""Where Linux has the name of the processor; `platform` knows only its architecture."""
 
 
 class Machine(BaseModel):
-    """A computer; `memory_gb` is in 10⁹ bytes, `cores` None where the system does not tell."""
+    """A computer; `memory_gb` is in 10⁹ bytes, `cores` None where unknown."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -35,7 +35,7 @@ class Machine(BaseModel):
 
 
 def this_machine() -> Machine:
-    """Return what is known of the computer that this runs on."""
+    """Return the computer that this runs on."""
     return Machine(
         python=platform.python_version(),
         system=platform.platform(),
@@ -46,7 +46,7 @@ def this_machine() -> Machine:
 
 
 def processor_name(cpuinfo: Path = CPUINFO) -> str:
-    """Return the name of the processor, or else its kind, such as "x86_64"."""
+    """Return the name of the processor, or else its architecture, such as "x86_64"."""
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(named, "") or platform.processor() or platform.machine()
@@ -66,11 +66,11 @@ LIBRARIES = (
 )
 
 UNRECORDED: dict[str, Any] = {"output": True, "refresh": True, "data": {"downloads": True}}
-"""Settings that say where things are kept, and change no number."""
+"""Settings of paths and places, which change no number."""
 
 
 class Environment(BaseModel):
-    """What made the numbers, beside data and settings: `code` by module of recsys, `versions` by library."""
+    """What decides the numbers beside data and settings: `code` by module of recsys, `versions` by library."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -80,7 +80,7 @@ class Environment(BaseModel):
 
 
 class RatingsFile(BaseModel):
-    """The file that the ratings were read from."""
+    """The file that the ratings are from."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -89,7 +89,7 @@ class RatingsFile(BaseModel):
 
 
 class Budget(BaseModel):
-    """What the search of each family was allowed."""
+    """The budget of each model's hyperparameter search."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -98,7 +98,7 @@ class Budget(BaseModel):
 
 
 class Artefact(BaseModel):
-    """Files of the store: name -> SHA-256."""
+    """Files in the store: name -> SHA-256."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -110,9 +110,9 @@ class Artefact(BaseModel):
 class RunManifest(Environment):
     """The content of manifest.json.
 
-    `settings` has every default written out. `scores` has, by row and measure, the numbers that a repeated run
-    has to come to; rows of other splits are called "mf_tuned, time, 42" after the kind and seed of the split.
-    `verdict` is the report's headline.
+    `settings` has every default written out. `scores` are the numbers that a replay has to reproduce, by row and
+    metric; rows of other splits are called "mf_tuned, time, 42" after the kind and seed of the split. `verdict` is
+    the report's headline.
     """
 
     settings: Settings
@@ -134,8 +134,8 @@ def run_manifest(settings: Settings, artefacts: Mapping[str, Manifest], comparis
 
     Args:
         settings: the run's.
-        artefacts: name -> manifest of what was read; `ratings` is among them.
-        comparison: what the run found.
+        artefacts: name -> manifest of each artefact read, `ratings` among them.
+        comparison: the run's result.
     """
     return RunManifest(
         **dict(this_environment()),
@@ -154,14 +154,14 @@ def run_manifest(settings: Settings, artefacts: Mapping[str, Manifest], comparis
 
 
 def this_environment() -> Environment:
-    """Return what would make the numbers of a run that begins now."""
+    """Return the code, versions and machine of a run that starts now."""
     modules = [path.relative_to(PACKAGE.parent).with_suffix("") for path in PACKAGE.rglob("*.py")]
     named = [".".join(module.parts).removesuffix(".__init__") for module in modules]
     return Environment(code=code_of(named), versions=versions_of(LIBRARIES), machine=this_machine())
 
 
 def written_out(data: DataSettings) -> DataSettings:
-    """Return the settings with an absolute path, and with the data set and the number of rows that None stands for."""
+    """Return the settings with an absolute path, or with the data set and number of rows that None stands for."""
     if data.ratings is not None:
         return data.model_copy(update={"ratings": str(Path(data.ratings).expanduser().absolute())})
     dataset = data.dataset or "sample"
@@ -172,8 +172,8 @@ def written_out(data: DataSettings) -> DataSettings:
 def read_manifest(path: Path) -> RunManifest:
     """Read a manifest.json.
 
-    It may be somebody else's: where things are kept, whom to tell and where tasks run, which `to_json` does not write
-    or changes no number, is not taken from it.
+    It may be somebody else's: settings of paths, notifications and where tasks run, which change no number, are not
+    taken from it.
 
     Raises:
         BadManifest: the file cannot be read or is not the manifest of a run.

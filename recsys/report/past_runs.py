@@ -1,7 +1,7 @@
-"""What is remembered of a finished run, and a report among the runs before it."""
+"""The record of a finished run for the history of runs, and the files of a report that show earlier runs."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 from recsys.evaluation.results import BaselineResult, Combination, Comparison, ModelResult
 from recsys.report.manifest import UNRECORDED, RunManifest, read_manifest
 from recsys.report.outcomes import duel, every_row
-from recsys.report.sections.trends import MOST_SHOWN
+from recsys.report.sections import trends
 from recsys.report.sections.verdict import headline, unanswered
 from recsys.settings import Settings
 from recsys.store.fingerprint import Fingerprint, code_of, versions_of
@@ -18,29 +18,28 @@ from recsys.store.run_history import PastRun, PastScore, Side, in_series, read, 
 from recsys.store.store import Facts, Manifest, Store, content
 
 RATINGS = {"user.npy", "item.npy", "rating.npy"}
-"""The files of the codes that are the ratings; another version of a library writes tables of ids with other bytes."""
+"""The encoded ratings; the other files, tables of ids, have other bytes in another version of a library."""
 
-PLACE_OF_DATA = {"ratings", "dataset", "max_rows"}
-"""Settings of the data that the name of the series says."""
+IN_SERIES = {"ratings", "dataset", "max_rows"}
+"""Settings of the data that are part of the name of the series."""
 
 
 def past_run(comparison: Comparison, manifest: RunManifest, report: str, when: datetime) -> PastRun:
-    """Return what is to be remembered of a run.
+    """Return the record of a run.
 
     Args:
-        comparison: what it found.
-        manifest: what it was made from.
+        comparison: its result.
+        manifest: its settings, artefacts, code and versions.
         report: name of its report's folder.
-        when: the time of the run, aware of its time zone.
+        when: the time of the run, with a time zone.
     """
     data, (side, winner) = comparison.data, _verdict(comparison)
+    codes = manifest.artefacts["codes"].files
     return PastRun(
         when=when.astimezone(UTC),
         report=report,
         series=series(comparison, manifest.settings),
-        ratings=_digest(
-            {name: digest for name, digest in manifest.artefacts["codes"].files.items() if name in RATINGS}
-        ),
+        ratings=_digest({name: digest for name, digest in codes.items() if name in RATINGS}),
         test=_digest(manifest.artefacts["test"].files),
         **data.model_dump(
             include={
@@ -52,7 +51,7 @@ def past_run(comparison: Comparison, manifest: RunManifest, report: str, when: d
         side=side,
         winner=winner,
         scores=tuple(_score(row) for row in every_row(comparison)),
-        settings=dict(_chosen(manifest.settings)),
+        settings=dict(_not_default(manifest.settings)),
         code=_digest(manifest.code),
         versions=manifest.versions,
     )
@@ -61,7 +60,7 @@ def past_run(comparison: Comparison, manifest: RunManifest, report: str, when: d
 def series(comparison: Comparison, settings: Settings) -> str:
     """The name of the runs that can be compared over time: the same data set or file, protocol and kind of split.
 
-    A file is known by its path, of which the name has no more than a digest.
+    A file is identified by its path, of which the name has only a digest.
     """
     path = settings.data.ratings
     fold = f" {comparison.fold} of {comparison.folds}" if comparison.split_by == "kfold" else ""
@@ -86,10 +85,10 @@ def _score(row: BaselineResult) -> PastScore:
     return PastScore(name=row.name, title=row.title, kind=kind, mse=row.mse)
 
 
-def _chosen(settings: Settings) -> Iterator[tuple[str, Any]]:
-    """Dotted name and value of each setting that is not the default and not in the name of the series."""
+def _not_default(settings: Settings) -> Iterator[tuple[str, Any]]:
+    """Dotted name and value of each setting that is not the default and not part of the name of the series."""
     recorded = settings.model_dump(mode="json", exclude=UNRECORDED, exclude_defaults=True)
-    recorded["data"] = {name: value for name, value in recorded.get("data", {}).items() if name not in PLACE_OF_DATA}
+    recorded["data"] = {name: value for name, value in recorded.get("data", {}).items() if name not in IN_SERIES}
     for section, value in recorded.items():
         if isinstance(value, Mapping):
             yield from ((f"{section}.{name}", part) for name, part in value.items())
@@ -101,19 +100,19 @@ def _digest(content: Mapping[str, str]) -> str:
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def with_history(store: Store, made: Manifest, report: str, when: datetime) -> tuple[dict[str, Path], PastRun]:
-    """Return a report's files, those that tell of the runs before among them, and what to remember of the run.
+def with_past_runs(store: Store, made: Manifest, report: str, when: datetime) -> tuple[dict[str, Path], PastRun]:
+    """Return a report's files, those that show earlier runs included, and the record of this run.
 
-    The same result gives the same files, whenever and however often it is had again.
+    The same result gives the same files, whenever and however often it is published.
 
     Args:
-        store: where the report and the history are.
+        store: where the report and the history of runs are.
         made: the report, as `build_report` made it.
         report: name of its folder.
-        when: the time of the run, aware of its time zone.
+        when: the time of the run, with a time zone.
 
     Returns:
-        Path inside the report -> where the file is; the run, which is not yet remembered.
+        Path inside the report -> where the file is; the record, which is not yet appended to the history.
 
     Raises:
         OSError: the history cannot be read.
@@ -122,30 +121,28 @@ def with_history(store: Store, made: Manifest, report: str, when: datetime) -> t
     files = store.files(made)
     comparison = Comparison.model_validate_json(files["comparison.json"].read_bytes())
     run = past_run(comparison, read_manifest(files["manifest.json"]), report, when)
-    history = results([*in_series(read(store), run), run])[-MOST_SHOWN:]
-    if len(history) < 2:
+    runs = results([*in_series(read(store), run), run])[-trends.MAX_SHOWN :]
+    if len(runs) < 2:
         return files, run
-    dated = store.make(_fingerprint(made, history), lambda folder: _write(comparison, history, files, folder))
-    return files | store.files(dated), run
-
-
-def _fingerprint(made: Manifest, history: Sequence[PastRun]) -> Fingerprint:
-    return Fingerprint(
+    fingerprint = Fingerprint(
         task="history",
         layer="history",
         inputs={"report": content(made)},
-        settings={"history": [run.model_dump(mode="json") for run in history]},
+        settings={"history": [run.model_dump(mode="json") for run in runs]},
         code=code_of(("recsys.report.past_runs", "recsys.report.sections.trends")),
         versions=versions_of(("matplotlib",)),
     )
+    compared = comparison.model_copy(update={"history": runs})
+    return files | store.files(store.make(fingerprint, lambda folder: _write(compared, files, folder))), run
 
 
-def _write(comparison: Comparison, history: list[PastRun], files: dict[str, Path], folder: Path) -> Facts:
-    from recsys.report.sections.trends import history_plot
-    from recsys.report.svg import load_plots, save_plots
+def _write(comparison: Comparison, files: dict[str, Path], folder: Path) -> Facts:
+    """Write the files of a report that differ with its earlier runs."""
+    from recsys.report.svg import load_plots, save_plots, style
 
-    comparison = comparison.model_copy(update={"history": history})
-    save_plots([history_plot(comparison)], folder, load_plots(files))
+    with style():
+        plots = trends.draw(comparison)
+    save_plots(plots, folder, load_plots(files))
     text = comparison.model_dump_json(indent=2) + "\n"
     (folder / "comparison.json").write_text(text, encoding="utf-8", newline="\n")
-    return {"results": len(history)}
+    return {"results": len(comparison.history)}

@@ -1,4 +1,4 @@
-"""Whether a run that was repeated came to the same numbers, and what has changed since the first."""
+"""Replaying a recorded run: the same ratings, what has changed since, and whether the numbers agree."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from recsys.text import count, listed
 
 
 def check_ratings(recorded: RunManifest, path: Path) -> None:
-    """Look whether a file is the one that a run read.
+    """Check that a file is the one that a run read.
 
     Args:
         recorded: the run.
@@ -20,38 +20,42 @@ def check_ratings(recorded: RunManifest, path: Path) -> None:
     Raises:
         BadManifest: it is another one, or has changed.
     """
-    found, then = sha256_of(path), recorded.ratings.sha256
-    if found != then:
+    found, expected = sha256_of(path), recorded.ratings.sha256
+    if found != expected:
         raise BadManifest(
-            f"{path} is not the file that the run read: its SHA-256 begins with {found[:12]}, and with {then[:12]} "
-            "then; a run can only be repeated on the same ratings."
+            f"{path} is not the file that the run read: its SHA-256 begins with {found[:12]} instead of "
+            f"{expected[:12]}; a run can only be replayed on the same ratings."
         )
 
 
 def changes_since(then: Environment, now: Environment) -> str:
-    """Return one sentence on versions, code and machine, from those of a run to those of now."""
-    changed = [
-        *_changed(then.versions, now.versions),
-        *_changed({"python": then.machine.python}, {"python": now.machine.python}),
-        *_changed({"processor": then.machine.processor}, {"processor": now.machine.processor}),
+    """Return one sentence on what has changed of library versions, Python, processor and code since a run."""
+    pairs = [
         *(
-            f"{module.replace('.', '/')}.py {_fate(then.code.get(module), now.code.get(module))}"
-            for module in sorted({*then.code, *now.code})
-            if then.code.get(module) != now.code.get(module)
+            (name, then.versions.get(name, "absent"), now.versions.get(name, "absent"))
+            for name in sorted({*then.versions, *now.versions})
         ),
+        ("python", then.machine.python, now.machine.python),
+        ("processor", then.machine.processor, now.machine.processor),
     ]
+    changed = [f"{name} {old} -> {new}" for name, old, new in pairs if old != new]
+    for module in sorted({*then.code, *now.code}):
+        old, new = then.code.get(module), now.code.get(module)
+        if old != new:
+            change = "is new" if old is None else "is gone" if new is None else "changed"
+            changed.append(f"{module.replace('.', '/')}.py {change}")
     if not changed:
-        return "The same code, versions and kind of processor as then."
-    return f"Different since then: {listed(changed)}."
+        return "Code, library versions and processor are those of the recorded run."
+    return f"Changed since the recorded run: {listed(changed)}."
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How the numbers of a repeated run agree with those of the first.
+    """Whether the numbers of a replayed run agree with those on record.
 
     Attributes:
-        same: whether every number of every row is the same, to the last digit.
-        sentences: what there is to say of it.
+        same: whether every number is the same, to the last digit.
+        sentences: what differs.
     """
 
     same: bool
@@ -125,14 +129,14 @@ def _moved(
 
 
 def _searches(before: RunManifest, now: RunManifest) -> Iterator[str]:
-    """Searches that tried more or less than before, as time allowed, or chose otherwise."""
+    """Searches with another number of trials, as time allowed, or with another winner."""
     then = {tuning.name: tuning for tuning in before.tuning}
     for tuning in now.tuning:
         old = then.get(tuning.name)
         if old and (len(old.trials), old.winner) != (len(tuning.trials), tuning.winner):
             yield (
-                f"The search of {tuning.name} had {count(len(old.trials), 'trial')} and chose {_which(old.winner)} "
-                f"then, and has {count(len(tuning.trials), 'trial')} and chooses {_which(tuning.winner)} now."
+                f"The search of {tuning.name} ran {count(len(old.trials), 'trial')} and chose {_which(old.winner)}, "
+                f"and now {count(len(tuning.trials), 'trial')} and {_which(tuning.winner)}."
             )
 
 
@@ -147,14 +151,4 @@ def _files(before: RunManifest, now: RunManifest) -> Iterator[str]:
         if name in before.artefacts and before.artefacts[name].files != made.files
     ]
     if different:
-        yield f"Other files than then: those of {listed(different)}."
-
-
-def _changed(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
-    for name in sorted({*then, *now}):
-        if then.get(name) != now.get(name):
-            yield f"{name} {then.get(name, 'absent')} -> {now.get(name, 'absent')}"
-
-
-def _fate(then: str | None, now: str | None) -> str:
-    return "is new" if then is None else "is gone" if now is None else "changed"
+        yield f"Artefacts that differ: {listed(different)}."

@@ -1,4 +1,4 @@
-"""What was compared last under some settings, so that it need not be compared again."""
+"""The last comparison under some settings, so that unchanged ratings are not compared again."""
 
 import hashlib
 from dataclasses import asdict, dataclass
@@ -10,12 +10,12 @@ from recsys.store.artifacts import sealed, unsealed
 from recsys.store.store import Store, write_atomically
 
 NOT_IDENTIFYING = {"refresh", "scaling"}
-"""Settings that change nothing about what a comparison says."""
+"""Settings that do not change the result of a comparison."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Ratings that were compared to the end.
+    """A finished comparison.
 
     Attributes:
         ratings: path of the file.
@@ -29,7 +29,7 @@ class Compared:
 
 
 def last_compared(settings: Settings) -> Compared | None:
-    """Return what was compared last under these settings; None if nothing was, or if its report is gone."""
+    """Return the last comparison under these settings; None if there is none, or if its report is gone."""
     try:
         note = _note(settings)
         compared = Compared(**unsealed(note.read_bytes(), note))
@@ -39,11 +39,11 @@ def last_compared(settings: Settings) -> Compared | None:
 
 
 def remember(settings: Settings, compared: Compared) -> None:
-    """Note what has been compared to the end under these settings."""
+    """Record a finished comparison under these settings."""
     write_atomically(_note(settings), sealed(asdict(compared), indent=1))
 
 
 def _note(settings: Settings) -> Path:
-    """The place of the note; settings that differ have notes that differ."""
+    """The path of the record; different settings have different ones."""
     name = hashlib.sha256(settings.model_dump_json(exclude=NOT_IDENTIFYING).encode()).hexdigest()[:32]
     return Store(settings.output.store).root / "compared" / f"{name}.json"

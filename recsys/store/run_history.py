@@ -1,10 +1,10 @@
-"""What came out of the runs before: a table in the store, a line of JSON a run, oldest first.
+"""The history of runs: a file in the store with a line of JSON for each run, oldest first.
 
-Machines that share a store by its URL share the table: each keeps a copy, and whoever remembers a run unites its own
-with what is there. A line that two write over at once comes back with the next run of its machine.
+Machines that share a store by its URL share the file: each keeps a copy, and appending a run merges this copy with the
+shared one. A line lost when two machines write at once comes back with the next run of its machine.
 
 Runs that can be compared over time form a series: the same data set or file, protocol and kind of split.
-Settings, code and the ratings themselves may change within one; that is what a history is for.
+Settings, code and the ratings themselves may change within one; the history shows what such changes do.
 """
 
 import logging
@@ -22,24 +22,26 @@ from recsys.store.artifacts import sealed, unsealed
 from recsys.store.store import Store, write_atomically
 
 Side = Literal["network", "factorisation", "tie"]
-"""Who predicts better, as far as anyone can tell."""
+"""Which side predicts better."""
 
 TABLE = "history/runs.jsonl"
-"""Its place in the store."""
+"""Path of the file in the store."""
 
-MOST_KEPT = 200
-"""Runs of a series that are remembered; a stretch of equal results counts as two at most."""
+MAX_KEPT = 200
+"""Runs of a series that are kept; a stretch of equal results counts as two at most."""
 
 Line = tuple[bytes, "PastRun"]
-"""A line of the table as it is written, so that what a later version added to it stays, and as it is read."""
+"""A line as it is written, so that what a later version added to it is kept, and as it is read."""
+
+_RESULT = ("ratings", "test", "headline", "side", "scores")
 
 log = logging.getLogger(__name__)
 
 
 class PastScore(BaseModel):
-    """A row of a run's table.
+    """The score of a model, combination or baseline in a run.
 
-    `mse` is in squared rating units, a mean over `seeds` seeds; `sd` is its standard deviation between them, None
+    `mse` is in squared rating units, the mean over `seeds` seeds; `sd` is the standard deviation between them, None
     with a single one.
     """
 
@@ -54,14 +56,13 @@ class PastScore(BaseModel):
 
 
 class PastRun(BaseModel):
-    """What is remembered of a run.
+    """The record of a run.
 
     `series` names the runs that it can be compared with. `ratings` and `test` are digests: of the ratings after
-    repeated ones were resolved, and of which of them were held out. `headline` is the report's answer, `side` who
-    it says is better and `winner` the title of that row; both None where there is no answer, `winner` also in a
-    tie. `rating_mean`, `rating_sd`, `rating_min` and `rating_max` are in rating units. `settings` has, by dotted
-    name, those that are not the defaults, `code` is a digest of the library's and `versions` are those of the
-    libraries that it uses.
+    duplicates were handled, and of which of them were held out. `headline` is the report's answer, `side` the better
+    side and `winner` the title of its model; both None where there is no answer, `winner` also in a tie.
+    `rating_mean`, `rating_sd`, `rating_min` and `rating_max` are in rating units. `settings` has those that are not
+    the defaults, by dotted name, `code` is a digest of the library's code, and `versions` are those of its libraries.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -89,17 +90,17 @@ class PastRun(BaseModel):
     versions: dict[str, str] = {}
 
     def score(self, name: str) -> PastScore | None:
-        """The row of this name, if it was scored."""
+        """The score of this name, if there is one."""
         return next((score for score in self.scores if score.name == name), None)
 
 
 def same_result(one: PastRun, other: PastRun) -> bool:
-    """Whether two runs came to the same numbers on the same ratings: the second is no further evidence."""
-    return _result(one) == _result(other)
+    """Whether two runs have the same scores on the same ratings, so that the second is no further evidence."""
+    return all(getattr(one, name) == getattr(other, name) for name in _RESULT)
 
 
 def results(runs: Iterable[PastRun]) -> list[PastRun]:
-    """Of some runs of one series, oldest first, those that came to something else than the run before them."""
+    """The runs of a series, oldest first, without those that have the same result as the run before."""
     kept: list[PastRun] = []
     for run in runs:
         if not kept or not same_result(kept[-1], run):
@@ -108,29 +109,29 @@ def results(runs: Iterable[PastRun]) -> list[PastRun]:
 
 
 def in_series(runs: Iterable[PastRun], run: PastRun) -> list[PastRun]:
-    """Of some runs, those of the same series as `run`."""
+    """The runs of the same series as `run`."""
     return [other for other in runs if other.series == run.series]
 
 
 def verdict_changed(before: PastRun, now: PastRun) -> str | None:
-    """One sentence on how the answer changed between two runs; None where the same side is better as before."""
+    """A sentence on how the verdict changed between two runs; None where the same side is better."""
     if before.side == now.side:
         return None
     return f"The verdict has changed: on {moment(before)} it was “{before.headline}”, and now it is “{now.headline}”."
 
 
 def minute(run: PastRun) -> str:
-    """When a run was, in UTC."""
+    """The time of a run in UTC, to the minute."""
     return f"{run.when.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
 def moment(run: PastRun) -> str:
-    """The same as part of a sentence."""
+    """The same with the time zone, for sentences."""
     return f"{minute(run)} UTC"
 
 
 def read(store: Store) -> list[PastRun]:
-    """Return all runs that are remembered, oldest first; `append` says what cannot be read.
+    """Return all runs of the history, oldest first; lines that cannot be read are skipped, and logged by `append`.
 
     Raises:
         StoreUnavailable: the store's URL cannot be used.
@@ -139,19 +140,19 @@ def read(store: Store) -> list[PastRun]:
 
 
 def append(store: Store, run: PastRun) -> None:
-    """Remember a run.
+    """Add a run to the history.
 
-    Writers wait for each other. Of a stretch of runs with the same result, the first and the last are kept,
-    and of a series the last MOST_KEPT. A table with lines that cannot be read is set aside, which the log says, and
-    goes on with its other lines.
+    Writers wait for each other. Of a stretch of runs with the same result, the first and the last are kept, and of a
+    series the last MAX_KEPT. Of a file with lines that cannot be read, a copy is kept beside it, with a warning, and
+    the other lines stay.
 
     Args:
         store: where the artefacts are; it need not exist.
-        run: what to remember.
+        run: the record to add.
 
     Raises:
         OSError: the store cannot be written.
-        StoreUnavailable: the store's URL cannot be used; this machine remembers the run nevertheless.
+        StoreUnavailable: the store's URL cannot be used; the run is in this machine's copy nevertheless.
     """
     table = store.root / TABLE
     store.root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -173,7 +174,7 @@ def _content(table: Path) -> bytes:
 
 
 def _shared(store: Store) -> bytes:
-    """What the store's URL has of the table, for a store that has one."""
+    """The shared file, for a store that has a URL."""
     return (store.mirror.remote.read(TABLE) or b"") if store.mirror else b""
 
 
@@ -209,14 +210,10 @@ def _worth_keeping(lines: Sequence[Line]) -> list[bytes]:
     for series in dict.fromkeys(run.series for _, run in lines):
         places = [place for place, (_, run) in enumerate(lines) if run.series == series]
         runs = [lines[place][1] for place in places]
-        kept.update([place for at, place in enumerate(places) if not _amid_equals(runs, at)][-MOST_KEPT:])
+        kept.update([place for at, place in enumerate(places) if not _amid_equals(runs, at)][-MAX_KEPT:])
     return [line for place, (line, _) in enumerate(lines) if place in kept]
 
 
 def _amid_equals(runs: Sequence[PastRun], at: int) -> bool:
     inside = 0 < at < len(runs) - 1
     return inside and same_result(runs[at - 1], runs[at]) and same_result(runs[at], runs[at + 1])
-
-
-def _result(run: PastRun) -> tuple[Any, ...]:
-    return run.ratings, run.test, run.headline, run.side, run.scores

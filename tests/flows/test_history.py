@@ -61,7 +61,7 @@ def test_a_run_with_other_settings_is_shown_beside_the_one_before_and_again_chan
     page = (report / "report.html").read_text(encoding="utf-8")
     assert "How the scores moved" in page
     assert "mf.epochs 2 → 3" in page
-    assert "mf.epochs 2 → 3" in [row["Changed since the run before"] for row in rows_in_the_ui()]
+    assert "mf.epochs 2 → 3" in [row["Changed since the previous run"] for row in rows_in_the_ui()]
 
     before = contents(report)
     assert run(other).history == history

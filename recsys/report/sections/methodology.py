@@ -5,18 +5,18 @@ from collections.abc import Sequence
 from recsys.evaluation.results import Comparison, ModelResult
 from recsys.evaluation.significance import LEVEL
 from recsys.report.outcomes import TIE_TEST_ROWS, effect, factorisation, in_order, mse_step, networks, tie_margin
-from recsys.report.section import Finding, Plot, Section
-from recsys.report.sections.results import ranking_columns, shown_columns
-from recsys.report.sections.splits import manner, seeded, what_stays_open, which_test, which_validation
-from recsys.report.sections.tuning import (
+from recsys.report.searches import (
     both_sides,
     equal_searches,
     head_start,
+    same_budget,
     short_searches,
     side_searches,
     unequal_searches,
 )
-from recsys.report.sections.tuning_tables import same_budget
+from recsys.report.section import Finding, Plot, Section
+from recsys.report.sections.results import ranking_columns, shown_columns
+from recsys.report.sections.splits import manner, seeded, what_stays_open, which_test, which_validation
 from recsys.text import count, inside, listing, number, opening, percent, short
 
 

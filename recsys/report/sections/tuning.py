@@ -1,137 +1,92 @@
-"""How the settings were searched: who had which budget, what won, what to mistrust, and whether both had the same."""
+"""The section on hyperparameter tuning: budgets, winners and warnings, and the trials as tables and files."""
 
+import csv
+import io
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from recsys.data.source import SAMPLE_LABEL
 from recsys.evaluation.results import Comparison, Trial, Tuning
-from recsys.report.outcomes import factorisation, in_order, is_network, mse_step, networks
-from recsys.report.section import Finding
-from recsys.report.sections.tuning_tables import (
-    BEST_SHARE,
-    ENOUGH,
-    SURE,
+from recsys.report.outcomes import in_order, mse_step
+from recsys.report.searches import (
+    MIN_FOR_IMPORTANCE,
+    SettingValue,
     budget,
-    chance_of_best,
-    chosen_by_search,
-    drawn,
-    draws_to_be_sure,
+    draws,
     edge,
-    error,
-    front,
-    gain,
+    improvement,
     in_state,
-    ran_out_of_time,
-    reach,
+    pareto_front,
+    range_text,
     same_budget,
-    spoken,
+    setting_text,
+    setting_title,
     starting_point,
-    trial,
-    validation_chance,
+    trial_of,
+    val_error,
+    validation_tie_margin,
     winner,
-    written,
 )
-from recsys.text import count, inside, listing, number, opening, percent, seconds, stopped
+from recsys.report.section import Finding, Plot, Section, Table, plots_of, text_table
+from recsys.report.sections import network_shape
+from recsys.text import NOTHING, count, disarmed, inside, listing, number, opening, seconds, stopped
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+TITLE = "How the settings were searched"
+BUDGET_CAPTION = "Budgets and winners. Settings were chosen on validation ratings only, never on test ratings."
+TRIALS_CAPTION = "Validation MSE is the lowest of all epochs; training time counts all of a trial's epochs."
+
+MOST_TRIALS = 30
+"""Trials of a search that the report shows; trials.csv and trials.parquet have them all."""
 
 
-def side_searches(comparison: Comparison) -> list[Tuning]:
-    """The searches that chose the settings of the rows compared: the factorisation's first, then the networks'."""
-    model, rivals = factorisation(comparison), networks(comparison)
-    rows = [*([model] if model else []), *rivals]
-    found = [chosen_by_search(comparison, row.name) for row in rows]
-    return [tuning for tuning in found if tuning is not None]
-
-
-def both_sides(searches: Sequence[Tuning]) -> bool:
-    """Whether searches are of both sides, factorisation and network."""
-    return len({is_network(tuning.name) for tuning in searches}) == 2
-
-
-def unequal_searches(comparison: Comparison) -> str:
-    """Whether one side was not searched, or not as much as the other; empty where none was, or both were alike."""
-    searches = side_searches(comparison)
-    if searches and not both_sides(searches):
-        return _one_side(comparison, searches)
-    if not searches or same_budget(searches):
-        return ""
-    allowed = [f"{inside(tuning.title)} with {budget(tuning)}" for tuning in searches]
-    return f"The sides were not searched alike: {listing(allowed)}."
-
-
-def _one_side(comparison: Comparison, searches: Sequence[Tuning]) -> str:
-    side = is_network(searches[0].name)
-    others = [inside(row.title) for row in in_order(comparison.models) if is_network(row.name) != side]
-    return (
-        f"Settings of {listing([inside(tuning.title) for tuning in searches])} were searched, with "
-        f"{listing([budget(tuning) for tuning in searches])}, and none of {listing(others)}: a searched side against "
-        f"one that was not cannot show which is better in general."
+def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
+    """Return the section; None where nothing was searched."""
+    if not comparison.tuning:
+        return None
+    warnings, shape = search_warnings(comparison), network_shape.section(comparison, plots)
+    return Section(
+        "search",
+        TITLE,
+        search_findings(comparison),
+        tables=[budget_table(comparison), *trial_tables(comparison)],
+        plots=plots_of(plots, "search"),
+        parts=[
+            *([Section("", "Where the searches fell short", warnings, tone="warn")] if warnings else []),
+            *([shape] if shape else []),
+        ],
+        beside="tables",
     )
 
 
-def equal_searches(comparison: Comparison) -> str:
-    """That both sides were searched with the same budget, and what they used of it; empty where they were not."""
-    searches = side_searches(comparison)
-    if not both_sides(searches) or not same_budget(searches):
-        return ""
-    used = [
-        f"{count(len(tuning.trials), 'trial')} in {seconds(tuning.seconds_used)} by {inside(tuning.title)}"
-        for tuning in searches
-    ]
-    return (
-        f"The settings of both sides were searched on validation ratings with the same budget, {budget(searches[0])}: "
-        f"used were {listing(used)}."
-    )
+def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
+    """Draw the plots of the searches; inside `svg.style`."""
+    from recsys.report.sections.tuning_plots import network_shapes, searches
 
-
-def head_start(comparison: Comparison) -> str:
-    """What the searches knew of the embedded sample before they began; empty on other ratings, or without searches."""
-    searches = side_searches(comparison)
-    if not searches or SAMPLE_LABEL not in comparison.data.source:
-        return ""
-    return (
-        f"The searches of {listing([inside(tuning.title) for tuning in searches])} began with a head start that no "
-        f"budget counts: their first points and ranges were found by hand on validation ratings of this very sample, "
-        f"in some dozens of trials a family."
-    )
-
-
-def short_searches(comparison: Comparison) -> str:
-    """Whether searches may well have missed the best settings; empty where they were long, or there were none."""
-    short = [tuning for tuning in side_searches(comparison) if chance_of_best(drawn(tuning)) < SURE]
-    if not short:
-        return ""
-    chances = [
-        f"{percent(chance_of_best(drawn(tuning)))} for the {count(drawn(tuning), 'draw')} of {inside(tuning.title)}"
-        for tuning in short
-    ]
-    return (
-        f"A longer search may find better settings. Were trials drawn at random, the probability that one lies in the "
-        f"best {100 * BEST_SHARE:.0f}% of what was searched would be {listing(chances)}; it takes "
-        f"{draws_to_be_sure()} draws to make it {100 * SURE:.0f}%."
-    )
-
-
-SEARCH_TITLE = "How the settings were searched"
+    return [*searches(comparison), *network_shapes(comparison)]
 
 
 def search_findings(comparison: Comparison) -> list[Finding]:
-    """What the searches were and what they found; nothing where nothing was searched."""
-    texts = [
-        _shared_budget(comparison),
-        *[_won(comparison, tuning) for tuning in in_order(comparison.tuning)],
-        *[_edges(tuning) for tuning in in_order(comparison.tuning)],
-        _price(comparison),
-        _unknown_importance(comparison),
+    """The budget, each search's winner and whether it is at the edge of a range, and what accuracy cost."""
+    tunings = in_order(comparison.tuning)
+    found = [
+        ("search budget", _shared_budget(comparison)),
+        *(("search winner", _winner(comparison, tuning)) for tuning in tunings),
+        *(("search range", _edges(tuning)) for tuning in tunings),
+        ("search cost", _cost(comparison)),
+        ("importance", _too_few_for_importance(comparison)),
     ]
-    return [Finding("search", text) for text in texts if text]
+    return [Finding(topic, text) for topic, text in found if text]
 
 
 def search_warnings(comparison: Comparison) -> list[Finding]:
-    """Where a search was not what the other was, or not what it was allowed to be."""
-    tunings = in_order(comparison.tuning)
-    texts = [_uneven(comparison)]
-    for tuning in tunings:
-        texts += [_unused(comparison, tuning), _failures(tuning)]
-    return [Finding("search warning", text) for text in texts if text]
+    """Unequal budgets, trials that were allowed and did not run, and trials that failed."""
+    found = [("unequal searches", _unequal_budgets(comparison))]
+    for tuning in in_order(comparison.tuning):
+        found += [("unused trials", _unused_trials(comparison, tuning)), ("failed trials", _failed_trials(tuning))]
+    return [Finding(topic, text) for topic, text in found if text]
 
 
 def _shared_budget(comparison: Comparison) -> str:
@@ -142,88 +97,51 @@ def _shared_budget(comparison: Comparison) -> str:
         f"{inside(tuning.title)} used {count(len(tuning.trials), 'trial')} and {seconds(tuning.seconds_used)}"
         for tuning in tunings
     ]
-    return f"Each search was allowed {budget(tunings[0])}; {listing(used)}."
+    return f"Each search had the same budget, {budget(tunings[0])}; {listing(used)}."
 
 
-def _uneven(comparison: Comparison) -> str:
-    tunings = in_order(comparison.tuning)
-    if len(tunings) == 1:
-        return (
-            f"Only {inside(tunings[0].title)} was searched for better settings: whatever it is compared with had no "
-            f"such chance."
-        )
-    if not tunings or same_budget(tunings):
-        return ""
-    allowed = [f"{inside(tuning.title)} {budget(tuning)}" for tuning in tunings]
-    return f"The searches had unequal budgets: {listing(allowed)}. The smaller one is at a disadvantage."
-
-
-def _unused(comparison: Comparison, tuning: Tuning) -> str:
-    used = len(tuning.trials)
-    if used >= tuning.trials_allowed:
-        return ""
-    why = f"although only {seconds(tuning.seconds_used)} of {seconds(tuning.seconds_allowed)} were used"
-    if ran_out_of_time(tuning):
-        why = f"as its {seconds(tuning.seconds_allowed)} of training were used up"
-    text = f"{opening(inside(tuning.title))} began {used:,} of its {count(tuning.trials_allowed, 'trial')}, {why}"
-    ahead = [
-        f"{inside(other.title)}, with {len(other.trials):,}"
-        for other in in_order(comparison.tuning)
-        if len(other.trials) > used
-    ]
-    return f"{text}: fewer settings were tried than for {listing(ahead)}." if ahead else f"{text}."
-
-
-def _failures(tuning: Tuning) -> str:
-    failed = in_state(tuning, "failed")
-    if not failed:
-        return ""
-    if len(failed) == len(tuning.trials):
-        text = f"Every trial of {inside(tuning.title)} failed, so no settings were chosen"
-    else:
-        text = f"{len(failed):,} of the {count(len(tuning.trials), 'trial')} of {inside(tuning.title)} failed"
-    reason = next((tried.reason for tried in failed if tried.reason), None)
-    return stopped(f"{text}: {reason}") if reason else f"{text}."
-
-
-def _won(comparison: Comparison, tuning: Tuning) -> str:
-    won, first, step = winner(tuning), trial(tuning, 0), mse_step(comparison)
+def _winner(comparison: Comparison, tuning: Tuning) -> str:
+    won, first, step = winner(tuning), trial_of(tuning, 0), mse_step(comparison)
     if won is None:
         return ""
     name, reached = inside(tuning.title), f"a validation MSE of {number(won.val_mse, step)}"
-    if not drawn(tuning):
-        return f"For {name} nothing but trial 0, {starting_point(tuning)}, was tried: {reached}."
+    if not draws(tuning):
+        return f"Only trial 0 of {name}, {starting_point(tuning)}, was run, with {reached}."
     if won.number == 0:
-        others = count(drawn(tuning), "other trial")
-        none = "The one other trial was not" if drawn(tuning) == 1 else f"None of the {others} was"
-        return f"{none} better than trial 0 of {name}, {starting_point(tuning)}, with {reached}: it was kept."
+        others = "the other trial was not" if draws(tuning) == 1 else f"none of the {draws(tuning):,} others was"
+        return f"Trial 0 of {name}, {starting_point(tuning)}, won with {reached}: {others} better."
     text = f"Trial {won.number:,} of {name} won with {reached}, {_against_start(comparison, tuning)}"
     return f"{text} {_changes(tuning, first, won)}".strip()
 
 
 def _against_start(comparison: Comparison, tuning: Tuning) -> str:
-    first, gained, step = trial(tuning, 0), gain(tuning), mse_step(comparison)
+    first, gained, step = trial_of(tuning, 0), improvement(tuning), mse_step(comparison)
     if first is None or gained is None:
         state = "is missing" if first is None else {"pruned": "was pruned", "failed": "failed"}.get(first.state, "")
-        return f"but trial 0 {state}, so what the search gained cannot be told."
+        return f"but trial 0 {state}, so the improvement is unknown."
     text = f"{number(gained, step)} below the {number(first.val_mse, step)} of trial 0, {starting_point(tuning)}"
-    return f"{text}: no more than chance may bring." if gained <= validation_chance(comparison) else f"{text}."
+    by_chance = "; chance may explain that" if gained <= validation_tie_margin(comparison) else ""
+    return f"{text}{by_chance}."
 
 
 def _changes(tuning: Tuning, first: Trial | None, won: Trial) -> str:
-    before = first.settings if first else {}
+    if first is None:
+        return ""
+    names = [setting.name for setting in tuning.searched]
     changed = [
-        f"{spoken(setting.name)} {written(won.settings.get(setting.name))} rather than "
-        f"{written(before.get(setting.name))}"
-        for setting in tuning.searched
-        if first is not None and won.settings.get(setting.name) != before.get(setting.name)
+        f"{setting_title(name)} {setting_text(won.settings.get(name))} instead of "
+        f"{setting_text(first.settings.get(name))}"
+        for name in names
+        if won.settings.get(name) != first.settings.get(name)
     ]
-    kept = [spoken(setting.name) for setting in tuning.searched if setting.name in won.settings] if first else []
-    kept = [name for name in kept if not any(text.startswith(f"{name} ") for text in changed)]
+    same = [
+        setting_title(name)
+        for name in names
+        if name in won.settings and won.settings.get(name) == first.settings.get(name)
+    ]
     if not changed:
         return ""
-    same = f"; {listing(kept)} did not change" if kept else ""
-    return f"It has {listing(changed)}{same}."
+    return f"It has {listing(changed)}{f'; {listing(same)} did not change' if same else ''}."
 
 
 def _edges(tuning: Tuning) -> str:
@@ -231,40 +149,174 @@ def _edges(tuning: Tuning) -> str:
     if won is None:
         return ""
     found = [
-        f"{spoken(setting.name)} {written(won.settings[setting.name])} at the {side} edge of what was searched "
-        f"({reach(setting)})"
+        f"{setting_title(setting.name)} {setting_text(won.settings[setting.name])}, at the {side} end of the searched "
+        f"range ({range_text(setting)})"
         for setting in tuning.searched
         if setting.name in won.settings and (side := edge(setting, won.settings[setting.name]))
     ]
-    if not found:
-        return ""
-    return f"The winner of {inside(tuning.title)} has {listing(found)}: a wider range could find better."
+    return f"The winner of {inside(tuning.title)} has {listing(found)}: a wider range may be better." if found else ""
 
 
-def _price(comparison: Comparison) -> str:
-    """The cheapest trial that is as good as the best, but for what chance may bring."""
-    steps = front(comparison)
+def _cost(comparison: Comparison) -> str:
+    """The training time of the best trial, and of the fastest one that ties with it."""
+    front, step, margin = pareto_front(comparison), mse_step(comparison), validation_tie_margin(comparison)
     if sum(len(in_state(tuning, "finished")) for tuning in comparison.tuning) < 2:
         return ""
-    step, chance = mse_step(comparison), validation_chance(comparison)
-    best, cheap = steps[-1], next(entry for entry in steps if error(entry[1]) <= error(steps[-1][1]) + chance)
-    text = f"The lowest validation MSE of all trials, {number(best[1].val_mse, step)}, took "
-    text += f"{seconds(best[1].seconds)} of training ({_named(best)})"
-    if cheap is best:
-        return f"{text}; none that was faster came within {number(chance, step)} of it, what chance may bring."
+    best = front[-1]
+    fastest = next(entry for entry in front if val_error(entry[1]) <= val_error(best[1]) + margin)
+    text = f"The trial of the lowest validation MSE, {number(best[1].val_mse, step)}, took {seconds(best[1].seconds)} "
+    text += f"of training ({_trial_name(best)})"
+    if fastest is best:
+        return f"{text}; no faster trial came within {number(margin, step)} of it, the margin of a tie."
     return (
-        f"{text}; {_named(cheap)} came within {number(chance, step)} of it, what chance may bring, in "
-        f"{seconds(cheap[1].seconds)}."
+        f"{text}; {_trial_name(fastest)} took {seconds(fastest[1].seconds)} and came within "
+        f"{number(margin, step)} of it, the margin of a tie."
     )
 
 
-def _named(entry: tuple[Tuning, Trial]) -> str:
+def _trial_name(entry: tuple[Tuning, Trial]) -> str:
     return f"trial {entry[1].number:,} of {inside(entry[0].title)}"
 
 
-def _unknown_importance(comparison: Comparison) -> str:
-    few = [tuning for tuning in in_order(comparison.tuning) if len(in_state(tuning, "finished")) < ENOUGH]
+def _too_few_for_importance(comparison: Comparison) -> str:
+    finished = {tuning.title: len(in_state(tuning, "finished")) for tuning in in_order(comparison.tuning)}
+    few = [f"{inside(title)} has {trials:,}" for title, trials in finished.items() if trials < MIN_FOR_IMPORTANCE]
     if not few:
         return ""
-    had = [f"{inside(tuning.title)} has {len(in_state(tuning, 'finished')):,}" for tuning in few]
-    return f"It takes {ENOUGH} finished trials to tell which settings matter most: {listing(had)}."
+    return f"Estimating which settings matter takes {MIN_FOR_IMPORTANCE} finished trials: {listing(few)}."
+
+
+def _unequal_budgets(comparison: Comparison) -> str:
+    tunings = in_order(comparison.tuning)
+    if len(tunings) == 1:
+        return f"Only {inside(tunings[0].title)} was tuned by a search; the models that it is compared with were not."
+    if not tunings or same_budget(tunings):
+        return ""
+    budgets = [f"{inside(tuning.title)} {budget(tuning)}" for tuning in tunings]
+    return f"The searches had unequal budgets: {listing(budgets)}. The smaller budget is a disadvantage."
+
+
+def _unused_trials(comparison: Comparison, tuning: Tuning) -> str:
+    used = len(tuning.trials)
+    if used >= tuning.trials_allowed:
+        return ""
+    why = f"although only {seconds(tuning.seconds_used)} of {seconds(tuning.seconds_allowed)} of training were used"
+    if tuning.seconds_used >= tuning.seconds_allowed:
+        why = f"as its {seconds(tuning.seconds_allowed)} of training were used up"
+    text = f"{opening(inside(tuning.title))} ran {used:,} of its {count(tuning.trials_allowed, 'trial')}, {why}"
+    ahead = [
+        f"{inside(other.title)} ({len(other.trials):,})"
+        for other in in_order(comparison.tuning)
+        if len(other.trials) > used
+    ]
+    return f"{text}: fewer than {listing(ahead)}." if ahead else f"{text}."
+
+
+def _failed_trials(tuning: Tuning) -> str:
+    failed = in_state(tuning, "failed")
+    if not failed:
+        return ""
+    if len(failed) == len(tuning.trials):
+        text = f"Every trial of {inside(tuning.title)} failed, so no settings were chosen"
+    else:
+        text = f"{len(failed):,} of the {count(len(tuning.trials), 'trial')} of {inside(tuning.title)} failed"
+    reason = next((trial.reason for trial in failed if trial.reason), None)
+    return stopped(f"{text}: {reason}") if reason else f"{text}."
+
+
+def budget_table(comparison: Comparison) -> Table:
+    """What each search was allowed, used and found: a row a fact, a column a search."""
+    tunings = in_order(comparison.tuning)
+    columns = [_budget_column(comparison, tuning) for tuning in tunings]
+    rows = [[name, *(column[name] for column in columns)] for name in (columns[0] if columns else ())]
+    return text_table(BUDGET_CAPTION, ["Search", *(opening(tuning.title) for tuning in tunings)], rows)
+
+
+def _budget_column(comparison: Comparison, tuning: Tuning) -> dict[str, str]:
+    step, first, won = mse_step(comparison), trial_of(tuning, 0), winner(tuning)
+    return {
+        "Settings searched": f"{len(tuning.searched):,}",
+        "Trials allowed": f"{tuning.trials_allowed:,}",
+        "Trials run": f"{len(tuning.trials):,}",
+        "of which finished": f"{len(in_state(tuning, 'finished')):,}",
+        "of which pruned": f"{len(in_state(tuning, 'pruned')):,}",
+        "of which failed": f"{len(in_state(tuning, 'failed')):,}",
+        "Training allowed": seconds(tuning.seconds_allowed),
+        "Training used": seconds(tuning.seconds_used),
+        "Winner": NOTHING if won is None else f"trial {won.number:,}",
+        "Its validation MSE": number(won.val_mse if won else None, step),
+        "Validation MSE of trial 0": number(first.val_mse if first else None, step),
+        "Improvement over trial 0": number(improvement(tuning), step),
+    }
+
+
+def trial_tables(comparison: Comparison) -> list[Table]:
+    """A folded table of the best trials of each search."""
+    return [_trial_table(comparison, tuning) for tuning in in_order(comparison.tuning) if tuning.trials]
+
+
+def _trial_table(comparison: Comparison, tuning: Tuning) -> Table:
+    states, total = ("finished", "pruned", "failed"), len(tuning.trials)
+    best_first = sorted(tuning.trials, key=lambda trial: (states.index(trial.state), val_error(trial), trial.number))
+    which = f"The best {MOST_TRIALS} of {total:,} trials" if total > MOST_TRIALS else f"All {total:,} trials"
+    names = [setting.name for setting in tuning.searched]
+    headings = ["Trial", "Validation MSE", "State", "Epochs", "Best epoch", "Training", "Parameters"]
+    headings += [opening(setting_title(name)) for name in names]
+    rows = [_trial_row(comparison, trial, names) for trial in best_first[:MOST_TRIALS]]
+    return text_table(TRIALS_CAPTION, headings, rows, title=f"{which} of {inside(tuning.title)}, the best first")
+
+
+def _trial_row(comparison: Comparison, trial: Trial, names: list[str]) -> list[str]:
+    return [
+        f"{trial.number:,}",
+        number(trial.val_mse, mse_step(comparison)),
+        f"{trial.state}: {stopped(trial.reason)}" if trial.reason else trial.state,
+        f"{trial.epochs:,}",
+        NOTHING if trial.best_epoch is None else f"{trial.best_epoch:,}",
+        seconds(trial.seconds),
+        NOTHING if trial.parameters is None else f"{trial.parameters:,}",
+        *(setting_text(trial.settings.get(name)) for name in names),
+    ]
+
+
+def trials_table(comparison: Comparison) -> "pa.Table":
+    """All trials in the order they were started.
+
+    Returns:
+        Columns family (name of the tuned model), number, state, val_mse (squared rating units), best_epoch, epochs,
+        seconds, parameters, reason, and `settings.<name>` for each setting that any search varied, null where the
+        family's search did not vary it.
+    """
+    import pyarrow as pa
+
+    trials = [(tuning.name, trial) for tuning in in_order(comparison.tuning) for trial in tuning.trials]
+    columns = {"family": pa.array([family for family, _ in trials], pa.string())}
+    for name, kind in (
+        *(("number", pa.int64()), ("state", pa.string()), ("val_mse", pa.float64()), ("best_epoch", pa.int64())),
+        *(("epochs", pa.int64()), ("seconds", pa.float64()), ("parameters", pa.int64()), ("reason", pa.string())),
+    ):
+        columns[name] = pa.array([getattr(trial, name) for _, trial in trials], kind)
+    for name in dict.fromkeys(setting.name for tuning in in_order(comparison.tuning) for setting in tuning.searched):
+        columns[f"settings.{name}"] = pa.array(_same_type([trial.settings.get(name) for _, trial in trials]))
+    return pa.table(columns)
+
+
+def _same_type(values: list[SettingValue | None]) -> list[Any]:
+    """Values of one type, or integers among other numbers, as they are; a mixture as texts."""
+    kinds = {type(value) for value in values if value is not None}
+    if len(kinds) <= 1 or kinds == {int, float}:
+        return values
+    return [None if value is None else setting_text(value) for value in values]
+
+
+def trials_csv(comparison: Comparison) -> str:
+    """The same table as CSV, numbers in full, units of layers as 128-64."""
+    table = trials_table(comparison)
+    text = io.StringIO()
+    lines = csv.DictWriter(text, fieldnames=table.column_names, lineterminator="\n")
+    lines.writeheader()
+    lines.writerows(
+        {name: disarmed(setting_text(value) if isinstance(value, list) else value) for name, value in row.items()}
+        for row in table.to_pylist()
+    )
+    return text.getvalue()

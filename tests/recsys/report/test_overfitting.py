@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from recsys.evaluation.results import Comparison, History
+from recsys.evaluation.results import Comparison, LearningCurve
 from recsys.report.sections.overfitting import overfits, overfitting
 
 Build = Callable[..., Comparison]
@@ -10,7 +10,7 @@ Build = Callable[..., Comparison]
 
 def said(comparison: Comparison, loss: list[float], val_loss: list[float], scored_epoch: int = 1) -> str:
     model = comparison.models[0].model_copy(
-        update={"history": History(loss=loss, val_loss=val_loss), "scored_epoch": scored_epoch}
+        update={"history": LearningCurve(loss=loss, val_loss=val_loss), "scored_epoch": scored_epoch}
     )
     return overfitting(comparison, model)
 
@@ -73,7 +73,9 @@ def test_protocol_notebook_calls_its_held_out_loss_a_test_loss(with_mse: Build) 
 
 
 def test_few_validation_ratings_need_a_larger_rise(comparison: Comparison) -> None:
-    model = comparison.models[0].model_copy(update={"history": History(loss=[1, 0.8, 0.6], val_loss=[1, 0.9, 0.95])})
+    model = comparison.models[0].model_copy(
+        update={"history": LearningCurve(loss=[1, 0.8, 0.6], val_loss=[1, 0.9, 0.95])}
+    )
     few = comparison.model_copy(update={"data": comparison.data.model_copy(update={"validation_rows": 20})})
     many = comparison.model_copy(update={"data": comparison.data.model_copy(update={"validation_rows": 20_000})})
     assert overfits(many, model)

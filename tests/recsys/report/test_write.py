@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from recsys.evaluation.results import Comparison, FailedModel, History, SearchedSetting
+from recsys.evaluation.results import Comparison, FailedModel, LearningCurve, SearchedSetting
 from recsys.report.markdown import embedded_markdown, escaped
 from tests.made_reports import pages_of, publish_made
 from tests.made_searches import dnn_search, mf_search, trial, tuning
@@ -181,8 +181,8 @@ def test_searches_are_in_the_page_its_twin_and_files_of_their_own(searched_folde
     parsed = Page((searched_folder / "report.html").read_text(encoding="utf-8"))
     markdown = (searched_folder / "report.md").read_text(encoding="utf-8")
     assert len(parsed.ids) == len(set(parsed.ids))
-    assert ["Trials begun", "24", "30"] in [[cell.strip() for cell in row] for row in parsed.rows]
-    assert "| Trials begun | 24 | 30 |" in markdown
+    assert ["Trials run", "24", "30"] in [[cell.strip() for cell in row] for row in parsed.rows]
+    assert "| Trials run | 24 | 30 |" in markdown
     assert "How the settings were searched" in markdown
     assert pq.read_table(searched_folder / "trials.parquet").num_rows == 54
     assert (searched_folder / "trials.csv").read_text(encoding="utf-8").count("\n") == 55
@@ -253,7 +253,9 @@ def without_neighbours(made: Made) -> Made:
 
 def long_history(made: Made) -> Made:
     comparison, predictions = made
-    history = History(loss=[1 / (1 + n) for n in range(10_000)], val_loss=[1 + 1 / (1 + n) for n in range(10_000)])
+    history = LearningCurve(
+        loss=[1 / (1 + n) for n in range(10_000)], val_loss=[1 + 1 / (1 + n) for n in range(10_000)]
+    )
     models = [model.model_copy(update={"history": history}) for model in comparison.models]
     return comparison.model_copy(update={"models": models}), predictions
 
@@ -302,7 +304,8 @@ def test_terminal_and_pages_do_not_load_matplotlib() -> None:
 
 
 def test_plots_do_not_load_pyplot() -> None:
-    check = "import sys, recsys.report.build; sys.exit('matplotlib.pyplot' in sys.modules)"
+    drawing = "from recsys.report.svg import sheet, style\nwith style(): sheet(3.0)"
+    check = f"import sys, recsys.report.sections.tuning_plots\n{drawing}\nsys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
 
 

@@ -12,7 +12,7 @@ from recsys.errors import StoreUnavailable
 from recsys.store.artifacts import sealed
 from recsys.store.remote import WORKING_COPIES
 from recsys.store.run_history import (
-    MOST_KEPT,
+    MAX_KEPT,
     TABLE,
     PastRun,
     PastScore,
@@ -95,13 +95,13 @@ def test_other_seconds_and_another_report_are_no_other_result() -> None:
 
 def test_a_series_keeps_its_last_runs_whatever_the_others_do(tmp_path: Path) -> None:
     old = past(0, series="another")
-    lines = [old, *(past(hour, mse=float(hour)) for hour in range(MOST_KEPT))]
+    lines = [old, *(past(hour, mse=float(hour)) for hour in range(MAX_KEPT))]
     table(tmp_path).parent.mkdir()
     table(tmp_path).write_text("".join(f"{line(run)}\n" for run in lines))
-    append(Store(tmp_path), past(MOST_KEPT, mse=-1.0))
+    append(Store(tmp_path), past(MAX_KEPT, mse=-1.0))
     runs = read(Store(tmp_path))
     assert in_series(runs, old) == [old]
-    assert len(in_series(runs, past())) == MOST_KEPT
+    assert len(in_series(runs, past())) == MAX_KEPT
     assert runs[-1].scores[0].mse == -1.0
     assert past(0, mse=0.0) not in runs
 

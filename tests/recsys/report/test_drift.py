@@ -1,57 +1,34 @@
-"""When a movement is worth a warning, and what is said of its reason."""
+"""When a change is drift, and what is said of its reason."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from recsys.evaluation.results import Comparison
-from recsys.report.drift import changes, data_drift, drift_warnings, in_words, movements
+from recsys.report.drift import changes, data_drift, drift_warnings, mse_changes
 from recsys.store.run_history import PastRun, PastScore
+from tests.made_runs import past as made
 
-START = datetime(2026, 11, 3, 3, 0, tzinfo=UTC)
 USUAL = (0.800, 0.803, 0.798, 0.801)
 
 
-def past(day: int, mse: float = 0.8, bias: float = 0.9, sd: float | None = 0.001, **changes: Any) -> PastRun:
-    """A run of a model and a baseline, so many days after the first, of 20,000 test ratings of variance 1."""
-    fields: dict[str, Any] = {
-        "when": START + timedelta(days=day),
-        "report": "sample-fair",
-        "series": "sample",
-        "ratings": f"day {day}",
-        "test": f"day {day}",
-        "rows": 100_000,
-        "users": 700,
-        "items": 8000,
-        "test_rows": 20_000,
-        "cold_test_rows": 800,
-        "rating_mean": 3.5,
-        "rating_sd": 1.0,
-        "rating_min": 0.5,
-        "rating_max": 5.0,
-        "headline": "",
-        "side": "tie",
-        "winner": None,
-        "scores": (
-            PastScore(name="mf", title="MF", kind="model", mse=mse, seeds=5, sd=sd),
-            PastScore(name="bias_only", title="bias only", kind="baseline", mse=bias),
-        ),
-    }
-    return PastRun.model_validate({**fields, **changes})
+def past(day: int, mse: float = 0.8, bias: float = 0.9, **changes: Any) -> PastRun:
+    return made(day, {"mf": mse, "bias_only": bias}, **changes)
 
 
-Warn = Callable[..., list[str]]
+Warn = Callable[..., dict[str, list[str]]]
 
 
 @pytest.fixture
 def warn(with_mse: Callable[..., Comparison]) -> Warn:
-    """The warnings of a history."""
+    """The warnings on the last of some runs, by topic."""
 
-    def warnings(*history: PastRun) -> list[str]:
-        comparison = with_mse(mf=0.8, dnn=0.9).model_copy(update={"history": list(history)})
-        return [finding.text for finding in drift_warnings(comparison)]
+    def warnings(*runs: PastRun) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for finding in drift_warnings(with_mse(mf=0.8, dnn=0.9).model_copy(update={"history": list(runs)})):
+            found.setdefault(finding.topic, []).append(finding.text)
+        return found
 
     return warnings
 
@@ -61,95 +38,102 @@ def days(**changes: Any) -> list[PastRun]:
 
 
 def test_without_runs_before_there_is_no_drift(warn: Warn) -> None:
-    assert warn() == []
-    assert warn(past(0, mse=9.0)) == []
+    assert warn() == {}
+    assert warn(past(0, mse=9.0)) == {}
 
 
-def test_what_moves_by_chance_is_no_drift(warn: Warn) -> None:
+def test_a_change_within_chance_is_no_drift(warn: Warn) -> None:
     grown = past(9, 0.81, rows=102_000, users=712, rating_mean=3.53, rating_sd=1.04, cold_test_rows=1000)
-    assert warn(*days(), grown) == []
+    assert warn(*days(), grown) == {}
 
 
-def test_an_error_of_other_test_ratings_has_to_move_by_more_than_they_scatter(warn: Warn) -> None:
+def test_on_other_test_ratings_the_error_has_to_increase_by_more_than_their_standard_errors(warn: Warn) -> None:
     # three standard errors of the difference of two MSEs of 0.8 over 20,000 test ratings each are 0.034
-    assert warn(*days(), past(9, 0.830)) == []
-    first, reason = warn(*days(), past(9, 0.840))
-    assert first.startswith("MF errs more than before: its MSE is 0.8400, and was 0.8005 before (median of 4); up to ")
-    assert reason.startswith("It was as usual on 2026-11-06 03:00 UTC; what has changed since then: the ratings.")
+    assert warn(*days(), past(9, 0.830)) == {}
+    found = warn(*days(), past(9, 0.840))
+    assert set(found) == {"accuracy drift"}
+    increase, reason = found["accuracy drift"]
+    assert "MF increased: its MSE is 0.8400, up from 0.8005 before (median of 4)" in increase
+    assert "up to 0.0349 more" in increase
+    assert reason.startswith("It was as usual on 2026-11-06 03:00 UTC; changed since: the ratings.")
 
 
-def test_on_the_same_test_ratings_a_smaller_movement_counts(warn: Warn) -> None:
+def test_on_the_same_test_ratings_a_smaller_change_counts(warn: Warn) -> None:
     same: dict[str, Any] = {"ratings": "same", "test": "same"}
-    assert warn(*days(**same), past(9, 0.804, **same)) == []
-    first, reason = warn(*days(**same), past(9, 0.810, settings={"mf.epochs": 3}, **same))
-    assert "its MSE is 0.8100" in first
-    assert reason == (
-        "The ratings are those of 2026-11-06 03:00 UTC, when it was as usual, and so are those that are held out; what "
-        "has changed since then: mf.epochs default → 3."
-    )
+    assert warn(*days(**same), past(9, 0.804, **same)) == {}
+    increase, reason = warn(*days(**same), past(9, 0.810, settings={"mf.epochs": 3}, **same))["accuracy drift"]
+    assert "its MSE is 0.8100" in increase
+    assert "2026-11-06 03:00 UTC, on the same training and test ratings" in reason
+    assert "mf.epochs default → 3" in reason
+    assert "baseline" not in reason
 
 
 def test_seeds_that_scatter_widen_what_is_chance(warn: Warn) -> None:
     same: dict[str, Any] = {"ratings": "same", "test": "same", "sd": 0.01}
-    assert warn(*days(**same), past(9, 0.810, **same)) == []
+    assert warn(*days(**same), past(9, 0.810, **same)) == {}
 
 
 def test_few_test_ratings_leave_more_to_chance(with_mse: Callable[..., Comparison]) -> None:
     def allowed(rows: int) -> float:
         comparison = with_mse(mf=0.8, dnn=0.9)
         data = comparison.data.model_copy(update={"test_rows": rows})
-        history = [past(0, test_rows=rows), past(1, test_rows=rows)]
-        return movements(comparison.model_copy(update={"data": data, "history": history}))[0].allowed
+        runs = [past(0, test_rows=rows), past(1, test_rows=rows)]
+        return mse_changes(comparison.model_copy(update={"data": data, "history": runs}))[0].allowed
 
     assert allowed(200) == pytest.approx(10 * allowed(20_000), rel=0.02)
 
 
 def test_a_run_that_went_wrong_does_not_become_the_measure(warn: Warn) -> None:
-    assert warn(*days(), past(7, 1.9), past(9, 0.80)) == []
+    assert warn(*days(), past(7, 1.9), past(9, 0.80)) == {}
 
 
 def test_a_slow_drift_shows_against_the_median(warn: Warn) -> None:
     slow = [past(day, 0.8 + 0.008 * day) for day in range(11)]
-    assert any("MF errs more" in text for text in warn(*slow))
-    assert warn(*slow[-2:]) == []
+    assert "MF increased" in warn(*slow)["accuracy drift"][0]
+    assert warn(*slow[-2:]) == {}
 
 
 @pytest.mark.parametrize(
     ("bias", "said"),
-    [(0.95, "errs more as well: the ratings are harder"), (0.9, "does not err more: the ratings are no harder")],
+    [(0.95, "increased too: the ratings are harder"), (0.9, "did not: the ratings are no harder")],
 )
 def test_the_baseline_tells_harder_ratings_from_worse_models(warn: Warn, bias: float, said: str) -> None:
-    assert said in warn(*days(), past(9, 0.9, bias=bias))[-1]
+    assert said in warn(*days(), past(9, 0.9, bias=bias))["accuracy drift"][-1]
 
 
 def test_a_baseline_alone_is_no_drift_of_accuracy(warn: Warn) -> None:
-    assert warn(*days(), past(9, 0.8, bias=1.2)) == []
+    assert warn(*days(), past(9, 0.8, bias=1.2)) == {}
 
 
 def test_a_model_that_gets_better_is_no_warning(warn: Warn) -> None:
-    assert warn(*days(), past(9, 0.5)) == []
+    assert warn(*days(), past(9, 0.5)) == {}
 
 
 def test_a_row_that_is_new_or_gone_has_nothing_to_be_compared_with(warn: Warn) -> None:
     other = (PastScore(name="dnn", title="DNN", kind="model", mse=5.0),)
-    assert warn(*days(), past(9, scores=other)) == []
+    assert warn(*days(), past(9, scores=other)) == {}
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"rows": 70_000}, "70,000 ratings after 100,000 (30.0% fewer)"),
-        ({"users": 900, "items": 9500}, "900 users after 700 (28.6% more) and 9,500 items after 8,000 (18.8% more)"),
-        ({"rating_mean": 3.2}, "mean of the ratings is 3.20, and was 3.50 before (median of 4): 0.30 lower"),
-        ({"rating_sd": 1.2}, "standard deviation of the ratings is 1.2, and was 1 before (median of 4): they are more"),
+        ({"rows": 70_000}, "70,000 ratings instead of 100,000 (30.0% fewer)"),
+        (
+            {"users": 900, "items": 9500},
+            "900 users instead of 700 (28.6% more) and 9,500 items instead of 8,000 (18.8%",
+        ),
+        ({"rating_mean": 3.2}, "mean rating is 3.20, down from 3.50 before (median of 4): a change of 0.30"),
+        ({"rating_sd": 1.2}, "standard deviation of the ratings is 1.2, up from 1 before (median of 4)"),
         ({"rating_min": -1.0}, "the lowest rating is −1, and was 0.5"),
         ({"rating_max": 10.0}, "the highest rating is 10, and was 5"),
-        ({"cold_test_rows": 2000}, "10.0% of the test ratings are of a user or an item without any training rating"),
+        ({"cold_test_rows": 2000}, "10.0% of the test ratings are cold"),
     ],
     ids=str,
 )
-def test_ratings_that_moved_are_told_with_their_numbers(changes: dict[str, Any], said: str) -> None:
-    (text,) = data_drift([*days(), past(9, **changes)])
+def test_drift_of_the_ratings_is_reported_with_its_numbers(warn: Warn, changes: dict[str, Any], said: str) -> None:
+    found = warn(*days(), past(9, **changes))
+    assert set(found) == {"data drift"}
+    (text,) = found["data drift"]
     assert said in text
 
 
@@ -161,7 +145,7 @@ def test_ratings_that_moved_are_told_with_their_numbers(changes: dict[str, Any],
     ],
     ids=str,
 )
-def test_few_ratings_move_without_a_warning(small: dict[str, int]) -> None:
+def test_few_ratings_change_without_a_warning(small: dict[str, int]) -> None:
     now = {**small, "rows": 48, "users": 11, "rating_mean": 3.2, "rating_sd": 1.2, "cold_test_rows": 3}
     assert list(data_drift([past(0, **small), past(1, **small), past(2, **now)])) == []
 
@@ -181,7 +165,7 @@ def test_the_same_ratings_cannot_have_drifted() -> None:
 def test_ratings_that_did_not_vary_and_now_do_are_told() -> None:
     constant = [past(day, rating_sd=0.0, rating_min=3.0, rating_max=3.0, rating_mean=3.0) for day in range(3)]
     told = " ".join(data_drift([*constant, past(3, rating_mean=3.0, rating_min=2.0, rating_max=4.0)]))
-    assert "standard deviation of the ratings is 1, and was 0" in told
+    assert "standard deviation of the ratings is 1, up from 0" in told
     assert "lowest rating is 2" in told
     assert list(data_drift([*constant, past(3, rating_sd=0.0, rating_min=3.0, rating_max=3.0, rating_mean=3.0)])) == []
 
@@ -198,4 +182,8 @@ def test_what_changed_is_named_and_a_longer_list_is_cut() -> None:
     assert changes(past(0, versions=before.versions, code="a"), many) == [
         *("a default → 1", "b default → 1", "3 other settings")
     ]
-    assert in_words([]) == "nothing that is on record"
+
+
+def test_drift_without_a_recorded_change_says_so(warn: Warn) -> None:
+    same: dict[str, Any] = {"ratings": "same", "test": "same"}
+    assert warn(*days(**same), past(9, 0.9, **same))["accuracy drift"][-1].endswith("nothing that is on record.")

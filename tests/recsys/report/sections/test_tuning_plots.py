@@ -1,12 +1,13 @@
 from collections.abc import Callable
 
+import pandas as pd
 import pytest
 
 from recsys.evaluation.results import Comparison, Trial, Tuning
+from recsys.report.searches import MIN_FOR_IMPORTANCE as ENOUGH
 from recsys.report.section import Plot
-from recsys.report.sections.network_shape import network_shapes
-from recsys.report.sections.tuning_plots import ceiling, importance_told, importances, searches
-from recsys.report.sections.tuning_tables import ENOUGH
+from recsys.report.sections import tuning as section
+from recsys.report.sections.tuning_plots import importance_caption, importances, upper_limit
 from recsys.report.svg import style
 from tests.made_searches import MF_START, dnn_search, mf_search, trial, tuning
 
@@ -16,7 +17,7 @@ Build = Callable[..., Comparison]
 def drawn(with_mse: Build, *tunings: Tuning) -> dict[str, Plot]:
     comparison = with_mse(mf=0.8).model_copy(update={"tuning": list(tunings)})
     with style():
-        return {plot.name: plot for plot in (*searches(comparison), *network_shapes(comparison))}
+        return {plot.name: plot for plot in section.draw(comparison, pd.DataFrame())}
 
 
 def test_setting_that_decides_comes_first_whatever_the_seed_of_the_forest() -> None:
@@ -52,9 +53,14 @@ def test_importances_that_cannot_be_told_are_not(trials: list[Trial]) -> None:
 
 def test_caption_names_the_settings_that_make_up_half() -> None:
     search = mf_search(30)
-    assert "for the most part by a (40.0%) and b (35.0%)." in importance_told(search, {"a": 0.4, "b": 0.35, "c": 0.25})
-    assert "for the most part by a (80.0%)." in importance_told(search, {"a": 0.8, "b": 0.2})
-    assert "by all of its settings." in importance_told(search, {"a": 1.0})
+    for shares, named in (
+        ({"a": 0.4, "b": 0.35, "c": 0.25}, "by a (40.0%) and b (35.0%)."),
+        ({"a": 0.8, "b": 0.2}, "by a (80.0%)."),
+        ({"a": 1.0}, "by all of its settings."),
+    ):
+        caption = importance_caption(search, shares)
+        assert named in caption
+        assert "28 finished trials" in caption
 
 
 @pytest.mark.parametrize(
@@ -67,7 +73,7 @@ def test_caption_names_the_settings_that_make_up_half() -> None:
     ],
 )
 def test_only_what_is_far_off_is_above_the_picture(errors: list[float], always: list[float], top: float) -> None:
-    assert ceiling(errors, always) == pytest.approx(top)
+    assert upper_limit(errors, always) == pytest.approx(top)
 
 
 def test_pictures_say_what_they_show(with_mse: Build) -> None:

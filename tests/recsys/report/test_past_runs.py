@@ -1,4 +1,4 @@
-"""A report that is published among the runs before it."""
+"""The record of a run, and a report that is published with earlier runs."""
 
 import re
 from collections.abc import Callable
@@ -11,15 +11,9 @@ import pytest
 
 from recsys.evaluation.results import Comparison
 from recsys.report.manifest import RunManifest, run_manifest, this_environment
-from recsys.report.past_runs import past_run, with_history
+from recsys.report.past_runs import past_run, with_past_runs
 from recsys.report.publish import pages
-from recsys.report.sections.trends import (
-    HISTORY_TITLE,
-    MOST_SHOWN,
-    history_findings,
-    history_headings,
-    history_rows,
-)
+from recsys.report.sections.trends import MAX_SHOWN, TITLE
 from recsys.settings import Settings
 from recsys.store.fingerprint import Fingerprint
 from recsys.store.run_history import PastRun, append, read
@@ -79,7 +73,7 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-def test_a_run_is_remembered_with_its_verdict_and_every_row(whole: tuple[Comparison, Any]) -> None:
+def test_a_record_has_the_verdict_and_every_row(whole: tuple[Comparison, Any]) -> None:
     comparison = whole[0]
     run = past(comparison, seed=7, dnn={"units": [8]})
     assert run.series == f"{comparison.data.source} · fair · random"
@@ -125,26 +119,26 @@ def test_other_titles_or_bytes_of_the_id_tables_are_no_other_ratings(with_mse: R
 def test_a_first_run_is_published_as_it_was_made_however_often(store: Store, with_mse: Rate) -> None:
     made = report(store, with_mse(mf=0.8, dnn=0.9))
     for hour in range(3):
-        files, run = with_history(store, made, "run", START + timedelta(hours=hour))
+        files, run = with_past_runs(store, made, "run", START + timedelta(hours=hour))
         append(store, run)
         assert files == store.files(made)
     assert not [path for path in (store.root / "history").iterdir() if path.is_dir()]
     assert len(read(store)) == 2
 
 
-def test_another_result_brings_the_history_into_page_markdown_and_comparison(store: Store, with_mse: Rate) -> None:
+def test_another_result_brings_earlier_runs_into_page_markdown_and_comparison(store: Store, with_mse: Rate) -> None:
     append(store, past(with_mse(mf=0.8, dnn=0.9)))
     append(store, past(with_mse(mf=0.7, dnn=0.9), data={"ratings": "/other.csv"}))
     made = report(store, with_mse(mf=0.8, dnn=0.6), dnn={"epochs": 3})
-    files, run = with_history(store, made, "run", START + timedelta(hours=5))
+    files, run = with_past_runs(store, made, "run", START + timedelta(hours=5))
     page, markdown = (text.decode() for text in pages(files).values())
-    assert page.count(f">{HISTORY_TITLE}</h2>") == markdown.count(f"## {HISTORY_TITLE}\n") == 1
+    assert page.count(f">{TITLE}</h2>") == markdown.count(f"## {TITLE}\n") == 1
     for text in (page, markdown):
         assert "2026-11-03 03:00" in text
         assert "2026-11-03 08:00" in text
         assert "The verdict has changed: on 2026-11-03 03:00 UTC it was" in text
     assert "| 2026-11-03 08:00 | 15,000 | DNN | 0.8000 | 0.6000 | dnn.epochs default → 3 |" in markdown
-    assert "![Test MSE over 2 results" in markdown
+    assert "![Test MSE over 2 runs" in markdown
     assert 'aria-labelledby="history-title"' in page
     assert files["comparison.csv"].read_text() == "as it was"
     assert {"plots/history.svg", "plots/history.png"} <= set(files)
@@ -158,76 +152,33 @@ def test_the_same_result_again_gives_the_same_files(store: Store, with_mse: Rate
     made = report(store, with_mse(mf=0.8, dnn=0.6))
     contents = []
     for hour in (5, 6, 7):
-        files, run = with_history(store, made, "run", START + timedelta(hours=hour))
+        files, run = with_past_runs(store, made, "run", START + timedelta(hours=hour))
         append(store, run)
         contents.append({name: (path, path.stat().st_mtime_ns) for name, path in files.items()})
     assert contents[0] == contents[1] == contents[2]
 
 
-def test_a_long_history_is_shown_from_its_end(store: Store, with_mse: Rate) -> None:
+def test_of_many_runs_the_last_are_shown(store: Store, with_mse: Rate) -> None:
     one = past(with_mse(mf=0.8, dnn=0.9))
-    for hour in range(MOST_SHOWN + 5):
+    for hour in range(MAX_SHOWN + 5):
         append(store, one.model_copy(update={"when": START + timedelta(hours=hour), "ratings": str(hour)}))
-    files, run = with_history(store, report(store, with_mse(mf=0.7, dnn=0.9)), "run", START + timedelta(days=9))
-    history = Comparison.model_validate_json(files["comparison.json"].read_bytes()).history
-    assert len(history) == MOST_SHOWN
-    assert history[-1] == run
+    files, run = with_past_runs(store, report(store, with_mse(mf=0.7, dnn=0.9)), "run", START + timedelta(days=9))
+    runs = Comparison.model_validate_json(files["comparison.json"].read_bytes()).history
+    assert len(runs) == MAX_SHOWN
+    assert runs[-1] == run
 
 
 def told(*runs: PastRun, comparison: Comparison) -> Comparison:
     return comparison.model_copy(update={"history": list(runs)})
 
 
-def test_nothing_is_said_of_a_single_run(with_mse: Rate) -> None:
-    assert history_findings(with_mse(mf=0.8)) == []
-    assert history_rows(with_mse(mf=0.8)) == []
-
-
-def test_a_row_that_failed_in_one_run_keeps_its_column(with_mse: Rate) -> None:
-    runs = [past(with_mse(mf=0.8, dnn=0.9)), past(with_mse(mf=0.81), 1)]
-    comparison = told(*runs, comparison=with_mse(mf=0.81))
-    assert history_headings(comparison)[3:5] == ("MF", "DNN")
-    assert [row[3:5] for row in history_rows(comparison)] == [("0.8000", "0.9000"), ("0.8100", "–")]
-
-
-def test_how_long_a_verdict_has_stood_is_counted(with_mse: Rate) -> None:
-    dnn_wins, mf_wins = with_mse(mf=0.9, dnn=0.8), with_mse(mf=0.7, dnn=0.9)
-    texts = [
-        [finding.text for finding in history_findings(told(*runs, comparison=mf_wins))]
-        for runs in (
-            [past(dnn_wins), past(mf_wins, 1), past(mf_wins, 2)],
-            [past(mf_wins), past(mf_wins, 1)],
-            [past(with_mse(mf=0.8, dnn=0.8)), past(mf_wins, 1), past(mf_wins, 2)],
-        )
-    ]
-    assert "The verdict has been the same in the last 2 of them; before that, DNN was better." in texts[0]
-    assert "The verdict has been the same in all of them." in texts[1]
-    assert "The verdict has been the same in the last 2 of them; before that, it was a tie." in texts[2]
-    assert "No model's MSE has moved since the run before." in texts[1]
-
-
-def test_what_moved_most_is_named_with_its_way(with_mse: Rate) -> None:
-    runs = [past(with_mse(mf=0.8, dnn=0.9)), past(with_mse(mf=0.81, dnn=0.8), 1)]
-    texts = [finding.text for finding in history_findings(told(*runs, comparison=with_mse(mf=0.81, dnn=0.8)))]
-    assert "Since the run before, DNN moved most: its MSE fell from 0.9000 to 0.8000." in texts
-
-
 def test_warnings_stand_below_the_answer_in_both_twins(with_mse: Rate) -> None:
     worse = with_mse(mf=1.2, dnn=1.3)
     comparison = told(past(with_mse(mf=0.8, dnn=0.9)), past(worse, 1), comparison=worse)
     page, markdown = pages_of(comparison)
-    assert (
-        page.index("<h3>Moved since the runs before</h3>")
-        < page.index(">Results</h2>")
-        < page.index(f">{HISTORY_TITLE}</h2>")
-    )
-    assert (
-        markdown.index("## Moved since the runs before")
-        < markdown.index("## Results")
-        < markdown.index(f"## {HISTORY_TITLE}")
-    )
-    assert "MF errs more than before" in page
-    assert "- MF errs more than before" in markdown
+    for text in (page, markdown):
+        warning = text.index("The error of MF increased")
+        assert warning < text.index("Results") < text.index(TITLE)
 
 
 def test_texts_of_the_past_stay_texts(with_mse: Rate) -> None:
