@@ -304,7 +304,8 @@ def test_terminal_and_pages_do_not_load_matplotlib() -> None:
 
 
 def test_plots_do_not_load_pyplot() -> None:
-    check = "import sys, recsys.report.build; sys.exit('matplotlib.pyplot' in sys.modules)"
+    drawing = "from recsys.report.svg import sheet, style\nwith style(): sheet(3.0)"
+    check = f"import sys, recsys.report.sections.tuning_plots\n{drawing}\nsys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
 
 
