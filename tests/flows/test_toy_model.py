@@ -170,6 +170,6 @@ def test_it_is_trained_tuned_scored_blended_and_plotted(project: Path, prefect_s
     assert {row["name"] for row in comparison["combinations"]} >= {"parity_mean"}
     assert any("parity" in (one["name"], one["other"]) for one in comparison["differences"])
     report = tmp_path / "reports" / "run"
-    assert "#aa3377" in (report / "plots" / "test-error.svg").read_text()
-    assert ">parity<" in (report / "report.html").read_text()
+    assert "#aa3377" in (report / "plots" / "errors.svg").read_text()
+    assert ">Parity<" in (report / "report.html").read_text()
     assert json.loads((report / "manifest.json").read_text())["settings"]["parity"]["damping"] == 3.0
