@@ -41,18 +41,15 @@ def build_biased_mf(
 ) -> keras.Model:
     """Return the untrained model.
 
+    It leads from [user code, item code], int32 of shape (batch, 1) each, to ratings, float32 of shape (batch, 1).
+
     Args:
-        users: rows of the user tables.
-        items: rows of the item tables.
-        settings: `embedding_size`, which biases, penalties, `initial_sd` and whether there is a `history` are read.
+        users: rows of the user tables; `items` of the item tables.
+        settings: all but how it is fitted is read.
         seed: of the initial embeddings.
         mean: μ, of the training ratings.
         name: the model's name.
         histories: the N(u), where `settings.history` is not 0; they become a part of the model.
-
-    Returns:
-        A model from [user code, item code], int32 of shape (batch, 1) each, to ratings, float32 of
-        shape (batch, 1).
 
     Raises:
         BadSettings: there are too many items for histories.
@@ -64,25 +61,19 @@ def build_biased_mf(
         raise BadSettings(f"A history can be read of at most {MOST_ITEMS - 1:,} items, and there are {items:,}.")
     user = keras.Input(shape=(1,), dtype="int32", name="user_input")
     item = keras.Input(shape=(1,), dtype="int32", name="movie_input")
+    sides = (("user", user, users, settings.user_bias), ("movie", item, items, settings.item_bias))
     parts = []
-    for wanted, side, codes, rows in (
-        (settings.user_bias, "user", user, users),
-        (settings.item_bias, "movie", item, items),
-    ):
-        if wanted or not settings.embedding_size:  # without factors there has to be something to learn
+    for side, codes, rows, biased in sides:
+        if biased or not settings.embedding_size:  # without factors there has to be something to learn
             bias = small_embedding(f"{side}_bias", rows, 1, 0.0, settings.l2_biases, seed)(codes)
             parts.append(keras.layers.Flatten(name=f"{side}_bias_flat")(bias))
     if settings.embedding_size:
-        sides = [
-            small_embedding(
-                f"{side}_embedding", rows, settings.embedding_size, settings.initial_sd, settings.l2_factors, seed
-            )(codes)
-            for side, codes, rows in (("user", user, users), ("movie", item, items))
-        ]
+        given = settings.embedding_size, settings.initial_sd, settings.l2_factors, seed
+        factors = [small_embedding(f"{side}_embedding", rows, *given)(codes) for side, codes, rows, _ in sides]
         if histories is not None:
             implicit = _sum_over_history(user, items, settings, seed, histories)
-            sides[0] = keras.layers.Add(name="user_and_history")([sides[0], implicit])
-        dot = keras.layers.Dot(axes=2, name="dot_product")(sides)
+            factors[0] = keras.layers.Add(name="user_and_history")([factors[0], implicit])
+        dot = keras.layers.Dot(axes=2, name="dot_product")(factors)
         parts.append(keras.layers.Flatten(name="dot_product_flat")(dot))
     deviation = keras.layers.Add(name="deviation")(parts) if len(parts) > 1 else parts[0]
     rating = keras.layers.Rescaling(1.0, offset=mean, name="rating")(deviation)

@@ -10,12 +10,11 @@ USER_BITS = np.uint64(32)
 
 
 class Histories(NamedTuple):
-    """For each user some of the items that the user has rated.
+    """For each user some of the items that the user has rated, shape (users, length).
 
     Attributes:
-        items: int32 of shape (users, length), item codes; where a user has fewer, one more than the last code.
-        weights: float32 of shape (users, length), the number of the user's items in the row to the power of
-            -1/2, and 0 where there is no item.
+        items: item codes; where a user has fewer, one more than the last code.
+        weights: the number of the user's items in the row to the power of -1/2, and 0 where there is no item.
     """
 
     items: npt.NDArray[np.int32]
@@ -33,10 +32,8 @@ def rated_items(
     Args:
         user: codes of the ratings' users, shape (ratings,).
         item: codes of the ratings' items, shape (ratings,); an item rated twice counts once.
-        users: number of user codes.
-        items: number of item codes.
-        length: items of a user, at most.
-        seed: of the draw.
+        users: number of user codes; `items` of item codes.
+        length: items of a user, at most, drawn by `seed`.
     """
     random = np.random.default_rng(seed)
     listed = random.permutation(items)

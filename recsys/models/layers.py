@@ -4,6 +4,8 @@ Keras draws a layer's seed from a global generator where none is given, so that 
 parallel threads would get different weights at each run.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,28 +20,19 @@ COPIES = 5
 
 
 def embedding(name: str, rows: int, size: int, seed: int, l2: float = 0.0) -> keras.layers.Embedding:
-    """Return an embedding table of shape (rows, size), uniform in ±0.05; each rating pays l2 |row|².
+    """Return an embedding table of shape (rows, size), uniform in ±0.05, with L2 regularisation per rating.
 
     Raises:
         NotEnoughMemory: there is no room to train it.
     """
-    _require_room(name, rows, size)
     initial = keras.initializers.RandomUniform(seed=derive_seed(seed, name))
-    return keras.layers.Embedding(
-        rows, size, embeddings_initializer=initial, activity_regularizer=_penalty(l2), name=name
-    )
+    return _table(name, rows, size, initial, _penalty(l2))
 
 
 def small_embedding(name: str, rows: int, size: int, sd: float, l2: float, seed: int) -> keras.layers.Embedding:
-    """Return an embedding table of shape (rows, size), normal with this sd; each rating pays l2 |row|².
-
-    Raises:
-        NotEnoughMemory: there is no room to train it.
-    """
-    _require_room(name, rows, size)
+    """Return an `embedding` that is initially normal with this standard deviation."""
     initial = keras.initializers.RandomNormal(stddev=sd, seed=derive_seed(seed, name)) if sd else "zeros"
-    penalty = keras.regularizers.L2(l2)
-    return keras.layers.Embedding(rows, size, embeddings_initializer=initial, activity_regularizer=penalty, name=name)
+    return _table(name, rows, size, initial, keras.regularizers.L2(l2))
 
 
 def frozen_embedding(name: str, table: npt.NDArray[np.generic]) -> keras.layers.Embedding:
@@ -53,17 +46,19 @@ def frozen_embedding(name: str, table: npt.NDArray[np.generic]) -> keras.layers.
 def dense(
     name: str, units: int, activation: str, seed: int, *, l2: float = 0.0, bias: bool = True
 ) -> keras.layers.Dense:
-    """Return a dense layer with Glorot-uniform weights and zero biases; the loss pays l2 |weights|²."""
+    """Return a dense layer with Glorot-uniform weights, under L2 regularisation, and zero biases."""
     initial = keras.initializers.GlorotUniform(seed=derive_seed(seed, name))
+    penalty = _penalty(l2)
     return keras.layers.Dense(
-        units, activation, bias, kernel_initializer=initial, kernel_regularizer=_penalty(l2), name=name
+        units, activation, bias, kernel_initializer=initial, kernel_regularizer=penalty, name=name
     )
 
 
-def _require_room(name: str, rows: int, size: int) -> None:
-    """Check this before TensorFlow does, which may end the process without a word."""
+def _table(name: str, rows: int, size: int, initial: Any, penalty: Any) -> keras.layers.Embedding:
+    """Check the memory before TensorFlow does, which may end the process without a word."""
     needed = rows * size * BYTES_PER_WEIGHT * COPIES
     require_memory(f"Training {name}, a table of {rows:,} rows of {size:,} numbers,", needed)
+    return keras.layers.Embedding(rows, size, embeddings_initializer=initial, activity_regularizer=penalty, name=name)
 
 
 def _penalty(l2: float) -> keras.regularizers.L2 | None:

@@ -13,16 +13,8 @@ from recsys.seeding import derive_seed
 def build_dnn(users: int, items: int, settings: DNNSettings, seed: int, name: str = "dnn") -> keras.Model:
     """Return the untrained model; dropout, where it is not 0, follows every hidden layer but the last.
 
-    Args:
-        users: rows of the user table.
-        items: rows of the item table.
-        settings: `embedding_size`, `units` and `dropout` are read.
-        seed: of the initial weights and of dropout.
-        name: the model's name.
-
-    Returns:
-        A model from [user code, item code], int32 of shape (batch, 1) each, to ratings, float32 of
-        shape (batch, 1).
+    It leads from [user code, item code], int32 of shape (batch, 1) each, to ratings, float32 of shape (batch, 1);
+    `seed` draws the initial weights and dropout.
     """
     user = keras.Input(shape=(1,), dtype="int32", name="user_input_dnn")
     item = keras.Input(shape=(1,), dtype="int32", name="movie_input_dnn")
@@ -34,9 +26,8 @@ def build_dnn(users: int, items: int, settings: DNNSettings, seed: int, name: st
     for number, units in enumerate(settings.units, start=1):
         hidden = dense(f"dense{number}", units, "relu", seed)(hidden)
         if settings.dropout and number <= max(1, len(settings.units) - 1):
-            hidden = keras.layers.Dropout(
-                settings.dropout, seed=derive_seed(seed, f"dropout{number}"), name=f"dropout{number}"
-            )(hidden)
+            dropout = f"dropout{number}"
+            hidden = keras.layers.Dropout(settings.dropout, seed=derive_seed(seed, dropout), name=dropout)(hidden)
     output = dense("output_dnn", 1, "linear", seed)(hidden)
     return keras.Model(inputs=[user, item], outputs=output, name=name)
 

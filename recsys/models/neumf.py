@@ -28,17 +28,8 @@ def build_deep(
 ) -> keras.Model:
     """Return the untrained model; dropout, where it is not 0, follows every hidden layer but the last.
 
-    Args:
-        users: rows of the user tables.
-        items: rows of the item tables.
-        settings: all but how it is fitted is read.
-        seed: of the initial weights and of dropout.
-        mean: μ, of the training ratings; not read without biases.
-        name: the model's name.
-
-    Returns:
-        A model from [user code, item code], int32 of shape (batch, 1) each, to ratings, float32 of
-        shape (batch, 1).
+    It leads from [user code, item code], int32 of shape (batch, 1) each, to ratings, float32 of shape (batch, 1);
+    `seed` draws the initial weights and dropout, `mean` is μ, of the training ratings.
     """
     user = keras.Input(shape=(1,), dtype="int32", name="user_input_dnn")
     item = keras.Input(shape=(1,), dtype="int32", name="movie_input_dnn")

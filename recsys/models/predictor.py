@@ -19,11 +19,7 @@ CHUNK = 65_536
 
 
 class TrainingRatings(Protocol):
-    """Ratings as codes; what a model's build function may read of them is said by `train`.
-
-    `user` and `item` are int32, `rating` float32, of shape (ratings,) each; `train` are the numbers of the rows to fit,
-    and `mean` is the mean of these.
-    """
+    """Ratings as codes, shape (ratings,) each; what a model's build function may read of them is said by `train`."""
 
     @property
     def user(self) -> Codes:
@@ -50,11 +46,7 @@ class Predictor(Protocol):
     """Whatever predicts ratings: a model, a baseline or a combination of these."""
 
     def predict(self, user: Codes, item: Codes) -> Floats:
-        """Return predicted ratings of users and items, codes of shape (rows,) each.
-
-        Returns:
-            Shape (rows,), in rating units; float32 of models, float64 of baselines, which are sums in double precision.
-        """
+        """Return predicted ratings, all arrays of shape (rows,): float32 of models, float64 of baselines."""
 
 
 class SavedPredictor(Predictor, Protocol):
@@ -82,13 +74,9 @@ class KerasPredictor:
         """Return predicted ratings, float32 of shape (rows,), a chunk at a time."""
         if not len(user):
             return np.empty(0, np.float32)
-        chunks = [
-            np.asarray(
-                self.model([user[start : start + CHUNK, None], item[start : start + CHUNK, None]], training=False)
-            )
-            for start in range(0, len(user), CHUNK)
-        ]
-        return np.concatenate(chunks)[:, 0]
+        chunks = [slice(start, start + CHUNK) for start in range(0, len(user), CHUNK)]
+        found = [np.asarray(self.model([user[rows, None], item[rows, None]], training=False)) for rows in chunks]
+        return np.concatenate(found)[:, 0]
 
     @property
     def parameters(self) -> int:
@@ -106,9 +94,5 @@ class KerasPredictor:
 
 
 def load_keras(path: Path) -> KerasPredictor:
-    """Read what `KerasPredictor.save` wrote.
-
-    Raises:
-        DamagedArtefact: the file holds something else.
-    """
+    """Read what `KerasPredictor.save` wrote, as `load_model` does."""
     return KerasPredictor(load_model(path))

@@ -14,16 +14,15 @@ from recsys.errors import DamagedArtefact
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip file can hold."""
 
-
 _LAYERS = (
-    *("Activation", "Add", "BatchNormalization", "Concatenate", "Dense", "Dot", "Dropout", "Embedding", "Flatten"),
-    *("InputLayer", "Multiply", "Rescaling", "Reshape"),
+    "Activation Add BatchNormalization Concatenate Dense Dot Dropout Embedding Flatten InputLayer Multiply Rescaling "
+    "Reshape"
 )
-_INITIALISERS = ("Constant", "GlorotUniform", "Ones", "RandomNormal", "RandomUniform", "Zeros")
+_INITIALISERS = "Constant GlorotUniform Ones RandomNormal RandomUniform Zeros"
 
 OURS = {
-    *(f"keras.layers.{name}" for name in _LAYERS),
-    *(f"keras.initializers.{name}" for name in _INITIALISERS),
+    *(f"keras.layers.{name}" for name in _LAYERS.split()),
+    *(f"keras.initializers.{name}" for name in _INITIALISERS.split()),
     *("keras.DTypePolicy", "keras.regularizers.L2", "None.__keras_tensor__"),
     "keras.src.models.functional.Functional (Functional)",
 }

@@ -7,23 +7,29 @@ from pydantic import Field, model_validator
 from recsys.config import SettingsModel
 
 Activation = Literal["relu", "tanh", "gelu", "silu"]
+EmbeddingSize = Annotated[int, Field(le=4096, description="embedding size (number of factors) of each user and item")]
+Epochs = Annotated[int, Field(ge=1, le=10_000, description="maximum number of epochs")]
+BatchSize = Annotated[int, Field(ge=1, description="batch size, in ratings")]
+Patience = Annotated[
+    int,
+    Field(
+        ge=0,
+        description="early stopping: epochs without a lower validation loss after which training stops and the best "
+        "weights are restored; 0: no early stopping, the last weights are kept",
+    ),
+]
+Dropout = Annotated[float, Field(ge=0, lt=1, description="dropout rate of the hidden layers")]
+BiasL2 = Annotated[float, Field(ge=0, le=100, description="L2 regularisation of the biases, per rating")]
 
 
 class FitSettings(SettingsModel):
     """Hyperparameters that every model has."""
 
-    embedding_size: int = Field(
-        50, ge=1, le=4096, description="embedding size (number of factors) of each user and item"
-    )
-    epochs: int = Field(10, ge=1, le=10_000, description="maximum number of epochs")
-    batch_size: int = Field(64, ge=1, description="batch size, in ratings")
+    embedding_size: Annotated[EmbeddingSize, Field(ge=1)] = 50
+    epochs: Epochs = 10
+    batch_size: BatchSize = 64
     learning_rate: float = Field(1e-3, gt=0, le=10, description="learning rate of Adam")
-    patience: int = Field(
-        0,
-        ge=0,
-        description="early stopping: epochs without a lower validation loss after which training stops and the best "
-        "weights are restored; 0: no early stopping, the last weights are kept",
-    )
+    patience: Patience = 0
 
 
 class MFSettings(FitSettings):
@@ -33,21 +39,14 @@ class MFSettings(FitSettings):
 class BiasedMFSettings(FitSettings):
     """Matrix factorisation with global mean, biases and L2 regularisation; with 0 factors, the biases only."""
 
-    embedding_size: int = Field(
-        100, ge=0, le=4096, description="embedding size (number of factors) of each user and item"
-    )
-    batch_size: int = Field(256, ge=1, description="batch size, in ratings")
-    epochs: int = Field(60, ge=1, le=10_000, description="maximum number of epochs")
-    patience: int = Field(
-        3,
-        ge=0,
-        description="early stopping: epochs without a lower validation loss after which training stops and the best "
-        "weights are restored; 0: no early stopping, the last weights are kept",
-    )
+    embedding_size: Annotated[EmbeddingSize, Field(ge=0)] = 100
+    batch_size: BatchSize = 256
+    epochs: Epochs = 60
+    patience: Patience = 3
     user_bias: bool = Field(True, description="add a user bias")
     item_bias: bool = Field(True, description="add an item bias")
     l2_factors: float = Field(0.12, ge=0, le=100, description="L2 regularisation of the factors, per rating")
-    l2_biases: float = Field(0.02, ge=0, le=100, description="L2 regularisation of the biases, per rating")
+    l2_biases: BiasL2 = 0.02
     initial_sd: float = Field(0.05, gt=0, le=10, description="standard deviation of the initial factors")
     history: int = Field(
         0,
@@ -72,27 +71,22 @@ class DNNSettings(FitSettings):
     units: tuple[Annotated[int, Field(ge=1, le=65_536)], ...] = Field(
         (128, 128), min_length=1, description="units of each hidden layer, first to last"
     )
-    dropout: float = Field(0.0, ge=0, lt=1, description="dropout rate of the hidden layers")
+    dropout: Dropout = 0.0
 
 
 class TunedDNNSettings(DNNSettings):
     """Deep network with optional biases, dot product and regularisation; by default the notebook's network."""
 
-    dropout: float = Field(0.3, ge=0, lt=1, description="dropout rate of the hidden layers")
-    epochs: int = Field(20, ge=1, le=10_000, description="maximum number of epochs")
-    patience: int = Field(
-        3,
-        ge=0,
-        description="early stopping: epochs without a lower validation loss after which training stops and the best "
-        "weights are restored; 0: no early stopping, the last weights are kept",
-    )
+    dropout: Dropout = 0.3
+    epochs: Epochs = 20
+    patience: Patience = 3
     activation: Activation = Field("relu", description="activation function of the hidden layers")
     input_dropout: float = Field(0.0, ge=0, lt=1, description="dropout rate of the concatenated embeddings")
     batch_normalisation: bool = Field(False, description="batch normalisation of the hidden layers")
     l2_embeddings: float = Field(0.0, ge=0, le=100, description="L2 regularisation of the embeddings, per rating")
     l2_kernels: float = Field(0.0, ge=0, le=100, description="L2 regularisation of the weights of the dense layers")
     biases: bool = Field(False, description="add the global mean, a user bias and an item bias to the output")
-    l2_biases: float = Field(0.02, ge=0, le=100, description="L2 regularisation of the biases, per rating")
+    l2_biases: BiasL2 = 0.02
     dot_factors: int = Field(
         0,
         ge=0,

@@ -50,7 +50,6 @@ class ModelSpec(RowSpec):
     Functions are named as "module:function" (`pkgutil.resolve_name`) and imported where they are called.
 
     Attributes:
-        family: the side that it stands for.
         settings: class of its settings, which are the field `name` of `Settings`.
         detail: what the name of a training's run tells of the settings, as a format string over `settings`.
         build: of a Keras model, the function (users, items, settings, seed, ratings) -> untrained model; `ratings`
@@ -58,7 +57,6 @@ class ModelSpec(RowSpec):
         fit: of any other model, the function (users, items, data, settings, seed, progress, checkpoint) ->
             (`recsys.models.predictor.SavedPredictor`, `recsys.training.fit.Fit`).
         load: of such a model, the function path -> `recsys.models.predictor.Predictor`.
-        file: name of the file that a trained model is kept in.
         libraries: packages that make its numbers.
         space: what is searched in protocol `fair`; without one it is trained with its settings as they are.
         in_notebook: whether the class notebook has it, so that protocol `notebook` trains it.
@@ -112,20 +110,12 @@ MODELS: tuple[ModelSpec, ...] = (
         blended=True,
         space=SearchSpace(
             fields={
-                "embedding_size": OneOf((50, 100, 200)),
-                "l2_factors": Between(0.03, 0.3, log=True),
-                "l2_biases": Between(0.003, 0.1, log=True),
-                "learning_rate": Between(3e-4, 3e-3, log=True),
-                "batch_size": OneOf((128, 256, 512)),
-                "history": OneOf((0, 20, 50)),
-            },
-            known={
-                "embedding_size": 100,
-                "l2_factors": 0.15,
-                "l2_biases": 0.02,
-                "learning_rate": 1e-3,
-                "batch_size": 256,
-                "history": 0,
+                "embedding_size": OneOf((50, 100, 200), known=100),
+                "l2_factors": Between(0.03, 0.3, log=True, known=0.15),
+                "l2_biases": Between(0.003, 0.1, log=True, known=0.02),
+                "learning_rate": Between(3e-4, 3e-3, log=True, known=1e-3),
+                "batch_size": OneOf((128, 256, 512), known=256),
+                "history": OneOf((0, 20, 50), known=0),
             },
             further=frozenset({"history"}),
         ),
@@ -155,37 +145,21 @@ MODELS: tuple[ModelSpec, ...] = (
         defaults="the notebook's hand-tuned point",
         space=SearchSpace(
             fields={
-                "embedding_size": OneOf((25, 50, 100)),
+                "embedding_size": OneOf((25, 50, 100), known=50),
                 "units": OneOf(
-                    ([64], [128], [256], [64, 64], [128, 64], [128, 128], [128, 64, 32]),
-                    ordered=False,
+                    ([64], [128], [256], [64, 64], [128, 64], [128, 128], [128, 64, 32]), ordered=False, known=[64]
                 ),
-                "activation": OneOf(("relu", "gelu", "tanh"), ordered=False),
-                "dropout": Between(0.0, 0.6),
-                "input_dropout": Between(0.0, 0.5),
-                "batch_normalisation": OneOf((False, True), ordered=False),
-                "l2_embeddings": Between(0.003, 0.3, log=True),
-                "l2_kernels": Between(0.001, 0.05, log=True),
-                "biases": OneOf((True, False), ordered=False),
-                "dot_factors": OneOf((0, 50, 100)),
-                "l2_dot": Between(0.03, 0.3, log=True),
-                "learning_rate": Between(3e-4, 3e-3, log=True),
-                "batch_size": OneOf((128, 256, 512)),
-            },
-            known={
-                "embedding_size": 50,
-                "units": [64],
-                "activation": "relu",
-                "dropout": 0.3,
-                "input_dropout": 0.0,
-                "batch_normalisation": False,
-                "l2_embeddings": 0.02,
-                "l2_kernels": 0.02,
-                "biases": True,
-                "dot_factors": 100,
-                "l2_dot": 0.12,
-                "learning_rate": 1e-3,
-                "batch_size": 256,
+                "activation": OneOf(("relu", "gelu", "tanh"), ordered=False, known="relu"),
+                "dropout": Between(0.0, 0.6, known=0.3),
+                "input_dropout": Between(0.0, 0.5, known=0.0),
+                "batch_normalisation": OneOf((False, True), ordered=False, known=False),
+                "l2_embeddings": Between(0.003, 0.3, log=True, known=0.02),
+                "l2_kernels": Between(0.001, 0.05, log=True, known=0.02),
+                "biases": OneOf((True, False), ordered=False, known=True),
+                "dot_factors": OneOf((0, 50, 100), known=100),
+                "l2_dot": Between(0.03, 0.3, log=True, known=0.12),
+                "learning_rate": Between(3e-4, 3e-3, log=True, known=1e-3),
+                "batch_size": OneOf((128, 256, 512), known=256),
             },
             further=frozenset({"activation", "batch_normalisation", "biases", "dot_factors", "batch_size"}),
         ),

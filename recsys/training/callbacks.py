@@ -20,11 +20,7 @@ class EarlyStopping:
 
     As there, an epoch is better only if its loss is strictly lower than every one before, and the
     best weights are restored whether or not the training ended early. Patience 0 means that there
-    is no early stopping at all: the last weights stay.
-
-    Attributes:
-        patience: epochs without a better loss after which training stops; 0 never.
-        losses: validation losses so far.
+    is no early stopping at all: the last weights stay. `losses` are the validation losses so far.
     """
 
     patience: int
@@ -47,9 +43,8 @@ class EarlyStopping:
 
     def exhausted(self) -> bool:
         """Return whether training should stop."""
-        return (
-            bool(self.patience) and self.best_epoch is not None and len(self.losses) - self.best_epoch >= self.patience
-        )
+        best = self.best_epoch
+        return bool(self.patience) and best is not None and len(self.losses) - best >= self.patience
 
 
 def require_float32(model: keras.Model) -> None:
@@ -68,11 +63,7 @@ def require_float32(model: keras.Model) -> None:
 
 
 def require_finite_loss(model: str, loss: float, epoch: int, learning_rate: float) -> None:
-    """Check a loss.
-
-    Raises:
-        TrainingDiverged: it is NaN or infinite.
-    """
+    """Raise `TrainingDiverged` where a loss is NaN or infinite."""
     if not math.isfinite(loss):
         raise _diverged(model, f"the loss became {loss}", epoch, learning_rate)
 
@@ -80,11 +71,7 @@ def require_finite_loss(model: str, loss: float, epoch: int, learning_rate: floa
 def require_finite_weights(
     model: str, weights: Iterable[npt.NDArray[np.floating]], epoch: int, learning_rate: float
 ) -> None:
-    """Check what a training ends with: its last step is measured by no loss.
-
-    Raises:
-        TrainingDiverged: a weight is NaN or infinite.
-    """
+    """Raise `TrainingDiverged` where a weight is NaN or infinite at the end: no loss measures the last step."""
     if not all(np.isfinite(array).all() for array in weights):
         raise _diverged(model, "weights became NaN or infinite", epoch, learning_rate)
 
@@ -102,13 +89,7 @@ log = logging.getLogger(__name__)
 
 
 class ProgressReporter:
-    """Turns epochs and chunks into words, at most one message a second.
-
-    Args:
-        progress: who is told.
-        epochs: epochs of the training, at most.
-        rows: ratings an epoch visits.
-    """
+    """Turns epochs and chunks into words, at most one message a second; `rows` are the ratings that an epoch visits."""
 
     def __init__(self, progress: Progress, epochs: int, rows: int) -> None:  # noqa: D107
         self._progress, self._epochs, self._rows = progress, epochs, rows

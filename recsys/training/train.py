@@ -87,27 +87,17 @@ def fit_model(
     engine: Engine = "compiled",
     checkpoint: Path | None = None,
 ) -> tuple[SavedPredictor, Fit]:
-    """Build a model and fit it; its seeds are derived from the run's seed and its name.
+    """Build a model, for so many user and item codes, and fit it as `train` does, or as it fits itself.
 
-    Args:
-        model: a Keras model, or one that fits itself.
-        users: number of user codes.
-        items: number of item codes.
-        data: ratings, and which to train and validate on.
-        settings: the model's.
-        seed: the run's.
-        progress: told how far it is.
-        engine: what trains a Keras model.
-        checkpoint: folder from which an interrupted training continues.
+    Its seeds are derived from `seed`, the run's, and its name.
 
     Raises:
         TrainingDiverged: a loss became NaN or infinite.
     """
     own = derive_seed(seed, model.name)
     if model.fit:
-        fitted: tuple[SavedPredictor, Fit] = resolve_name(model.fit)(
-            users, items, data, settings, own, progress, checkpoint
-        )
+        fit_itself = resolve_name(model.fit)
+        fitted: tuple[SavedPredictor, Fit] = fit_itself(users, items, data, settings, own, progress, checkpoint)
         return fitted
     built = resolve_name(str(model.build))(users, items, settings, own, data)
     shuffling = derive_seed(seed, model.name, "shuffling")
@@ -141,15 +131,10 @@ def fit_and_save(
         predictor, fit = fit_model(
             model, users, items, data, settings, seed, progress, engine=engine, checkpoint=checkpoint
         )
-    ended = datetime.now(UTC)
+    times = {"started": started.isoformat(), "ended": datetime.now(UTC).isoformat()}
     predictor.save(folder / model.file)
     write_learning_curve(fit, folder)
-    return {
-        **facts_of(fit, predictor, settings),
-        "started": started.isoformat(),
-        "ended": ended.isoformat(),
-        "peak_mb": round(peak.megabytes, 1),
-    }
+    return {**facts_of(fit, predictor, settings), **times, "peak_mb": round(peak.megabytes, 1)}
 
 
 def fit_and_validate(
@@ -190,19 +175,13 @@ def fit_and_validate(
 
 def facts_of(fit: Fit, predictor: SavedPredictor, settings: FitSettings) -> dict[str, Any]:
     """Return the fields of `fit`, with the model's `settings`, trained `parameters` and `summary`."""
-    return {
-        **asdict(fit),
-        "settings": settings.model_dump(mode="json"),
-        "parameters": predictor.parameters,
-        "summary": predictor.summary,
-    }
+    facts = {"settings": settings.model_dump(mode="json"), "parameters": predictor.parameters}
+    return {**asdict(fit), **facts, "summary": predictor.summary}
 
 
 def write_learning_curve(fit: Fit, folder: Path) -> None:
     """Write history.parquet (epoch, loss, val_loss) into `folder`."""
-    epochs = list(range(1, len(fit.loss) + 1))
-    val_loss: list[float | None] = [*fit.val_loss] or [None] * len(epochs)
-    curve = pa.table(
-        {"epoch": pa.array(epochs, pa.int32()), "loss": fit.loss, "val_loss": pa.array(val_loss, pa.float64())}
-    )
+    epochs = pa.array(range(1, len(fit.loss) + 1), pa.int32())
+    val_loss = pa.array(fit.val_loss, pa.float64()) if fit.val_loss else pa.nulls(len(epochs), pa.float64())
+    curve = pa.table({"epoch": epochs, "loss": fit.loss, "val_loss": val_loss})
     pq.write_table(curve, folder / "history.parquet", compression="zstd")

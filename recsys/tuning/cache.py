@@ -8,7 +8,6 @@ only asked where they end.
 import hashlib
 import json
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from recsys.errors import TrialsFailed
@@ -29,7 +28,7 @@ def remembered_search(
 ) -> Generator[list[Attempt], Outcomes, Found]:
     """Search as `recsys.tuning.search.search` does, with notes in `store`."""
     given = {
-        "space": [name, repr(space.fields), dict(space.known), sorted(space.further)],
+        "space": [name, repr(space.fields), sorted(space.further)],
         "title": title,
         "defaults": defaults.model_dump(mode="json"),
         "budget": budget.model_dump(mode="json"),
@@ -37,45 +36,28 @@ def remembered_search(
         "code": code_of(["recsys.tuning.search"]),
         "versions": versions_of(["numpy", "optuna"]),
     }
-    searching = _Searching(search(name, title, space, defaults, budget, seed))
+    searching, sent = search(name, title, space, defaults, budget, seed), -1  # -1: it has not been begun
     course: list[Outcomes] = []
     while True:
-        note = f"search-{_digest([given, [[_told(outcome) for outcome in outcomes] for outcomes in course]])}"
+        known = json.dumps([given, [[_told(outcome) for outcome in outcomes] for outcomes in course]], sort_keys=True)
+        note = f"search-{hashlib.sha256(known.encode()).hexdigest()[:32]}"
         step = _read(store.noted(note), type(defaults), course)
         if step is None:
-            step = searching.step(course)
+            try:
+                while sent < len(course):
+                    step = next(searching) if sent < 0 else searching.send(course[sent])
+                    sent += 1
+            except StopIteration as end:
+                step = end.value
+            assert step is not None
             store.note(note, _written(step, course))
         if isinstance(step, Found):
             return step
         course.append((yield step))
 
 
-@dataclass
-class _Searching:
-    """A search that is asked once the notes end, and then catches up with the course."""
-
-    search: Generator[list[Attempt], Outcomes, Found]
-    steps: list[list[Attempt]] = field(default_factory=list)
-
-    def step(self, course: Sequence[Outcomes]) -> Step:
-        """Return what the search does after a course."""
-        try:
-            if not self.steps:
-                self.steps.append(next(self.search))
-            for outcomes in course[len(self.steps) - 1 :]:
-                self.steps.append(self.search.send(outcomes))
-        except StopIteration as end:
-            found: Found = end.value
-            return found
-        return self.steps[-1]
-
-
 def _told(outcome: Manifest | Exception) -> Any:
     return {"failed": str(outcome)} if isinstance(outcome, Exception) else outcome
-
-
-def _digest(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _written(step: Step, course: Sequence[Outcomes]) -> bytes:

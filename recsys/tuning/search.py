@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from recsys.errors import TrialsFailed
 from recsys.evaluation.results import SearchedSetting, Trial, Tuning
-from recsys.models.search_space import Between, OneOf, SearchSpace
+from recsys.models.search_space import Between, OneOf, SearchSpace, as_json, contains, decoded, distribution, encoded
 from recsys.models.settings import FitSettings
 from recsys.settings import TuningSettings
 from recsys.store.store import Manifest
-from recsys.tuning.distributions import as_json, contains, decoded, distribution, encoded
 
 if TYPE_CHECKING:
     import optuna
@@ -47,12 +46,9 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search ends with.
+    """What a search ends with: its course, and the winner's settings; the defaults where every trial failed.
 
-    Attributes:
-        tuning: its course.
-        settings: the winner's; the defaults where every trial failed.
-        chosen: the winner's training, which chose the number of epochs; why there is none where every trial failed.
+    `chosen` is the winner's training, which chose the number of epochs; why there is none where every trial failed.
     """
 
     tuning: Tuning
@@ -100,6 +96,7 @@ def search(
         seed: of the configurations that are drawn.
     """
     space = space.for_trials(budget.trials)
+    first_epochs = budget.trial_epochs // FIRST_EPOCHS
     tried: list[_Tried] = []
     study = None
     while not tried or (len(tried) < budget.trials and _seconds(tried) < budget.seconds):
@@ -111,7 +108,7 @@ def search(
             begun = [_draw(study, space, defaults, budget, len(tried) + more) for more in range(count)]
         tried += begun
         if len(begun) > 1:
-            yield from _train(begun, lambda settings: _shortened(settings, budget))
+            yield from _train(begun, lambda x: x.model_copy(update={"epochs": max(1, min(x.epochs, first_epochs))}))
         going_on = sorted((one for one in begun if not one.reason), key=lambda one: one.loss)
         going_on = [one for one in going_on[: math.ceil(len(begun) / SURVIVORS)] if not one.whole]
         if going_on:
@@ -131,13 +128,8 @@ def _train(trials: list[_Tried], changed: Callable[[FitSettings], FitSettings]) 
         one.seconds += outcome["facts"]["seconds"]
         one.reason = outcome["facts"].get("failed")
         one.made = None if one.reason else outcome
-        one.whole = one.made is not None and (
-            one.facts["stopped_early"] or len(one.facts["val_loss"]) == one.settings.epochs
-        )
-
-
-def _shortened(settings: FitSettings, budget: TuningSettings) -> FitSettings:
-    return settings.model_copy(update={"epochs": max(1, min(settings.epochs, budget.trial_epochs // FIRST_EPOCHS))})
+        facts = one.facts
+        one.whole = bool(facts) and (facts["stopped_early"] or len(facts["val_loss"]) == one.settings.epochs)
 
 
 def _seconds(tried: list[_Tried]) -> float:
@@ -151,16 +143,12 @@ def _study(space: SearchSpace, seed: int, default: _Tried) -> "optuna.Study":
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=ROUND - 1, multivariate=True, constant_liar=True)
     study = optuna.create_study(sampler=sampler, pruner=optuna.pruners.NopPruner())
-    study.enqueue_trial({name: encoded(where, space.known[name]) for name, where in space.fields.items()})
+    study.enqueue_trial({name: encoded(where, where.known) for name, where in space.fields.items()})
     values = {name: getattr(default.settings, name) for name in space.fields}
     if default.made and all(contains(where, values[name]) for name, where in space.fields.items()):
-        study.add_trial(
-            optuna.trial.create_trial(
-                params={name: encoded(where, values[name]) for name, where in space.fields.items()},
-                distributions={name: distribution(where) for name, where in space.fields.items()},
-                value=default.loss,
-            )
-        )
+        params = {name: encoded(where, values[name]) for name, where in space.fields.items()}
+        distributions = {name: distribution(where) for name, where in space.fields.items()}
+        study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=default.loss))
     return study
 
 

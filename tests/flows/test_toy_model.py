@@ -90,7 +90,7 @@ RECORD = '''    ModelSpec(
         colour=Colour("#aa3377", "#cc6699"),
         marker="v",
         blended=True,
-        space=SearchSpace(fields={"damping": Between(0.1, 100, log=True)}, known={"damping": 1.0}),
+        space=SearchSpace({"damping": Between(0.1, 100, log=True, known=1.0)}),
     ),
 )
 """In the order of the table."""

@@ -27,14 +27,9 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A training after its last finished epoch.
+    """A training after its last finished `epoch` (from 1), with the losses of each epoch and the seconds so far.
 
-    Attributes:
-        epoch: that epoch, from 1.
-        loss: training loss of each epoch so far.
-        val_loss: validation loss of each epoch so far.
-        seconds: time spent so far.
-        arrays: weights and moments, and the best weights.
+    `arrays` are weights and moments, and the best weights.
     """
 
     epoch: int
@@ -45,12 +40,7 @@ class Checkpoint:
 
 
 def fingerprint(facts: dict[str, Any], arrays: Iterable[npt.NDArray[Any]]) -> str:
-    """A digest of everything that a training's numbers depend on.
-
-    Args:
-        facts: what JSON can hold.
-        arrays: data and initial weights, in a fixed order; read once, a piece at a time.
-    """
+    """A digest of everything that a training's numbers depend on: JSON, and arrays that are read a piece at a time."""
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
@@ -61,19 +51,13 @@ def fingerprint(facts: dict[str, Any], arrays: Iterable[npt.NDArray[Any]]) -> st
 
 
 def save(folder: Path, mark: str, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint into `folder` and remove older ones.
-
-    Args:
-        folder: of this training; made if missing.
-        mark: the training's fingerprint.
-        checkpoint: what to keep.
-    """
+    """Write a checkpoint into `folder`, made if missing, under the training's fingerprint; remove older ones."""
     folder.mkdir(parents=True, exist_ok=True)
     complete = folder / f"epoch-{checkpoint.epoch:05}"
     partial = folder / f".{complete.name}-{os.getpid()}"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    state = {name: getattr(checkpoint, name) for name in ("epoch", "loss", "val_loss", "seconds")}
+    state = {name: value for name, value in vars(checkpoint).items() if name != "arrays"}
     with open(partial / "arrays.npz", "wb") as file:
         np.savez(file, allow_pickle=False, **checkpoint.arrays)
         os.fsync(file.fileno())

@@ -49,15 +49,17 @@ m, but adds up their *squares* for v: v gets Σ g_i², not (Σ g_i)², because `
 unsummed sparse gradient squares its slices. We do as Keras does (`squares` below).
 """
 
-from functools import partial
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from math import log
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from recsys.backend import keras
 from recsys.backend import tensorflow as tf
+from recsys.errors import BadSettings
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 """Keras's defaults."""
@@ -73,6 +75,14 @@ numbers to 0 in some threads and not in others, different."""
 
 Floats = npt.NDArray[np.float32]
 
+Schedule: TypeAlias = (
+    "keras.optimizers.schedules.LearningRateSchedule | Sequence[float] | npt.NDArray[np.floating] | None"
+)
+"""How the learning rate changes; None where it does not."""
+
+Rates = Callable[[int, int], Floats]
+"""From the number of a first step (from 1) and of steps to their learning rates."""
+
 
 class Moments(NamedTuple):
     """Weights with Adam's moments, float32 tensors of one shape."""
@@ -82,15 +92,41 @@ class Moments(NamedTuple):
     v: tf.Tensor
 
 
-def step_sizes(learning_rates: npt.ArrayLike, first_step: int) -> Floats:
-    """α_t of consecutive steps.
+def learning_rates(schedule: Schedule, constant: float, steps: int) -> Rates:
+    """Return a function that knows the learning rate of every step of a training of at most `steps`.
 
     Args:
-        learning_rates: λ_t of each step, shape (steps,).
-        first_step: number t of the first of them; the first step of a training has number 1.
+        schedule: a Keras schedule (which counts steps from 0), or one number a step.
+        constant: the learning rate where there is no schedule.
 
-    Returns:
-        float32 of shape (steps,), rounded where Keras rounds: it takes the powers in float32.
+    Raises:
+        BadSettings: fewer numbers than steps.
+    """
+    if schedule is None:
+        return lambda first, count: np.full(count, constant, np.float32)
+    if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+        return _evaluated(schedule)
+    rates = np.asarray(schedule, np.float32)
+    if len(rates) < steps:
+        raise BadSettings(f"The schedule has {len(rates)} learning rates for {steps} steps.")
+    return lambda first, count: rates[first - 1 : first - 1 + count]
+
+
+def _evaluated(schedule: keras.optimizers.schedules.LearningRateSchedule) -> Rates:
+    def rate(step: tf.Tensor) -> tf.Tensor:
+        return tf.cast(schedule(step), tf.float32)
+
+    def rates(first: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+        return tf.map_fn(rate, tf.range(first, first + count), fn_output_signature=tf.float32)
+
+    graph = tf.function(rates)
+    return lambda first, count: np.asarray(graph(tf.constant(first - 1), tf.constant(count)))
+
+
+def step_sizes(learning_rates: npt.ArrayLike, first_step: int) -> Floats:
+    """α_t of consecutive steps, shape (steps,), of their λ_t, from step number `first_step` (from 1).
+
+    They are rounded where Keras rounds: it takes the powers in float32.
     """
     rates = np.asarray(learning_rates, np.float32)
     t = np.arange(first_step, first_step + len(rates)).astype(np.float32)
@@ -100,23 +136,16 @@ def step_sizes(learning_rates: npt.ArrayLike, first_step: int) -> Floats:
 
 
 def tails(alphas: Floats) -> Floats:
-    """H and H' before the first and after each of the steps: H[i] = ρ (α_{i+1} + H[i+1]), the last is 0.
+    """H and H' before the first and after each step of an epoch, float32 of shape (steps + 1, 2), of its α_t.
 
-    Args:
-        alphas: α_t of the steps of one epoch, shape (steps,).
-
-    Returns:
-        float32 of shape (steps + 1, 2).
+    H[i] = ρ (α_{i+1} + H[i+1]), the last is 0.
     """
-    columns = []
-    for base in (RHO, KAPPA):
-        backwards = accumulate(alphas[::-1].tolist(), partial(_tail_before, base), initial=0.0)
-        columns.append(np.fromiter(backwards, np.float32, len(alphas) + 1)[::-1])
-    return np.stack(columns, axis=1)
 
+    def column(base: float) -> Floats:
+        backwards = accumulate(alphas[::-1].tolist(), lambda tail, alpha: base * (alpha + tail), initial=0.0)
+        return np.fromiter(backwards, np.float32, len(alphas) + 1)[::-1]
 
-def _tail_before(base: float, tail: float, alpha: float) -> float:
-    return base * (alpha + tail)
+    return np.stack([column(RHO), column(KAPPA)], axis=1)
 
 
 def catch_up(rows: Moments, missed: tf.Tensor, tail: tf.Tensor, tail_now: tf.Tensor) -> Moments:
@@ -125,11 +154,7 @@ def catch_up(rows: Moments, missed: tf.Tensor, tail: tf.Tensor, tail_now: tf.Ten
     Args:
         rows: rows as their last updates left them, shape (rows, width).
         missed: k, how many steps ago that was, int32 of shape (rows,).
-        tail: H and H' at each row's last update, shape (rows, 2).
-        tail_now: H and H' now, shape (2,).
-
-    Returns:
-        The rows as dense Adam would have them now.
+        tail: H and H' at each row's last update, shape (rows, 2); `tail_now` are those now, shape (2,).
     """
     k = tf.cast(missed, tf.float32)[:, None]
 
@@ -150,17 +175,7 @@ def without_traces(rows: Moments) -> Moments:
 
 
 def update(now: Moments, gradient: tf.Tensor, squares: tf.Tensor, alpha: tf.Tensor) -> Moments:
-    """One step of Adam.
-
-    Args:
-        now: weights and moments before the step.
-        gradient: gradient of the batch's loss, summed over occurrences of the same row.
-        squares: squares of the gradient, summed over occurrences (see above).
-        alpha: α_t of this step, a scalar.
-
-    Returns:
-        Weights and moments after the step.
-    """
+    """One step of Adam, of size `alpha`; `gradient` and `squares` are summed over occurrences of a row (see above)."""
     m = now.m + (gradient - now.m) * (1 - BETA_1)
     v = now.v + (squares - now.v) * (1 - BETA_2)
     return Moments(now.w - m * alpha / (tf.sqrt(v) + EPSILON), m, v)

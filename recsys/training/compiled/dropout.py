@@ -29,14 +29,8 @@ def site_keys(seed: int, rates: Sequence[float]) -> npt.NDArray[np.uint32]:
 def mask(key: tf.Tensor, step: tf.Tensor, shape: tuple[int, ...], rate: tf.Tensor) -> tf.Tensor:
     """What to multiply a layer's outputs by: 0 with probability `rate`, else 1 / (1 - rate).
 
-    Args:
-        key: the site's key, a uint32 scalar.
-        step: number of the training step, an int32 scalar.
-        shape: batch size and units.
-        rate: share of the outputs dropped, a float32 scalar in [0, 1); a rate of 0 costs nothing.
-
-    Returns:
-        float32 of the shape given.
+    Float32 of `shape`, batch size and units, of scalars: the site's key, uint32; the number of the training step,
+    int32; the dropout rate in [0, 1), float32. A rate of 0 costs nothing.
     """
 
     def drawn() -> tf.Tensor:

@@ -1,13 +1,13 @@
 """The compiled engine: Keras's own numbers, ten to a hundred times sooner.
 
-`deferred_adam` has the mathematics, `anatomy` and `head` take the model apart, `program` and `tables`
-are what is compiled, `batches` feeds it. Here is the course of a training: epochs, validation, early
-stopping, progress, checkpoints.
+`deferred_adam` has the mathematics, `graph` takes the model apart, `step` and `tables` are what is compiled. Here is
+the course of a training: epochs, validation, early stopping, progress, checkpoints.
 """
 
 import json
 import math
 import time
+from dataclasses import fields
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -21,17 +21,15 @@ from recsys.backend import tensorflow as tf
 from recsys.models.settings import FitSettings
 from recsys.progress import Progress, silent
 from recsys.seeding import epoch_order
-from recsys.training.batches import chunks
 from recsys.training.callbacks import EarlyStopping, ProgressReporter, require_finite_loss, require_finite_weights
 from recsys.training.compiled import checkpoint as checkpoints
 from recsys.training.compiled.checkpoint import Checkpoint, fingerprint
-from recsys.training.compiled.deferred_adam import step_sizes, tails
+from recsys.training.compiled.deferred_adam import Schedule, learning_rates, step_sizes, tails
 from recsys.training.compiled.dropout import site_keys
 from recsys.training.compiled.graph import Anatomy, parse_model
-from recsys.training.compiled.schedules import Schedule, learning_rates
-from recsys.training.compiled.step import Chunk, Numbers, Program, constants_of, program_for
+from recsys.training.compiled.step import Chunk, Program, constants_of, numbers_of, program_for
 from recsys.training.compiled.tables import State, Weights, new_state, weights_of
-from recsys.training.fit import Fit, FitData
+from recsys.training.fit import Fit, FitData, chunks
 
 CHECKPOINT_SHARE = 0.05
 """Share of a training's time that its checkpoints may take: short epochs are not all kept, long ones are."""
@@ -50,17 +48,13 @@ def train_compiled(
 ) -> Fit:
     """Fit `model` with Adam on the mean squared error.
 
-    Same model, data, settings and seed: the same bits, whatever else runs beside it.
+    Same model, data, settings and seed: the same bits, whatever else runs beside it. Arguments that are not described
+    here are those of `recsys.training.train.train`.
 
     Args:
-        model: a functional model from [user code, item code] to ratings; its dropout rates and its
-            embeddings' activity regularisers (L1, L2: each rating pays for its own rows) are used, and its
-            weights' regularisers. It holds the trained weights afterwards, those of the best epoch where
-            there is patience.
-        data: ratings, and which to train and validate on.
-        settings: epochs, batch size, learning rate and patience are read.
-        seed: of the shuffling and of dropout.
-        progress: told at most once a second.
+        model: a functional model from [user code, item code] to ratings; its dropout rates, its embeddings'
+            activity regularisers (L1, L2: per rating) and its weights' regularisers are used. It holds the trained
+            weights afterwards, those of the best epoch where there is patience.
         checkpoint: a folder for checkpoints of this training; an interrupted training continues after
             its last checkpoint and ends with the same bits. Removed when the training has ended.
         schedule: learning rates instead of the settings': a Keras schedule, or one number a step.
@@ -84,17 +78,7 @@ class _Training:
         self.program: Program = program_for(self.anatomy, settings.batch_size)
         self.steps = math.ceil(len(data.train) / settings.batch_size)
         self.rates = learning_rates(schedule, settings.learning_rate, self.steps * settings.epochs)
-        head, lookups = self.anatomy.head, self.anatomy.lookups
-        sources = range(len(self.anatomy.sources))
-        self.numbers = Numbers(
-            rates=tf.constant(head.rates, tf.float32),
-            keys=tf.constant(site_keys(seed, head.rates), tf.uint32),
-            offsets=tf.constant(head.offsets, tf.float32),
-            l1=[tf.constant([x.l1 for x in lookups if x.source == i for _ in range(x.width)]) for i in sources],
-            l2=[tf.constant([x.l2 for x in lookups if x.source == i for _ in range(x.width)]) for i in sources],
-            dense_l1=tf.constant([l1 for l1, _ in head.penalties], tf.float32),
-            dense_l2=tf.constant([l2 for _, l2 in head.penalties], tf.float32),
-        )
+        self.numbers = numbers_of(self.anatomy, site_keys(seed, self.anatomy.head.rates))
         self.constants = constants_of(self.anatomy)
         self.initial = [np.asarray(variable) for variable in self.anatomy.variables]
         self.losses: list[float] = []
@@ -146,9 +130,8 @@ class _Training:
         """Visit every training rating once; return their mean squared error."""
         order = epoch_order(len(self.data.train), self.seed, epoch)
         alphas, epoch_tails = self.step_sizes(epoch)
-        program, first_step = self.program, (epoch - 1) * self.steps + 1
+        program, first_step, size = self.program, (epoch - 1) * self.steps + 1, self.program.steps
         error, done, rows = 0.0, 0, len(order)
-        size = program.steps
         for batches in chunks(self.data, self.data.train, order, size, program.batch):
             steps = int(np.count_nonzero(batches.counts))
             chunk = Chunk(
@@ -158,11 +141,8 @@ class _Training:
                 alphas=tf.constant(_padded(alphas[done : done + size], size)),
                 tails=tf.constant(_padded(epoch_tails[done : done + size + 1], size + 1)),
             )
-            error += float(
-                program.train(
-                    state, chunk, tf.constant(first_step + done), tf.constant(steps), self.numbers, self.constants
-                )
-            )
+            start, count = tf.constant(first_step + done), tf.constant(steps)
+            error += float(program.train(state, chunk, start, count, self.numbers, self.constants))
             done += steps
             seen = min(rows, done * program.batch)
             self._check(error / seen, epoch, first_step + done - 1)
@@ -176,10 +156,10 @@ class _Training:
         error = 0.0
         everything = np.arange(len(self.data.validation), dtype=np.int32)
         for batches in chunks(self.data, self.data.validation, everything, 1, self.program.validation_batch):
-            ids = [tf.constant(batches.user[0]), tf.constant(batches.item[0])]
-            count = tf.constant(batches.counts[0])
-            ratings = tf.constant(batches.rating[0])
-            error += float(self.program.squared_error(state, ids, ratings, count, self.numbers, self.constants))
+            user, item, ratings, count = (tf.constant(part[0]) for part in batches)
+            error += float(
+                self.program.squared_error(state, [user, item], ratings, count, self.numbers, self.constants)
+            )
         loss = error / len(everything)
         self._check(loss, epoch, epoch * self.steps)
         return loss
@@ -222,11 +202,9 @@ class _Training:
             "numbers": [part.numpy().tolist() for part in tf.nest.flatten(self.numbers)],
             "versions": {library: version(library) for library in ("keras", "numpy", "tensorflow")},
         }
-        data = self.data
-        columns = [data.user, data.item, data.rating, data.train, data.validation]
-        return fingerprint(
-            facts, [*columns, *self.initial, *(part.numpy() for part in tf.nest.flatten(self.constants))]
-        )
+        columns = [getattr(self.data, field.name) for field in fields(self.data)]
+        constants = [part.numpy() for part in tf.nest.flatten(self.constants)]
+        return fingerprint(facts, [*columns, *self.initial, *constants])
 
 
 def _padded(values: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:

@@ -59,10 +59,8 @@ class Head:
         weights: the user's variables that stand for `model.trainable_variables`, in their order.
         penalties: what the loss pays for |w| and for w² of each of the weights.
         kept: those that stand for `model.non_trainable_variables`: moving means and variances of batches.
-        sites: shape, without the batch, of what each mask is multiplied with.
-        rates: dropout rate at each site.
-        places: shape, without the batch, of what each offset is added to.
-        offsets: the number that is added at each place.
+        sites: shape, without the batch, of what each mask is multiplied with; `rates` are the dropout rates there.
+        places: shape, without the batch, of what each of `offsets` is added to.
         signature: equal for two heads that do the same arithmetic.
     """
 
@@ -78,13 +76,7 @@ class Head:
 
 
 def build_head(calls: list[Call], lookups: list[Call], output: Any) -> Head:
-    """Repeat all calls but the lookups, with rows in the place of the lookups' results.
-
-    Args:
-        calls: in their order.
-        lookups: those of them whose results come from outside: of Embeddings, trained or not.
-        output: what the model returns.
-    """
+    """Repeat all `calls` but the `lookups`, of Embeddings, with rows in the place of the lookups' results."""
     replay = _Replay(calls, lookups)
     for call in calls:
         if type(call.layer) is keras.layers.Dropout:
@@ -137,12 +129,14 @@ class _Replay:
         real = {"mask": self._which_are_real(len(args[0].shape))} if normalises else {}
         shifted = type(call.layer) is keras.layers.Rescaling and isinstance(call.layer.offset, int | float)
         clone = keras.layers.Rescaling(call.layer.scale) if shifted else call.clone
-        results = clone(*args, **{**kwargs, **real})
+        results = clone(*args, **kwargs | real)
         layer = self.layers.setdefault(id(call.clone), len(self.layers))
         operands = keras.tree.map_structure(lambda x: self.numbers.get(id(x), x), (args, kwargs))
         self.script.append([layer, type(call.layer).__qualname__, _without_numbers(clone.get_config()), operands])
         if shifted:
-            results = self._shifted(results, float(call.layer.offset))
+            self.shifts.append(keras.Input(results.shape[1:]))
+            self.offsets.append(float(call.layer.offset))
+            results = keras.layers.Add()([results, self.shifts[-1]])
         following = self.readers.get(id(call.outputs), [])
         dropouts = [reader for reader in following if type(reader.layer) is keras.layers.Dropout]
         if isinstance(call.layer, HIDDEN) and following and (not dropouts or len(following) == 1):
@@ -154,13 +148,14 @@ class _Replay:
 
     def drop(self, call: Call) -> None:
         """Set the rate of the mask that is there, or place one."""
-        source = call.args[0]
-        if id(source) in self.site_of:
-            self.rates[self.site_of[id(source)]] = float(call.layer.rate)
-            self.now[id(call.outputs)] = self.now[id(source)]
+        source, rate = id(call.args[0]), float(call.layer.rate)
+        result = self.now[source]
+        if source in self.site_of:
+            self.rates[self.site_of[source]] = rate
         else:
-            self.now[id(call.outputs)] = self._masked(self.now[id(source)], float(call.layer.rate))
-            self.numbers[id(self.now[id(call.outputs)])] = len(self.numbers)
+            result = self._masked(result, rate)
+            self.numbers[id(result)] = len(self.numbers)
+        self.now[id(call.outputs)] = result
 
     def _which_are_real(self, rank: int) -> Any:
         """Which ratings are real, of shape (batch, 1, …), one axis fewer than the `rank` of what is normalised."""
@@ -168,43 +163,30 @@ class _Replay:
             self.real.append(keras.Input((), dtype="bool"))
         return keras.layers.Reshape((1,) * (rank - 2))(self.real[0]) if rank > 2 else self.real[0]
 
-    def _shifted(self, tensor: Any, offset: float) -> Any:
-        shift = keras.Input(tensor.shape[1:])
-        self.shifts.append(shift)
-        self.offsets.append(offset)
-        return keras.layers.Add()([tensor, shift])
-
     def _masked(self, tensor: Any, rate: float) -> Any:
-        mask = keras.Input(tensor.shape[1:])
-        self.masks.append(mask)
+        self.masks.append(keras.Input(tensor.shape[1:]))
         self.rates.append(rate)
         self.script.append(["mask", self.numbers.get(id(tensor), len(self.numbers))])
-        return keras.layers.Multiply()([tensor, mask])
+        return keras.layers.Multiply()([tensor, self.masks[-1]])
 
 
 def _without_numbers(config: Any) -> Any:
     if isinstance(config, dict):
-        return {
-            key: _without_numbers(value)
-            for key, value in config.items()
-            if key not in NUMBERS and not key.endswith("_initializer")
-        }
+        kept = [key for key in config if key not in NUMBERS and not key.endswith("_initializer")]
+        return {key: _without_numbers(config[key]) for key in kept}
     return [_without_numbers(value) for value in config] if isinstance(config, list | tuple) else config
 
 
 INPUTS = ("user", "item")
 """What the model's inputs are, in their order."""
 
+ONE_EACH = ((None, 1), (None,))
+"""Shapes of one number a rating."""
+
 
 @dataclass(frozen=True)
 class Frozen:
-    """One Embedding layer that is not trained.
-
-    Attributes:
-        layer: the layer.
-        input: position of its input in `INPUTS`.
-        shape: shape of one looked-up row in the model, (1, width) or (width,).
-    """
+    """One Embedding layer that is not trained, the position of its input, and the shape of a row in the model."""
 
     layer: keras.layers.Embedding
     input: int
@@ -241,13 +223,10 @@ class Lookup:
     """One trained Embedding layer.
 
     Attributes:
-        layer: the layer.
         source: position of what feeds it in `Anatomy.sources`.
-        width: numbers in a row.
         shape: shape of a rating's rows in the model, (1, width) or (width,) where there is one, and
             (1, ids, width) or (ids, width) where there are several.
-        l1: share of |row| that each rating pays.
-        l2: share of row² that each rating pays.
+        l1: L1 regularisation of the rows, per rating; `l2` likewise.
     """
 
     layer: keras.layers.Embedding
@@ -290,7 +269,7 @@ def parse_model(model: keras.Model) -> Anatomy:
     """
     if not hasattr(model, "operations") or len(model.inputs) != len(INPUTS):
         _refuse(model, "it is not a functional model with two inputs, user and item")
-    if len(model.outputs) != 1 or tuple(model.outputs[0].shape) not in ((None, 1), (None,)):
+    if len(model.outputs) != 1 or tuple(model.outputs[0].shape) not in ONE_EACH:
         _refuse(model, "its output is not one number a rating")
     require_float32(model)
     for layer in model.layers:
@@ -300,16 +279,19 @@ def parse_model(model: keras.Model) -> Anatomy:
     found = [call for call in calls if isinstance(call.layer, keras.layers.Embedding)]
     if len({id(call.layer) for call in found}) < len(found):
         _refuse(model, "an Embedding layer is used twice")
-    if any(
-        type(call.layer) is keras.layers.BatchNormalization and call.kwargs.get("mask") is not None for call in calls
-    ):
+    normalised = [call for call in calls if type(call.layer) is keras.layers.BatchNormalization]
+    if any(call.kwargs.get("mask") is not None for call in normalised):
         _refuse(model, "a BatchNormalization is called with a mask of its own")
     trained = [call for call in found if call.layer.trainable]
-    frozen = {id(call.outputs): _frozen(model, call, inputs) for call in found if not call.layer.trainable}
     positions = {id(tensor): position for position, tensor in enumerate(inputs)}
+    frozen = {
+        id(call.outputs): Frozen(call.layer, _input_of(model, call, positions), tuple(call.outputs.shape[1:]))
+        for call in found
+        if not call.layer.trainable
+    }
     for call in trained:
-        if id(call.args[0]) not in frozen and not _one_id_each(call, inputs):
-            _refuse(model, f"layer {call.layer.name} is not fed with one id a rating by an input of the model")
+        if id(call.args[0]) not in frozen:
+            _input_of(model, call, positions)
         positions.setdefault(id(call.args[0]), len(positions))
     trained.sort(key=lambda call: positions[id(call.args[0])])
     sources = [_source(model, feed, position, trained, frozen) for feed, position in positions.items()]
@@ -336,23 +318,19 @@ def _objection(layer: keras.layers.Layer) -> str | None:
     """Why the compiled loop cannot do what this layer does, None if it can."""
     embedding = isinstance(layer, keras.layers.Embedding)
     penalty = getattr(layer, "activity_regularizer", None)
+    regularizers = [variable.regularizer for variable in layer.trainable_variables]
     if isinstance(layer, keras.Model):
         return "is a model inside the model"
     if penalty is not None and not (embedding and type(penalty) in PENALTIES):
         return "has an activity_regularizer, which the engine knows as L1, L2 or L1L2 of an Embedding only"
-    if any(
-        variable.regularizer is not None and type(variable.regularizer) not in PENALTIES
-        for variable in layer.trainable_variables
-    ):
+    if any(one is not None and type(one) not in PENALTIES for one in regularizers):
         return "has a weight regulariser other than L1, L2 or L1L2"
     if type(layer) is keras.layers.Dropout:
         return None if layer.noise_shape is None else "has a noise_shape"
     if type(layer) is keras.layers.BatchNormalization and layer.trainable:
         return "normalises across replicas" if layer.synchronized else None
-    if layer.non_trainable_variables and not embedding:
-        return "keeps values that are not trained by gradients"
     if not embedding:
-        return None
+        return "keeps values that are not trained by gradients" if layer.non_trainable_variables else None
     if layer.embeddings_regularizer is not None:
         return (
             "has an embeddings_regularizer, which pulls on the whole table at every step (with an "
@@ -363,16 +341,11 @@ def _objection(layer: keras.layers.Layer) -> str | None:
     return None
 
 
-def _one_id_each(call: Call, inputs: list[Any]) -> bool:
-    """Whether an input of the model feeds this call with one id a rating."""
-    return any(call.args[0] is tensor for tensor in inputs) and tuple(call.args[0].shape) in ((None, 1), (None,))
-
-
-def _frozen(model: keras.Model, call: Call, inputs: list[Any]) -> Frozen:
-    if not _one_id_each(call, inputs):
+def _input_of(model: keras.Model, call: Call, positions: Mapping[int, int]) -> int:
+    """The position of the input that feeds this call with one id a rating."""
+    if id(call.args[0]) not in positions or tuple(call.args[0].shape) not in ONE_EACH:
         _refuse(model, f"layer {call.layer.name} is not fed with one id a rating by an input of the model")
-    position = next(position for position, tensor in enumerate(inputs) if tensor is call.args[0])
-    return Frozen(call.layer, position, tuple(call.outputs.shape[1:]))
+    return positions[id(call.args[0])]
 
 
 def _source(model: keras.Model, feed: int, position: int, trained: list[Call], frozen: Mapping[int, Frozen]) -> Source:
@@ -389,11 +362,9 @@ def _source(model: keras.Model, feed: int, position: int, trained: list[Call], f
     return Source(through.input if through else position, through, height)
 
 
-def _lookup(call: Call, position: int) -> Lookup:
-    layer = call.layer
-    return Lookup(
-        layer, position, layer.output_dim, tuple(call.outputs.shape[1:]), *strengths(layer.activity_regularizer)
-    )
+def _lookup(call: Call, source: int) -> Lookup:
+    penalties = strengths(call.layer.activity_regularizer)
+    return Lookup(call.layer, source, call.layer.output_dim, tuple(call.outputs.shape[1:]), *penalties)
 
 
 def _recorded_calls(model: keras.Model) -> tuple[list[Call], list[Any], Any]:
@@ -410,9 +381,8 @@ def _recorded_calls(model: keras.Model) -> tuple[list[Call], list[Any], Any]:
         try:
             copy = type(layer).from_config(config)
         except (TypeError, ValueError) as error:
-            _refuse(
-                model, f"layer {layer.name} ({type(layer).__name__}) cannot be rebuilt from its configuration", error
-            )
+            name = f"{layer.name} ({type(layer).__name__})"
+            _refuse(model, f"layer {name} cannot be rebuilt from its configuration", error)
         originals[id(copy)] = layer
         return copy
 

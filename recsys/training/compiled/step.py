@@ -12,23 +12,18 @@ the same, in any number of threads.
 
 import threading
 from collections import OrderedDict
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from recsys.backend import tensorflow as tf
 from recsys.training.compiled.deferred_adam import Moments, update
 from recsys.training.compiled.dropout import mask
 from recsys.training.compiled.graph import Anatomy
-from recsys.training.compiled.tables import (
-    State,
-    all_rows,
-    apply_gradient,
-    apply_gradient_to_all,
-    look_up,
-    settled,
-    width_of,
-)
+from recsys.training.compiled.tables import State, all_rows, apply_gradient, apply_to_all, look_up, settled, width_of
+
+Tensors: TypeAlias = "list[tf.Tensor]"
 
 ROWS_PER_CALL = 1 << 17
 """Training ratings in one call: 0.1 to 1 s of work, after which progress is told and stop signals are heard."""
@@ -58,16 +53,14 @@ class Chunk(NamedTuple):
 
 
 class Numbers(NamedTuple):
-    """What a trial may change without another compilation.
+    """What a trial may change without another compilation; float32 but for the keys.
 
     Attributes:
-        rates: dropout rate of each site, float32.
+        rates: dropout rate of each site.
         keys: key of each site's masks, uint32.
-        offsets: what is added at each place, float32.
-        l1: for each source of ids, what a rating pays for |w| in each column of its row, float32 of shape (width,).
-        l2: the same for w².
-        dense_l1: what the loss pays for |w| of each of the head's weights, float32 of shape (weights,).
-        dense_l2: the same for w².
+        offsets: what is added at each place.
+        l1: for each source of ids, L1 regularisation per rating of each column of its rows, shape (width,); also `l2`.
+        dense_l1: L1 regularisation of each of the head's weights, shape (weights,); also `dense_l2`.
     """
 
     rates: tf.Tensor
@@ -91,6 +84,21 @@ class Constants(NamedTuple):
     rows: list[tf.Tensor]
 
 
+def numbers_of(anatomy: Anatomy, keys: npt.NDArray[np.uint32]) -> Numbers:
+    """The numbers of a model, with the keys of its dropout sites."""
+    head, sources = anatomy.head, range(len(anatomy.sources))
+    columns = [[x for x in anatomy.lookups if x.source == i for _ in range(x.width)] for i in sources]
+    return Numbers(
+        rates=tf.constant(head.rates, tf.float32),
+        keys=tf.constant(keys, tf.uint32),
+        offsets=tf.constant(head.offsets, tf.float32),
+        l1=[tf.constant([x.l1 for x in of_source]) for of_source in columns],
+        l2=[tf.constant([x.l2 for x in of_source]) for of_source in columns],
+        dense_l1=tf.constant([l1 for l1, _ in head.penalties], tf.float32),
+        dense_l2=tf.constant([l2 for _, l2 in head.penalties], tf.float32),
+    )
+
+
 def constants_of(anatomy: Anatomy) -> Constants:
     """The numbers of a model's frozen tables."""
     return Constants(
@@ -100,14 +108,9 @@ def constants_of(anatomy: Anatomy) -> Constants:
 
 
 class Program:
-    """Compiled functions for one head and batch size.
-
-    Args:
-        anatomy: a model with this head.
-        batch: ratings in a batch.
+    """Compiled functions for models of one architecture, and batches of so many ratings.
 
     Attributes:
-        batch: ratings in a batch.
         steps: batches in a chunk.
         validation_batch: ratings in one forward pass over validation rows.
         traces: how often the training loop was compiled.
@@ -120,40 +123,25 @@ class Program:
         self._head = anatomy.head.model
         self._sites = anatomy.head.sites
         self._places = anatomy.head.places
-        self._shapes = [[x.shape for x in anatomy.lookups if x.source == i] for i in range(len(anatomy.sources))]
-        self._sources = [(x.input, x.ids, x.through is not None) for x in anatomy.sources]
-        self._frozen = [(x.input, x.shape) for x in anatomy.frozen]
+        self._sources, lookups, self._frozen = _architecture(anatomy)
+        self._shapes = [[shape for of, shape in lookups if of == source] for source in range(len(self._sources))]
         self.validation_batch = max(1, VALIDATION_IDS // max(x.ids for x in anatomy.sources))
         self.train = tf.function(self._train, jit_compile=True, autograph=False)
         self.settle = tf.function(self._settle, jit_compile=True, autograph=False)
         self.squared_error = tf.function(self._squared_error, jit_compile=True, autograph=False)
 
     def _train(
-        self,
-        state: State,
-        chunk: Chunk,
-        first_step: tf.Tensor,
-        steps: tf.Tensor,
-        numbers: Numbers,
-        constants: Constants,
+        self, state: State, chunk: Chunk, first: tf.Tensor, steps: tf.Tensor, numbers: Numbers, constants: Constants
     ) -> tf.Tensor:
         """Take the first `steps` training steps of a chunk; `state` is updated.
 
-        Args:
-            state: weights and moments.
-            chunk: batches.
-            first_step: number of the first step in the training, from 1; int32.
-            steps: int32.
-            numbers: rates, keys and penalties.
-            constants: frozen tables.
-
-        Returns:
-            The sum of the ratings' squared errors, each measured before its step, float64.
+        `first` (from 1) is the number of the first of them in the training; both are int32. Returned is the sum of the
+        ratings' squared errors, each measured before its step, float64.
         """
         self.traces += 1
 
         def body(i: tf.Tensor, error: tf.Tensor, *carried: Any) -> tuple[Any, ...]:
-            squared_error, *carried_on = self._step(chunk, i, first_step + i, numbers, constants, *carried)
+            squared_error, *carried_on = self._step(chunk, i, first + i, numbers, constants, *carried)
             return i + 1, error + squared_error, *carried_on
 
         tables = [table.read_value() for table in state.tables]
@@ -173,11 +161,11 @@ class Program:
         now: tf.Tensor,
         numbers: Numbers,
         constants: Constants,
-        tables: list[tf.Tensor],
+        tables: Tensors,
         dense: list[Moments],
-        kept: list[tf.Tensor],
-        slots: list[tf.Tensor],
-    ) -> tuple[tf.Tensor, list[tf.Tensor], list[Moments], list[tf.Tensor], list[tf.Tensor]]:
+        kept: Tensors,
+        slots: Tensors,
+    ) -> tuple[tf.Tensor, Tensors, list[Moments], Tensors, Tensors]:
         """Step number `now` of the training, the `i`-th of the chunk."""
         count = chunk.counts[i]
         real = tf.range(self.batch) < count
@@ -196,11 +184,10 @@ class Program:
             tf.gather(row.w, id_) if every else row.w for row, id_, every in zip(rows, ids, all_step, strict=True)
         ]
         masks = [
-            mask(numbers.keys[site], now, (self.batch, *shape), numbers.rates[site])
-            for site, shape in enumerate(self._sites)
+            mask(numbers.keys[k], now, (self.batch, *shape), numbers.rates[k]) for k, shape in enumerate(self._sites)
         ]
         weights = looked_up, [moments.w for moments in dense]
-        others = [*self._frozen_rows(codes, constants), *masks, *self._shifts(numbers, self.batch)]
+        others = self._others(codes, masks, numbers, constants)
         with tf.GradientTape() as tape:
             tape.watch(weights)
             predicted, kept = self._predict(*weights, kept, others, real, training=True)
@@ -215,7 +202,7 @@ class Program:
             shares = self._per_id(share, k)[:, None]
             gradient += (numbers.l1[k] * tf.sign(w) + 2 * numbers.l2[k] * w) * shares
             if all_step[k]:
-                table = apply_gradient_to_all(tables[k], ids[k], rows[k], gradient, alpha, now, tail)
+                table = apply_to_all(ids[k], rows[k], gradient, alpha, now, tail)
                 updated.append((table, slots[k]))
             else:
                 updated.append(apply_gradient(tables[k], ids[k], rows[k], gradient, alpha, now, tail, slots[k]))
@@ -225,7 +212,7 @@ class Program:
             dense[k] = update(old, gradient, tf.square(gradient), alpha)
         return tf.cast(tf.reduce_sum(tf.where(real, squares, 0.0)), tf.float64), tables, dense, kept, slots
 
-    def _ids(self, codes: list[tf.Tensor], constants: Constants) -> list[tf.Tensor]:
+    def _ids(self, codes: Tensors, constants: Constants) -> Tensors:
         """The ids of each source, shape (batch * ids of a rating,), of codes of shape (batch,) of each input."""
         return [
             tf.reshape(tf.gather(table, codes[position]), [-1]) if through else codes[position]
@@ -239,37 +226,28 @@ class Program:
 
     def _all_step(self, table: tf.Tensor, source: int) -> bool:
         """Whether all rows take each step, as a batch holds more ids than there are rows."""
-        ids = self._sources[source][1]
+        ids: int = self._sources[source][1]
         return ids > 1 and self.batch * ids > int(table.shape[0])
 
-    def _frozen_rows(self, codes: list[tf.Tensor], constants: Constants) -> list[tf.Tensor]:
-        """The rows of frozen tables that the head reads."""
-        return [
+    def _others(self, codes: Tensors, masks: Tensors, numbers: Numbers, constants: Constants) -> Tensors:
+        """What the head reads beside rows: rows of frozen tables, masks, and what is added at each place."""
+        frozen = [
             tf.reshape(tf.gather(table, codes[position]), (-1, *shape))
             for (position, shape), table in zip(self._frozen, constants.rows, strict=True)
         ]
-
-    def _shifts(self, numbers: Numbers, rows: int) -> list[tf.Tensor]:
-        """What is added at each place, for so many ratings."""
-        return [tf.fill((rows, *place), numbers.offsets[k]) for k, place in enumerate(self._places)]
+        shifts = [tf.fill((codes[0].shape[0], *place), numbers.offsets[k]) for k, place in enumerate(self._places)]
+        return [*frozen, *masks, *shifts]
 
     def _predict(
-        self,
-        rows: list[tf.Tensor],
-        weights: list[tf.Tensor],
-        kept: list[tf.Tensor],
-        others: list[tf.Tensor],
-        real: tf.Tensor,
-        *,
-        training: bool,
-    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        self, rows: Tensors, weights: Tensors, kept: Tensors, others: Tensors, real: tf.Tensor, *, training: bool
+    ) -> tuple[tf.Tensor, Tensors]:
         """Ratings, shape (batch,), and what the head keeps after it has seen those that are `real`.
 
         Args:
             rows: of the tables of each source, shape (batch * ids of a rating, width).
             weights: of the head.
             kept: what it keeps beside them.
-            others: rows of frozen tables, masks, and what is added at each place.
+            others: of `_others`.
             real: which rows are no padding, bool of shape (batch,).
             training: whether statistics are those of the batch.
         """
@@ -283,39 +261,33 @@ class Program:
         return tf.reshape(ratings, [-1]), kept
 
     def _settle(self, state: State, step: tf.Tensor, next_tail: tf.Tensor) -> None:
-        """Let all rows catch up with the end of an epoch, and prepare them for the next.
-
-        Args:
-            state: weights and moments.
-            step: number of the epoch's last step.
-            next_tail: H and H' before the next epoch's first step.
-        """
+        """Let all rows catch up with an epoch's last step; `next_tail` is H and H' before the next epoch's first."""
         for table in state.tables:
             table.assign(settled(table.read_value(), step, next_tail))
 
     def _squared_error(
-        self,
-        state: State,
-        codes: list[tf.Tensor],
-        ratings: tf.Tensor,
-        count: tf.Tensor,
-        numbers: Numbers,
-        constants: Constants,
+        self, state: State, codes: Tensors, ratings: tf.Tensor, count: tf.Tensor, numbers: Numbers, constants: Constants
     ) -> tf.Tensor:
         """The sum of the first `count` ratings' squared errors, float64, as in inference; tables are settled."""
         rows = [
             tf.gather(table.read_value(), id_)[:, : width_of(table)]
             for table, id_ in zip(state.tables, self._ids(codes, constants), strict=True)
         ]
-        rating_count = ratings.shape[0]
-        masks = [tf.ones((rating_count, *shape)) for shape in self._sites]
+        masks = [tf.ones((*ratings.shape, *shape)) for shape in self._sites]
         weights = [moments.w.read_value() for moments in state.dense]
         kept = [variable.read_value() for variable in state.kept]
-        real = tf.range(rating_count) < count
-        others = [*self._frozen_rows(codes, constants), *masks, *self._shifts(numbers, rating_count)]
+        real = tf.range(ratings.shape[0]) < count
+        others = self._others(codes, masks, numbers, constants)
         predicted, _ = self._predict(rows, weights, kept, others, real, training=False)
         squares = tf.cast(tf.square(predicted - ratings), tf.float64)
         return tf.reduce_sum(tf.where(real, squares, tf.constant(0.0, tf.float64)))
+
+
+def _architecture(anatomy: Anatomy) -> Any:
+    """What the program depends on beside the head: input, ids and kind of sources; source and shape of tables."""
+    sources = tuple((x.input, x.ids, x.through is not None) for x in anatomy.sources)
+    lookups = tuple((x.source, x.shape) for x in anatomy.lookups)
+    return sources, lookups, tuple((x.input, x.shape) for x in anatomy.frozen)
 
 
 _programs: OrderedDict[Any, Program] = OrderedDict()
@@ -324,10 +296,7 @@ _lock = threading.Lock()
 
 def program_for(anatomy: Anatomy, batch: int) -> Program:
     """The program that trains `anatomy`; an old one if it has the same architecture and batch size."""
-    sources = tuple((x.input, x.ids, x.through is not None) for x in anatomy.sources)
-    lookups = tuple((x.source, x.shape) for x in anatomy.lookups)
-    frozen = tuple((x.input, x.shape) for x in anatomy.frozen)
-    key = (anatomy.head.signature, sources, lookups, frozen, batch)
+    key = (anatomy.head.signature, _architecture(anatomy), batch)
     with _lock:
         program = _programs.pop(key, None) or Program(anatomy, batch)
         _programs[key] = program

@@ -23,13 +23,7 @@ Weights = list[npt.NDArray[np.float32]]
 
 
 class State(NamedTuple):
-    """Weights and moments.
-
-    Attributes:
-        tables: for each source of ids its embeddings, side by side, laid out as `tables` says.
-        dense: the other weights with their moments.
-        kept: what the head keeps without training it, moving means and variances of batches.
-    """
+    """Weights and moments: a table for each source of ids, the head's weights, and its moving means and variances."""
 
     tables: list[tf.Variable]
     dense: list[Moments]
@@ -40,10 +34,10 @@ def new_state(anatomy: Anatomy, weights: Weights, tail: npt.NDArray[np.float32])
     """The state before the first step; `tail` is H and H' there."""
     first, last = len(anatomy.lookups), len(weights) - len(anatomy.head.kept)
     embeddings, dense, kept = weights[:first], weights[first:last], weights[last:]
-    tables = []
-    for position in range(len(anatomy.sources)):
-        parts = [part for part, x in zip(embeddings, anatomy.lookups, strict=True) if x.source == position]
-        tables.append(tf.Variable(new_table(parts, tail)))
+    of_source: list[Weights] = [[] for _ in anatomy.sources]
+    for part, lookup in zip(embeddings, anatomy.lookups, strict=True):
+        of_source[lookup.source].append(part)
+    tables = [tf.Variable(new_table(parts, tail)) for parts in of_source]
     moments = [Moments(*(tf.Variable(part) for part in (w, 0 * w, 0 * w))) for w in dense]
     return State(tables, moments, [tf.Variable(value) for value in kept])
 
@@ -65,9 +59,7 @@ BLOCK = 512
 def new_table(weights: list[npt.NDArray[np.float32]], tail: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """The table before the first step, of at least two rows: XLA loses updates of a table of one.
 
-    Args:
-        weights: embeddings of one source of ids, shape (rows, width) each.
-        tail: before the first step.
+    `weights` are the embeddings of one source of ids, shape (rows, width) each.
     """
     rows, width = len(weights[0]), sum(part.shape[1] for part in weights)
     table = np.zeros((max(2, rows), 3 * width + 3), np.float32)
@@ -90,7 +82,7 @@ def look_up(table: tf.Tensor, ids: tf.Tensor, step: tf.Tensor, tail: tf.Tensor) 
 
 
 def all_rows(table: tf.Tensor) -> Moments:
-    """The rows of a table in which no row has missed a step; see `apply_gradient_to_all`."""
+    """The rows of a table in which no row has missed a step; see `apply_to_all`."""
     width = width_of(table)
     return Moments(*tf.split(table[:, : 3 * width], 3, axis=1))
 
@@ -132,13 +124,8 @@ def apply_gradient(
         ids: int32 of shape (batch,); an id out of range is padding, and dropped as XLA's scatter does.
         rows: the ids' rows before the step.
         gradient: of each occurrence, shape (batch, width).
-        alpha: α of this step.
-        step: number of this step.
-        tail: after this step.
-        slots: scratch, int32 of shape (rows,); only what this batch writes is read.
-
-    Returns:
-        The table and the slots.
+        alpha: α of this step, of number `step`, with `tail` after it.
+        slots: scratch, int32 of shape (rows,), returned beside the table; only what this batch writes is read.
     """
     batch = ids.shape[0]
     position = tf.range(batch)
@@ -151,31 +138,15 @@ def apply_gradient(
     return tf.tensor_scatter_nd_update(table, target[:, None], fresh), slots
 
 
-def apply_gradient_to_all(
-    table: tf.Tensor,
-    ids: tf.Tensor,
-    rows: Moments,
-    gradient: tf.Tensor,
-    alpha: tf.Tensor,
-    step: tf.Tensor,
-    tail: tf.Tensor,
+def apply_to_all(
+    ids: tf.Tensor, rows: Moments, gradient: tf.Tensor, alpha: tf.Tensor, step: tf.Tensor, tail: tf.Tensor
 ) -> tf.Tensor:
     """Let every row take the step, as Keras does: cheaper where a batch holds more ids than there are rows.
 
-    Args:
-        table: shape (rows, 3 * width + 3).
-        ids: int32 of shape (batch,); an id out of range is padding, and dropped.
-        rows: all rows before the step.
-        gradient: of each occurrence, shape (batch, width).
-        alpha: α of this step.
-        step: number of this step.
-        tail: after this step.
-
-    Returns:
-        The table.
+    As `apply_gradient`, with all rows before the step; returns the table.
     """
-    total = tf.math.unsorted_segment_sum(gradient, ids, table.shape[0])
-    squares = tf.math.unsorted_segment_sum(tf.square(gradient), ids, table.shape[0])
+    total = tf.math.unsorted_segment_sum(gradient, ids, rows.w.shape[0])
+    squares = tf.math.unsorted_segment_sum(tf.square(gradient), ids, rows.w.shape[0])
     return _packed(without_traces(update(rows, total, squares, alpha)), step, tail)
 
 

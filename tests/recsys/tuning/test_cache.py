@@ -16,7 +16,7 @@ from recsys.tuning.cache import Outcomes, remembered_search
 from recsys.tuning.search import Attempt, Found, search
 
 DEFAULTS = BiasedMFSettings(epochs=4)
-SPACE = MODEL["mf_tuned"].space or SearchSpace({}, {})
+SPACE = MODEL["mf_tuned"].space or SearchSpace({})
 BUDGET = TuningSettings(budget=2, trial_epochs=4)
 
 Train = Callable[[Attempt], Manifest | Exception]

@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 
 from recsys.errors import TrialsFailed
-from recsys.models.search_space import Between, OneOf, SearchSpace
+from recsys.models.search_space import Between, OneOf, SearchSpace, as_json
 from recsys.models.specs import MODEL, TUNED, ModelSpec
 from recsys.settings import BiasedMFSettings, FitSettings, Settings, TuningSettings
 from recsys.store.store import Manifest
-from recsys.tuning.distributions import as_json
 from recsys.tuning.search import FIRST_EPOCHS, ROUND, Attempt, Found, search
 
 Outcome = Manifest | Exception

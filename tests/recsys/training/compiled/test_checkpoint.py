@@ -28,7 +28,7 @@ import os, signal, sys
 from pathlib import Path
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 sys.path.insert(0, sys.argv[2])
-from recsys.training import compiled
+from recsys.training.compiled import engine as compiled
 from test_checkpoint import run, some_ratings
 
 shuffled = compiled.epoch_order

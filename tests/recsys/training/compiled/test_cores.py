@@ -9,9 +9,9 @@ import pytest
 TRAIN = """
 import hashlib
 import numpy as np
-from recsys.models.dnn import build_dnn
+from recsys.models.mlp import build_dnn
 from recsys.settings import DNNSettings
-from recsys.training.compiled import train_compiled
+from recsys.training.compiled.engine import train_compiled
 from recsys.training.fit import FitData
 
 random = np.random.default_rng(0)
