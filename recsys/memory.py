@@ -48,30 +48,15 @@ def available_memory() -> Available:
 
 
 def require_memory(what: str, needed: float) -> None:
-    """Check that so much memory is available.
-
-    Args:
-        what: what needs it; the subject of the error's sentence.
-        needed: bytes.
-
-    Raises:
-        NotEnoughMemory: it is not available.
-    """
-    if needed < ALWAYS_GRANTED:
-        return
-    left = available_memory()
-    if needed > left.bytes:
+    """Raise NotEnoughMemory if `what`, the subject of the error's sentence, needs more bytes than are available."""
+    if needed >= ALWAYS_GRANTED and needed > (left := available_memory()).bytes:
         raise NotEnoughMemory(
             f"{what} needs about {_size(needed)} of memory, and {_size(left.bytes)} {left.limit}: {REMEDY}."
         )
 
 
 def require_memory_for_tensorflow() -> None:
-    """Check that TensorFlow can be loaded: without enough memory it would end the process without a message.
-
-    Raises:
-        NotEnoughMemory: it cannot.
-    """
+    """Raise NotEnoughMemory if TensorFlow cannot be loaded: it would end the process without a message."""
     addresses = _address_limit()
     if addresses is not None and addresses < START_ADDRESSES:
         raise NotEnoughMemory(
@@ -99,10 +84,9 @@ class PeakMemory:
 
 @contextmanager
 def peak_memory(seconds: float = 0.05) -> Iterator[PeakMemory]:
-    """Measure the peak of the whole process's resident memory while the block runs.
+    """Measure the peak of the process's resident memory while the block runs, for 20 µs every so many seconds.
 
-    Args:
-        seconds: between two measurements of some 20 µs; a shorter peak can be missed.
+    A shorter peak can be missed.
     """
     peak, process, ended = PeakMemory(), psutil.Process(), threading.Event()
 
@@ -122,19 +106,14 @@ def peak_memory(seconds: float = 0.05) -> Iterator[PeakMemory]:
 
 
 def release_memory(beyond: float = KEPT_BYTES) -> None:
-    """Return unused memory to the system: after 20 million ratings, hundreds of megabytes.
-
-    Args:
-        beyond: bytes that the process may hold without anything being done.
-    """
+    """Return unused memory to the system if the process holds more bytes: hundreds of MB after 20 million ratings."""
     if psutil.Process().memory_info().rss < beyond:
         return
     gc.collect()
     if arrow := sys.modules.get("pyarrow"):  # not imported here: every run would wait for it
         arrow.default_memory_pool().release_unused()
     if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # the GNU C library's own
-        if trim:
+        if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # the GNU C library's own
             trim(0)
 
 

@@ -30,16 +30,14 @@ def encode(
 
     Writes into `folder`:
         user.npy, item.npy: int32, shape (rows,), codes; rating.npy: float32, shape (rows,).
-        timestamp.npy: int64, shape (rows,), seconds since 1970, NO_TIME where unknown; only where
-            the ratings have times.
+        timestamp.npy: int64, shape (rows,), seconds since 1970, NO_TIME where unknown; only if there are times.
         users.parquet: code -> id. items.parquet: code -> id, title (null where none is known).
 
     Args:
         ratings: parquet with columns user, item, rating and, if there are times, timestamp.
         titles: a file of item titles, or None.
-        duplicates: what happens to a (user, item) pair that occurs more than once: `keep` all rows,
-            `error`, keep the `last` row, or keep the first row with the `mean` rating; a row that is
-            kept keeps its time.
+        duplicates: what happens to a (user, item) pair that occurs more than once: `keep` all rows, `error`, keep the
+            `last` row, or keep the first row with the `mean` rating; a row that is kept keeps its time.
         folder: an existing folder.
         progress: told after each column.
 

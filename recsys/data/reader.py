@@ -43,12 +43,9 @@ class ExactBatch:
 
 @dataclass(frozen=True)
 class Batch:
-    """Consecutive rows.
+    """Consecutive rows: the text of their fields, or None if they have to be read exactly.
 
-    Attributes:
-        fields: their text, or None if they have to be read exactly.
-        read_exactly: reads at most so many of them exactly (None for all).
-        bytes_read: bytes of the file that have been read after these rows.
+    `read_exactly` reads at most so many of them (None for all); `bytes_read` counts the file's bytes up to their end.
     """
 
     fields: Fields | None
@@ -60,10 +57,8 @@ class Batch:
 class Table:
     """A ratings file whose columns are known; `names` and `roles` are those of `Dialect`.
 
-    Attributes:
-        separator: of the fields, None for parquet.
-        header: whether the columns' names are written in the file.
-        unit: what its rows are called, "line" or "row".
+    `separator` is None for parquet, `header` says whether the columns' names are written in the file, and `unit` what
+    its rows are called, "line" or "row".
     """
 
     names: list[str]
