@@ -57,8 +57,7 @@ def require_memory(what: str, needed: float) -> None:
 
 def require_memory_for_tensorflow() -> None:
     """Raise NotEnoughMemory if TensorFlow cannot be loaded: it would end the process without a message."""
-    addresses = _address_limit()
-    if addresses is not None and addresses < START_ADDRESSES:
+    if (addresses := _address_limit()) is not None and addresses < START_ADDRESSES:
         raise NotEnoughMemory(
             f"TensorFlow reserves about {_size(START_ADDRESSES)} of address space, and ulimit -v allows "
             f"{_size(addresses)}: raise it, or limit what is used (a cgroup) instead of what is reserved."
@@ -119,8 +118,7 @@ def release_memory(beyond: float = KEPT_BYTES) -> None:
 
 def _limits() -> Iterator[Available]:
     yield Available(psutil.virtual_memory().available + psutil.swap_memory().free, "are free on this machine")
-    addresses = _address_limit()
-    if addresses is not None:
+    if (addresses := _address_limit()) is not None:
         left = addresses - psutil.Process().memory_info().vms - SPARE_ADDRESSES
         yield Available(max(0.0, left), "are left below the limit of ulimit -v")
     for group in _cgroups():

@@ -17,7 +17,6 @@ class Dataset:
 
     Attributes:
         name: what --dataset calls it; also its folder among the downloads.
-        title: what people call it.
         rows: number of ratings.
         licence: conditions of use in one sentence.
         ratings: name of the ratings file: inside the archive, or in the folder of the sample.

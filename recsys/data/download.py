@@ -130,7 +130,6 @@ def download(
         url: https address; http is accepted from this computer only.
         destination: path of the file; its folder is created.
         digest: of the content, as "md5:<hex>" or "sha256:<hex>".
-        progress: told about the bytes.
         instead: what the user can do where the download fails; it ends the sentence of the error.
         timeout: seconds without a byte after which the server counts as silent.
         pauses: seconds before each new attempt after a break.

@@ -255,9 +255,7 @@ class Spool:
         if role == "rating":
             return pa.float32() if self._float32 else pa.float64()
         low, high = self._ranges.get(role, (0, 0))
-        return next(
-            kind for kind in INTEGERS if -(2 ** (kind.bit_width - 1)) <= low and high < 2 ** (kind.bit_width - 1)
-        )
+        return next(kind for kind in INTEGERS if max(-low - 1, high) < 2 ** (kind.bit_width - 1))
 
 
 def _fit_float32(values: npt.NDArray[np.float64]) -> bool:

@@ -72,8 +72,7 @@ class Table:
 def open_table(file: RatingsFile, settings: DataSettings) -> Table:
     """Recognise the dialect and the columns of a file; its rows are read as `batches` is iterated over.
 
-    Raises:
-        BadRatings: this is no table of ratings, or (while reading) it is damaged.
+    Raises BadRatings if this is no table of ratings, or (while reading) if it is damaged.
     """
     return _parquet_table(file, settings) if file.compression == "parquet" else _text_table(file, settings)
 
@@ -104,18 +103,13 @@ def read_quickly(block: Block, dialect: Dialect) -> Fields | None:
         data, separator = data.replace(separator.encode(), b"\x1f"), "\x1f"
     numbers = [str(number) for number in range(len(dialect.names))]
     wanted = {role: numbers[index] for role, index in dialect.roles.items()}
+    texts = dict.fromkeys(numbers, pa.string())
+    whole = pa.csv.ReadOptions(column_names=numbers, block_size=len(data) + 1)
+    parse = pa.csv.ParseOptions(delimiter=separator, quote_char='"' if quoted else False, newlines_in_values=quoted)
+    keep = pa.csv.ConvertOptions(include_columns=list(wanted.values()), column_types=texts)
     try:
         data.decode()  # Arrow checks only the columns that it keeps
-        read = pa.csv.read_csv(
-            pa.BufferReader(data),
-            read_options=pa.csv.ReadOptions(column_names=numbers, block_size=len(data) + 1),
-            parse_options=pa.csv.ParseOptions(
-                delimiter=separator, quote_char='"' if quoted else False, newlines_in_values=quoted
-            ),
-            convert_options=pa.csv.ConvertOptions(
-                include_columns=list(wanted.values()), column_types=dict.fromkeys(numbers, pa.string())
-            ),
-        )
+        read = pa.csv.read_csv(pa.BufferReader(data), whole, parse, keep)
     except (UnicodeDecodeError, pa.ArrowInvalid):
         return None
     return {role: read[number].combine_chunks() for role, number in wanted.items()}

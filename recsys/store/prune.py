@@ -108,13 +108,11 @@ class _Pruning:
                 self._unlink(record)
 
     def checkpoints(self) -> None:
-        """Remove checkpoints of trainings that were not continued."""
         for folder in sorted(filter(self._ours, (self.root / CHECKPOINTS).glob("*/"))):
             if self._remove(folder, [*(self.root / "locks").glob(f"*-{folder.name}.lock")]):
                 self.pruned.checkpoints += 1
 
     def notes(self) -> None:
-        """Remove unused notes and digests, which only save time."""
         for note in self._files(NOTES, "[!.]*.json"):
             if self._unused(note):
                 self._unlink(note)

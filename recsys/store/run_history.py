@@ -104,11 +104,8 @@ def same_result(one: PastRun, other: PastRun) -> bool:
 
 def results(runs: Iterable[PastRun]) -> list[PastRun]:
     """The runs of a series, oldest first, without those that have the same result as the run before."""
-    kept: list[PastRun] = []
-    for run in runs:
-        if not kept or not same_result(kept[-1], run):
-            kept.append(run)
-    return kept
+    runs = list(runs)
+    return [run for at, run in enumerate(runs) if not at or not same_result(runs[at - 1], run)]
 
 
 def in_series(runs: Iterable[PastRun], run: PastRun) -> list[PastRun]:
@@ -136,8 +133,7 @@ def moment(run: PastRun) -> str:
 def read(store: Store) -> list[PastRun]:
     """Return all runs of the history, oldest first; lines that cannot be read are skipped, and logged by `append`.
 
-    Raises:
-        StoreUnavailable: the store's URL cannot be used.
+    Raises StoreUnavailable if the store's URL cannot be used.
     """
     return [run for _, run in _known(_content(store.root / TABLE) + _shared(store))]
 
