@@ -83,9 +83,9 @@ class PeakMemory:
 
 @contextmanager
 def peak_memory(seconds: float = 0.05) -> Iterator[PeakMemory]:
-    """Measure the peak of the process's resident memory while the block runs, for 20 µs every so many seconds.
+    """Measure the peak of the process's resident memory while the block runs, every so many seconds.
 
-    A shorter peak can be missed.
+    A measurement takes some 20 µs; a shorter peak than `seconds` can be missed.
     """
     peak, process, ended = PeakMemory(), psutil.Process(), threading.Event()
 
@@ -105,7 +105,7 @@ def peak_memory(seconds: float = 0.05) -> Iterator[PeakMemory]:
 
 
 def release_memory(beyond: float = KEPT_BYTES) -> None:
-    """Return unused memory to the system if the process holds more bytes: hundreds of MB after 20 million ratings."""
+    """Return unused memory, hundreds of MB after 20 million ratings, if the process holds more than `beyond` bytes."""
     if psutil.Process().memory_info().rss < beyond:
         return
     gc.collect()

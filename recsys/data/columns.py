@@ -60,8 +60,6 @@ def recognise(
 
     Args:
         names: the columns' names; without a header, their numbers from "1".
-        settings: the columns that the user named.
-        file: the file's name, for messages.
         header: whether `names` are written in the file.
         advice: what else the user may try if a column is missing.
         blank: indices of empty columns, which are taken only if the settings name them.

@@ -133,7 +133,6 @@ def download(
         instead: what the user can do where the download fails; it ends the sentence of the error.
         timeout: seconds without a byte after which the server counts as silent.
         pauses: seconds before each new attempt after a break.
-        max_bytes: size limit.
 
     Raises:
         DatasetUnavailable: the file cannot be downloaded, is not the expected one, or cannot be written.

@@ -81,7 +81,6 @@ def ingest(path: Path, settings: DataSettings, folder: Path, progress: Progress 
 
     Args:
         path: the ratings file: text with a separator (plain, gzip, bzip2 or zip), or parquet.
-        settings: which columns, which scale, and what to do with bad rows.
         folder: an existing folder for the results; after an error its content is of no use.
         progress: called after each batch with the bytes of the file read so far.
 

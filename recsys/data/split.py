@@ -50,7 +50,6 @@ def split(
 
     Args:
         rows: number of ratings.
-        settings: how to split, sizes and random state.
         protocol: `fair` or `notebook`, which takes `random` only.
         folder: an existing folder.
         user: shape (rows,), codes from 0; read by `user-last` and `leave-one-out` only.
@@ -146,7 +145,6 @@ def _share(share: float, counts: npt.NDArray[np.integer]) -> npt.NDArray[np.int6
 
 
 def _required(time: npt.NDArray[np.int64] | None, settings: SplitSettings) -> npt.NDArray[np.int64]:
-    """The times of all ratings."""
     instead = "or choose --split-by random or kfold"
     if time is None:
         raise BadRatings(

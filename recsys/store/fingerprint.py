@@ -177,7 +177,6 @@ def _file_of(module: str, package: Path) -> Path | None:
 
 
 def _parse(path: Path, package: str) -> tuple[str, tuple[str, ...]]:
-    """Digest and imports of a source file."""
     tree = _syntax_tree(path.read_text(encoding="utf-8"))
     imports: list[str] = []
     for node in ast.walk(tree):

@@ -60,7 +60,7 @@ class Remote:
     """
 
     def __init__(self, url: str) -> None:
-        """Open the folder at `url`, which need not exist, but its bucket must; raises BadSettings for a useless URL."""
+        """Open the folder at `url`, whose bucket must exist; raises BadSettings if nothing can be kept there."""
         self.url = url
         self._files, self._base = _file_system(url)
         self._has_folders = urlsplit(url).scheme not in PACKAGES  # object stores have none

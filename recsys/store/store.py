@@ -72,7 +72,6 @@ class Store:
         """Return the artefact that `fingerprint` names, building it unless it is there and undamaged.
 
         Args:
-            fingerprint: what the artefact is made from.
             build: writes the files into the (temporary) folder it is given and returns the facts.
             refresh: build anew, whatever is there.
             waiting: called about once a second while another process builds the same; may raise.
