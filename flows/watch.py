@@ -10,7 +10,7 @@ from flows.access import check_paths
 from flows.compare import compare
 from recsys.data.source import SETTLING, locate, may_be_growing, newest
 from recsys.settings import Settings
-from recsys.store.last_comparison import Compared, last_compared, remember
+from recsys.store.run_history import Compared, last_compared, remember
 from recsys.store.store import Store
 from tasks.data import download
 

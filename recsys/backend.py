@@ -1,11 +1,11 @@
 """Keras on TensorFlow, loaded without the chatter that TensorFlow writes to the terminal.
 
-Import `keras` and `tensorflow` from here. Loading takes seconds, so only modules that compute with
-them do.
+Import `keras` and `tensorflow` from here. Loading takes seconds, so only modules that compute with them do.
 """
 
 import gc
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -13,14 +13,7 @@ from contextlib import contextmanager
 
 from recsys.memory import require_memory_for_tensorflow
 
-CHATTER = (
-    b"absl::InitializeLog()",
-    b"cudart_stub",
-    b"computation_placer",
-    b"cpu_feature_guard",
-    b"oneDNN custom",
-    b"cuInit",
-)
+CHATTER = re.compile(rb"absl::InitializeLog\(\)|cudart_stub|computation_placer|cpu_feature_guard|oneDNN custom|cuInit")
 """Marks of the lines that TensorFlow's C++ side writes at every start, whatever its log level."""
 
 
@@ -37,7 +30,7 @@ def _without_chatter() -> Iterator[None]:
             os.close(terminal)
             written.seek(0)
             for line in written:
-                if not any(mark in line for mark in CHATTER):
+                if not CHATTER.search(line):
                     os.write(2, line)
 
 

@@ -48,32 +48,16 @@ def available_memory() -> Available:
 
 
 def require_memory(what: str, needed: float) -> None:
-    """Check that so much memory is available.
-
-    Args:
-        what: what needs it; the subject of the error's sentence.
-        needed: bytes.
-
-    Raises:
-        NotEnoughMemory: it is not available.
-    """
-    if needed < ALWAYS_GRANTED:
-        return
-    left = available_memory()
-    if needed > left.bytes:
+    """Raise NotEnoughMemory if `what`, the subject of the error's sentence, needs more bytes than are available."""
+    if needed >= ALWAYS_GRANTED and needed > (left := available_memory()).bytes:
         raise NotEnoughMemory(
             f"{what} needs about {_size(needed)} of memory, and {_size(left.bytes)} {left.limit}: {REMEDY}."
         )
 
 
 def require_memory_for_tensorflow() -> None:
-    """Check that TensorFlow can be loaded: without enough memory it would end the process without a message.
-
-    Raises:
-        NotEnoughMemory: it cannot.
-    """
-    addresses = _address_limit()
-    if addresses is not None and addresses < START_ADDRESSES:
+    """Raise NotEnoughMemory if TensorFlow cannot be loaded: it would end the process without a message."""
+    if (addresses := _address_limit()) is not None and addresses < START_ADDRESSES:
         raise NotEnoughMemory(
             f"TensorFlow reserves about {_size(START_ADDRESSES)} of address space, and ulimit -v allows "
             f"{_size(addresses)}: raise it, or limit what is used (a cgroup) instead of what is reserved."
@@ -99,10 +83,9 @@ class PeakMemory:
 
 @contextmanager
 def peak_memory(seconds: float = 0.05) -> Iterator[PeakMemory]:
-    """Measure the peak of the whole process's resident memory while the block runs.
+    """Measure the peak of the process's resident memory while the block runs, every so many seconds.
 
-    Args:
-        seconds: between two measurements of some 20 µs; a shorter peak can be missed.
+    A measurement takes some 20 µs; a shorter peak than `seconds` can be missed.
     """
     peak, process, ended = PeakMemory(), psutil.Process(), threading.Event()
 
@@ -122,26 +105,20 @@ def peak_memory(seconds: float = 0.05) -> Iterator[PeakMemory]:
 
 
 def release_memory(beyond: float = KEPT_BYTES) -> None:
-    """Return unused memory to the system: after 20 million ratings, hundreds of megabytes.
-
-    Args:
-        beyond: bytes that the process may hold without anything being done.
-    """
+    """Return unused memory, hundreds of MB after 20 million ratings, if the process holds more than `beyond` bytes."""
     if psutil.Process().memory_info().rss < beyond:
         return
     gc.collect()
     if arrow := sys.modules.get("pyarrow"):  # not imported here: every run would wait for it
         arrow.default_memory_pool().release_unused()
     if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # the GNU C library's own
-        if trim:
+        if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # the GNU C library's own
             trim(0)
 
 
 def _limits() -> Iterator[Available]:
     yield Available(psutil.virtual_memory().available + psutil.swap_memory().free, "are free on this machine")
-    addresses = _address_limit()
-    if addresses is not None:
+    if (addresses := _address_limit()) is not None:
         left = addresses - psutil.Process().memory_info().vms - SPARE_ADDRESSES
         yield Available(max(0.0, left), "are left below the limit of ulimit -v")
     for group in _cgroups():

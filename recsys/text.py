@@ -22,19 +22,12 @@ def escaped(text: str) -> str:
 
 
 def is_unicode(text: str) -> bool:
-    """Whether a text can be encoded as UTF-8; names of files whose bytes are not UTF-8 cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    """Whether a text can be encoded as UTF-8; names of files whose bytes are not UTF-8 hold surrogates, and cannot."""
+    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def escape_formula(text: str) -> str:
-    """`text` as a cell that no spreadsheet runs as a formula: marked as text where it could be one.
-
-    Some spreadsheets ignore white space before a formula, so it is ignored here, too.
-    """
+    """`text` as a cell that no spreadsheet runs as a formula, not even after white space, which some ignore."""
     return f"'{text}" if text.lstrip().startswith(FORMULA_STARTS) or text[:1] in ("\t", "\r", "\n") else text
 
 
@@ -55,13 +48,10 @@ def listed(names: Iterable[str], at_most: int = 12) -> str:
 
 
 def number(value: float | None, step: float) -> str:
-    """Format a value with so many decimals that a tenth of `step` can be seen.
+    """Format a value with so many decimals that a tenth of `step`, the smallest difference that matters, can be seen.
 
-    So 0.7963 and 0.8012 can be told apart on a scale of 5, without ten digits on a scale of a million.
-
-    Args:
-        value: None and NaN become a dash.
-        step: the smallest difference that matters, in the value's unit; 0 where none is known.
+    So 0.7963 and 0.8012 can be told apart on a scale of 5, without ten digits on a scale of a million. `step` is 0
+    where none is known; None and NaN become a dash.
     """
     if value is None or math.isnan(value):
         return NOTHING
@@ -89,9 +79,8 @@ def short(value: float) -> str:
         mantissa, exponent = _scientific(value, 3).split("e")
         return f"{mantissa.rstrip('0').rstrip('.')}e{exponent}"
     decimals = max(0, 3 - math.floor(math.log10(abs(value))))
-    written = f"{value:,.{decimals}f}"
-    written = written.rstrip("0").rstrip(".") if "." in written else written
-    return written.replace("-", MINUS, 1)
+    written = f"{value:,.{decimals}f}".replace("-", MINUS, 1)
+    return written.rstrip("0").rstrip(".") if "." in written else written
 
 
 def percent(share: float) -> str:
@@ -114,9 +103,7 @@ def seconds(value: float) -> str:
     if value < 119.5:
         return f"{value:.0f} s"
     minutes, rest = divmod(round(value), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60:,} h {minutes % 60} min"
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60} min"
 
 
 def size(count_of_bytes: float) -> str:
@@ -138,35 +125,24 @@ def times(ratio: float) -> str:
 
 def count(rows: int, singular: str, plural: str | None = None) -> str:
     """Format a number with its noun: 1 rating, 2,000 ratings."""
-    if rows == 1:
-        return f"1 {singular}"
-    return f"{rows:,} {plural or singular + 's'}"
+    return f"1 {singular}" if rows == 1 else f"{rows:,} {plural or singular + 's'}"
 
 
 def listing(names: Sequence[str]) -> str:
     """Join names as in a sentence: a, b and c."""
-    if len(names) < 2:
-        return "".join(names)
-    return f"{', '.join(names[:-1])} and {names[-1]}"
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
 
 
 def verb(subjects: Sequence[str], plural: str) -> str:
     """The verb in singular or plural, by the number of its subjects."""
-    if len(subjects) > 1:
-        return plural
-    return {"do": "does"}.get(plural, f"{plural}s")
+    return plural if len(subjects) > 1 else {"do": "does"}.get(plural, f"{plural}s")
 
 
 def inside(title: str) -> str:
-    """A title in the middle of a sentence.
-
-    'Matrix factorisation' loses its capital, 'MF' does not, and a title with a comma gets quotes.
-    """
+    """A title in a sentence: 'Matrix factorisation' loses its capital, 'MF' does not, one with a comma gets quotes."""
     if "," in title:
         return f"“{title}”"
-    if len(title) > 1 and title[1].islower():
-        return title[0].lower() + title[1:]
-    return title
+    return title[0].lower() + title[1:] if title[1:2].islower() else title
 
 
 def opening(text: str) -> str:

@@ -53,37 +53,30 @@ def recognise(
     advice: str = "",
     blank: Collection[int] = (),
 ) -> dict[Role, int]:
-    """Find the column of each role.
+    """Return the index into `names` of the column of each role, without "timestamp" where there is none.
 
     Columns that the settings name are taken first. The others are recognised by their names or, without a header,
     taken in the order user, item, rating, timestamp from what is left.
 
     Args:
         names: the columns' names; without a header, their numbers from "1".
-        settings: the columns that the user named.
-        file: the file's name, for messages.
         header: whether `names` are written in the file.
         advice: what else the user may try if a column is missing.
         blank: indices of empty columns, which are taken only if the settings name them.
-
-    Returns:
-        Index into `names` of each role, without "timestamp" where there is none.
 
     Raises:
         BadRatings: a named column does not exist or is named for two roles, or a role has no column or several.
     """
     roles: dict[Role, int] = {}
     for role in ROLES:
-        wanted = getattr(settings, f"{role}_column")
-        if wanted is None:
+        if (wanted := getattr(settings, f"{role}_column")) is None:
             continue
         index = _named(wanted, names, role, file)
-        for other, taken in roles.items():
-            if taken == index:
-                raise BadRatings(
-                    f"{file}: column {quoted(wanted)} cannot hold both the {other} and the {role}; "
-                    f"name another one with --{role}-column."
-                )
+        if other := next((other for other, taken in roles.items() if taken == index), None):
+            raise BadRatings(
+                f"{file}: column {quoted(wanted)} cannot hold both the {other} and the {role}; "
+                f"name another one with --{role}-column."
+            )
         roles[role] = index
     for role in ROLES:
         if role in roles:

@@ -17,7 +17,6 @@ class Dataset:
 
     Attributes:
         name: what --dataset calls it; also its folder among the downloads.
-        title: what people call it.
         rows: number of ratings.
         licence: conditions of use in one sentence.
         ratings: name of the ratings file: inside the archive, or in the folder of the sample.
@@ -45,11 +44,9 @@ GROUPLENS = "https://files.grouplens.org/datasets/movielens"
 
 def _grouplens_licence(readme: str, *, share_alike: bool) -> str:
     """The conditions of a MovieLens data set; `share_alike` says that it may be redistributed."""
-    conditions = (
-        "redistributed under the same conditions, and used commercially with permission only"
-        if share_alike
-        else "neither redistributed nor used commercially without permission"
-    )
+    conditions = "neither redistributed nor used commercially without permission"
+    if share_alike:
+        conditions = "redistributed under the same conditions, and used commercially with permission only"
     return (
         "The data are GroupLens', University of Minnesota, free to use in research that cites them; "
         f"they may be {conditions} (full text: {GROUPLENS}/{readme})."

@@ -62,7 +62,6 @@ OTHER_FORMATS = {
     b"version https://git-lfs.github.com/": "is a pointer to a file that Git LFS keeps; fetch that with git lfs pull",
 }
 MARKUP = re.compile(rb"\s*<(?:\?xml|!doctype|!--|[a-z]+[\s>])", re.IGNORECASE)
-TAR = slice(257, 262), b"ustar"
 BINARY = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
 MAX_NUL_SHARE = 0.01
 """Up to this share of NUL bytes, a file without other control characters is text of which some lines are damaged."""
@@ -75,15 +74,10 @@ NUMBER = re.compile(
 
 @dataclass(frozen=True)
 class RatingsFile:
-    """An open ratings file.
+    """An open ratings file: its name for messages, its bytes, unpacked, and its size on disk in bytes.
 
-    Attributes:
-        name: for messages.
-        stream: its bytes, unpacked.
-        size: bytes on disk.
-        compression: "gzip", "bzip2", "zip", "parquet", or None for plain text.
-        member: name of the file inside a zip archive.
-        position: tells how many of the `size` bytes have been read.
+    `compression` is "gzip", "bzip2", "zip", "parquet", or None for plain text, `member` the name of the file inside a
+    zip archive, and `position` tells how many of the `size` bytes have been read.
     """
 
     name: str
@@ -140,8 +134,7 @@ def open_ratings(path: Path) -> Iterator[RatingsFile]:
 def chunks(file: RatingsFile) -> Iterator[bytes]:
     """The unpacked bytes of a file, `BLOCK_BYTES` at a time.
 
-    Raises:
-        BadRatings: the file is damaged or cut short, or unpacks to far more than its size.
+    Raises BadRatings if the file is damaged or cut short, or unpacks to far more than its size.
     """
     unpacked = 0
     while True:
@@ -156,11 +149,7 @@ def chunks(file: RatingsFile) -> Iterator[bytes]:
 
 
 def refuse_zip_bomb(file: RatingsFile, unpacked: int) -> None:
-    """Check the unpacked bytes of a file against its size.
-
-    Raises:
-        BadRatings: they are far more than ratings unpack to.
-    """
+    """Raise BadRatings if a file unpacks to far more bytes than ratings do."""
     if unpacked > max(UNLIMITED_BYTES, MAX_RATIO * file.size):
         raise BadRatings(
             f"{file.name} unpacks to more than {MAX_RATIO} times its size, which ratings do not; "
@@ -214,11 +203,8 @@ def _like_ratings(file: PurePosixPath) -> bool:
 class Dialect:
     """How a text file is written.
 
-    Attributes:
-        separator: what separates two fields.
-        header_lines: lines before the first row, blank ones included; 0 without a header.
-        names: the columns' names; without a header, their numbers from "1".
-        roles: index of each role's column.
+    `header_lines` counts the lines before the first row, blank ones included, 0 without a header; `names` are those of
+    the columns or, without a header, their numbers from "1", and `roles` has the index of each role's column.
     """
 
     separator: str
@@ -228,15 +214,9 @@ class Dialect:
 
 
 def detect_dialect(head: bytes, settings: DataSettings, file: str) -> Dialect:
-    """Detect the dialect of the file that begins with `head`.
+    """Detect what the settings leave open of the dialect of a file that begins with `head`, after its byte order mark.
 
-    Args:
-        head: the first bytes, without a byte order mark.
-        settings: what the user said about separator, header and columns.
-        file: the file's name, for messages.
-
-    Raises:
-        BadRatings: this is no text, or no table of ratings.
+    Raises BadRatings if this is no text, or no table of ratings.
     """
     head = normalise_line_ends(head)
     _refuse_other_formats(head, file)
@@ -265,9 +245,8 @@ def detect_dialect(head: bytes, settings: DataSettings, file: str) -> Dialect:
     advice = ", or say --header no if its first line is a rating already" if header else ""
     names = [field.strip() for field in first] if header else [str(number + 1) for number in range(width)]
     header_lines = line + text.count("\n") if header else 0
-    return Dialect(
-        separator, header_lines, names, recognise(names, settings, file, header=header, advice=advice, blank=blank)
-    )
+    roles = recognise(names, settings, file, header=header, advice=advice, blank=blank)
+    return Dialect(separator, header_lines, names, roles)
 
 
 def _is_blank(rows: list[Record], index: int) -> bool:
@@ -281,8 +260,7 @@ def _refuse_other_formats(head: bytes, file: str) -> None:
         if head.startswith(signature):
             raise BadRatings(f"{file} {advice}.")
     start = head[:4096]
-    place, signature = TAR
-    if head[place] == signature:
+    if head[257:262] == b"ustar":
         raise BadRatings(f"{file} is a tar archive; unpack it and give the path of the ratings file.")
     if MARKUP.match(start):
         raise BadRatings(f"{file} is a web page or XML; {AS_CSV}.")

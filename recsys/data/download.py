@@ -12,10 +12,10 @@ import ssl
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import httpx
 from filelock import FileLock, Timeout
@@ -34,8 +34,7 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _TRANSIENT = {429, 500, 502, 503, 504}
 
 
-@dataclass(frozen=True)
-class DatasetFiles:
+class DatasetFiles(NamedTuple):
     """The files of a data set on this computer; `titles` is None where the items have no titles."""
 
     ratings: Path
@@ -43,60 +42,52 @@ class DatasetFiles:
 
 
 def fetch(dataset: Dataset, downloads: Path, progress: Progress) -> DatasetFiles:
-    """Return the files of a data set, downloading and unpacking its archive the first time.
+    """Return the files of a data set with a URL, downloading and unpacking its archive the first time.
 
-    An archive that was saved by hand as `downloads`/NAME.zip is used if it has the expected digest.
-
-    Args:
-        dataset: a record with a URL.
-        downloads: folder that keeps NAME.zip, and the unpacked files in NAME.
-        progress: told about the bytes.
+    The archive is kept as `downloads`/NAME.zip, the files in the folder NAME beside it. An archive that was saved there
+    by hand is used if it has the expected digest.
 
     Raises:
         DatasetUnavailable: the archive cannot be downloaded, or is not the expected one.
     """
-    members = [member for member in (dataset.ratings, dataset.titles) if member]
-    # The names are those of the record: a name in an archive is never used as a path on this computer.
     folder, archive = downloads / dataset.name, downloads / f"{dataset.name}.zip"
-    paths = [folder / PurePosixPath(member).name for member in members]
-    files = DatasetFiles(paths[0], paths[1] if dataset.titles else None)
+    # The names are those of the record: a name in an archive is never used as a path on this computer.
+    names = [member for member in (dataset.ratings, dataset.titles) if member]
+    members = {member: folder / PurePosixPath(member).name for member in names}
     try:
-        if not _complete(archive, members, paths):
+        if not _complete(archive, members):
             folder.mkdir(parents=True, exist_ok=True)
             with exclusive(folder, progress):
-                if not _complete(archive, members, paths):
+                if not _complete(archive, members):
                     instead = (
                         f"download {dataset.url} elsewhere and save it as {archive}, "
                         f"or leave out --dataset to use the embedded {SAMPLE.name}"
                     )
                     download(str(dataset.url), archive, digest=dataset.digest, progress=progress, instead=instead)
-                    _unpack(archive, dataset.title, members, paths, progress)
+                    _unpack(archive, dataset.title, members, progress)
     except OSError as error:
         raise unwritable(folder, error) from error
-    return files
+    return DatasetFiles(members[dataset.ratings], members[dataset.titles] if dataset.titles else None)
 
 
-def _complete(archive: Path, members: Sequence[str], paths: Sequence[Path]) -> bool:
+def _complete(archive: Path, members: Mapping[str, Path]) -> bool:
     """Whether all files are there and, as long as the archive is kept, have the lengths that it says."""
-    if not all(path.exists() for path in paths):
+    if not all(path.exists() for path in members.values()):
         return False
     if not archive.exists():
         return True
     try:
         with zipfile.ZipFile(archive) as file:
-            return all(
-                file.getinfo(member).file_size == path.stat().st_size
-                for member, path in zip(members, paths, strict=True)
-            )
+            return all(file.getinfo(member).file_size == path.stat().st_size for member, path in members.items())
     except (zipfile.BadZipFile, KeyError):
         return False
 
 
-def _unpack(archive: Path, title: str, members: Sequence[str], paths: Sequence[Path], progress: Progress) -> None:
-    """Extract members of an archive to `paths`, each complete or not at all."""
+def _unpack(archive: Path, title: str, members: Mapping[str, Path], progress: Progress) -> None:
+    """Extract members of an archive to their paths, each complete or not at all."""
     try:
         with zipfile.ZipFile(archive) as file:
-            for member, path in zip(members, paths, strict=True):
+            for member, path in members.items():
                 info = file.getinfo(member)
                 if info.file_size > MAX_MEMBER_BYTES:
                     raise DatasetUnavailable(
@@ -131,19 +122,17 @@ def download(
 ) -> Path:
     """Download a file once; a file at `destination` is afterwards complete and has the digest.
 
-    What has arrived is kept in `destination` + ".part", and the next call continues there if the server
-    still has the same file (HTTP Range with If-Range). A second process that wants the same file waits
-    for the first one. A file that is already there, with the right digest, is not downloaded again.
+    What has arrived is kept in `destination` + ".part", and the next call continues there if the server still has the
+    same file (HTTP Range with If-Range). A second process that wants the same file waits for the first one. A file that
+    is already there, with the right digest, is not downloaded again.
 
     Args:
         url: https address; http is accepted from this computer only.
         destination: path of the file; its folder is created.
         digest: of the content, as "md5:<hex>" or "sha256:<hex>".
-        progress: told about the bytes.
         instead: what the user can do where the download fails; it ends the sentence of the error.
         timeout: seconds without a byte after which the server counts as silent.
         pauses: seconds before each new attempt after a break.
-        max_bytes: size limit.
 
     Raises:
         DatasetUnavailable: the file cannot be downloaded, is not the expected one, or cannot be written.
@@ -157,7 +146,7 @@ def download(
         destination.parent.mkdir(parents=True, exist_ok=True)
         with exclusive(destination, progress):
             if not (destination.exists() and _has_digest(destination, digest)):
-                _receive_all(url, part, progress, destination.name, instead, timeout, pauses, max_bytes)
+                _receive_all(url, part, progress, instead, timeout, pauses, max_bytes)
                 if not _has_digest(part, digest):
                     _discard(part)
                     raise DatasetUnavailable(
@@ -173,48 +162,33 @@ def download(
 
 @contextmanager
 def exclusive(path: Path, progress: Progress) -> Iterator[None]:
-    """Hold the lock for making `path`; the kernel releases it when the process ends.
-
-    Args:
-        path: what is being made; the lock is a file beside it, whose folder must exist.
-        progress: told once if another process has the lock.
-    """
+    """Hold the lock for making `path`, a file beside it; the kernel releases it when the process ends."""
     lock = FileLock(f"{path}.lock")
     try:
-        lock.acquire(timeout=0)
+        held = lock.acquire(timeout=0)
     except Timeout:
         progress(0, None, f"waiting for another process that downloads {path.name}")
-        lock.acquire()
-    try:
+        held = lock.acquire()
+    with held:
         yield
-    finally:
-        lock.release()
 
 
 def unwritable(path: Path, error: OSError) -> DatasetUnavailable:
     """The error for a file of the downloads folder that cannot be written."""
-    reason = error.strerror or str(error)
     return DatasetUnavailable(
-        f"{path} cannot be written ({reason}); make room or get write access, "
+        f"{path} cannot be written ({error.strerror or error}); make room or get write access, "
         "or choose another folder with --downloads."
     )
 
 
 def _receive_all(
-    url: str,
-    part: Path,
-    progress: Progress,
-    name: str,
-    instead: str,
-    timeout: float,
-    pauses: Sequence[float],
-    max_bytes: int,
+    url: str, part: Path, progress: Progress, instead: str, timeout: float, pauses: Sequence[float], max_bytes: int
 ) -> None:
     """Bring `part` to its full length, with a new attempt after each pause."""
     with httpx.Client(timeout=timeout, follow_redirects=True, event_hooks={"request": [_refuse_plain_http]}) as client:
         for pause in (*pauses, None):
             try:
-                _receive(client, url, part, progress, name, max_bytes)
+                _receive(client, url, part, progress, max_bytes)
                 return
             except _TooLarge:
                 _discard(part)
@@ -225,7 +199,7 @@ def _receive_all(
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 if pause is None or not _is_transient(error, part):
                     raise DatasetUnavailable(_explanation(error, url, part, timeout, instead)) from error
-            progress(0, None, f"the download of {name} broke off, next attempt in {pause:g} s")
+            progress(0, None, f"the download of {part.stem} broke off, next attempt in {pause:g} s")
             time.sleep(pause)
 
 
@@ -233,7 +207,7 @@ class _TooLarge(Exception):
     """The server has sent more than the size limit."""
 
 
-def _receive(client: httpx.Client, url: str, part: Path, progress: Progress, name: str, max_bytes: int) -> None:
+def _receive(client: httpx.Client, url: str, part: Path, progress: Progress, max_bytes: int) -> None:
     """Make one attempt, continuing `part` where the server still has the same file."""
     validator = _validator_file(part)
     held = part.stat().st_size if part.exists() and validator.exists() else 0
@@ -264,7 +238,7 @@ def _receive(client: httpx.Client, url: str, part: Path, progress: Progress, nam
                 if held > max_bytes:
                     raise _TooLarge
                 file.write(chunk)
-                progress(held, total, f"downloading {name}")
+                progress(held, total, f"downloading {part.stem}")
             file.flush()
             os.fsync(file.fileno())
 
@@ -327,7 +301,6 @@ def _os_error(error: BaseException) -> BaseException:
 
 
 def _explanation(error: Exception, url: str, part: Path, timeout: float, instead: str) -> str:
-    """What went wrong and what to do about it."""
     host = httpx.URL(url).host if not isinstance(error, httpx.InvalidURL) else url
     cause = _os_error(error)
     again = "run the same command again"

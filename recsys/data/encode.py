@@ -20,6 +20,9 @@ from recsys.settings import Duplicates
 BYTES_PER_RATING = 35
 """Peak memory of encoding, measured on 20 million ratings."""
 
+Codes = npt.NDArray[np.int32]
+Values = npt.NDArray[np.float32]
+
 log = logging.getLogger(__name__)
 
 
@@ -30,18 +33,15 @@ def encode(
 
     Writes into `folder`:
         user.npy, item.npy: int32, shape (rows,), codes; rating.npy: float32, shape (rows,).
-        timestamp.npy: int64, shape (rows,), seconds since 1970, NO_TIME where unknown; only where
-            the ratings have times.
+        timestamp.npy: int64, shape (rows,), seconds since 1970, NO_TIME where unknown; only if there are times.
         users.parquet: code -> id. items.parquet: code -> id, title (null where none is known).
 
     Args:
         ratings: parquet with columns user, item, rating and, if there are times, timestamp.
         titles: a file of item titles, or None.
-        duplicates: what happens to a (user, item) pair that occurs more than once: `keep` all rows,
-            `error`, keep the `last` row, or keep the first row with the `mean` rating; a row that is
-            kept keeps its time.
+        duplicates: what happens to a (user, item) pair that occurs more than once: `keep` all rows, `error`, keep the
+            `last` row, or keep the first row with the `mean` rating; a row that is kept keeps its time.
         folder: an existing folder.
-        progress: told after each column.
 
     Returns:
         rows, users, items, repeated_pairs (rows beyond the first of their pair).
@@ -66,9 +66,8 @@ def encode(
     repeated = _repeated(_pairs(user, item, len(items)))
     kept = None
     if repeated and duplicates == "keep":
-        log.warning(
-            "%s ratings repeat an earlier pair of user and item; all are kept (--duplicates keep)", f"{repeated:,}"
-        )
+        repeating = f"{repeated:,} ratings repeat an earlier pair of user and item"
+        log.warning("%s; all are kept (--duplicates keep)", repeating)
     elif repeated:
         kept, rating = _without_duplicates(user, item, rating, duplicates, repeated, users, items)
         user, item = user[kept], item[kept]
@@ -83,7 +82,7 @@ def encode(
     return {"rows": len(rating), "users": len(users), "items": len(items), "repeated_pairs": repeated}
 
 
-def _codes(ratings: Path, column: str) -> tuple[npt.NDArray[np.int32], pa.Array]:
+def _codes(ratings: Path, column: str) -> tuple[Codes, pa.Array]:
     """The codes of a column, and its distinct values in the order of the codes, which is that of LabelEncoder."""
     encoded = pq.read_table(ratings, columns=[column])[column].dictionary_encode().unify_dictionaries()
     values = encoded.chunk(0).dictionary
@@ -95,7 +94,7 @@ def _codes(ratings: Path, column: str) -> tuple[npt.NDArray[np.int32], pa.Array]
     return codes, values.take(pa.array(order))
 
 
-def _pairs(user: npt.NDArray[np.int32], item: npt.NDArray[np.int32], items: int) -> npt.NDArray[np.int64]:
+def _pairs(user: Codes, item: Codes, items: int) -> npt.NDArray[np.int64]:
     """One number for each pair of user and item."""
     pairs = user.astype(np.int64)
     pairs *= items
@@ -110,14 +109,8 @@ def _repeated(pairs: npt.NDArray[np.int64]) -> int:
 
 
 def _without_duplicates(
-    user: npt.NDArray[np.int32],
-    item: npt.NDArray[np.int32],
-    rating: npt.NDArray[np.float32],
-    duplicates: Duplicates,
-    repeated: int,
-    users: pa.Array,
-    items: pa.Array,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    user: Codes, item: Codes, rating: Values, duplicates: Duplicates, repeated: int, users: pa.Array, items: pa.Array
+) -> tuple[npt.NDArray[np.int64], Values]:
     """The rows that are kept, in ascending order, and their ratings."""
     pairs = _pairs(user, item, len(items))
     if duplicates == "last":

@@ -8,11 +8,11 @@ import csv
 import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -43,18 +43,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Ingested:
-    """What was read; every value is plain JSON.
+    """What was read, as plain JSON.
 
-    Attributes:
-        rows: ratings written.
-        columns: columns written: user, item, rating and, if the file has it, timestamp.
-        types: type of each column written, such as "int32".
-        source_columns: the file's own name of each column written; without a header, its number from "1".
-        quarantined_rows: rows set aside in `quarantine.csv`.
-        unreadable_timestamps: ratings whose time is missing or cannot be read, and null.
-        separator, header: as in `recsys.data.reader.Table`.
-        compression, member: as in `recsys.data.dialect.RatingsFile`.
-        sha256: digest of the ratings file as it is on disk.
+    `columns` are those of the `rows` written: user, item, rating and, if the file has it, timestamp, with `types` such
+    as "int32". `source_columns` are the file's own names of them or, without a header, their numbers from "1".
+    `unreadable_timestamps` counts the ratings whose time is missing or cannot be read, and null. `separator` and
+    `header` are as in `recsys.data.reader.Table`, `compression` and `member` as in `recsys.data.dialect.RatingsFile`.
+    `sha256` is the digest of the ratings file as it is on disk.
     """
 
     rows: int
@@ -72,11 +67,7 @@ class Ingested:
 
 
 def check(path: Path, settings: DataSettings) -> None:
-    """Check the beginning of a ratings file.
-
-    Raises:
-        BadRatings: the file cannot be read, or has no columns that could be ratings.
-    """
+    """Raise BadRatings if a ratings file cannot be read, or has no columns that could be ratings, by its beginning."""
     with open_ratings(path) as file:
         open_table(file, settings)
 
@@ -90,7 +81,6 @@ def ingest(path: Path, settings: DataSettings, folder: Path, progress: Progress 
 
     Args:
         path: the ratings file: text with a separator (plain, gzip, bzip2 or zip), or parquet.
-        settings: which columns, which scale, and what to do with bad rows.
         folder: an existing folder for the results; after an error its content is of no use.
         progress: called after each batch with the bytes of the file read so far.
 
@@ -101,7 +91,11 @@ def ingest(path: Path, settings: DataSettings, folder: Path, progress: Progress 
     """
     read = unreadable = quarantined = 0
     first_bad: BadRow | None = None
-    with open_ratings(path) as file, Spool(folder) as spool:
+    with (
+        open_ratings(path) as file,
+        TemporaryDirectory(dir=folder, prefix=".spool-") as temporary,
+        closing(Spool(Path(temporary))) as spool,
+    ):
         ratings = open_table(file, settings)
         used = {str(role): ratings.names[index] for role, index in ratings.roles.items()}
         ignored = [name for index, name in enumerate(ratings.names) if index not in ratings.roles.values()]
@@ -196,26 +190,15 @@ class Spool:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Begin in a temporary folder inside `folder`, which is removed at the end of the `with` block."""
+        """Begin in an empty folder."""
         self.rows = 0
-        self._folder = TemporaryDirectory(dir=folder, prefix=".spool-")
+        self._folder = folder
         self._paths: list[Path] = []
         self._writer: pa.RecordBatchStreamWriter | None = None
         self._schema = pa.schema([])
         self._text: set[Role] = set()
         self._ranges: dict[Role, tuple[int, int]] = {}
         self._float32 = True
-
-    def __enter__(self) -> Self:
-        """Return the spool itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Remove the temporary files."""
-        self._close()
-        self._folder.cleanup()
 
     def add(self, columns: Columns) -> None:
         """Append rows: ids int64 or string, ratings float64, times int64."""
@@ -234,21 +217,17 @@ class Spool:
         self._float32 = self._float32 and _fit_float32(columns["rating"].unique().to_numpy())
         batch = pa.record_batch(columns)
         if self._writer is None or batch.schema != self._schema:
-            self._close()
+            self.close()
             self._schema = batch.schema
-            self._paths.append(Path(self._folder.name) / f"{len(self._paths)}.arrow")
+            self._paths.append(self._folder / f"{len(self._paths)}.arrow")
             options = pa.ipc.IpcWriteOptions(compression="lz4")
             self._writer = pa.ipc.new_stream(self._paths[-1], batch.schema, options=options)
         self._writer.write_batch(batch)
         self.rows += batch.num_rows
 
     def write(self, path: Path) -> dict[str, str]:
-        """Write all rows as parquet: the same rows give the same bytes.
-
-        Returns:
-            The type of each column.
-        """
-        self._close()
+        """Write all rows as parquet, the same rows as the same bytes, and return the type of each column."""
+        self.close()
         schema = pa.schema([(name, self._type(name)) for name in self._schema.names])
         repetitive = [name for name in schema.names if name != "timestamp"]
         with pa.parquet.ParquetWriter(
@@ -258,7 +237,8 @@ class Spool:
                 writer.write_table(group, row_group_size=GROUP_ROWS)
         return {field.name: TYPE_NAMES.get(field.type, str(field.type)) for field in schema}
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Close the file that is being written, if there is one."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None
@@ -274,9 +254,7 @@ class Spool:
         if role == "rating":
             return pa.float32() if self._float32 else pa.float64()
         low, high = self._ranges.get(role, (0, 0))
-        return next(
-            kind for kind in INTEGERS if -(2 ** (kind.bit_width - 1)) <= low and high < 2 ** (kind.bit_width - 1)
-        )
+        return next(kind for kind in INTEGERS if max(-low - 1, high) < 2 ** (kind.bit_width - 1))
 
 
 def _fit_float32(values: npt.NDArray[np.float64]) -> bool:

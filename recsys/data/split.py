@@ -33,38 +33,33 @@ def split(
 ) -> dict[str, Any]:
     """Write row numbers to train.npy, validation.npy and test.npy; only in `notebook` is a row in two of them.
 
-    `random`: the test rows are those of `train_test_split(ratings, test_size=…, random_state=…)` under
-        both protocols. In `fair`, validation rows are then split off the training rows with the same
-        seed; in `notebook`, the test rows are the validation rows, as they are in the notebook. The
-        rows are in the order in which scikit-learn draws them.
-    `kfold`: the test rows are those of fold number `fold` of `KFold(folds, shuffle=True,
-        random_state=…)`, and validation rows are split off the others as in `random`.
-    `user-last`: the last `test_size` of each user's rows are test rows, and the last `validation_size`
-        of the user's others validation rows, both rounded to whole rows; the first row of a user is
-        always a training row.
-    `leave-one-out`: each user's last row is a test row and the one before it a validation row; a user
-        with fewer than 3 rows has training rows only.
-    `time`: the latest `test_size` of all rows are test rows and the latest `validation_size` of the
-        others validation rows, both rounded up as scikit-learn does.
+    `random`: the test rows are those of `train_test_split(ratings, test_size=…, random_state=…)` under both protocols.
+        In `fair`, validation rows are then split off the training rows with the same seed; in `notebook`, the test
+        rows are the validation rows. The rows are in the order in which scikit-learn draws them.
+    `kfold`: the test rows are those of fold number `fold` of `KFold(folds, shuffle=True, random_state=…)`, and
+        validation rows are split off the others as in `random`.
+    `user-last`: the last `test_size` of each user's rows are test rows, and the last `validation_size` of the user's
+        others validation rows, both rounded to whole rows; the first row of a user is always a training row.
+    `leave-one-out`: each user's last row is a test row and the one before it a validation row; a user with fewer than
+        3 rows has training rows only.
+    `time`: the latest `test_size` of all rows are test rows and the latest `validation_size` of the others validation
+        rows, both rounded up as scikit-learn does.
 
-    The last three leave the rows in ascending order; of two rows with the same time, the one with the
-    larger row number is the later one.
+    The last three leave the rows in ascending order; of two rows with the same time, the one with the larger row number
+    is the later one.
 
     Args:
         rows: number of ratings.
-        settings: how to split, sizes and random state.
         protocol: `fair` or `notebook`, which takes `random` only.
         folder: an existing folder.
         user: shape (rows,), codes from 0; read by `user-last` and `leave-one-out` only.
-        time: int64, shape (rows,), seconds since 1970 or NO_TIME; read by those two and `time` only,
-            None where the ratings have no times.
+        time: shape (rows,), seconds since 1970 or NO_TIME; read by those two and `time` only, None without times.
 
     Returns:
         train_rows, validation_rows, test_rows.
 
     Raises:
-        BadSettings: one of the parts would be empty, there is no such fold, or `notebook` is not split
-            at random.
+        BadSettings: one of the parts would be empty, there is no such fold, or `notebook` is not split at random.
         BadRatings: the split needs times, and all or some are missing.
         NotEnoughMemory: there is not enough memory for the row numbers.
     """
@@ -131,8 +126,7 @@ def _by_user(user: npt.NDArray[np.integer], time: npt.NDArray[np.int64], setting
     rows = len(user)
     counts = np.bincount(user)
     if settings.split_by == "leave-one-out":
-        test = (counts >= 3).astype(np.int64)
-        validation = test
+        test = validation = (counts >= 3).astype(np.int64)
     else:
         test = _share(settings.test_size, counts)
         validation = _share(settings.validation_size, counts - test)
@@ -151,15 +145,13 @@ def _share(share: float, counts: npt.NDArray[np.integer]) -> npt.NDArray[np.int6
 
 
 def _required(time: npt.NDArray[np.int64] | None, settings: SplitSettings) -> npt.NDArray[np.int64]:
-    """The times of all ratings."""
     instead = "or choose --split-by random or kfold"
     if time is None:
         raise BadRatings(
             f"The ratings have no times, which --split-by {settings.split_by} needs: name their column with "
             f"--timestamp-column, {instead}."
         )
-    unknown = int(np.count_nonzero(time == NO_TIME))
-    if unknown:
+    if unknown := int(np.count_nonzero(time == NO_TIME)):
         raise BadRatings(
             f"{unknown:,} of {len(time):,} ratings have no time that can be read, and --split-by {settings.split_by} "
             f"needs all: correct or remove them, {instead}."

@@ -25,12 +25,9 @@ Record = tuple[int, str, list[str] | str]
 
 @dataclass(frozen=True)
 class Block:
-    """Consecutive whole records.
+    """Consecutive whole records: their bytes, each line ending in LF, and the number of the first line, from 1.
 
-    Attributes:
-        data: their bytes, each line ending in LF.
-        line: number of the first line, from 1.
-        regular: whether all quotes are well-formed.
+    `regular` says that all quotes are well-formed.
     """
 
     data: bytes
@@ -68,13 +65,9 @@ def _grammar(separator: str) -> _Grammar:
 
 
 def blocks(chunks: Iterable[bytes], separator: str, file: str, *, skip: int = 0) -> Iterator[Block]:
-    """Split a stream of bytes into blocks of whole records.
+    """Split bytes, in chunks of any size, into blocks of whole records; with the separator "::", quotes mean nothing.
 
-    Args:
-        chunks: the bytes, in chunks of any size.
-        separator: what separates two fields; with "::", quotes have no meaning.
-        file: the file's name, for messages.
-        skip: lines of the first chunk that are left out.
+    The first `skip` lines are left out; they are in the first chunk. `file` is the file's name, for messages.
 
     Raises:
         BadRatings: a line is longer than `MAX_RECORD_BYTES`.
@@ -127,8 +120,7 @@ def records(block: Block, separator: str) -> Iterator[Record]:
 
 
 def _invalid(text: str) -> str | None:
-    found = INVALID.search(text)
-    if found is None:
+    if (found := INVALID.search(text)) is None:
         return None
     if found[0] == "\0":
         return "it holds a NUL byte"

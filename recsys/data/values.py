@@ -31,12 +31,7 @@ TOO_LATE = 10**11
 
 
 def convert(fields: Fields, low: float | None, high: float | None) -> tuple[Columns, dict[int, str]]:
-    """Convert text to values.
-
-    Args:
-        fields: text of the rows.
-        low: lowest rating of the scale, None for any.
-        high: highest rating of the scale, None for any.
+    """Convert the text of some rows to values; None for the scale's `low` or `high` end is no limit.
 
     Returns:
         The values of the good rows; index in `fields` -> what is wrong, of the other rows.
@@ -112,8 +107,7 @@ def _ratings(
 
 def _ids(text: pa.StringArray) -> pa.Array:
     """Integers if every id is written as an int64 would be, otherwise text without surrounding blanks."""
-    numbers = _integers(text)
-    if numbers is not None:
+    if (numbers := _integers(text)) is not None:
         return numbers
     trimmed = pc.utf8_trim_whitespace(text)
     numbers = _integers(trimmed)
@@ -135,15 +129,13 @@ def _cast(text: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
 
 
 def _times(text: pa.StringArray) -> pa.Int64Array:
-    numbers = _integers(text)
-    if numbers is not None:
+    if (numbers := _integers(text)) is not None:
         seconds = numbers.to_numpy()
         for _ in range(3):
             seconds = np.where((seconds >= TOO_LATE) | (seconds <= -TOO_LATE), seconds // 1000, seconds)
         return pa.array(seconds)
     for zone in (None, "UTC"):
-        moments = _cast(text, pa.timestamp("us", zone))
-        if moments is not None:
+        if (moments := _cast(text, pa.timestamp("us", zone))) is not None:
             seconds = moments.cast(pa.int64()).to_numpy() // 10**6
             if seconds.min() >= YEAR_1:
                 return pa.array(seconds)

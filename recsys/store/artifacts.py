@@ -9,9 +9,9 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
-from filelock import AcquireReturnProxy, FileLock, Timeout
+from filelock import FileLock, Timeout
 
 from recsys.errors import DamagedArtefact
 
@@ -58,27 +58,18 @@ def content(manifest: Manifest) -> dict[str, str]:
 
 def only(manifest: Manifest, *names: str) -> Manifest:
     """Return the manifest without all files but `names`."""
-    files = [entry for entry in manifest["files"] if Path(entry["path"]).name in names]
-    return Manifest(
-        kind=manifest["kind"], key=manifest["key"], files=files, facts=manifest["facts"], seconds=manifest["seconds"]
-    )
+    return {**manifest, "files": [entry for entry in manifest["files"] if Path(entry["path"]).name in names]}
 
 
 def manifest_in(document: bytes, folder: object) -> Manifest:
-    """Return the manifest of the artefact in `folder` from its file.
-
-    Raises:
-        DamagedArtefact: the file is cut or changed.
-    """
-    manifest: Manifest = verified(document, f"{folder}/{MANIFEST}")  # type: ignore[assignment]
-    return manifest
+    """Return the manifest of the artefact in `folder` from its file; raises DamagedArtefact if it is cut or changed."""
+    return cast(Manifest, verified(document, f"{folder}/{MANIFEST}"))
 
 
 def split_path(entry: FileEntry) -> tuple[str, PurePosixPath]:
     """Return the folder of a file's artefact, relative to the store, and the file's path inside it.
 
-    Raises:
-        DamagedArtefact: the file's path is outside of every artefact.
+    Raises DamagedArtefact if the file's path is outside of every artefact.
     """
     path = PurePosixPath(entry["path"])
     if path.is_absolute() or ".." in path.parts or len(path.parts) < 3:
@@ -93,14 +84,9 @@ def with_checksum(document: Mapping[str, Any], indent: int | None = None) -> byt
 
 
 def verified(content: bytes, name: object) -> dict[str, Any]:
-    """Return the document that `with_checksum` wrote, without its checksum.
+    """Return the document that `with_checksum` wrote, without its checksum; an error calls it `name`.
 
-    Args:
-        content: what was read.
-        name: what to call it in an error.
-
-    Raises:
-        DamagedArtefact: it is cut or changed.
+    Raises DamagedArtefact if it is cut or changed.
     """
     try:
         document = json.loads(content)
@@ -143,35 +129,30 @@ def lock_of(root: Path, folder: str) -> Path:
 
 @contextmanager
 def locked(root: Path, folder: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold the lock of an artefact of the store at `root`; a thread that holds it may take it again.
+    """Hold the lock of the artefact in `folder` (layer/key) of the store; a thread that holds it may take it again.
 
-    Args:
-        root: the store's folder.
-        folder: layer and key of the artefact.
-        waiting: called about once a second while another process or thread holds it; may raise.
+    `waiting` is called about once a second while another process or thread holds it, and may raise.
     """
     path = lock_of(root, folder)
     held: set[Path] = _HELD.__dict__.setdefault("paths", set())
     if path in held:
         yield
         return
-    with _acquire(FileLock(path), waiting):
-        held.add(path)
+    lock = FileLock(path)
+    while not lock.is_locked:
         try:
-            yield
-        finally:
-            held.discard(path)
+            lock.acquire(timeout=SECONDS_BETWEEN_ATTEMPTS)
+        except Timeout:
+            waiting()
+    held.add(path)
+    try:
+        yield
+    finally:
+        held.discard(path)
+        lock.release()
 
 
 _HELD = threading.local()
-
-
-def _acquire(lock: FileLock, waiting: Callable[[], None]) -> AcquireReturnProxy[FileLock]:
-    while True:
-        try:
-            return lock.acquire(timeout=SECONDS_BETWEEN_ATTEMPTS)
-        except Timeout:
-            waiting()
 
 
 @contextmanager

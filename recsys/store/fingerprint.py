@@ -1,7 +1,7 @@
 """What a result was made from: content of its inputs, settings, code and library versions.
 
-Parsing a hundred modules takes half a second, for which a fully cached run has no time. So their digests
-are saved, with the size, time of change and inode of each file.
+Parsing a hundred modules takes half a second, too long for a fully cached run, so their digests are saved, with the
+size, time of change and inode of each file.
 """
 
 import ast
@@ -51,13 +51,9 @@ PARSE_ATTEMPTS = 10
 class Fingerprint:
     """Everything that a task's result depends on; two equal ones name the same artefact.
 
-    Attributes:
-        task: name of the task.
-        layer: folder of the store that its artefacts are in.
-        inputs: argument -> file name -> SHA-256.
-        settings: the settings that this task reads, as JSON values.
-        code: module -> digest, of the modules of `recsys` that the task runs.
-        versions: library -> version, of the libraries that make its numbers.
+    Its artefacts are in the folder `layer` of the store. `inputs` is argument -> file name -> SHA-256, `settings` has
+    those that the task reads, as JSON values, `code` is module of `recsys` that the task runs -> digest, and `versions`
+    is library that makes its numbers -> version.
     """
 
     task: str
@@ -108,8 +104,7 @@ def code_of(modules: Iterable[str], package: Path = PACKAGE) -> dict[str, str]:
         name = waiting.pop()
         if name in found or (package == PACKAGE and name in RESULT_NEUTRAL):
             continue
-        path = _file_of(name, package)
-        if path is None:
+        if (path := _file_of(name, package)) is None:
             raise ModuleNotFoundError(f"{name} is no module of {package}")
         module = read_module(path, package.name)
         found[name] = module.digest
@@ -119,10 +114,12 @@ def code_of(modules: Iterable[str], package: Path = PACKAGE) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class ModuleDigest:
-    """The digest of a source file, and the names that it imports from its package (some are no modules)."""
+    """Size, time of change and inode of a source file, its digest, and the names it imports from its package.
+
+    Some of the names are no modules.
+    """
 
     state: tuple[int, int, int]
-    """Size in bytes, time of change and inode of the file."""
     digest: str
     imports: tuple[str, ...]
 
@@ -130,8 +127,7 @@ class ModuleDigest:
 def read_module(path: Path, package: str) -> ModuleDigest:
     """Return the digest of a source file of a package, parsing it unless that was done before.
 
-    Raises:
-        ImportError: it has a relative import, which is not followed.
+    Raises ImportError if it has a relative import, which is not followed.
     """
     found = path.stat()
     state = (found.st_size, found.st_mtime_ns, found.st_ino)
@@ -146,9 +142,7 @@ def read_module(path: Path, package: str) -> ModuleDigest:
 def load_digests(place: str, read: Callable[[], bytes | None]) -> None:
     """Load the digests that an earlier process has saved; those of another Python, or damaged ones, are ignored.
 
-    Args:
-        place: where they are saved; each place is read once.
-        read: reads them, None if there are none.
+    Each place is read once, by `read`, which returns None if there are none.
     """
     if place in _LOADED:
         return
@@ -183,7 +177,6 @@ def _file_of(module: str, package: Path) -> Path | None:
 
 
 def _parse(path: Path, package: str) -> tuple[str, tuple[str, ...]]:
-    """Digest and imports of a source file."""
     tree = _syntax_tree(path.read_text(encoding="utf-8"))
     imports: list[str] = []
     for node in ast.walk(tree):

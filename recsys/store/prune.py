@@ -52,12 +52,9 @@ class Pruned:
 
 
 def prune(root: Path, older_than: float, *, only_count: bool = False) -> Pruned:
-    """Remove from the store at `root` what was last used more than `older_than` seconds ago.
+    """Remove from the store at `root` what was last used more than `older_than` seconds ago, a day or more.
 
-    Args:
-        root: the store's folder, or the working copy of a store with a URL, where everything is kept.
-        older_than: seconds, a day or more.
-        only_count: remove nothing, only return what would be removed.
+    Of a store with a URL, only the working copy is pruned. With `only_count`, what would be removed is only counted.
 
     Raises:
         BadSettings: this is no store, or `older_than` is less than a day.
@@ -77,10 +74,7 @@ def prune(root: Path, older_than: float, *, only_count: bool = False) -> Pruned:
 
 
 def remove_unfinished(root: Path) -> None:
-    """Remove from the store at `root` what killed processes left unfinished.
-
-    These are small files that are older than any writer takes, and folders of artefacts whose lock nobody holds.
-    """
+    """Remove small files that are older than any writer takes, and unfinished artefacts whose lock nobody holds."""
     for folder, _, names in os.walk(root):  # skips what vanishes meanwhile, at which rglob fails
         for name in fnmatch.filter(names, TEMPORARY):
             file = Path(folder, name)
@@ -114,19 +108,16 @@ class _Pruning:
                 self._unlink(record)
 
     def checkpoints(self) -> None:
-        """Remove checkpoints of trainings that were not continued."""
         for folder in sorted(filter(self._ours, (self.root / CHECKPOINTS).glob("*/"))):
             if self._remove(folder, [*(self.root / "locks").glob(f"*-{folder.name}.lock")]):
                 self.pruned.checkpoints += 1
 
     def notes(self) -> None:
-        """Remove unused notes and digests, which only save time."""
         for note in self._files(NOTES, "[!.]*.json"):
             if self._unused(note):
                 self._unlink(note)
 
     def _remove(self, folder: Path, locks: list[Path]) -> bool:
-        """Remove an artefact or a checkpoint, unless it is used or being made."""
         if not self._unused(folder):
             return False
         with ExitStack() as held:
@@ -174,7 +165,6 @@ class _Pruning:
         return bool(KEY.fullmatch(folder.name)) and self._in_store(folder)
 
     def _in_store(self, folder: Path) -> bool:
-        """Whether a folder is in the store itself, and not reached through a link."""
         return folder.resolve() == self.root.resolve() / folder.relative_to(self.root)
 
 

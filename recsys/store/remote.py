@@ -54,17 +54,13 @@ def without_password(url: str) -> str:
 class Remote:
     """A folder that other machines see as well.
 
-    Paths are relative to the folder, with slashes. A file that was once seen there counts as being there as
-    long as the process runs. fsspec reads credentials from the environment or from the files of its file
-    systems, such as a profile in `~/.aws`. All methods raise StoreUnavailable if the remote does not answer or refuses.
+    Paths are relative to the folder, with slashes. A file that was once seen there counts as being there as long as the
+    process runs. fsspec reads credentials from the environment or from files such as a profile in `~/.aws`. All methods
+    raise StoreUnavailable if the remote does not answer or refuses.
     """
 
     def __init__(self, url: str) -> None:
-        """Open the folder at `url`; it need not exist, but its bucket must.
-
-        Raises:
-            BadSettings: nothing can be kept at such a URL.
-        """
+        """Open the folder at `url`, whose bucket must exist; raises BadSettings if nothing can be kept there."""
         self.url = url
         self._files, self._base = _file_system(url)
         self._has_folders = urlsplit(url).scheme not in PACKAGES  # object stores have none
@@ -170,8 +166,7 @@ def _file_system(url: str) -> tuple[Any, str]:
     try:
         files, base = url_to_fs(url)
     except ImportError as error:
-        package = PACKAGES.get(protocol)
-        missing = f": pip install {package}" if package else f" ({error})"
+        missing = f": pip install {PACKAGES[protocol]}" if protocol in PACKAGES else f" ({error})"
         raise BadSettings(f"The store {url} needs a package{missing}.") from error
     except Exception as error:  # each file system has exceptions of its own
         raise BadSettings(f"The store {url} cannot be opened ({error}).") from error
@@ -180,18 +175,14 @@ def _file_system(url: str) -> tuple[Any, str]:
 
 @cache
 def remote_at(url: str) -> Remote:
-    """Return the remote at `url`, one and the same for a process."""
+    """Return the remote at `url`, the same one throughout a process."""
     return Remote(url)
 
 
 def place_of(store: str | Path) -> tuple[Path, Remote | None]:
-    """Return the folder of a store on this machine and, if it has a URL, its remote.
+    """Return the folder of a store on this machine and, if it has a URL such as `s3://bucket/name`, its remote.
 
-    Args:
-        store: path of a folder, also as `file://`, or the URL of a folder that fsspec can reach, as `s3://bucket/name`.
-
-    Raises:
-        BadSettings: nothing can be kept at such a URL.
+    Raises BadSettings if nothing can be kept at such a URL.
     """
     if folder := _folder(store):
         return folder, None
@@ -219,9 +210,8 @@ class SharedCopy:
     """
 
     def __init__(self, root: Path, remote: Remote) -> None:
-        """SharedCopy `root` and `remote` to each other; neither need hold anything."""
-        self.root = root
-        self.remote = remote
+        """Connect the folder and the remote; neither need hold anything."""
+        self.root, self.remote = root, remote
 
     def manifest(self, folder: str) -> bytes | None:
         """Return the manifest of an artefact at the remote, None if it is not there."""
@@ -257,13 +247,10 @@ class SharedCopy:
     def fetch(self, folder: str) -> None:
         """Replace this machine's copy of an artefact by the remote's; the artefact's lock must be held.
 
-        If it is damaged there, its manifest is removed, so that it is made anew.
-
-        Raises:
-            DamagedArtefact: the remote has no such artefact, or a damaged one; nothing is replaced.
+        Raises DamagedArtefact, and replaces nothing, if the remote has no such artefact, or a damaged one, whose
+        manifest is removed, so that it is made anew.
         """
-        document = self.manifest(folder)
-        if document is None:
+        if (document := self.manifest(folder)) is None:
             raise DamagedArtefact(f"{self.remote.url}/{folder} is missing")
         try:
             entries = manifest_in(document, folder)["files"]

@@ -1,7 +1,7 @@
-"""The history of runs: a file in the store with a line of JSON for each run, oldest first.
+"""The history of runs, a file in the store with a line of JSON for each run, and records of the last comparisons.
 
-Machines that share a store by its URL share the file: each keeps a copy, and appending a run merges this copy with the
-shared one. A line lost when two machines write at once comes back with the next run of its machine.
+Machines that share a store by its URL share the history: each keeps a copy, and appending a run merges this copy with
+the shared one. A line lost when two machines write at once comes back with the next run of its machine.
 
 Runs that can be compared over time form a series: the same data set or file, protocol and kind of split.
 Settings, code and the ratings themselves may change within one; the history shows what such changes do.
@@ -9,6 +9,7 @@ Settings, code and the ratings themselves may change within one; the history sho
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +19,7 @@ from filelock import FileLock
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from recsys.errors import DamagedArtefact
+from recsys.settings import Settings
 from recsys.store.artifacts import verified, with_checksum
 from recsys.store.store import Store, write_atomically
 
@@ -33,7 +35,8 @@ MAX_KEPT = 200
 Line = tuple[bytes, "PastRun"]
 """A line as it is written, so that what a later version added to it is kept, and as it is read."""
 
-_RESULT = ("ratings", "test", "headline", "side", "scores")
+NOT_IDENTIFYING = {"refresh", "scaling"}
+"""Settings that do not change the result of a comparison."""
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +44,7 @@ log = logging.getLogger(__name__)
 class PastScore(BaseModel):
     """The score of a model, combination or baseline in a run.
 
-    `mse` is in squared rating units, the mean over `seeds` seeds; `sd` is the standard deviation between them, None
-    with a single one.
+    `mse` is in squared rating units, the mean over `seeds` seeds; `sd` is their standard deviation, None for one seed.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -96,16 +98,14 @@ class PastRun(BaseModel):
 
 def same_result(one: PastRun, other: PastRun) -> bool:
     """Whether two runs have the same scores on the same ratings, so that the second is no further evidence."""
-    return all(getattr(one, name) == getattr(other, name) for name in _RESULT)
+    result = ("ratings", "test", "headline", "side", "scores")
+    return all(getattr(one, name) == getattr(other, name) for name in result)
 
 
 def results(runs: Iterable[PastRun]) -> list[PastRun]:
     """The runs of a series, oldest first, without those that have the same result as the run before."""
-    kept: list[PastRun] = []
-    for run in runs:
-        if not kept or not same_result(kept[-1], run):
-            kept.append(run)
-    return kept
+    runs = list(runs)
+    return [run for at, run in enumerate(runs) if not at or not same_result(runs[at - 1], run)]
 
 
 def in_series(runs: Iterable[PastRun], run: PastRun) -> list[PastRun]:
@@ -133,8 +133,7 @@ def moment(run: PastRun) -> str:
 def read(store: Store) -> list[PastRun]:
     """Return all runs of the history, oldest first; lines that cannot be read are skipped, and logged by `append`.
 
-    Raises:
-        StoreUnavailable: the store's URL cannot be used.
+    Raises StoreUnavailable if the store's URL cannot be used.
     """
     return [run for _, run in _known(_content(store.root / TABLE) + _shared(store))]
 
@@ -146,12 +145,8 @@ def append(store: Store, run: PastRun) -> None:
     series the last MAX_KEPT. Of a file with lines that cannot be read, a copy is kept beside it, with a warning, and
     the other lines stay.
 
-    Args:
-        store: where the artefacts are; it need not exist.
-        run: the record to add.
-
     Raises:
-        OSError: the store cannot be written.
+        OSError: the store, which need not exist, cannot be written.
         StoreUnavailable: the store's URL cannot be used; the run is in this machine's copy nevertheless.
     """
     table = store.root / TABLE
@@ -167,6 +162,36 @@ def append(store: Store, run: PastRun) -> None:
             united = _remembering(here + there, run)
             write_atomically(table, united)
             store.shared.remote.write(TABLE, united)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A finished comparison: path of the ratings file, digest of its content, and folder of the report."""
+
+    ratings: str
+    sha256: str
+    report: str
+
+
+def last_compared(settings: Settings) -> Compared | None:
+    """Return the last comparison under these settings; None if there is none, or if its report is gone."""
+    try:
+        note = _note(settings)
+        compared = Compared(**verified(note.read_bytes(), note))
+    except (OSError, TypeError, DamagedArtefact):
+        return None  # no note, or none that can be read: comparing again makes a good one
+    return compared if (Path(compared.report) / "report.html").is_file() else None
+
+
+def remember(settings: Settings, compared: Compared) -> None:
+    """Record a finished comparison under these settings, so that unchanged ratings are not compared again."""
+    write_atomically(_note(settings), with_checksum(asdict(compared), indent=1))
+
+
+def _note(settings: Settings) -> Path:
+    """The path of the record of the last comparison; different settings have different ones."""
+    name = sha256(settings.model_dump_json(exclude=NOT_IDENTIFYING).encode()).hexdigest()[:32]
+    return Store(settings.output.store).root / "compared" / f"{name}.json"
 
 
 def _content(table: Path) -> bytes:

@@ -52,9 +52,8 @@ class Store:
     Writers of the same key wait for each other on kernel locks, which vanish with their process.
 
     The folder of a store with a URL is this machine's working copy. Artefacts made here are sent to the URL as well,
-    and those missing or damaged here are fetched from there when first verified; what could not be sent is kept, and
-    sent the next time it is used. Checkpoints, locks and digests of inputs are not shared: a training that was
-    interrupted can be resumed only on its machine.
+    at the latest when they are used next, and those missing or damaged here are fetched from there when first verified.
+    Checkpoints, locks and digests of inputs are not shared: a training can be resumed only on its machine.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -73,7 +72,6 @@ class Store:
         """Return the artefact that `fingerprint` names, building it unless it is there and undamaged.
 
         Args:
-            fingerprint: what the artefact is made from; its digest is the key.
             build: writes the files into the (temporary) folder it is given and returns the facts.
             refresh: build anew, whatever is there.
             waiting: called about once a second while another process builds the same; may raise.
@@ -126,9 +124,7 @@ class Store:
     def manifest(self, fingerprint: Fingerprint) -> Manifest:
         """Return the manifest of the artefact that `fingerprint` names, without looking at its files.
 
-        Raises:
-            FileNotFoundError: there is no such artefact.
-            DamagedArtefact: its manifest is cut or changed.
+        Raises FileNotFoundError if there is no such artefact, DamagedArtefact if its manifest is cut or changed.
         """
         folder = _folder(fingerprint)
         try:
@@ -148,8 +144,7 @@ class Store:
     def verify(self, manifest: Manifest) -> None:
         """Check the digest of every file of an artefact, reading each once per process, and mark the artefact as used.
 
-        Raises:
-            DamagedArtefact: a file is missing, cut or changed.
+        Raises DamagedArtefact if a file is missing, cut or changed.
         """
         for entry in manifest["files"]:
             self._verify(entry)
@@ -187,11 +182,8 @@ class Store:
     def digest(self, path: Path) -> str:
         """Return the SHA-256 of a file outside the store, saved by path, size, time of change and inode.
 
-        That of a file changed within the last two seconds is not saved: its next change could leave
-        all four as they are.
-
-        Raises:
-            OSError: there is no such file, it is no regular one, or it cannot be read.
+        That of a file changed within the last two seconds is not saved: its next change could leave all four as they
+        are. Raises OSError if there is no such file, it is no regular one, or it cannot be read.
         """
         state = path.stat()
         if not stat.S_ISREG(state.st_mode):  # reading a pipe or a device may never end
@@ -246,8 +238,7 @@ class Store:
 
     def _found(self, fingerprint: Fingerprint, *, refresh: bool) -> Manifest | None:
         """The artefact, sent to the store's URL, or None if it has to be built."""
-        found = None if refresh else self.find(fingerprint)
-        if found:
+        if found := None if refresh else self.find(fingerprint):
             self.share(found)
         return found
 
@@ -264,19 +255,14 @@ class Store:
             remove_unfinished(self.root)
 
     def _build(self, fingerprint: Fingerprint, build: Callable[[Path], Facts]) -> Manifest:
-        folder = self.root / _folder(fingerprint)
-        with replacing(folder) as temporary:
+        folder = _folder(fingerprint)
+        with replacing(self.root / folder) as temporary:
             start = time.perf_counter()
             with self._with_explained_errors(fingerprint.task, temporary):
                 facts = build(temporary)
-            seconds = time.perf_counter() - start
-            manifest = Manifest(
-                kind=fingerprint.task,
-                key=fingerprint.key,
-                files=[self._entry(path, temporary, folder) for path in sorted(temporary.rglob("*")) if path.is_file()],
-                facts=facts,
-                seconds=round(seconds, 3),
-            )
+            seconds = round(time.perf_counter() - start, 3)
+            files = [_entry(path, temporary, folder) for path in sorted(temporary.rglob("*")) if path.is_file()]
+            manifest = Manifest(kind=fingerprint.task, key=fingerprint.key, files=files, facts=facts, seconds=seconds)
             (temporary / MADE_FROM).write_bytes(with_checksum(asdict(fingerprint), indent=1))
             (temporary / MANIFEST).write_bytes(with_checksum(manifest, indent=1))
         return manifest
@@ -305,10 +291,6 @@ class Store:
             f"{what}: the store {self.root} was changed from outside while it was used; repeat the command, which "
             "makes anew what is lost."
         )
-
-    def _entry(self, path: Path, temporary: Path, folder: Path) -> FileEntry:
-        place = folder.relative_to(self.root) / path.relative_to(temporary)
-        return FileEntry(path=place.as_posix(), sha256=sha256_of(path), bytes=path.stat().st_size)
 
     def _verify(self, entry: FileEntry) -> Path:
         try:
@@ -347,6 +329,11 @@ _CLEANED: set[Path] = set()
 """Stores from which this process has removed unfinished files."""
 
 _VERIFIED: dict[Path, tuple[int, int, int, str]] = {}
+
+
+def _entry(path: Path, temporary: Path, folder: str) -> FileEntry:
+    place = f"{folder}/{path.relative_to(temporary).as_posix()}"
+    return FileEntry(path=place, sha256=sha256_of(path), bytes=path.stat().st_size)
 
 
 def _mark_used(file: Path) -> None:

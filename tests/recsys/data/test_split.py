@@ -185,7 +185,7 @@ def test_missing_times_are_refused(split_by: SplitBy, tmp_path: Path) -> None:
     [
         (SplitSettings(split_by="kfold", folds=3), "2 ratings are too few for 3 folds"),
         (SplitSettings(split_by="kfold", fold=5), "fold 5 does not exist: 5 folds are counted from 0 to 4"),
-        (SplitSettings(split_by="time"), "2 ratings are too few to hold out 0.2 for the test"),
+        (SplitSettings(split_by="time"), "2 ratings are too few to hold out 0.2 for testing"),
         (SplitSettings(split_by="user-last"), "2 ratings are too few to hold out 0.2 of each user's"),
         (SplitSettings(split_by="leave-one-out"), "No user has the 3 ratings"),
     ],

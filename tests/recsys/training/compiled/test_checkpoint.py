@@ -28,17 +28,17 @@ import os, signal, sys
 from pathlib import Path
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 sys.path.insert(0, sys.argv[2])
-from recsys.training.compiled import engine as compiled
+from recsys.training.compiled import engine
 from test_checkpoint import run, some_ratings
 
-shuffled = compiled.epoch_order
+shuffled = engine.epoch_order
 
 def order(rows, seed, epoch):
     if epoch == 4:
         os.kill(os.getpid(), signal.SIGKILL)
     return shuffled(rows, seed, epoch)
 
-compiled.epoch_order = order
+engine.epoch_order = order
 run(some_ratings(), Path(sys.argv[1]))
 """
 
