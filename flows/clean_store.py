@@ -15,10 +15,7 @@ SECONDS = {"d": 86_400, "w": 7 * 86_400}
 
 
 def clean(
-    *,
-    older_than: str,
-    store: str = OutputSettings().store,
-    dry_run: Annotated[bool, Parameter(negative=())] = False,
+    *, older_than: str, store: str = OutputSettings().store, dry_run: Annotated[bool, Parameter(negative=())] = False
 ) -> None:
     """Remove results and unfinished trainings that no run has used for a while; reports and history stay.
 

@@ -21,8 +21,7 @@ from recsys.models.settings import FitSettings
 from recsys.models.specs import MODELS, NOTEBOOK
 from recsys.settings import Settings, SplitSettings
 from tasks.data import download, encode, ingest, split
-from tasks.report import report
-from tasks.score import score
+from tasks.report import report, score
 from tasks.train import TRAIN, choosing
 
 
