@@ -79,9 +79,8 @@ class Background:
             if ready():
                 return
             time.sleep(0.2)
-        raise ServerUnavailable(
-            f"Prefect's {self.name} could not be started ({self.last_line()}): its log is {self.log}."
-        )
+        reason = f"Prefect's {self.name} could not be started ({self.last_line()})"
+        raise ServerUnavailable(f"{reason}: its log is {self.log}.")
 
     def stop(self) -> bool:
         """End it and all its child processes; return whether it was running."""
@@ -103,7 +102,7 @@ class Background:
     def last_line(self) -> str:
         """Return the last line of its log that is not blank."""
         lines = [line.strip() for line in self.log.read_text(encoding="utf-8", errors="replace").split("\n")]
-        return next((line for line in reversed(lines) if line), "its log is empty")
+        return next(filter(None, reversed(lines)), "its log is empty")
 
     @property
     def _record(self) -> Path:

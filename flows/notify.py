@@ -71,12 +71,7 @@ def notify_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -
 
 
 def notify_changed_verdict(settings: Settings, folder: str) -> None:
-    """If the verdict differs from that of the previous run of the same series, log it and notify the blocks.
-
-    Args:
-        settings: the run's.
-        folder: of its report.
-    """
+    """If the verdict differs from that of the previous run of the same series, log it and notify the blocks."""
     log, run = get_run_logger(), _flow_run()
     try:
         runs = read(Store(settings.output.store))

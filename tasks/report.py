@@ -72,8 +72,6 @@ def score(
         data: manifests of `codes`, `training` and `test`.
         models: row -> its fits, each a manifest or why there is none.
         split: what split the ratings so.
-        settings: the run's.
-        store: folder of the artefacts.
     """
 
     def build(folder: Path) -> Facts:
@@ -103,11 +101,10 @@ def report(
         models: row -> its fits, each a manifest or why there is none.
         tuning: the searches of the tuned rows.
         others: what `score` made of other splits.
-        settings: the run's.
         source: `name`, `label` and `licence` of the ratings.
-        store: folder of the artefacts.
     """
-    opened, inputs = Store(store), {"data": data, "models": models, "tuning": tuning, "others": others}
+    opened = Store(store)
+    inputs = {"data": data, "models": models, "tuning": tuning, "others": others, "settings": settings}
 
     def build(folder: Path) -> Facts:
         from recsys.report.build import build_report
@@ -115,7 +112,7 @@ def report(
         progress = TaskProgress("report")
         return build_report(opened, data, models, tuning, others, settings, source, folder, progress)
 
-    made = REPORT.make(build, **inputs, settings=settings, source=source, store=store)
+    made = REPORT.make(build, **inputs, source=source, store=store)
     name = settings.output.name or f"{source['name']}-{settings.protocol}"
     folder = _published(opened, made, Path(settings.output.reports).expanduser().absolute(), name)
     comparison = Comparison.model_validate_json((folder / "comparison.json").read_bytes())
@@ -147,7 +144,9 @@ def _show_in_ui(folder: Path, comparison: Comparison) -> None:
     try:
         create_table_artifact(_table(comparison), key="comparison", description=f"Report: {_told(folder)}")
         if comparison.history:
-            create_table_artifact(_runs(comparison), key="comparison-history", description=trends.CAPTION)
+            table = trends.run_table(comparison)
+            newest_first = _by_heading([heading.text for heading in table.headings], reversed(table.rows))
+            create_table_artifact(newest_first, key="comparison-history", description=trends.CAPTION)
         create_markdown_artifact(embedded_markdown(folder), key="comparison-report", description=_told(folder))
         for key, name in (("report-page", "report.html"), ("comparison-csv", "comparison.csv")):
             create_link_artifact((folder / name).as_uri(), name, key=key, description=_told(folder / name))
@@ -164,12 +163,6 @@ def _told(path: Path) -> str:
 def _table(comparison: Comparison) -> list[dict[str, str]]:
     """The table that people read: the rows of models, combinations and baselines, by heading."""
     return _by_heading([column.heading for column in shown_columns(comparison)], shown_rows(comparison))
-
-
-def _runs(comparison: Comparison) -> list[dict[str, str]]:
-    """The results over time, the newest first."""
-    table = trends.run_table(comparison)
-    return _by_heading([heading.text for heading in table.headings], reversed(table.rows))
 
 
 def _by_heading(headings: list[str], rows: Iterable[Iterable[Cell]]) -> list[dict[str, str]]:

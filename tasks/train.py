@@ -43,7 +43,6 @@ def _train(spec: ModelSpec) -> Task[..., Manifest]:
             training: training and validation rows, from `split`.
             seed: initialisation seed.
             engine: what trains a Keras model.
-            store: folder of the artefacts.
             chosen: the fit that chose the number of epochs on the validation rows: these are then fitted too, for
                 that many epochs. None: the fit chooses for itself. An exception, why that fit failed, is raised.
         """
@@ -109,14 +108,12 @@ def _make(spec: ModelSpec, recipe: Recipe, **arguments: Any) -> Manifest:
     return recipe.make(build, **arguments)
 
 
-def _task(
-    spec: ModelSpec, run: Callable[..., Manifest], recipe: Recipe, run_name: str, *tags: str
-) -> Task[..., Manifest]:
+def _task(spec: ModelSpec, run: Callable[..., Manifest], recipe: Recipe, name: str, *tags: str) -> Task[..., Manifest]:
     run.__name__ = run.__qualname__ = recipe.task
     run.__annotations__["settings"] = spec.settings
     decorate = task(
         name=recipe.task,
-        task_run_name=run_name,
+        task_run_name=name,
         on_running=[tagged(spec.family.upper(), *tags)],
         cache_policy=ByFingerprint(recipe=recipe),
     )
