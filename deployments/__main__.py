@@ -18,7 +18,12 @@ def main() -> None:
     from deployments import machine
     from deployments.register import register_at_named_server
 
-    commands = {"up": machine.up, "down": machine.down, "serve": machine.serve, "register": register_at_named_server}
+    commands = {
+        "up": machine.up,
+        "down": machine.down,
+        "serve": machine.serve,
+        "register": register_at_named_server,
+    }
     with user_errors_reported("deployments"):
         commands[command]()
 

@@ -69,11 +69,7 @@ class Background:
         write_atomically(self._record, json.dumps(record).encode())
 
     def wait_until(self, ready: Callable[[], bool], timeout: float) -> None:
-        """Wait until it is ready.
-
-        Raises:
-            ServerUnavailable: it has ended, or is not ready within `timeout` seconds.
-        """
+        """Wait until it is ready; raise ServerUnavailable if it ends before, or is not within `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while self.process and time.monotonic() < deadline:
             if ready():

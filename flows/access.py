@@ -20,11 +20,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 def check_paths(settings: Settings) -> None:
-    """Check that the run of a deployment accesses allowed paths only; other runs may access any.
-
-    Raises:
-        BadSettings: a setting has a path that is not allowed.
-    """
+    """Raise BadSettings if the run of a deployment is to access a path not allowed; other runs may access any."""
     context = FlowRunContext.get()
     if not (context and context.flow_run and context.flow_run.deployment_id):
         return

@@ -122,11 +122,7 @@ class Executor:
         """Return None: all results are known."""
 
     def finish(self, report: "Promise") -> str:
-        """Wait for the report and return its folder.
-
-        Raises:
-            ModelsFailed: a model has no row in the report.
-        """
+        """Wait for the report and return its folder, or raise ModelsFailed if a model has no row in it."""
         folder: str = report.result()
         reasons: dict[str, str] = {}
         for promise in self._promises:

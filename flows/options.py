@@ -106,11 +106,7 @@ def from_yaml(path: str) -> Settings:
 
 
 def merged(base: Settings, given: Settings) -> Settings:
-    """Return `base` with all values that were set explicitly in `given`.
-
-    Raises:
-        BadSettings: the two are inconsistent.
-    """
+    """Return `base` with all values that were set explicitly in `given`; raise BadSettings if they are inconsistent."""
 
     def merge(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
         return old | {key: merge(old[key], value) if isinstance(value, dict) else value for key, value in new.items()}

@@ -110,11 +110,7 @@ class OwnServer:
         atexit.register(self.stop)
 
     def wait(self) -> None:
-        """Wait until it answers.
-
-        Raises:
-            ServerUnavailable: it does not, with the reason from its standard error.
-        """
+        """Wait until it answers, or raise ServerUnavailable with the reason from its standard error."""
         deadline = time.monotonic() + START_TIMEOUT
         while self._process.poll() is None and time.monotonic() < deadline:
             try:

@@ -16,11 +16,7 @@ from tasks.retries import RETRYING
 
 @task(name="download", task_run_name="download {data.dataset}", cache_policy=NO_CACHE, persist_result=False, **RETRYING)
 def download(data: DataSettings) -> None:
-    """Download a public data set, unless it is in the download folder.
-
-    Raises:
-        DatasetUnavailable: it cannot be downloaded.
-    """
+    """Download a public data set, unless it is in the download folder; raise DatasetUnavailable if that fails."""
     locate(data, TaskProgress("download"))
 
 
