@@ -160,11 +160,8 @@ def served(deployment: Deployment) -> RunnerDeployment:
     """Return a deployment of the file as one without a work pool."""
     flow: Flow[..., Any] = load_flow_from_entrypoint(str(ROOT / deployment.entrypoint))
     made = flow.to_deployment(
-        name=deployment.name,
-        description=deployment.description,
+        **deployment.model_dump(include={"name", "description", "tags", "parameters"}),
         version=code_version(ROOT),
-        tags=deployment.tags,
-        parameters=deployment.parameters,
         schedules=[_schedule(entry) for entry in deployment.schedules],
         concurrency_limit=ConcurrencyLimitConfig(**deployment.concurrency_limit),
         enforce_parameter_schema=True,

@@ -81,11 +81,10 @@ def notify_changed_verdict(settings: Settings, folder: str) -> None:
     now = next((past for past in reversed(runs) if past.report == Path(folder).name), None)
     before = in_series(runs[: runs.index(now)], now) if now else []
     change = verdict_changed(before[-1], now) if before and now else None
-    if change is None or run is None:
-        return
-    log.warning(change)
-    report = Path(folder) / "report.html"
-    _notify(settings.output.notify, f"{run.name}: the verdict has changed", f"{change}\nReport: {report}", run, log)
+    if change and run:
+        log.warning(change)
+        body = f"{change}\nReport: {Path(folder) / 'report.html'}"
+        _notify(settings.output.notify, f"{run.name}: the verdict has changed", body, run, log)
 
 
 def _flow_run() -> FlowRun | None:

@@ -34,7 +34,9 @@ def started(settings: ScalingSettings) -> Iterator[TaskRunner[Any]]:
     runner = _task_runner(settings)
     with ExitStack() as stack:
         if settings.elsewhere:
-            stack.enter_context(_interrupts_blocked())
+            resource_tracker.ensure_running()  # if it started later, it would unblock the signal
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, before)
         try:
             stack.enter_context(runner)
             if settings.runner == "dask":
@@ -44,16 +46,6 @@ def started(settings: ScalingSettings) -> Iterator[TaskRunner[Any]]:
                 f"--runner {settings.runner}: the workers could not be started ({' '.join(str(error).split())})"
             ) from error
         yield runner
-
-
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    resource_tracker.ensure_running()  # if it started later, it would unblock the signal
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _task_runner(settings: ScalingSettings) -> TaskRunner[Any]:
