@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -225,11 +224,13 @@ class VerifiedRecords(StoreFolder):
     def read_path(self, path: str, _sync: bool = True) -> bytes:  # type: ignore[override]
         """Return the record, or raise DamagedArtefact, which Prefect takes for a miss."""
         store = Store(self.store)
-        with _damage_logged():
+        try:
             _fetch(store, path)
-        record: bytes = super().read_path(path, _sync=True)  # type: ignore[call-arg, assignment]
-        with _damage_logged():
+            record: bytes = super().read_path(path, _sync=True)  # type: ignore[call-arg, assignment]
             result = result_of(record, store.root / RESULTS / path)
+        except DamagedArtefact as damage:  # which Prefect does not log
+            log.warning("%s; it is made anew", damage)
+            raise
         for manifest in manifests_in(result):
             store.verify(manifest)  # logs damage itself
             store.share(manifest)
@@ -252,16 +253,6 @@ class VerifiedRecords(StoreFolder):
         except StoreUnavailable as error:  # other machines have what it names, so that they need not compute it either
             log.warning("the record of a task was not sent: %s", error)
         return place
-
-
-@contextmanager
-def _damage_logged() -> Iterator[None]:
-    """Log what is damaged, which Prefect does not."""
-    try:
-        yield
-    except DamagedArtefact as damage:
-        log.warning("%s; it is made anew", damage)
-        raise
 
 
 def _send(mirror: SharedCopy, key: str, record: bytes) -> None:
