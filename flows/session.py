@@ -67,7 +67,7 @@ class Session:
         """Run the comparison and show it; return whether every model was trained.
 
         Raises:
-            ServerUnavailable: PREFECT_API_URL names a server that does not answer, which the user does not do without.
+            ServerUnavailable: PREFECT_API_URL names a server that does not answer, and the user chose not to go on.
             ServerLost: the server stopped answering during the run.
             UserError: the ratings cannot be used, or something else that the user can put right.
         """
@@ -149,7 +149,7 @@ def _reporting_to(running: str | None) -> Iterator[None]:
 
 @contextmanager
 def _keras_loading() -> Iterator[None]:
-    """Load Keras while Prefect's server starts, if memory suffices.
+    """Load Keras while Prefect's server starts; raise NotEnoughMemory first if there is too little for it.
 
     The process does not end before it is loaded, as what is written to standard error meanwhile would be lost.
     """
@@ -173,13 +173,14 @@ def _stopped_by_signals() -> Iterator[None]:
 
     The second signal ends the process at once, which loses nothing.
     """
-    stopping = threading.Event()
+    stopping = False
 
     def stop(number: int, frame: Any) -> None:
-        if stopping.is_set():
+        nonlocal stopping
+        if stopping:
             print_error(STOPPED)
             os._exit(130)
-        stopping.set()
+        stopping = True
         STOP.set()
         raise KeyboardInterrupt
 
