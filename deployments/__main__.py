@@ -15,13 +15,14 @@ def main() -> None:
     parser.add_argument("command", choices=choices, help="deployments/prefect.yaml declares the deployments")
     command = parser.parse_args().command
 
-    from deployments import machine, register, serve
+    from deployments import machine
+    from deployments.register import register_at_named_server
 
     commands = {
         "up": machine.up,
         "down": machine.down,
-        "serve": serve.serve,
-        "register": register.register_at_named_server,
+        "serve": machine.serve,
+        "register": register_at_named_server,
     }
     with user_errors_reported("deployments"):
         commands[command]()

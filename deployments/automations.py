@@ -38,38 +38,35 @@ def main(*, file: Path = AUTOMATIONS, notify: str | None = None) -> None:
 def set_up(path: Path, notify: str | None) -> list[str]:
     """Create the automations of a file, or update those of the same name; return their names.
 
-    Args:
-        path: of the YAML file.
-        notify: type and name of the notification block; None leaves out the automations that send notifications.
+    Without `notify`, the type and name of a notification block, the automations that send notifications are left out.
 
     Raises:
         BadSettings: there is no such block.
     """
     block = block_id(notify) if notify else None
-    wanted = [with_block(automation, block) for automation in automations(path) if block or not _notifies(automation)]
+    wanted = [
+        automation
+        for automation in automations(path, block or PLACEHOLDER)
+        if block or not any(isinstance(action, SendNotification) for action in automation.actions)
+    ]
     with get_client(sync_client=True) as client:
         for automation in wanted:
             if existing := client.read_automations_by_name(automation.name):
-                # whether it is enabled stays as it was set in the UI
-                update = automation.model_copy(update={"enabled": existing[0].enabled})
-                client.update_automation(existing[0].id, update)
+                enabled = {"enabled": existing[0].enabled}  # stays as it was set in the UI
+                client.update_automation(existing[0].id, automation.model_copy(update=enabled))
             else:
                 client.create_automation(automation)
     return [automation.name for automation in wanted]
 
 
-def automations(path: Path) -> Iterator[AutomationCore]:
-    """Yield the automations of a YAML file."""
-    for automation in yaml.safe_load(path.read_text(encoding="utf-8"))["automations"]:
-        yield AutomationCore.model_validate(automation)
+def automations(path: Path, block: UUID = PLACEHOLDER) -> Iterator[AutomationCore]:
+    """Yield the automations of a YAML file, with the id of the notification block in place of the placeholder."""
+    text = path.read_text(encoding="utf-8").replace(str(PLACEHOLDER), str(block))
+    yield from map(AutomationCore.model_validate, yaml.safe_load(text)["automations"])
 
 
 def block_id(notify: str) -> UUID:
-    """Return the id of a block, given its type and name.
-
-    Raises:
-        BadSettings: there is none.
-    """
+    """Return the id of a block, given its type and name, or raise BadSettings if there is none."""
     kind, _, name = notify.partition("/")
     with get_client(sync_client=True) as client:
         try:
@@ -78,21 +75,6 @@ def block_id(notify: str) -> UUID:
             raise BadSettings(
                 f"There is no block {notify}: make one in the UI, under Blocks, or choose another --notify."
             ) from error
-
-
-def with_block(automation: AutomationCore, block: UUID | None) -> AutomationCore:
-    """Return an automation with the id of the notification block in place of the placeholder."""
-    actions = [
-        action.model_copy(update={"block_document_id": block})
-        if isinstance(action, SendNotification) and action.block_document_id == PLACEHOLDER
-        else action
-        for action in automation.actions
-    ]
-    return automation.model_copy(update={"actions": actions})
-
-
-def _notifies(automation: AutomationCore) -> bool:
-    return any(isinstance(action, SendNotification) for action in automation.actions)
 
 
 if __name__ == "__main__":

@@ -65,8 +65,8 @@ class Deployment(BaseModel, frozen=True):
 @cache
 def deployments() -> tuple[Deployment, ...]:
     """Return the deployments of the file."""
-    content = yaml.safe_load(FILE.read_text(encoding="utf-8"))
-    return tuple(map(Deployment.model_validate, content["deployments"]))
+    declared = yaml.safe_load(FILE.read_text(encoding="utf-8"))["deployments"]
+    return tuple(map(Deployment.model_validate, declared))
 
 
 def _described(schedule: dict[str, Any]) -> str:

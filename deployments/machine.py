@@ -1,19 +1,27 @@
-"""Prefect's server, a worker and the deployments on this one machine."""
+"""The deployments on this one machine: run by Prefect's server and a worker, or served by one process."""
 
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
+import prefect
 from filelock import FileLock
+from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import ConcurrencyLimitConfig
+from prefect.deployments.runner import RunnerDeployment
+from prefect.exceptions import ObjectNotFound
+from prefect.flows import load_flow_from_entrypoint
+from prefect.schedules import Cron, Interval, Schedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from deployments.config import ROOT, deployments
+from deployments.config import ROOT, Deployment, deployments
 from deployments.process import Background
-from deployments.register import register
+from deployments.register import NotDeployed, code_version, register
 from flows.server import LOCAL_SERVER, is_healthy
 from recsys.errors import ServerUnavailable
 from recsys.store.remote import without_password
@@ -23,6 +31,8 @@ FOLDER = ROOT / ".deploy"
 
 SERVER = Background("server", FOLDER)
 WORKER = Background("worker", FOLDER)
+
+COMMAND = [sys.executable, "-m", "prefect"]
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -60,9 +70,8 @@ def down() -> None:
 
 def make_folders() -> None:
     """Create the folders into which ratings are delivered."""
-    for deployment in deployments():
-        if deployment.folder:
-            deployment.folder.mkdir(parents=True, exist_ok=True)
+    for folder in filter(None, (deployment.folder for deployment in deployments())):
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def ensure_server() -> str:
@@ -83,9 +92,8 @@ def ensure_server() -> str:
     shown = without_password(api).removesuffix("/api")
     print(f"Prefect's server is being started at {shown}, which takes half a minute …", flush=True)
     if not SERVER.process:
-        address = ["--host", "127.0.0.1", "--port", str(url.port or 80)]
         SERVER.start(
-            [sys.executable, "-m", "prefect", "server", "start", *address],
+            [*COMMAND, "server", "start", "--host", "127.0.0.1", "--port", str(url.port or 80)],
             cwd=ROOT,  # Prefect reads settings from the pyproject.toml there
             environment={
                 "PREFECT_API_URL": api,
@@ -99,31 +107,75 @@ def ensure_server() -> str:
 
 
 def _ensure_worker(client: SyncPrefectClient, pool: str, api: str) -> None:
-    """Start a worker that polls this server for runs, unless it is running; one of another server is ended.
-
-    Raises:
-        ServerUnavailable: it cannot be started.
-    """
+    """Start a worker that polls this server for runs, unless it is running; one of another server is ended."""
     if WORKER.process and WORKER.about == api:
         return
     WORKER.stop()
     name = f"{ROOT.name} on {socket.gethostname()}"
     started = datetime.now(UTC)
-    options = ["--pool", pool, "--type", "process", "--name", name]
-    WORKER.start(
-        [sys.executable, "-m", "prefect", "worker", "start", *options],
-        cwd=ROOT,
-        environment={"PREFECT_API_URL": api},
-        about=api,
-    )
+    command = [*COMMAND, "worker", "start", "--pool", pool, "--type", "process", "--name", name]
+    WORKER.start(command, cwd=ROOT, environment={"PREFECT_API_URL": api}, about=api)
 
     def polls() -> bool:
-        beats = [
-            worker.last_heartbeat_time for worker in client.read_workers_for_work_pool(pool) if worker.name == name
-        ]
-        return any(beat and beat >= started for beat in beats)
+        mine = [worker for worker in client.read_workers_for_work_pool(pool) if worker.name == name]
+        return any(worker.last_heartbeat_time and worker.last_heartbeat_time >= started for worker in mine)
 
     WORKER.wait_until(polls, START_TIMEOUT)
+
+
+def serve() -> None:
+    """Serve the deployments, one run at a time, until Ctrl-C; then their schedules are paused.
+
+    A server that is started for this ends with it.
+
+    Raises:
+        NotDeployed: the worker of `make deploy` is running.
+        ServerUnavailable: the server cannot be started.
+    """
+    if WORKER.process:
+        raise NotDeployed("The worker of make deploy waits for the same runs: end it with make stop first.")
+    found = SERVER.process
+    api = ensure_server()
+    try:
+        make_folders()
+        with temporary_settings({PREFECT_API_URL: api}):
+            _take_from_work_pool()
+            prefect.serve(*map(served, deployments()), limit=1)
+    finally:
+        if SERVER.process and not found:
+            SERVER.stop()
+
+
+def _take_from_work_pool() -> None:
+    """Delete the deployments of `make deploy`, which Prefect would leave in their pool without a path to their flow."""
+    with get_client(sync_client=True) as client:
+        for deployment in deployments():
+            with suppress(ObjectNotFound):
+                registered = client.read_deployment_by_name(deployment.full_name)
+                if registered.work_pool_name:
+                    client.delete_deployment(registered.id)
+
+
+def served(deployment: Deployment) -> RunnerDeployment:
+    """Return a deployment of the file as one without a work pool."""
+    flow: Flow[..., Any] = load_flow_from_entrypoint(str(ROOT / deployment.entrypoint))
+    made = flow.to_deployment(
+        **deployment.model_dump(include={"name", "description", "tags", "parameters"}),
+        version=code_version(ROOT),
+        schedules=[_schedule(entry) for entry in deployment.schedules],
+        concurrency_limit=ConcurrencyLimitConfig(**deployment.concurrency_limit),
+        enforce_parameter_schema=True,
+    )
+    assert isinstance(made, RunnerDeployment)
+    return made
+
+
+def _schedule(entry: dict[str, Any]) -> Schedule:
+    common = {"timezone": entry["timezone"], "active": entry["active"], "slug": entry["slug"]}
+    if "cron" in entry:
+        return Cron(entry["cron"], **common)
+    anchor = datetime.fromisoformat(entry["anchor_date"])
+    return Interval(timedelta(seconds=entry["interval"]), anchor_date=anchor, **common)
 
 
 @contextmanager

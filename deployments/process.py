@@ -69,19 +69,14 @@ class Background:
         write_atomically(self._record, json.dumps(record).encode())
 
     def wait_until(self, ready: Callable[[], bool], timeout: float) -> None:
-        """Wait until it is ready.
-
-        Raises:
-            ServerUnavailable: it has ended, or is not ready within `timeout` seconds.
-        """
+        """Wait until it is ready; raise ServerUnavailable if it ends before, or is not within `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while self.process and time.monotonic() < deadline:
             if ready():
                 return
             time.sleep(0.2)
-        raise ServerUnavailable(
-            f"Prefect's {self.name} could not be started ({self.last_line()}): its log is {self.log}."
-        )
+        reason = f"Prefect's {self.name} could not be started ({self.last_line()})"
+        raise ServerUnavailable(f"{reason}: its log is {self.log}.")
 
     def stop(self) -> bool:
         """End it and all its child processes; return whether it was running."""
@@ -103,7 +98,7 @@ class Background:
     def last_line(self) -> str:
         """Return the last line of its log that is not blank."""
         lines = [line.strip() for line in self.log.read_text(encoding="utf-8", errors="replace").split("\n")]
-        return next((line for line in reversed(lines) if line), "its log is empty")
+        return next(filter(None, reversed(lines)), "its log is empty")
 
     @property
     def _record(self) -> Path:

@@ -59,8 +59,8 @@ def _deploy(api: str) -> None:
         command, cwd=ROOT, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
     if done.returncode:
-        lines = [line.strip() for line in (done.stderr + done.stdout).split("\n") if line.strip()]
-        reason = lines[-1] if lines else "without an error message"
+        lines = filter(None, map(str.strip, reversed((done.stderr + done.stdout).split("\n"))))
+        reason = next(lines, "without an error message")
         raise NotDeployed(f"The deployments could not be registered ({reason}).")
 
 
@@ -75,12 +75,8 @@ def _share_limit(client: SyncPrefectClient, deployment: Deployment) -> UUID:
     shared = client.read_global_concurrency_limit_by_name(deployment.store_limit)
     own = registered.global_concurrency_limit
     if own is None or own.id != shared.id:
-        client.request(
-            "PATCH",
-            "/deployments/{id}",
-            path_params={"id": registered.id},
-            json={"global_concurrency_limit_id": str(shared.id)},
-        ).raise_for_status()
+        change = {"global_concurrency_limit_id": str(shared.id)}
+        client.request("PATCH", "/deployments/{id}", path_params={"id": registered.id}, json=change).raise_for_status()
         if own and own.name == f"deployment:{registered.id}":
             client.delete_global_concurrency_limit_by_name(own.name)
     return registered.id
@@ -89,10 +85,9 @@ def _share_limit(client: SyncPrefectClient, deployment: Deployment) -> UUID:
 def code_version(root: Path) -> str:
     """Return the package's version, and the commit if the folder is a Git repository and Git is installed."""
     package = version("mf-or-dnn")
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty"]
     try:
-        described = subprocess.run(
-            ["git", "-C", str(root), "describe", "--always", "--dirty"], capture_output=True, text=True
-        )
+        described = subprocess.run(command, capture_output=True, text=True)
     except FileNotFoundError:
         return package
     return f"{package}+{described.stdout.strip()}" if described.returncode == 0 else package

@@ -20,13 +20,9 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 def check_paths(settings: Settings) -> None:
-    """Check that the run of a deployment accesses allowed paths only; other runs may access any.
-
-    Raises:
-        BadSettings: a setting has a path that is not allowed.
-    """
+    """Raise BadSettings if the run of a deployment is to access a path not allowed; other runs may access any."""
     context = FlowRunContext.get()
-    if context is None or context.flow_run is None or context.flow_run.deployment_id is None:
+    if not (context and context.flow_run and context.flow_run.deployment_id):
         return
     output, default = settings.output, Settings()
     report = str(Path(output.reports, output.name)) if output.name else output.reports
@@ -50,12 +46,8 @@ def _is_allowed(path: str) -> bool:
     if "://" in path and not path.startswith(("file://", "local://")):
         urls = [entry.rstrip("/") for entry in further if "://" in entry]
         return ".." not in path.split("/") and any(path == url or path.startswith(f"{url}/") for url in urls)
-    resolved = _resolved(path.partition("://")[2] or path)
-    if any(resolved.is_relative_to(folder) for folder in (PROJECT, *map(_resolved, further))):
+    resolved, *others = (Path(one).expanduser().resolve() for one in (path.partition("://")[2] or path, *further))
+    if any(resolved.is_relative_to(folder) for folder in (PROJECT, *others)):
         return True
     home = Path.home().resolve()
     return resolved.is_relative_to(home) and not any(part.startswith(".") for part in resolved.relative_to(home).parts)
-
-
-def _resolved(path: str) -> Path:
-    return Path(path).expanduser().resolve()

@@ -15,10 +15,7 @@ SECONDS = {"d": 86_400, "w": 7 * 86_400}
 
 
 def clean(
-    *,
-    older_than: str,
-    store: str = OutputSettings().store,
-    dry_run: Annotated[bool, Parameter(negative=())] = False,
+    *, older_than: str, store: str = OutputSettings().store, dry_run: Annotated[bool, Parameter(negative=())] = False
 ) -> None:
     """Remove results and unfinished trainings that no run has used for a while; reports and history stay.
 
@@ -36,9 +33,8 @@ def clean(
     try:
         pruned = prune(opened.root, int(match[1]) * SECONDS[match[2]], only_count=dry_run)
     except OSError as error:
-        raise BadSettings(
-            f"{opened.root} cannot be cleaned completely ({error.strerror}: {error.filename})."
-        ) from error
+        why = f"{error.strerror}: {error.filename}"
+        raise BadSettings(f"{opened.root} cannot be cleaned completely ({why}).") from error
     busy = f"; {pruned.busy} more are in use and stay" if pruned.busy else ""
     print(
         f"{'Would remove' if dry_run else 'Removed'} {pruned.artefacts} results and {pruned.checkpoints} unfinished "

@@ -8,22 +8,25 @@ if __name__ == "__main__":
 
     main()  # never returns: the command line imports this module once its streams are prepared
 
+from functools import partial
 from typing import Any
 
 from prefect import flow
 
 from flows.access import check_paths
-from flows.executor import Executor, Interpreter
+from flows.executor import Interpreter, executor
 from flows.notify import announce_run, notify_changed_verdict, notify_failure
-from flows.search import tune
 from recsys.data.source import Source, locate
 from recsys.models.settings import FitSettings
-from recsys.models.specs import MODELS, NOTEBOOK
+from recsys.models.specs import MODELS, NOTEBOOK, TUNED
+from recsys.seeding import derive_seed
 from recsys.settings import Settings, SplitSettings
+from recsys.store.store import Store
+from recsys.tuning.cache import remembered_search
+from recsys.tuning.search import Found, search
 from tasks.data import download, encode, ingest, split
-from tasks.report import report
-from tasks.score import score
-from tasks.train import TRAIN, choosing
+from tasks.report import report, score
+from tasks.train import TRAIN, TRY, choosing
 
 
 def wire(settings: Settings, source: Source, dag: Interpreter) -> Any:
@@ -37,10 +40,8 @@ def wire(settings: Settings, source: Source, dag: Interpreter) -> Any:
     others = {}
     for other in settings.other_splits:
         trained = wire_split(settings, other, encoded, dag)
-        name = f"{other.split_by} {other.split_seed}"
-        others[name] = dag.submit(
-            score, data=trained["data"], models=trained["models"], split=other, settings=settings, store=store
-        )
+        given = {"data": trained["data"], "models": trained["models"], "settings": settings, "store": store}
+        others[f"{other.split_by} {other.split_seed}"] = dag.submit(score, split=other, **given)
     return dag.submit(
         report,
         data={"ratings": ratings, **judged["data"]},
@@ -62,28 +63,56 @@ def wire_split(settings: Settings, how: SplitSettings, encoded: Any, dag: Interp
     data = {"codes": codes, "training": parts["training"], "test": parts["test"]}
 
     def fits(name: str, model: FitSettings, chosen: Any = None) -> dict[str, Any]:
-        again = {
-            str(seed): dag.submit(TRAIN[name], settings=model, seed=seed, chosen=chosen, **given)
-            for seed in settings.seeds
-        }
-        return {"chosen": chosen, **again} if chosen else again
-
-    def chosen(name: str, model: FitSettings) -> Any:
-        return dag.submit(choosing(TRAIN[name]), settings=model, seed=settings.seed, chosen=None, **given)
+        wired = {"chosen": chosen} if chosen else {}
+        for seed in settings.seeds:
+            wired[str(seed)] = dag.submit(TRAIN[name], settings=model, seed=seed, chosen=chosen, **given)
+        return wired
 
     if protocol == "notebook":
-        return {
-            "data": data,
-            "models": {spec.name: fits(spec.name, settings.of(spec)) for spec in NOTEBOOK},
-            "tuning": [],
-        }
+        models = {spec.name: fits(spec.name, settings.of(spec)) for spec in NOTEBOOK}
+        return {"data": data, "models": models, "tuning": []}
 
     plain = {spec.name: settings.of(spec) for spec in MODELS if not spec.space}
-    first = {name: chosen(name, model) for name, model in plain.items()}  # all begin before any goes on
+    first = {  # all begin before any goes on
+        name: dag.submit(choosing(TRAIN[name]), settings=model, seed=settings.seed, chosen=None, **given)
+        for name, model in plain.items()
+    }
     models = {name: fits(name, model, first[name]) for name, model in plain.items()}
     found = tune(settings, dag, seed=settings.seed, **given)
     models |= {name: fits(name, one.settings, one.chosen) for name, one in found.items()}
     return {"data": data, "models": models, "tuning": [one.tuning for one in found.values()]}
+
+
+def tune(settings: Settings, dag: Interpreter, **arguments: Any) -> dict[str, Found | Any]:
+    """Search the settings of each tuned model on validation rows, with the same budget, and return what was found.
+
+    Each trial is given `arguments`. Of a search with a trial whose result `dag` does not know, the result is unknown.
+    """
+    begin = search if settings.refresh else partial(remembered_search, Store(settings.output.store))
+    searches = {}
+    for spec in TUNED:
+        if spec.space:
+            seed = derive_seed(settings.seed, spec.name, "search")
+            space, model = spec.space, settings.of(spec)
+            searches[spec.name] = begin(spec.name, spec.title, space, model, settings.tuning, seed)
+    asked = {name: next(searching) for name, searching in searches.items()}
+    found: dict[str, Found | Any] = {}
+    while asked:
+        attempts = [(name, attempt) for name, attempts in asked.items() for attempt in attempts]
+        calls = [(TRY[name], {"number": one.number, "settings": one.settings, **arguments}) for name, one in attempts]
+        outcomes = dag.gather(calls)
+        for name in list(asked):
+            of_model = [outcome for (model, _), outcome in zip(attempts, outcomes, strict=True) if model == name]
+            unknown = dag.unknown(of_model)
+            try:
+                if unknown is None:
+                    asked[name] = searches[name].send(of_model)
+                    continue
+                found[name] = unknown
+            except StopIteration as end:
+                found[name] = end.value
+            del asked[name]
+    return found
 
 
 @flow(
@@ -100,7 +129,7 @@ def compare(settings: Settings = Settings()) -> str:
         download(settings.data)
     source = locate(settings.data)
     announce_run(settings, source)
-    with Executor(settings.output.store, settings.scaling, refresh=settings.refresh) as dag:
+    with executor(settings.output.store, settings.scaling, refresh=settings.refresh) as dag:
         folder: str = dag.finish(wire(settings, source, dag))
     notify_changed_verdict(settings, folder)
     return folder

@@ -3,12 +3,12 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from queue import SimpleQueue
 from threading import Thread
-from types import TracebackType
 from typing import Any, Protocol, Self
 
 from prefect import State, Task
@@ -21,7 +21,7 @@ from recsys.errors import UserError, WorkersUnavailable
 from recsys.settings import ScalingSettings
 from tasks.cache import cached_in
 from tasks.observability import log_result
-from tasks.progress import STOP, Channel, Receiver, notify_listeners, receiving, report_status, task_channel
+from tasks.progress import STOP, Channel, Event, Receiver, notify_listeners, receiving, report_event, task_channel
 from tasks.retries import RETRYING
 
 RUNNER_PACKAGES = {"concurrent", "distributed", "ray"}
@@ -62,47 +62,46 @@ class ModelsFailed(UserError):
         super().__init__(" ".join(f"{task} failed: {reason}" for task, reason in reasons.items()))
 
 
+@contextmanager
+def executor(store: str, scaling: ScalingSettings, *, refresh: bool) -> Iterator["Executor"]:
+    """Start a task runner for the block, inside the flow; at its end, wait for the tasks that are running.
+
+    Where the run is interrupted, the tasks are asked to stop. Results are cached in `store`; with `refresh`, none of
+    those that are there is used.
+
+    Raises:
+        WorkersUnavailable: the task runner cannot be started.
+    """
+    STOP.clear()
+    with ExitStack() as stack:
+        receiver = None
+        if scaling.elsewhere:
+            context = FlowRunContext.get()
+            assert context is not None, "tasks run inside a flow"
+            assert context.flow_run is not None
+            channel = Channel.of(store, context.flow_run.id)
+            receiver = stack.enter_context(receiving(channel, notify_listeners))
+        dispatcher = stack.enter_context(Dispatcher(started(scaling), partial(_report_end, receiver)))
+        try:
+            yield Executor(store, scaling, refresh, dispatcher)
+        except BaseException as error:
+            if not isinstance(error, Exception):  # Ctrl-C, or SIGTERM, which Prefect handles before us
+                STOP.set()
+                if receiver:
+                    receiver.channel.stop()
+            raise
+
+
+@dataclass(frozen=True)
 class Executor:
-    """The interpreter that runs each task on the chosen task runner; to be entered inside the flow."""
+    """The interpreter that runs each task on the chosen task runner."""
 
-    def __init__(self, store: str, scaling: ScalingSettings, *, refresh: bool) -> None:
-        """Cache results in `store`; with `refresh`, use none of those that are there."""
-        self._store = store
-        self._scaling = scaling
-        self._refresh = refresh
-        self._promises: list[Promise] = []
-        self._tasks: dict[str, Task[..., Any]] = {}
-        self._receiver: Receiver | None = None
-        self._stack = ExitStack()
-        self._dispatcher = Dispatcher(started(scaling), self._report_end)
-
-    def __enter__(self) -> Self:
-        """Start the task runner.
-
-        Raises:
-            WorkersUnavailable: it cannot be started.
-        """
-        STOP.clear()
-        with ExitStack() as stack:
-            if self._scaling.elsewhere:
-                context = FlowRunContext.get()
-                assert context is not None, "tasks run inside a flow"
-                assert context.flow_run is not None
-                channel = Channel.of(self._store, context.flow_run.id)
-                self._receiver = stack.enter_context(receiving(channel, notify_listeners))
-            stack.enter_context(self._dispatcher)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Wait for the tasks that are running; where the run was interrupted, ask them to stop."""
-        if kind and not issubclass(kind, Exception):  # Ctrl-C, or SIGTERM, which Prefect handles before us
-            STOP.set()
-            if self._receiver:
-                self._receiver.channel.stop()
-        self._stack.close()
+    store: str
+    scaling: ScalingSettings
+    refresh: bool
+    dispatcher: "Dispatcher"
+    _promises: list["Promise"] = field(default_factory=list)
+    _tasks: dict[str, Task[..., Any]] = field(default_factory=dict)
 
     def run(self, task: Task[..., Any], /, **arguments: Any) -> Any:
         """Run a task and return its result, or raise what it raised."""
@@ -123,11 +122,7 @@ class Executor:
         """Return None: all results are known."""
 
     def finish(self, report: "Promise") -> str:
-        """Wait for the report and return its folder.
-
-        Raises:
-            ModelsFailed: a model has no row in the report.
-        """
+        """Wait for the report and return its folder, or raise ModelsFailed if a model has no row in it."""
         folder: str = report.result()
         reasons: dict[str, str] = {}
         for promise in self._promises:
@@ -138,28 +133,29 @@ class Executor:
         return folder
 
     def _submit(self, task: Task[..., Any], arguments: dict[str, Any]) -> "Promise":
-        report_status(task.name, "waiting")
+        report_event(Event(task.name, "waiting"))
         if task.name not in self._tasks:
             configured = task.with_options(
                 on_running=[*task.on_running_hooks, _report_start],
                 on_completion=[log_result],
-                timeout_seconds=self._scaling.seconds,
+                timeout_seconds=self.scaling.seconds,
                 **RETRYING,
             )
-            self._tasks[task.name] = cached_in(self._store, configured, refresh=self._refresh)
-        return self._dispatcher.submit(self._tasks[task.name], arguments)
+            self._tasks[task.name] = cached_in(self.store, configured, refresh=self.refresh)
+        return self.dispatcher.submit(self._tasks[task.name], arguments)
 
-    def _report_end(self, promise: "Promise") -> None:
-        if self._receiver:
-            self._receiver.receive()  # first what the task itself reported
-        if error := promise.exception():
-            report_status(promise.task, "failed", text=str(error))
-        else:
-            report_status(promise.task, "cached" if promise.cached else "done")
+
+def _report_end(receiver: Receiver | None, promise: "Promise") -> None:
+    if receiver:
+        receiver.receive()  # first what the task itself reported
+    if error := promise.exception():
+        report_event(Event(promise.task, "failed", str(error)))
+    else:
+        report_event(Event(promise.task, "cached" if promise.cached else "done"))
 
 
 def _report_start(task: Task[..., Any], run: Any, state: Any) -> None:
-    report_status(task.name, "running", channel=task_channel())
+    report_event(Event(task.name, "running"), task_channel())
 
 
 class Promise(Future[Any]):
@@ -203,16 +199,6 @@ class _Request:
     task: Task[..., Any]
     arguments: dict[str, Any]
 
-    @property
-    def ready(self) -> bool:
-        return all(promise.done() for promise in _promises(self.arguments))
-
-
-@dataclass(frozen=True)
-class _Finished:
-    promise: Promise
-    future: PrefectFuture[Any]
-
 
 class Dispatcher:
     """A thread that starts a task runner, submits the tasks that it is given, and stops the runner at the end."""
@@ -223,7 +209,7 @@ class Dispatcher:
         """Submit to `runner`, and call `on_end` with each promise that is settled."""
         self._runner = runner
         self._on_end = on_end
-        self._queue: SimpleQueue[_Request | _Finished | None] = SimpleQueue()
+        self._queue: SimpleQueue[_Request | tuple[Promise, PrefectFuture[Any]] | None] = SimpleQueue()
         self._started: Future[None] = Future()
         self._open: list[Promise] = []
 
@@ -272,8 +258,8 @@ class Dispatcher:
                 waiting.append(event)
                 self._open.append(event.promise)
             else:
-                self._settle(event.promise, *_outcome(event))
-            while ready := [request for request in waiting if request.ready]:
+                self._settle(event[0], *_outcome(*event))
+            while ready := [one for one in waiting if all(promise.done() for promise in _promises(one.arguments))]:
                 for request in ready:
                     waiting.remove(request)
                     self._submit(request)
@@ -285,7 +271,7 @@ class Dispatcher:
         except Exception as error:
             self._settle(request.promise, error)
         else:
-            future.add_done_callback(lambda _: self._queue.put(_Finished(request.promise, future)))
+            future.add_done_callback(lambda _: self._queue.put((request.promise, future)))
 
     def _settle(self, promise: Promise, result: Any, state: State[Any] | None = None) -> None:
         promise.settle(result, state)
@@ -301,14 +287,14 @@ class Dispatcher:
                 event.promise.settle(error)
 
 
-def _outcome(finished: _Finished) -> tuple[Any, State[Any] | None]:
+def _outcome(promise: Promise, future: PrefectFuture[Any]) -> tuple[Any, State[Any] | None]:
     try:
-        return finished.future.result(raise_on_failure=False), finished.future.state
+        return future.result(raise_on_failure=False), future.state
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in RUNNER_PACKAGES:
             return error, None
         lost = WorkersUnavailable(
-            f"The worker that ran {finished.promise.task} was lost ({type(error).__name__}), perhaps for lack of "
+            f"The worker that ran {promise.task} was lost ({type(error).__name__}), perhaps for lack of "
             "memory: every finished task is kept, so repeat the command, with fewer --workers where memory is short."
         )
         return lost, None

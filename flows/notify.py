@@ -71,12 +71,7 @@ def notify_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -
 
 
 def notify_changed_verdict(settings: Settings, folder: str) -> None:
-    """If the verdict differs from that of the previous run of the same series, log it and notify the blocks.
-
-    Args:
-        settings: the run's.
-        folder: of its report.
-    """
+    """If the verdict differs from that of the previous run of the same series, log it and notify the blocks."""
     log, run = get_run_logger(), _flow_run()
     try:
         runs = read(Store(settings.output.store))
@@ -86,11 +81,10 @@ def notify_changed_verdict(settings: Settings, folder: str) -> None:
     now = next((past for past in reversed(runs) if past.report == Path(folder).name), None)
     before = in_series(runs[: runs.index(now)], now) if now else []
     change = verdict_changed(before[-1], now) if before and now else None
-    if change is None or run is None:
-        return
-    log.warning(change)
-    report = Path(folder) / "report.html"
-    _notify(settings.output.notify, f"{run.name}: the verdict has changed", f"{change}\nReport: {report}", run, log)
+    if change and run:
+        log.warning(change)
+        body = f"{change}\nReport: {Path(folder) / 'report.html'}"
+        _notify(settings.output.notify, f"{run.name}: the verdict has changed", body, run, log)
 
 
 def _flow_run() -> FlowRun | None:

@@ -63,15 +63,16 @@ def run(
     from flows.session import Session
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    session_options = {"as_json": json, "verbose": verbose, "without_server": without_server}
     if replay is not None:
         if config is not None or plan:
             raise BadSettings(f"--replay cannot be combined with --{'plan' if plan else 'config'}.")
         from flows.replay import replay as run_again
 
-        return run_again(replay, settings, as_json=json, verbose=verbose, without_server=without_server)
+        return run_again(replay, settings, **session_options)
     # merged even without a file, as only the merged settings are checked for consistency
     settings = merged(from_yaml(config) if config else Settings(), settings)
-    session = Session(settings, as_json=json, verbose=verbose, without_server=without_server)
+    session = Session(settings, **session_options)
     if plan:
         session.explain()
         return True
@@ -105,16 +106,10 @@ def from_yaml(path: str) -> Settings:
 
 
 def merged(base: Settings, given: Settings) -> Settings:
-    """Return `base` with all values that were set explicitly in `given`.
-
-    Raises:
-        BadSettings: the two are inconsistent.
-    """
+    """Return `base` with all values that were set explicitly in `given`; raise BadSettings if they are inconsistent."""
 
     def merge(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-        return old | {
-            name: merge(old[name], value) if isinstance(value, dict) else value for name, value in new.items()
-        }
+        return old | {key: merge(old[key], value) if isinstance(value, dict) else value for key, value in new.items()}
 
     try:
         return Settings.model_validate(merge(base.model_dump(), given.model_dump(exclude_unset=True)))

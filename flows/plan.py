@@ -67,15 +67,11 @@ class Planner:
             result, why = Unknown(task.name), f"after {' and '.join(needed)}"
         else:
             result, why = self._look_up(task, recipe_of(task).fingerprint(arguments))
-        before = self._planned.get(task.name, Planned(task.name, "", runs=0))
-        self._planned[task.name] = Planned(
-            task.name, before.why or why, before.runs + 1, before.cached_runs + (not why)
-        )
+        old = self._planned.get(task.name, Planned(task.name, "", runs=0))
+        self._planned[task.name] = Planned(task.name, old.why or why, old.runs + 1, old.cached_runs + (not why))
         return result
 
-    def submit(self, task: Task[..., Any], /, **arguments: Any) -> Any:
-        """Return the task's cached result, or Unknown."""
-        return self.run(task, **arguments)
+    submit = run
 
     def gather(self, calls: Sequence[Call]) -> list[Any]:
         """Return the tasks' cached results, or Unknown."""

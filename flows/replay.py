@@ -19,25 +19,20 @@ RESULT_NEUTRAL = {("output",), ("scaling",), ("refresh",), ("data", "downloads")
 """Settings that may be given with --replay, as they change no number; the digest of the ratings is checked."""
 
 
-def replay(
-    manifest: str, given: Settings, *, as_json: bool = False, verbose: bool = False, without_server: bool = False
-) -> bool:
+def replay(manifest: str, given: Settings, **session_options: bool) -> bool:
     """Repeat a recorded run, recomputing everything, and return whether its numbers are the same.
 
     Args:
         manifest: path of the manifest.json of a report.
         given: further settings of the command line.
-        as_json: keep standard output for the comparison as JSON.
-        verbose: show Prefect's log.
-        without_server: do not look for a running Prefect server.
+        session_options: those of `Session`.
 
     Raises:
         UserError: there is no such run, the ratings are not the same, or an option cannot be used with --replay.
     """
     path = Path(manifest).expanduser().absolute()
     for section, value in given.model_dump(exclude_unset=True).items():
-        fields = [(section, name) for name in value] if isinstance(value, dict) else [(section,)]
-        for field in fields:
+        for field in [(section, name) for name in value] if isinstance(value, dict) else [(section,)]:
             if not {field, field[:1]} & RESULT_NEUTRAL:
                 raise BadSettings(
                     f"{option(field)} cannot be given with --replay, which takes the settings of the recorded run."
@@ -47,14 +42,13 @@ def replay(
     source = locate(settings.data)
     with open_ratings(source.ratings):
         check_ratings(recorded, source.ratings)
-    settings = settings.model_copy(
-        update={"refresh": True, "output": _output(settings.output, path.resolve(), recorded, source)}
-    )
+    output = _output(settings.output, path.resolve(), recorded, source)
+    settings = settings.model_copy(update={"refresh": True, "output": output})
     again = Path(settings.output.reports).expanduser().absolute() / str(settings.output.name) / MANIFEST
     if again.resolve() == path.resolve():
         raise BadSettings(f"{again.parent} is the report of the recorded run itself: choose another --name.")
 
-    session = Session(settings, as_json=as_json, verbose=verbose, without_server=without_server)
+    session = Session(settings, **session_options)
     session.console.print(plain(changes_since(recorded, this_environment())), soft_wrap=True)
     session.compare()
     found = agreement(recorded, read_manifest(again))

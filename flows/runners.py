@@ -18,8 +18,6 @@ from recsys.settings import ScalingSettings
 INTEGRATIONS = {"dask": "prefect_dask", "ray": "prefect_ray"}
 """Runner -> the package that Prefect needs for it; this project's extras are named after the runners."""
 
-RAY_WITHOUT_ADDRESS = {"include_dashboard": False, "logging_level": "ERROR"}
-
 
 @contextmanager
 def started(settings: ScalingSettings) -> Iterator[TaskRunner[Any]]:
@@ -32,10 +30,13 @@ def started(settings: ScalingSettings) -> Iterator[TaskRunner[Any]]:
         BadSettings: the package that the runner needs is not installed.
         WorkersUnavailable: the workers cannot be started, or the cluster does not answer.
     """
-    runner = task_runner(settings)
+    check_installed(settings)
+    runner = _task_runner(settings)
     with ExitStack() as stack:
         if settings.elsewhere:
-            stack.enter_context(_interrupts_blocked())
+            resource_tracker.ensure_running()  # if it started later, it would unblock the signal
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, before)
         try:
             stack.enter_context(runner)
             if settings.runner == "dask":
@@ -47,36 +48,34 @@ def started(settings: ScalingSettings) -> Iterator[TaskRunner[Any]]:
         yield runner
 
 
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    resource_tracker.ensure_running()  # if it started later, it would unblock the signal
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def task_runner(settings: ScalingSettings) -> TaskRunner[Any]:
-    """Return the task runner, not yet started.
+def _task_runner(settings: ScalingSettings) -> TaskRunner[Any]:
+    """A task runner, not yet started.
 
     The cluster is that of DASK_SCHEDULER_ADDRESS (or `scheduler-address` in Dask's configuration) or RAY_ADDRESS. If
     there is none, one is started on this machine for the run.
-
-    Raises:
-        BadSettings: the package that the runner needs is not installed.
     """
-    check_installed(settings)
+    runner: TaskRunner[Any]
     workers = settings.workers or max(2, os.cpu_count() or 2)
     match settings.runner:
         case "threads":
-            return ThreadPoolTaskRunner(max_workers=workers)
+            runner = ThreadPoolTaskRunner(max_workers=workers)
         case "processes":
-            return ProcessPoolTaskRunner(max_workers=workers, initializer=end_with_the_run)
+            runner = ProcessPoolTaskRunner(max_workers=workers, initializer=end_with_the_run)
         case "dask":
-            return _dask(workers)
+            import dask.config
+            import distributed  # noqa: F401 - makes Dask read its configuration
+            from prefect_dask.task_runners import DaskTaskRunner
+
+            address = dask.config.get("scheduler-address", None)
+            local = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
+            runner = DaskTaskRunner(address=address, cluster_kwargs=None if address else local)
         case "ray":
-            return _ray(workers)
+            from prefect_ray.task_runners import RayTaskRunner
+
+            address = os.environ.get("RAY_ADDRESS")
+            local = {} if address else {"num_cpus": workers, "include_dashboard": False, "logging_level": "ERROR"}
+            runner = RayTaskRunner(address=address, init_kwargs={**local, "log_to_driver": False})
+    return runner
 
 
 def check_installed(settings: ScalingSettings) -> None:
@@ -99,24 +98,3 @@ def end_with_the_run() -> None:
         os._exit(1)
 
     threading.Thread(target=wait, name="end with the run", daemon=True).start()
-
-
-def _dask(workers: int) -> TaskRunner[Any]:
-    import dask.config
-    import distributed  # noqa: F401 - makes Dask read its configuration
-    from prefect_dask.task_runners import DaskTaskRunner
-
-    address = dask.config.get("scheduler-address", None)
-    local = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
-    runner: TaskRunner[Any] = DaskTaskRunner(address=address, cluster_kwargs=None if address else local)
-    return runner
-
-
-def _ray(workers: int) -> TaskRunner[Any]:
-    from prefect_ray.task_runners import RayTaskRunner
-
-    quiet = {"log_to_driver": False}
-    address = os.environ.get("RAY_ADDRESS")
-    init = quiet if address else {"num_cpus": workers, **RAY_WITHOUT_ADDRESS, **quiet}
-    runner: TaskRunner[Any] = RayTaskRunner(address=address, init_kwargs=init)
-    return runner

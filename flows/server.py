@@ -30,7 +30,6 @@ START_TIMEOUT = 180.0
 """Seconds; a first start migrates a database, which takes 30 s and more on 2 cores."""
 
 STOP_TIMEOUT = 5.0
-"""Seconds."""
 
 REQUEST_TIMEOUT = 30.0
 """Seconds after which a server that PREFECT_API_URL names is taken for absent."""
@@ -41,8 +40,7 @@ log = logging.getLogger(__name__)
 def running_server(warn: Callable[[str], object] = log.warning) -> str | None:
     """Return the URL of the server that PREFECT_API_URL names, or of one at Prefect's default URL, if any.
 
-    Args:
-        warn: is called with one sentence if the server at the default URL refuses requests.
+    If the one at the default URL refuses requests, `warn` is called with one sentence.
 
     Raises:
         ServerUnavailable: the server that PREFECT_API_URL names does not answer, or refuses requests.
@@ -89,9 +87,7 @@ def failure_of(error: Exception) -> str:
     if isinstance(error, httpx.HTTPStatusError):
         status = f"{error.response.status_code} {error.response.reason_phrase}".strip()
         return f"answers with an error ({status})"
-    if isinstance(error, ValueError):
-        return "does not answer as Prefect's server does"
-    return "does not answer"
+    return "does not answer as Prefect's server does" if isinstance(error, ValueError) else "does not answer"
 
 
 class OwnServer:
@@ -114,11 +110,7 @@ class OwnServer:
         atexit.register(self.stop)
 
     def wait(self) -> None:
-        """Wait until it answers.
-
-        Raises:
-            ServerUnavailable: it does not, with the reason from its standard error.
-        """
+        """Wait until it answers, or raise ServerUnavailable with the reason from its standard error."""
         deadline = time.monotonic() + START_TIMEOUT
         while self._process.poll() is None and time.monotonic() < deadline:
             try:

@@ -46,11 +46,8 @@ class Session:
     ) -> None:
         """Prepare a run.
 
-        Args:
-            settings: the run's.
-            as_json: keep standard output for the JSON document.
-            verbose: show Prefect's log.
-            without_server: do not look for a running server.
+        With `as_json`, standard output is kept for the JSON document; `verbose` shows Prefect's log; `without_server`
+        looks for no running server.
         """
         self.settings = settings
         self.as_json = as_json
@@ -70,13 +67,12 @@ class Session:
         """Run the comparison and show it; return whether every model was trained.
 
         Raises:
-            ServerUnavailable: PREFECT_API_URL names a server that does not answer, and the user did not agree to go on
-                without it.
+            ServerUnavailable: PREFECT_API_URL names a server that does not answer, and the user chose not to go on.
             ServerLost: the server stopped answering during the run.
             UserError: the ratings cannot be used, or something else that the user can put right.
         """
-        scaling = self.settings.scaling
-        check_installed(scaling)
+        elsewhere = self.settings.scaling.elsewhere
+        check_installed(self.settings.scaling)
         server = self._server()
         source = locate(self.settings.data)
         plan = self._plan(source)
@@ -86,17 +82,10 @@ class Session:
             check(source.ratings, source.settings)
         show_header(self.console, self.settings, source, plan)
         all_cached = all(planned.cached for planned in plan)
-        computes_here = not (all_cached or scaling.elsewhere)
-        if computes_here:
-            require_memory_for_tensorflow()
+        loading = nullcontext() if all_cached or elsewhere else _keras_loading()
         failure = None
-        with (
-            _keras_loading() if computes_here else nullcontext(),
-            _reporting_to(server),
-            watching(self.console),
-            _stopped_by_signals(),
-        ):
-            if scaling.elsewhere and not self.verbose:  # keep Prefect's log of the workers off the terminal, too
+        with loading, _reporting_to(server), watching(self.console), _stopped_by_signals():
+            if elsewhere and not self.verbose:  # keep Prefect's log of the workers off the terminal, too
                 os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
             try:
                 folder = compare(self.settings)
@@ -145,30 +134,26 @@ class Session:
 
 @contextmanager
 def _reporting_to(running: str | None) -> Iterator[None]:
-    """Have the flow report to a running server or, if there is none, to one of its own.
-
-    Raises:
-        ServerUnavailable: the run's own server does not start.
-    """
-    changes: dict[Any, Any] = {PREFECT_API_URL: running}
+    """Have the flow report to a running server or, if there is none, to one of its own."""
+    changes: dict[Any, Any] = {}
     if running is None:
         own = OwnServer()
         own.wait()
         # that server does not check heartbeats, and a run would end only with the next one
         changes = {PREFECT_API_URL: own.url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
-    elif running == PREFECT_API_URL.value():
-        yield
-        return
-    with temporary_settings(changes):
+    elif running != PREFECT_API_URL.value():
+        changes = {PREFECT_API_URL: running}
+    with temporary_settings(changes) if changes else nullcontext():
         yield
 
 
 @contextmanager
 def _keras_loading() -> Iterator[None]:
-    """Load Keras while Prefect's server starts.
+    """Load Keras while Prefect's server starts; raise NotEnoughMemory first if there is too little for it.
 
     The process does not end before it is loaded, as what is written to standard error meanwhile would be lost.
     """
+    require_memory_for_tensorflow()
 
     def load() -> None:
         import_module("recsys.training.train")
@@ -188,7 +173,6 @@ def _stopped_by_signals() -> Iterator[None]:
 
     The second signal ends the process at once, which loses nothing.
     """
-
     stopping = False
 
     def stop(number: int, frame: Any) -> None:

@@ -90,17 +90,10 @@ def prepare_streams() -> None:
             stream = os.fdopen(number, "w" if number else "r", closefd=False)
             setattr(sys, name, stream)
         if number and isinstance(stream, io.TextIOWrapper):
-            setattr(sys, name, _tolerant(stream))
+            raw = io.BufferedWriter(TolerantFile(stream.fileno(), "w", closefd=False))
+            by_line = stream.line_buffering or stream.write_through
+            setattr(sys, name, io.TextIOWrapper(raw, stream.encoding, errors="replace", line_buffering=by_line))
     _stderr = os.dup(2)
-
-
-def _tolerant(stream: io.TextIOWrapper) -> io.TextIOWrapper:
-    return io.TextIOWrapper(
-        io.BufferedWriter(TolerantFile(stream.fileno(), "w", closefd=False)),
-        encoding=stream.encoding,
-        errors="replace",
-        line_buffering=stream.line_buffering or stream.write_through,
-    )
 
 
 def output_error() -> str | None:
@@ -110,7 +103,5 @@ def output_error() -> str | None:
     error = raw.error if isinstance(raw, TolerantFile) else None
     if error is None or error.errno == errno.EPIPE:
         return None
-    return (
-        f"standard output cannot be written ({error.strerror}), so the output is incomplete; all results are kept: "
-        "free some space and repeat the command."
-    )
+    lost = f"standard output cannot be written ({error.strerror}), so the output is incomplete"
+    return f"{lost}; all results are kept: free some space and repeat the command."

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import compress
 
@@ -82,10 +82,9 @@ class TaskLines:
         if event.status in WORSE:
             event = line.end(event)
         ended = line.ended >= line.runs > 0 or event.status in WORSE
-        changed = event.status != line.event.status
+        news = ended or event.status != line.event.status or now - line.said_at >= SECONDS_BETWEEN_LINES
         line.until = now if ended else None
         line.event = event
-        news = ended or changed or now - line.said_at >= SECONDS_BETWEEN_LINES
         if news and not self.console.is_terminal and event.status != "waiting":
             line.said_at = now
             self.console.print(self._row(line), soft_wrap=True)
@@ -121,10 +120,9 @@ def plain(text: str, style: str = "") -> Text:
 
 def asks(console: Console, question: str) -> bool:
     """Ask the user, whose answer is yes unless it is no; where nobody can answer, it is no."""
-    if not (console.is_terminal and sys.stdin.isatty()):
-        return False
     try:
-        return Confirm.ask(plain(question), console=console, default=True)
+        answerable = console.is_terminal and sys.stdin.isatty()
+        return answerable and Confirm.ask(plain(question), console=console, default=True)
     except EOFError:
         return False
 
@@ -135,10 +133,7 @@ def watching(console: Console) -> Iterator[None]:
     lines = TaskLines(console)
     LISTENERS.append(lines.hear)
     try:
-        if console.is_terminal:
-            with Live(lines, console=console, refresh_per_second=4):
-                yield
-        else:
+        with Live(lines, console=console, refresh_per_second=4) if console.is_terminal else nullcontext():
             yield
     finally:
         LISTENERS.remove(lines.hear)
@@ -156,10 +151,9 @@ def show_header(console: Console, settings: Settings, source: Source, plan: list
 def show_plan(console: Console, plan: list[Planned]) -> None:
     """Print for each task whether it is cached or has to run, and why."""
     for planned in plan:
-        text = Text(f"{planned.task:<16}")
         some = f"{planned.cached_runs} of {planned.runs} cached, " if planned.cached_runs else ""
         why = "cached" if planned.cached else f"{some}to run: {escaped(planned.why)}"
-        text.append(why, "dim" if planned.cached else "cyan")
+        text = Text(f"{planned.task:<16}").append(why, "dim" if planned.cached else "cyan")
         console.print(text, soft_wrap=True)
 
 
@@ -179,7 +173,6 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
         table.add_row(*(plain(cell.text, "bold green" if cell.best else "") for cell in row))
     console.print(Group(Text(), table, Text()))
     console.print(plain(f"{headline(comparison)}."), style="bold", soft_wrap=True)
-    for finding in verdict(comparison):
-        console.print(plain(finding.text), soft_wrap=True)
-    for warning in drift_warnings(comparison):
-        console.print(plain(warning.text), style="yellow", soft_wrap=True)
+    for style, findings in (("", verdict(comparison)), ("yellow", drift_warnings(comparison))):
+        for finding in findings:
+            console.print(plain(finding.text), style=style, soft_wrap=True)

@@ -30,8 +30,8 @@ def compare_if_changed(settings: Settings = Settings()) -> State[str | None]:
         or one named "Waiting", without a report, if there is no complete file yet.
     """
     check_paths(settings)
-    given = settings.data.ratings and Path(settings.data.ratings).expanduser()
     data = settings.data
+    given = data.ratings and Path(data.ratings).expanduser()
     if given and given.is_dir():
         file = newest(given)
         if file is None:
@@ -45,10 +45,8 @@ def compare_if_changed(settings: Settings = Settings()) -> State[str | None]:
     if not ratings.is_file():
         return _compared(compare(to_compare))  # which says what is wrong
     if given and may_be_growing(ratings):
-        return _completed(
-            "Waiting",
-            f"{ratings} was changed less than {SETTLING:g} s ago and may be growing: the next run looks again.",
-        )
+        message = f"{ratings} was changed less than {SETTLING:g} s ago and may be growing: the next run looks again."
+        return _completed("Waiting", message)
     sha256 = Store(settings.output.store).digest(ratings)
     last = None if settings.refresh else last_compared(settings)
     if last and last.sha256 == sha256:

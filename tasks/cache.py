@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -36,7 +35,6 @@ class Recipe:
     """What the result of a task depends on.
 
     Attributes:
-        task: name of the task.
         layer: folder of the store.
         manifests: arguments that are manifests, several by name, or None: their files' digests count.
         facts: whether the manifests' facts count as well, as they do where a task shows them.
@@ -147,9 +145,7 @@ class ByFingerprint(CachePolicy):
 
     recipe: Recipe | None = field(default=None)
 
-    def compute_key(
-        self, task_ctx: Any, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
-    ) -> str | None:
+    def compute_key(self, task_ctx: Any, inputs: Any, flow_parameters: Any, **kwargs: Any) -> str | None:
         """Return the key of the task's record."""
         return self.recipe.fingerprint(inputs).key if self.recipe else None
 
@@ -158,11 +154,8 @@ class ByFingerprint(CachePolicy):
 class Uncached(ByFingerprint):
     """The policy of a task that runs each time and keeps what it computes in the store itself."""
 
-    def compute_key(
-        self, task_ctx: Any, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
-    ) -> str | None:
+    def compute_key(self, task_ctx: Any, inputs: Any, flow_parameters: Any, **kwargs: Any) -> None:
         """Return None: there is no record."""
-        return None
 
 
 def recipe_of(task: Task[..., Any]) -> Recipe:
@@ -230,10 +223,19 @@ class VerifiedRecords(StoreFolder):
 
     def read_path(self, path: str, _sync: bool = True) -> bytes:  # type: ignore[override]
         """Return the record, or raise DamagedArtefact, which Prefect takes for a miss."""
-        with _damage_logged():
-            _fetch(Store(self.store), path)
-        record: bytes = super().read_path(path, _sync=True)  # type: ignore[call-arg, assignment]
-        self._verify(path, record)
+        store = Store(self.store)
+        try:
+            _fetch(store, path)
+            record: bytes = super().read_path(path, _sync=True)  # type: ignore[call-arg, assignment]
+            result = result_of(record, store.root / RESULTS / path)
+        except DamagedArtefact as damage:  # which Prefect does not log
+            log.warning("%s; it is made anew", damage)
+            raise
+        for manifest in manifests_in(result):
+            store.verify(manifest)  # logs damage itself
+            store.share(manifest)
+        if store.shared and not store.shared.remote.has(f"{RECORDS}/{path}"):
+            _send(store.shared, path, record)
         return record
 
     async def aread_path(self, path: str) -> bytes:
@@ -245,33 +247,12 @@ class VerifiedRecords(StoreFolder):
         metadata = json.loads(content)
         record = with_checksum(metadata | {RESULT_DIGEST: sha256_of(Path(metadata["storage_key"]))})
         place = super().write_path(path, record)
-        mirror = Store(self.store).shared
         try:
-            if mirror:
+            if mirror := Store(self.store).shared:
                 _send(mirror, path, record)
         except StoreUnavailable as error:  # other machines have what it names, so that they need not compute it either
             log.warning("the record of a task was not sent: %s", error)
         return place
-
-    def _verify(self, path: str, record: bytes) -> None:
-        store = Store(self.store)
-        with _damage_logged():
-            result = result_of(record, store.root / RESULTS / path)
-        for manifest in manifests_in(result):
-            store.verify(manifest)  # logs damage itself
-            store.share(manifest)
-        if store.shared and not store.shared.remote.has(f"{RECORDS}/{path}"):
-            _send(store.shared, path, record)
-
-
-@contextmanager
-def _damage_logged() -> Iterator[None]:
-    """Log what is damaged, which Prefect does not."""
-    try:
-        yield
-    except DamagedArtefact as damage:
-        log.warning("%s; it is made anew", damage)
-        raise
 
 
 def _send(mirror: SharedCopy, key: str, record: bytes) -> None:
@@ -316,11 +297,7 @@ def recorded(store: str, key: str) -> Any:
 
 
 def result_of(record: bytes, place: Path) -> Any:
-    """Return the result that a record points to: a manifest, or several by name.
-
-    Args:
-        record: the record.
-        place: where its result must be.
+    """Return the result that a record points to, which must be at `place`: a manifest, or several by name.
 
     Raises:
         DamagedArtefact: the record or the result is truncated or changed, is not JSON, or lies elsewhere.

@@ -16,14 +16,7 @@ from tasks.retries import RETRYING
 
 @task(name="download", task_run_name="download {data.dataset}", cache_policy=NO_CACHE, persist_result=False, **RETRYING)
 def download(data: DataSettings) -> None:
-    """Download a public data set, unless it is in the download folder.
-
-    Args:
-        data: which one, and the folder.
-
-    Raises:
-        DatasetUnavailable: it cannot be downloaded.
-    """
+    """Download a public data set, unless it is in the download folder; raise DatasetUnavailable if that fails."""
     locate(data, TaskProgress("download"))
 
 
@@ -40,13 +33,7 @@ INGEST = Recipe(
 
 @task(name="ingest", task_run_name="ingest", cache_policy=ByFingerprint(recipe=INGEST))
 def ingest(ratings: str, data: DataSettings, store: str) -> Manifest:
-    """Read a ratings file of any supported format into ratings.parquet.
-
-    Args:
-        ratings: path of the file.
-        data: how to read it.
-        store: folder of the artefacts.
-    """
+    """Read the file `ratings`, of any supported format, into ratings.parquet."""
 
     def build(folder: Path) -> Facts:
         from recsys.data.ingest import ingest as read_ratings
@@ -75,7 +62,6 @@ def encode(ratings: Manifest, titles: str | None, duplicates: Duplicates, store:
         ratings: what `ingest` made.
         titles: path of a file of item titles, if there is one.
         duplicates: what to do where a user rated an item more than once.
-        store: folder of the artefacts.
 
     Returns:
         `codes`: a manifest of codes, ratings and ids without the times; `times`: a manifest of these, without a file
@@ -117,8 +103,6 @@ def split(
         codes: the codes that `encode` made.
         times: the times that `encode` found; None for a split that does not read them.
         settings: kind of split, sizes and random state.
-        protocol: `fair` or `notebook`.
-        store: folder of the artefacts.
 
     Returns:
         `training`: a manifest of training and validation rows without the test rows; `test`: a manifest of these.

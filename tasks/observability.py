@@ -55,20 +55,14 @@ def _key(url: str) -> str:
 def emit_asset(key: str, name: str, upstream: Iterable[str], **payload: Any) -> None:
     """Emit Prefect's event that this task run has made an asset; outside of a task run, do nothing.
 
-    Args:
-        key: of the asset.
-        name: what the UI calls it.
-        upstream: keys of the assets that it was made from.
-        payload: further facts.
+    `name` is what the UI calls it, and `upstream` are the keys of the assets that it was made from.
     """
     if TaskRunContext.get() is None:
         return
     emit_event(
         "prefect.asset.materialization.succeeded",
         {"prefect.resource.id": key, "prefect.resource.name": name},
-        related=[
-            {"prefect.resource.id": source, "prefect.resource.role": "asset"} for source in dict.fromkeys(upstream)
-        ],
+        related=[{"prefect.resource.id": one, "prefect.resource.role": "asset"} for one in dict.fromkeys(upstream)],
         payload=payload,
     )
 
@@ -94,10 +88,8 @@ def summary(result: Any) -> str:
         case "encode":
             return f"{facts['users']:,} users, {facts['items']:,} items, {facts['rows']:,} ratings"
         case "split":
-            return (
-                f"{facts['train_rows']:,} training ratings, {facts['validation_rows']:,} validation ratings, "
-                f"{facts['test_rows']:,} test ratings"
-            )
+            parts = {"training": "train_rows", "validation": "validation_rows", "test": "test_rows"}
+            return ", ".join(f"{facts[rows]:,} {part} ratings" for part, rows in parts.items())
         case "score":
             best = min(facts["scores"], key=lambda score: score["mse"])
             return f"best is {best['title']}, test MSE {best['mse']:.4f}"
@@ -109,11 +101,9 @@ def summary(result: Any) -> str:
     return f"validation MSE {best_loss:.4f} at epoch {facts['best_epoch']} of {len(facts['val_loss'])}"
 
 
-def _is_kept(record: logging.LogRecord) -> bool:
-    return record.levelno != logging.INFO or not record.getMessage().startswith(REDUNDANT_LINES)
-
-
 # at import, so that it holds in every process that runs a task
-logging.getLogger("prefect.task_runs").addFilter(_is_kept)
+logging.getLogger("prefect.task_runs").addFilter(
+    lambda record: record.levelno != logging.INFO or not record.getMessage().startswith(REDUNDANT_LINES)
+)
 for name in ("recsys", "tasks"):
     logging.getLogger(name).setLevel(logging.INFO)  # of extra_loggers Prefect sets the handlers and not the level

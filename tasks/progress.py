@@ -1,9 +1,8 @@
 """Progress of the tasks, in the Prefect UI and on the terminal.
 
 A task that runs in its flow's process calls the listeners there. Tasks in other processes, on this machine or another,
-see the same store, so they send their messages through a folder of it, one folder a flow run: each process appends
-lines of JSON to a file of its own, which the flow's process polls. The file `stop` asks all tasks to stop; so does a
-folder that is gone, as its flow has ended.
+send their messages through a folder of the store, one a flow run: each process appends lines of JSON to a file of its
+own, which the flow's process polls. The file `stop` asks all tasks to stop; so does a folder that is gone.
 """
 
 import json
@@ -14,6 +13,7 @@ import shutil
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -70,10 +70,7 @@ class Stopped(Exception):
 
 
 class TaskProgress:
-    """A `recsys.progress.Progress` that shows the progress of one task run.
-
-    In the UI that is a progress artifact, with the same key in each run of the flow.
-    """
+    """A `recsys.progress.Progress` of one task run; in the UI a progress artifact of the same key in each flow run."""
 
     def __init__(self, task: str) -> None:
         """Show the progress of the task of this name."""
@@ -94,7 +91,7 @@ class TaskProgress:
         """
         if STOP.is_set() or (self._channel and self._channel.stopped):
             raise Stopped(f"{self.task} was stopped")
-        report_status(self.task, "running", text, done, total, self._channel)
+        report_event(Event(self.task, "running", text, done, total), self._channel)
         now = time.monotonic()
         if total and (done >= total or now >= self._next_at):
             shown = self._show(min(100.0, 100 * done / total), text)
@@ -104,33 +101,25 @@ class TaskProgress:
         try:
             with without_retries():
                 if self._artifact is None:
-                    self._artifact = _uuid(create_progress_artifact(percent, key=self._key, description=text))
+                    self._artifact = UUID(str(create_progress_artifact(percent, key=self._key, description=text)))
                 else:
                     update_progress_artifact(self._artifact, percent, description=text)
-                self._log(percent, text)
+                if percent < 100 and time.monotonic() - self._logged_at >= SECONDS_BETWEEN_LINES:
+                    self._logged_at = time.monotonic()
+                    get_run_logger().info("%s: %s", self._run, text)
         except Exception as error:  # the work goes on whether or not the UI can be updated
             log.debug("progress of %s not shown in the UI: %s", self.task, error)
             return False
         return True
 
-    def _log(self, percent: float, text: str) -> None:
-        if percent < 100 and time.monotonic() - self._logged_at >= SECONDS_BETWEEN_LINES:
-            self._logged_at = time.monotonic()
-            get_run_logger().info("%s: %s", self._run, text)
-
 
 def progress_key(name: str) -> str:
-    """Return the key of a run's progress artifact: "train mf · 50 factors · seed 3" gives progress-train-mf-seed-3.
+    """Return the key of a task run's progress artifact, from the first and last part of the run's name.
 
-    Args:
-        name: of the task run; its first part names the task, its last part the seed, trial or split.
+    "train mf · 50 factors · seed 3" gives progress-train-mf-seed-3.
     """
     parts = name.lower().split(" · ")
     return "-".join(["progress", *re.findall("[a-z0-9]+", " ".join(dict.fromkeys([parts[0], parts[-1]])))])
-
-
-def _uuid(artifact: Any) -> UUID:
-    return artifact if isinstance(artifact, UUID) else UUID(str(artifact))
 
 
 @contextmanager
@@ -143,20 +132,10 @@ def without_retries() -> Iterator[None]:
         yield
 
 
-def report_status(
-    task: str,
-    status: Status,
-    text: str = "",
-    done: float = 0,
-    total: float | None = None,
-    channel: "Channel | None" = None,
-) -> None:
+def report_event(event: Event, channel: "Channel | None" = None) -> None:
     """Report an event to the listeners in the flow's process, through the channel if that is another process."""
-    message = asdict(Event(task, status, text, done, total))
-    if channel:
-        channel.send(message)
-    else:
-        notify_listeners(message)
+    send = channel.send if channel else notify_listeners
+    send(asdict(event))
 
 
 def notify_listeners(message: Message) -> None:
@@ -207,23 +186,19 @@ class Receiver:
 
     channel: Channel
     handle: Callable[[Message], None]
-    _offsets: dict[Path, int] = field(default_factory=dict)
+    _offsets: Counter[Path] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def receive(self) -> None:
         """Handle the messages that were sent since the last call."""
         with self._lock:
             for path in sorted(self.channel.folder.glob("*.jsonl")):
-                for line in self._new_lines(path):
+                with path.open("rb") as file:
+                    file.seek(self._offsets[path])
+                    complete, newline, _ = file.read().rpartition(b"\n")  # the next time what is half written
+                self._offsets[path] += len(complete) + len(newline)
+                for line in complete.splitlines():
                     self.handle(json.loads(line))
-
-    def _new_lines(self, path: Path) -> list[bytes]:
-        offset = self._offsets.get(path, 0)
-        with path.open("rb") as file:
-            file.seek(offset)
-            complete, newline, _ = file.read().rpartition(b"\n")  # a line that is half written is read the next time
-        self._offsets[path] = offset + len(complete) + len(newline)
-        return complete.splitlines()
 
 
 @contextmanager

@@ -17,8 +17,6 @@ from tasks.cache import ByFingerprint, Recipe
 from tasks.observability import tagged
 from tasks.progress import TaskProgress
 
-TRAINING = "recsys.training.train"
-
 
 def choosing(train: Task[..., Any]) -> Task[..., Any]:
     """Return a task that trains, under the name of a run that chooses the number of epochs for the others."""
@@ -26,14 +24,7 @@ def choosing(train: Task[..., Any]) -> Task[..., Any]:
 
 
 def _train(spec: ModelSpec) -> Task[..., Manifest]:
-    recipe = Recipe(
-        task=f"train_{spec.name}",
-        layer="models",
-        manifests=("codes", "training", "chosen"),
-        settings=("settings", "seed", "engine"),
-        code=(spec.module, TRAINING),
-        libraries=spec.libraries,
-    )
+    recipe = _recipe(spec, f"train_{spec.name}", "models", "codes", "training", "chosen")
 
     def train(
         settings: FitSettings,
@@ -52,118 +43,77 @@ def _train(spec: ModelSpec) -> Task[..., Manifest]:
             training: training and validation rows, from `split`.
             seed: initialisation seed.
             engine: what trains a Keras model.
-            store: folder of the artefacts.
             chosen: the fit that chose the number of epochs on the validation rows: these are then fitted too, for
                 that many epochs. None: the fit chooses for itself. An exception, why that fit failed, is raised.
         """
         if isinstance(chosen, Exception):
             raise chosen
-        arguments: dict[str, Any] = {
-            "settings": settings,
-            "codes": codes,
-            "training": training,
-            "chosen": chosen,
-            "seed": seed,
-            "engine": engine,
-            "store": store,
-        }
-
-        def build(folder: Path) -> Facts:
-            from recsys.training.fit import FitData
-            from recsys.training.train import fit_and_save
-
-            data, fitted = FitData.load(Store(store).paths(codes, training)), settings
-            if chosen:
-                data = data.with_validation
-                fitted = settings.model_copy(update={"epochs": chosen["facts"]["scored_epoch"], "patience": 0})
-            return fit_and_save(
-                spec,
-                codes["facts"]["users"],
-                codes["facts"]["items"],
-                data,
-                fitted,
-                seed,
-                folder,
-                TaskProgress(recipe.task),
-                engine=engine,
-                checkpoint=recipe.checkpoint(arguments),
-            )
-
-        return recipe.make(build, **arguments)
+        inputs = {"codes": codes, "training": training, "chosen": chosen}
+        return _make(spec, recipe, **inputs, settings=settings, seed=seed, engine=engine, store=store)
 
     return _task(spec, train, recipe, f"train {spec.name.replace('_', ' ')} · {spec.detail} · seed {{seed}}")
 
 
 def _try(spec: ModelSpec) -> Task[..., Manifest]:
-    recipe = Recipe(
-        task=f"try_{spec.short_name}",
-        layer="trials",
-        manifests=("codes", "training"),
-        settings=("settings", "seed", "engine"),
-        code=(spec.module, TRAINING),
-        libraries=spec.libraries,
-    )
+    recipe = _recipe(spec, f"try_{spec.short_name}", "trials", "codes", "training")
 
     def try_settings(
-        number: int,
-        settings: FitSettings,
-        codes: Manifest,
-        training: Manifest,
-        seed: int,
-        engine: Engine,
-        store: str,
+        number: int, settings: FitSettings, codes: Manifest, training: Manifest, seed: int, engine: Engine, store: str
     ) -> Manifest:
-        """Try settings on the validation rows, unless the store has the result.
-
-        Args:
-            number: of the trial; the result does not depend on it.
-            settings: what is tried.
-            codes: what `encode` made.
-            training: training and validation rows, from `split`.
-            seed: initialisation seed.
-            engine: what trains a Keras model.
-            store: folder of the artefacts.
-        """
-        arguments: dict[str, Any] = {
-            "settings": settings,
-            "codes": codes,
-            "training": training,
-            "seed": seed,
-            "engine": engine,
-            "store": store,
-        }
-
-        def build(folder: Path) -> Facts:
-            from recsys.training.fit import FitData
-            from recsys.training.train import fit_and_validate
-
-            return fit_and_validate(
-                spec,
-                codes["facts"]["users"],
-                codes["facts"]["items"],
-                FitData.load(Store(store).paths(codes, training)),
-                settings,
-                seed,
-                folder,
-                TaskProgress(recipe.task),
-                engine=engine,
-                checkpoint=recipe.checkpoint(arguments),
-            )
-
-        return recipe.make(build, **arguments)
+        """Try settings on the validation rows, unless the store has the result, which does not depend on `number`."""
+        inputs = {"codes": codes, "training": training}
+        return _make(spec, recipe, **inputs, settings=settings, seed=seed, engine=engine, store=store)
 
     name = f"try {spec.short_name} · {spec.detail} · {{settings.epochs}} epochs · trial {{number}}"
     return _task(spec, try_settings, recipe, name, "trial")
 
 
-def _task(
-    spec: ModelSpec, run: Callable[..., Manifest], recipe: Recipe, run_name: str, *tags: str
-) -> Task[..., Manifest]:
+def _recipe(spec: ModelSpec, task: str, layer: str, *manifests: str) -> Recipe:
+    return Recipe(
+        task=task,
+        layer=layer,
+        manifests=manifests,
+        settings=("settings", "seed", "engine"),
+        code=(spec.module, "recsys.training.train"),
+        libraries=spec.libraries,
+    )
+
+
+def _make(spec: ModelSpec, recipe: Recipe, **arguments: Any) -> Manifest:
+    """Fit a model, unless the store has the result; trials keep validation predictions, other fits the model."""
+
+    def build(folder: Path) -> Facts:
+        from recsys.training.fit import FitData
+        from recsys.training.train import fit_and_save, fit_and_validate
+
+        codes, settings = arguments["codes"], arguments["settings"]
+        data = FitData.load(Store(arguments["store"]).paths(codes, arguments["training"]))
+        if chosen := arguments.get("chosen"):
+            data = data.with_validation
+            settings = settings.model_copy(update={"epochs": chosen["facts"]["scored_epoch"], "patience": 0})
+        fit = fit_and_validate if recipe.layer == "trials" else fit_and_save
+        return fit(
+            spec,
+            codes["facts"]["users"],
+            codes["facts"]["items"],
+            data,
+            settings,
+            arguments["seed"],
+            folder,
+            TaskProgress(recipe.task),
+            engine=arguments["engine"],
+            checkpoint=recipe.checkpoint(arguments),
+        )
+
+    return recipe.make(build, **arguments)
+
+
+def _task(spec: ModelSpec, run: Callable[..., Manifest], recipe: Recipe, name: str, *tags: str) -> Task[..., Manifest]:
     run.__name__ = run.__qualname__ = recipe.task
     run.__annotations__["settings"] = spec.settings
     decorate = task(
         name=recipe.task,
-        task_run_name=run_name,
+        task_run_name=name,
         on_running=[tagged(spec.family.upper(), *tags)],
         cache_policy=ByFingerprint(recipe=recipe),
     )

@@ -12,7 +12,7 @@ from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import validate
 
 from deployments.config import FILE, ROOT, Deployment, deployments
-from deployments.serve import served
+from deployments.machine import served
 
 RAW: dict[str, Any] = yaml.safe_load(FILE.read_text())
 

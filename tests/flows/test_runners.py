@@ -22,8 +22,7 @@ from recsys.errors import BadRatings, BadSettings, WorkersUnavailable
 from recsys.settings import ScalingSettings, Settings
 from recsys.store.store import sha256_of
 from tasks.progress import LISTENERS, Event
-from tasks.report import RECIPE as REPORT
-from tasks.score import RECIPE as SCORE
+from tasks.report import REPORT, SCORE
 from tests.factories import DIVERGING, small_settings, write_ratings
 
 ROOT = Path(__file__).parent.parent.parent
