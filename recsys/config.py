@@ -7,12 +7,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 from recsys.text import is_unicode
 
-LIMITS = {
-    "minimum": "at least",
-    "exclusiveMinimum": "more than",
-    "maximum": "at most",
-    "exclusiveMaximum": "less than",
-}
+LIMITS = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most", "exclusiveMaximum": "less than"}
 """Keyword of JSON schema -> how a description writes it."""
 
 

@@ -62,8 +62,7 @@ class DataSettings(SettingsModel):
     """Which ratings to read, and how."""
 
     ratings: str | None = Field(
-        None,
-        description="path of a ratings file: .csv, .tsv, .dat or .txt (also as .gz, .bz2 or .zip), or .parquet",
+        None, description="path of a ratings file: .csv, .tsv, .dat or .txt (also as .gz, .bz2 or .zip), or .parquet"
     )
     dataset: Dataset | None = Field(
         None,
@@ -90,8 +89,7 @@ class DataSettings(SettingsModel):
         None, allow_inf_nan=False, description="highest rating of the scale; rows with a higher one are invalid"
     )
     bad_rows: Literal["error", "quarantine"] = Field(
-        "error",
-        description="invalid rows: stop with an error, or set them aside in quarantine.csv and count them",
+        "error", description="invalid rows: stop with an error, or set them aside in quarantine.csv and count them"
     )
     duplicates: Duplicates = Field(
         "keep",
@@ -104,10 +102,7 @@ class DataSettings(SettingsModel):
         """Whether the ratings are downloaded: neither a local file nor the embedded sample."""
         return self.ratings is None and DATASETS[self.dataset or SAMPLE.name].url is not None
 
-    @field_validator("ratings", "downloads")
-    @classmethod
-    def _paths(cls, path: str | None) -> str | None:
-        return _no_url(path)
+    _paths = field_validator("ratings", "downloads")(_no_url)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -127,10 +122,7 @@ class SplitSettings(SettingsModel):
         "ratings of all users; leave-one-out: the last rating of each user; kfold: one of several random folds",
     )
     test_size: float = Field(
-        0.2,
-        gt=0,
-        lt=1,
-        description="share of the ratings in the test set (not used by leave-one-out and kfold)",
+        0.2, gt=0, lt=1, description="share of the ratings in the test set (not used by leave-one-out and kfold)"
     )
     validation_size: float = Field(
         0.1, gt=0, lt=1, description="share of the training ratings held out for validation (protocol fair)"
@@ -262,10 +254,7 @@ class OutputSettings(SettingsModel):
             raise ValueError("the name latest is reserved for the newest report: choose another name")
         return name
 
-    @field_validator("reports")
-    @classmethod
-    def _path(cls, path: str) -> str:
-        return str(_no_url(path))
+    _path = field_validator("reports")(_no_url)
 
     @field_validator("store")
     @classmethod
@@ -344,15 +333,12 @@ class Settings(ModelSections, Question):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        at_random = "protocol notebook splits at random, as the notebook does"
         if self.protocol == "notebook" and self.split.split_by != "random":
-            raise ValueError(
-                f"protocol notebook splits at random, as the notebook does, and not by {self.split.split_by}: "
-                "choose protocol fair, or split_by random"
-            )
+            wanted = self.split.split_by
+            raise ValueError(f"{at_random}, and not by {wanted}: choose protocol fair, or split_by random")
         if self.protocol == "notebook" and self.evidence.splits_also:
-            raise ValueError(
-                "protocol notebook splits at random, as the notebook does: choose protocol fair for splits_also"
-            )
+            raise ValueError(f"{at_random}: choose protocol fair for splits_also")
         if self.evidence.splits > 1 and self.split.by_time:
             raise ValueError(
                 f"splits counts split seeds, which a split by {self.split.split_by} does not read: "

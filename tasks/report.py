@@ -38,7 +38,7 @@ SCORE = Recipe(
         **dict.fromkeys(MODEL, True),
         "evidence": {"seeds", "splits", "splits_also"},
     },
-    code=("recsys.evaluation.other_splits",),
+    code=("recsys.evaluation.evaluate",),
     libraries=("keras", "numpy", "scikit-learn", "scipy", "tensorflow"),
 )
 
@@ -75,7 +75,7 @@ def score(
     """
 
     def build(folder: Path) -> Facts:
-        from recsys.evaluation.other_splits import score_split
+        from recsys.evaluation.evaluate import score_split
 
         return score_split(Store(store), data, models, split, settings, folder, TaskProgress("score"))
 

@@ -5,9 +5,9 @@ import numpy as np
 from recsys.backend import keras
 from recsys.evaluation.inputs import Tested
 from recsys.evaluation.metrics import mse
-from recsys.evaluation.predictions import Floats, clipped
+from recsys.evaluation.predictions import clipped
 from recsys.evaluation.results import DENSE_LAYERS, DOT_PRODUCT, Contribution
-from recsys.models.predictor import KerasPredictor, Predictor
+from recsys.models.predictor import Floats, KerasPredictor, Predictor
 
 ADDENDS = {
     "output_dnn": DENSE_LAYERS,
@@ -16,18 +16,6 @@ ADDENDS = {
     "movie_bias_flat": "item bias",
 }
 """Layers whose results `recsys.models.neumf` adds up, and what they are called."""
-
-
-def addends(model: keras.Model) -> dict[str, Predictor]:
-    """Return layer -> what computes its addend of the model's sum; empty for a model without a sum."""
-    names = {layer.name for layer in model.layers}
-    if "sum" not in names:
-        return {}
-    return {
-        name: KerasPredictor(keras.Model(model.inputs, model.get_layer(name).output))
-        for name in ADDENDS
-        if name in names
-    }
 
 
 def contributions(
@@ -41,17 +29,20 @@ def contributions(
         answered: what the model's row answers, shape (rows,); cold rows keep it.
         bounds: to which predictions are clipped.
     """
-    parts = addends(predictor.model) if isinstance(predictor, KerasPredictor) else {}
     warm = ~test.cold
-    if not parts or not warm.any():
+    if not isinstance(predictor, KerasPredictor) or not warm.any():
+        return []
+    layers = {layer.name: layer for layer in predictor.model.layers}
+    if "sum" not in layers:
         return []
     user, item = test.user[warm], test.item[warm]
     prediction = predictor.predict(user, item).astype(np.float64)
     found = []
-    for layer, addend in parts.items():
+    for name in (name for name in ADDENDS if name in layers):
+        addend = KerasPredictor(keras.Model(predictor.model.inputs, layers[name].output))
         part = addend.predict(user, item).astype(np.float64)
         without = answered.astype(np.float64)
         without[warm] = clipped(prediction - part + part.mean(), bounds)
         mse_without = mse(test.rating.astype(np.float64), without, test.user)
-        found.append(Contribution(name=ADDENDS[layer], sd=float(part.std()), mse_without=mse_without))
+        found.append(Contribution(name=ADDENDS[name], sd=float(part.std()), mse_without=mse_without))
     return found

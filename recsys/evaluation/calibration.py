@@ -64,12 +64,6 @@ class Calibration:
             return False
         return self.low <= 1 <= self.high and not any(entry.off for entry in self.bins)
 
-    @property
-    def largest(self) -> Bin | None:
-        """The bin of the largest gap, of those with enough ratings."""
-        judged = [entry for entry in self.bins if entry.rows >= FEWEST_ROWS]
-        return max(judged, key=lambda entry: abs(entry.gap), default=None)
-
 
 def calibration(user: npt.NDArray[np.integer], actual: Floats, predicted: Floats) -> Calibration:
     """Compare predictions with ratings, in bins of equal width and by a least-squares line.
@@ -88,38 +82,27 @@ def calibration(user: npt.NDArray[np.integer], actual: Floats, predicted: Floats
     placed = np.clip(np.searchsorted(edges, predicted, side="right") - 1, 0, BINS - 1)
     filled = np.unique(placed)
     bins = [_bin(user[placed == at], actual[placed == at], predicted[placed == at], len(filled)) for at in filled]
-    slope, error, users = _slope(user, actual, predicted)
-    if slope is None or error is None:
+    centred = predicted - predicted.mean()
+    squares = float(centred @ centred)
+    if squares == 0:
         return Calibration(bins, None, None, None)
-    reach = float(stdtrit(users - 1, 1 - LEVEL / 2)) * error
+    slope = float(centred @ actual) / squares
+    error, users = _clustered_error(user, centred * (actual - actual.mean() - slope * centred))
+    if error is None:
+        return Calibration(bins, None, None, None)
+    reach = float(stdtrit(users - 1, 1 - LEVEL / 2)) * (error / squares)
     return Calibration(bins, slope, slope - reach, slope + reach)
 
 
 def _bin(user: npt.NDArray[np.integer], actual: Floats, predicted: Floats, bins: int) -> Bin:
     gap = actual - predicted
-    by_user, users = _sums(user, gap - gap.mean())
-    reach = None
-    if users > 1:
-        error = np.sqrt(users / (users - 1) * np.sum(by_user**2)) / len(gap)
-        reach = float(stdtrit(users - 1, 1 - LEVEL / 2 / bins) * error)
+    error, users = _clustered_error(user, gap - gap.mean())
+    reach = None if error is None else float(stdtrit(users - 1, 1 - LEVEL / 2 / bins)) * (error / len(gap))
     return Bin(len(gap), float(predicted.mean()), float(actual.mean()), reach)
 
 
-def _slope(user: npt.NDArray[np.integer], actual: Floats, predicted: Floats) -> tuple[float | None, float | None, int]:
-    """Slope of the line, its standard error clustered by user, and the number of users."""
-    centred = predicted - predicted.mean()
-    squares = float(centred @ centred)
-    if squares == 0:
-        return None, None, 0
-    slope = float(centred @ actual) / squares
-    residual = actual - actual.mean() - slope * centred
-    by_user, users = _sums(user, centred * residual)
-    if users < 2:
-        return None, None, users
-    return slope, float(np.sqrt(users / (users - 1) * np.sum(by_user**2))) / squares, users
-
-
-def _sums(user: npt.NDArray[np.integer], values: Floats) -> tuple[Floats, int]:
-    """Sum of each user's values, for users with any, and the number of these users."""
-    counted = np.bincount(user)
-    return np.bincount(user, weights=values)[counted > 0].astype(np.float64), int((counted > 0).sum())
+def _clustered_error(user: npt.NDArray[np.integer], values: Floats) -> tuple[float | None, int]:
+    """Standard error of the sum of centred values, None for a single user, and the number of users."""
+    by_user = np.bincount(user, weights=values)[np.bincount(user) > 0]
+    users = len(by_user)
+    return (float(np.sqrt(users / (users - 1) * np.sum(by_user**2))) if users > 1 else None), users

@@ -4,7 +4,6 @@ The blend is stacking (Breiman 1996, "Stacked Regressions").
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -12,11 +11,10 @@ import numpy.typing as npt
 from scipy.optimize import nnls
 
 from recsys.evaluation.inputs import Tested
-from recsys.evaluation.predictions import Answers, clipped, scores
+from recsys.evaluation.predictions import Predictions, clipped, scores
 from recsys.evaluation.results import BaselineResult, Combination, ModelResult
+from recsys.models.predictor import Floats
 from recsys.models.specs import ROW, TUNED
-
-Floats = npt.NDArray[np.floating]
 
 
 def blend_weights(rating: Floats, predicted: Mapping[str, Floats], mean: float) -> dict[str, float]:
@@ -50,82 +48,57 @@ def blended(predicted: Mapping[str, Floats], weights: Mapping[str, float], mean:
     return total
 
 
-BLENDED = tuple(spec.name for spec in ROW.values() if spec.blended)
-"""The rows that may be blended; of a tuned one the mean of its seeds."""
-
-
-@dataclass(frozen=True)
-class Combined:
-    """A row with its predictions of the test rows, float32 of shape (rows,)."""
-
-    row: Combination
-    prediction: npt.NDArray[np.float32]
-
-
 def combine(
     rows: Sequence[BaselineResult],
-    answers: Answers,
+    predicted: Predictions,
     choosing: Floats,
     test: Tested,
     bounds: tuple[float, float] | None,
-) -> dict[str, Combined]:
+) -> list[tuple[Combination, npt.NDArray[np.float32]]]:
     """Return the mean of each tuned model's seeds, and the blend of these means with the better baselines.
 
-    Args:
-        rows: of the single models and baselines.
-        answers: what they predict.
-        choosing: the ratings that choose the blend's weights, shape (choosing rows,).
-        test: the test rows.
-        bounds: what predictions are clipped to.
+    `rows` are those of the single models and baselines. `choosing` are the ratings that choose the blend's weights, of
+    the same rows as `predicted.validation`. Predictions are clipped to `bounds`.
+
+    Returns:
+        Each row with its predictions of the test rows, shape (rows,).
     """
-    by_name = {row.name: row for row in rows}
-    found = {}
-    averaged = {name: np.asarray(np.mean(fits, axis=0, dtype=np.float64)) for name, fits in answers.test.items()}
-    for spec in TUNED:
-        name = spec.name
-        if (many := len(answers.test.get(name, []))) > 1:
-            title = f"{spec.title} × {many}"
-            found[f"{name}_mean"] = _combined(
-                f"{name}_mean", title, "seeds", {name: 1.0}, by_name, averaged[name], test
-            )
-    members = {name: answers.validation[name] for name in BLENDED if name in answers.validation and name in averaged}
+    row = {row.name: row for row in rows}
+    averaged = {name: np.asarray(np.mean(fits, axis=0, dtype=np.float64)) for name, fits in predicted.test.items()}
+
+    def combined(
+        name: str, title: str, kind: Literal["seeds", "blend"], weights: Mapping[str, float], prediction: Floats
+    ) -> tuple[Combination, npt.NDArray[np.float32]]:
+        members = [(row[member], len(predicted.test[member])) for member in weights]
+        combination = Combination(
+            name=name,
+            title=title,
+            kind=kind,
+            members=list(weights),
+            weights=list(weights.values()),
+            parameters=sum(member.parameters * fits for member, fits in members),
+            epochs=0,
+            best_epoch=None,
+            fit_seconds=round(sum(_seconds(member) for member, _ in members), 3),
+            predict_microseconds=sum((member.predict_microseconds or 0) * fits for member, fits in members),
+            ranking=None,
+            **scores(test, [prediction]),
+        )
+        return combination, prediction.astype(np.float32)
+
+    found = [
+        combined(f"{spec.name}_mean", f"{spec.title} × {many}", "seeds", {spec.name: 1.0}, averaged[spec.name])
+        for spec in TUNED
+        if (many := len(predicted.test.get(spec.name, []))) > 1
+    ]
+    candidates = [name for name, spec in ROW.items() if spec.blended and name in averaged]
+    members = {name: predicted.validation[name] for name in candidates if name in predicted.validation}
     mean = float(choosing.mean(dtype=np.float64))
     weights = blend_weights(choosing, members, mean)
     if len(weights) > 1:
         prediction = clipped(blended(averaged, weights, mean), bounds)
-        found["blend"] = _combined("blend", "blend", "blend", weights, by_name, prediction, test)
+        found.append(combined("blend", "blend", "blend", weights, prediction))
     return found
-
-
-def _combined(
-    name: str,
-    title: str,
-    kind: Literal["seeds", "blend"],
-    weights: Mapping[str, float],
-    rows: Mapping[str, BaselineResult],
-    prediction: Floats,
-    test: Tested,
-) -> Combined:
-    members = [rows[member] for member in weights]
-    row = Combination(
-        name=name,
-        title=title,
-        kind=kind,
-        members=list(weights),
-        weights=list(weights.values()),
-        parameters=sum(member.parameters * _fits(member) for member in members),
-        epochs=0,
-        best_epoch=None,
-        fit_seconds=round(sum(map(_seconds, members)), 3),
-        predict_microseconds=sum((member.predict_microseconds or 0) * _fits(member) for member in members),
-        ranking=None,
-        **scores(test, [prediction]),
-    )
-    return Combined(row, prediction.astype(np.float32))
-
-
-def _fits(row: BaselineResult) -> int:
-    return len(row.seeds) if isinstance(row, ModelResult) else 1
 
 
 def _seconds(row: BaselineResult) -> float:

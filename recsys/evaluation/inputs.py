@@ -13,12 +13,13 @@ from sklearn.model_selection import train_test_split
 
 from recsys.evaluation.results import DataFacts, RatingCount
 from recsys.memory import require_memory
+from recsys.models.predictor import Codes
 from recsys.models.specs import MODEL
 from recsys.settings import Protocol, SplitSettings
 from recsys.store.store import Manifest, Store
 
 Rows = npt.NDArray[np.integer]
-Columns = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]]
+Columns = tuple[Codes, Codes, npt.NDArray[np.float32]]
 """User codes, item codes and ratings, shape (rows,) each."""
 
 Made = Manifest | Exception
@@ -38,13 +39,7 @@ BYTES_PER_RATING = 58
 
 @dataclass(frozen=True)
 class Fitted:
-    """One trained model on disk.
-
-    Attributes:
-        seed: its initialisation seed.
-        path: its file.
-        facts: what `recsys.training.train.fit_and_save` returned.
-    """
+    """One trained model on disk; `facts` are what `recsys.training.train.fit_and_save` returned."""
 
     seed: int
     path: Path
@@ -71,19 +66,12 @@ class TrainedModel:
 class Ratings:
     """Ratings as codes, and the three sets of row numbers.
 
-    Attributes:
-        user: int32, shape (ratings,).
-        item: int32, shape (ratings,).
-        rating: float32, shape (ratings,).
-        train: row numbers.
-        validation: row numbers; the test's in protocol notebook.
-        test: row numbers.
-        users: parquet file code -> id.
-        items: parquet file code -> id, title.
+    `user`, `item` and `rating` are of shape (ratings,). In protocol notebook, `validation` are the test rows. `users`
+    is a parquet file code -> id, `items` one code -> id, title.
     """
 
-    user: npt.NDArray[np.int32]
-    item: npt.NDArray[np.int32]
+    user: Codes
+    item: Codes
     rating: npt.NDArray[np.float32]
     train: Rows
     validation: Rows
@@ -100,10 +88,8 @@ class Ratings:
 class Known:
     """The ratings that may be used before the test.
 
-    Attributes:
-        fitted: all of them, which the scored baselines are fitted to.
-        kept: the part that is fitted while hyperparameters and blend weights are chosen.
-        choosing: the rest, which they are chosen on.
+    The scored baselines are fitted to all of them (`fitted`); hyperparameters and blend weights are chosen by fits to
+    `kept`, on the rest (`choosing`).
     """
 
     fitted: Columns
@@ -115,8 +101,8 @@ class Known:
 class Tested:
     """The test rows: codes, ratings and which of them are cold, shape (rows,) each."""
 
-    user: npt.NDArray[np.int32]
-    item: npt.NDArray[np.int32]
+    user: Codes
+    item: Codes
     rating: npt.NDArray[np.float32]
     cold: npt.NDArray[np.bool_]
 
@@ -135,15 +121,7 @@ def known_ratings(ratings: Ratings, protocol: Protocol, split: SplitSettings) ->
 
 
 def data_facts(ratings: Ratings, users: int, items: int, cold: int, data: Mapping[str, Any]) -> DataFacts:
-    """Return the facts of the ratings.
-
-    Args:
-        ratings: all of them.
-        users: number of users.
-        items: number of items.
-        cold: number of cold test ratings.
-        data: the facts that the ratings themselves do not show.
-    """
+    """Return the facts of the ratings, of which `cold` are cold test ratings; `data` are those they do not show."""
     rows = len(ratings.rating)
     counted = pc.value_counts(pa.array(np.asarray(ratings.rating))).sort()
     values = counted.field("values").to_numpy().astype(np.float64)
@@ -183,9 +161,7 @@ def _histogram(values: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]) -
 def load_ratings(store: Store, data: Mapping[str, Manifest]) -> Ratings:
     """Map the ratings and their split into memory.
 
-    Args:
-        store: where the artefacts are.
-        data: manifests of `codes`, `training` and `test`.
+    `data` are the manifests of `codes`, `training` and `test`.
 
     Raises:
         NotEnoughMemory: there is too little to compare models on them.
@@ -205,10 +181,9 @@ def load_models(store: Store, models: Models) -> tuple[dict[str, TrainedModel], 
     """Return the trained models, and the reasons of those that failed; one failed fit fails its model."""
     trained, failed = {}, {}
     for name, made in models.items():
-        reasons = [str(fit) for fit in made.values() if isinstance(fit, Exception)]
         fits = {key: fit for key, fit in made.items() if not isinstance(fit, Exception)}
-        if reasons:
-            failed[name] = reasons[0]
+        if len(fits) < len(made):
+            failed[name] = next(str(fit) for fit in made.values() if isinstance(fit, Exception))
             continue
         chosen = fits.pop(CHOSEN, None)
         trained[name] = TrainedModel(

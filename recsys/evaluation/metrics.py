@@ -6,7 +6,7 @@ scikit-learn are imported where a metric is computed: the command line lists the
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ TOP = 10
 """Places of a ranked list that ranking metrics look at, the reciprocal rank excepted."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Metric:
     """What tables and files need to know of a metric.
 
@@ -39,6 +39,7 @@ class Metric:
     key: str
     title: str
     meaning: str
+    _: KW_ONLY
     unit: Unit | None = None
     better: Better | None = None
     step: float = 0.001
@@ -175,76 +176,64 @@ METRICS: dict[str, Metric] = {
     metric.key: metric
     for metric in (
         RatingMetric(
-            key="mse",
-            title="MSE",
-            meaning="mean squared error on the test ratings",
+            "mse",
+            "MSE",
+            "mean squared error on the test ratings",
+            compute=mse,
             unit="squared rating units",
             better="lower",
-            compute=mse,
         ),
+        RatingMetric("rmse", "RMSE", "square root of the MSE", compute=rmse, unit="rating units", better="lower"),
         RatingMetric(
-            key="rmse",
-            title="RMSE",
-            meaning="square root of the MSE",
-            unit="rating units",
-            better="lower",
-            compute=rmse,
-        ),
-        RatingMetric(
-            key="user_rmse",
-            title="RMSE per user",
-            meaning="RMSE of each user's test ratings, averaged over the users",
-            unit="rating units",
-            better="lower",
+            "user_rmse",
+            "RMSE per user",
+            "RMSE of each user's test ratings, averaged over the users",
             compute=user_rmse,
+            unit="rating units",
+            better="lower",
             in_subsets=False,
             in_terminal=False,
         ),
         RatingMetric(
-            key="mae",
-            title="MAE",
-            meaning="mean absolute error on the test ratings",
-            unit="rating units",
-            better="lower",
-            compute=mae,
+            "mae", "MAE", "mean absolute error on the test ratings", compute=mae, unit="rating units", better="lower"
         ),
         RatingMetric(
-            key="r2",
-            title="R²",
-            meaning="share of the variance of the test ratings that is explained",
+            "r2",
+            "R²",
+            "share of the variance of the test ratings that is explained",
+            compute=r2,
             better="higher",
             step=0.01,
-            compute=r2,
         ),
         RankingMetric(
-            key="ndcg_at_10",
-            title="NDCG@10",
-            meaning="relevant items among the first 10 of a list, discounted by their place, as a share of what the "
-            "best order gives, averaged over the users",
-            better="higher",
+            "ndcg_at_10",
+            "NDCG@10",
+            "relevant items among the first 10 of a list, discounted by their place, as a share of what the best order "
+            "gives, averaged over the users",
             compute=ndcg,
+            better="higher",
             with_error=True,
         ),
         RankingMetric(
-            key="recall_at_10",
-            title="Recall@10",
-            meaning="share of a user's relevant items that are among the first 10, averaged over the users",
-            better="higher",
+            "recall_at_10",
+            "Recall@10",
+            "share of a user's relevant items that are among the first 10, averaged over the users",
             compute=recall,
-        ),
-        RankingMetric(
-            key="mrr",
-            title="MRR",
-            meaning="mean reciprocal rank: 1 / place of the first relevant item of a list, averaged over the users",
             better="higher",
-            compute=reciprocal_rank,
         ),
         RankingMetric(
-            key="coverage_at_10",
-            title="Coverage@10",
-            meaning="share of all items that are among the first 10 of some list",
-            unit="percent",
+            "mrr",
+            "MRR",
+            "mean reciprocal rank: 1 / place of the first relevant item of a list, averaged over the users",
+            compute=reciprocal_rank,
+            better="higher",
+        ),
+        RankingMetric(
+            "coverage_at_10",
+            "Coverage@10",
+            "share of all items that are among the first 10 of some list",
             compute=coverage,
+            unit="percent",
         ),
     )
 }
@@ -261,6 +250,11 @@ def ranking_metrics() -> list[RankingMetric]:
     return [metric for metric in METRICS.values() if isinstance(metric, RankingMetric)]
 
 
+def ranking_keys() -> list[str]:
+    """Return the keys of the metrics of ranked lists and of their standard errors."""
+    return [key for metric in ranking_metrics() for key in metric.keys]
+
+
 def described_metrics() -> str:
     """Return a line for each metric, as the command line lists them."""
     widest = max(len(metric.title) for metric in METRICS.values())
@@ -268,21 +262,12 @@ def described_metrics() -> str:
     return "\n".join(["Metrics of the report:", *lines])
 
 
-def ranking_keys() -> list[str]:
-    """Return the keys of the metrics of ranked lists and of their standard errors."""
-    return [key for metric in ranking_metrics() for key in metric.keys]
-
-
 def rating_scores(
     rating: "Floats", prediction: "Floats", user: "Codes", *, of_subset: bool = False
 ) -> dict[str, float | None]:
-    """Return the metrics of some predictions by key, in double precision.
+    """Return the metrics of one prediction or more by key, in double precision; arrays are of shape (rows,).
 
-    Args:
-        rating: shape (rows,), at least one.
-        prediction: shape (rows,).
-        user: codes, shape (rows,).
-        of_subset: leave out the metrics that are not computed for a part of the test ratings.
+    `of_subset` leaves out the metrics that are not computed for a part of the test ratings.
     """
     import numpy as np
 

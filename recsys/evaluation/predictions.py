@@ -11,13 +11,10 @@ from scipy.special import stdtrit
 
 from recsys.evaluation.inputs import Tested, TrainedModel
 from recsys.evaluation.metrics import rating_scores
-from recsys.evaluation.results import LearningCurve, ModelResult, Ranking, Score, SeedResult, Spread
+from recsys.evaluation.results import Contribution, LearningCurve, ModelResult, Ranking, Score, SeedResult, Spread
 from recsys.evaluation.thresholds import LEVEL
-from recsys.models.baselines import Baseline
-from recsys.models.predictor import Codes, Predictor
+from recsys.models.predictor import Codes, Floats, Predictor
 from recsys.models.specs import ROW
-
-Floats = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ class BiasesWhereCold:
     """A predictor with the answer of `biases` in every cold row."""
 
     predictor: Predictor
-    biases: Baseline
+    biases: Predictor
     warm: Warm
 
     def predict(self, user: Codes, item: Codes) -> Floats:
@@ -52,18 +49,13 @@ class BiasesWhereCold:
         return prediction
 
 
-def outside(prediction: Floats, bounds: tuple[float, float] | None) -> int:
-    """Return how many predictions are outside of the bounds."""
-    return int(((prediction < bounds[0]) | (prediction > bounds[1])).sum()) if bounds else 0
-
-
 def clipped(prediction: Floats, bounds: tuple[float, float] | None) -> Floats:
     """Return the predictions, clipped where there are bounds."""
     return np.clip(prediction, *bounds) if bounds else prediction
 
 
 @dataclass
-class Answers:
+class Predictions:
     """The predictions of all models and baselines.
 
     Attributes:
@@ -87,7 +79,8 @@ class Answers:
         taken = time.perf_counter() - start
         if name not in self.test:
             self.microseconds[name] = 1e6 * taken / len(prediction)
-            self.clipped[name] = outside(prediction, bounds)
+            low, high = bounds or (-np.inf, np.inf)
+            self.clipped[name] = int(((prediction < low) | (prediction > high)).sum())
         self.test.setdefault(name, []).append(clipped(prediction, bounds))
 
 
@@ -110,56 +103,36 @@ def model_result(
     name: str,
     model: TrainedModel,
     test: Tested,
-    predicted: Sequence[Floats],
+    predicted: Predictions,
     *,
     refitted_rows: int | None,
-    **further: Any,
+    contributions: list[Contribution],
 ) -> ModelResult:
-    """Return the row of a model.
-
-    Args:
-        name: of the row.
-        model: how it was trained.
-        test: the test rows.
-        predicted: the predictions of each fit, shape (rows,).
-        refitted_rows: how many ratings the scored weights were refitted to, where another fit chose the epochs.
-        further: other fields of the row.
-    """
+    """Return the row of a model, refitted to `refitted_rows` ratings where another fit chose the number of epochs."""
     first = model.fits[0].facts
     chosen = model.chosen or first
-    seeds = [
-        SeedResult.model_validate(
-            {
-                "seed": fit.seed,
-                "fit_seconds": round(fit.facts["seconds"], 3),
-                **rating_scores(test.rating, prediction, test.user),
-            }
-        )
-        for fit, prediction in zip(model.fits, predicted, strict=True)
-    ]
+    seeds = []
+    for fit, prediction in zip(model.fits, predicted.test[name], strict=True):
+        found = {"seed": fit.seed, "fit_seconds": round(fit.facts["seconds"], 3)}
+        seeds.append(SeedResult.model_validate(found | rating_scores(test.rating, prediction, test.user)))
     return ModelResult(
         name=name,
         title=ROW[name].title,
-        parameters=first["parameters"],
         epochs=len(chosen["loss"]),
-        best_epoch=chosen["best_epoch"],
         fit_seconds=round(first["seconds"], 3),
         history=LearningCurve(loss=chosen["loss"], val_loss=chosen["val_loss"]),
-        scored_epoch=chosen["scored_epoch"],
-        stopped_early=chosen["stopped_early"],
-        started=first["started"],
-        ended=first["ended"],
-        settings=chosen["settings"],
-        summary=first["summary"],
-        engine=first["engine"],
-        device=first["device"],
         peak_mb=first.get("peak_mb"),
         file_bytes=model.fits[0].path.stat().st_size,
         refitted_rows=refitted_rows,
+        clipped_rows=predicted.clipped[name],
+        predict_microseconds=predicted.microseconds[name],
+        ranking=predicted.ranking[name],
+        contributions=contributions,
         seeds=seeds,
         spread=_spread([one.mse for one in seeds]),
-        **scores(test, predicted),
-        **further,
+        **{key: first[key] for key in ("parameters", "summary", "engine", "device", "started", "ended")},
+        **{key: chosen[key] for key in ("best_epoch", "scored_epoch", "stopped_early", "settings")},
+        **scores(test, predicted.test[name]),
     )
 
 

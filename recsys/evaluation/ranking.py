@@ -43,28 +43,16 @@ class Lists:
 
 
 def lists_to_rank(
-    known: Rows,
-    test: Rows,
-    users: int,
-    items: int,
-    *,
-    threshold: float | None,
-    most: int,
-    seed: int,
+    known: Rows, test: Rows, users: int, items: int, *, threshold: float | None, most: int, seed: int
 ) -> Lists:
     """Choose the test users whose lists are ranked, and the order of equal scores.
 
     Test users without a relevant item are left out. Of the others, `most` are drawn where there are more. Item codes
     may correlate with popularity, as ids do, so equal scores are ordered at random, the same for all lists and models.
 
-    Args:
-        known: (user codes, item codes, ratings), shape (rows,) each, of the training and validation rows.
-        test: the same, of the test rows.
-        users: number of user codes.
-        items: number of item codes.
-        threshold: the lowest rating of a relevant item, in rating units; None for the mean of the known ratings.
-        most: number of lists at most, above 0.
-        seed: of both draws.
+    `known` are the training and validation rows, `test` the test rows: user codes, item codes and ratings, of shape
+    (rows,). `threshold` is the lowest rating of a relevant item, in rating units; None for the mean of the known
+    ratings. `most` is above 0; `seed` is that of both draws.
     """
     if threshold is None:
         threshold = float(known[2].mean(dtype=np.float64))
@@ -76,9 +64,7 @@ def lists_to_rank(
     random = np.random.default_rng(seed)
     order = random.permutation(items).astype(np.int32)
     eligible = np.unique(user)
-    chosen = eligible
-    if len(eligible) > most:
-        chosen = np.sort(random.choice(eligible, most, replace=False))
+    chosen = np.sort(random.choice(eligible, most, replace=False)) if len(eligible) > most else eligible
     return Lists(
         user=chosen,
         item=order,
@@ -101,13 +87,7 @@ def _marked(user: Codes, item: Codes, users: int, items: int) -> sparse.csr_arra
 def rank(lists: Lists, predictor: Predictor, pairs: int = PAIRS) -> Ranking | None:
     """Rank the catalogue for every list by predicted rating, equal ones in the order of `lists.item`, and score it.
 
-    Args:
-        lists: of `lists_to_rank`.
-        predictor: predicts the ratings.
-        pairs: number of predictions at once, at least one list's; it changes memory, not results.
-
-    Returns:
-        The metrics of `recsys.evaluation.metrics`, or None where there is no list.
+    `pairs` are predicted at once, at least one list's; it changes memory, not results. None where there is no list.
     """
     count, items = lists.relevant.shape
     if not count:

@@ -79,8 +79,7 @@ class RankedLists(Result):
 class BaselineResult(Measured):
     """One row of the table.
 
-    `predict_microseconds` is the time of one prediction, when many are made together. `ranking` is None where no
-    list was ranked.
+    `predict_microseconds` is the time of one prediction of many made together. `ranking` is None where none was ranked.
     """
 
     name: str
@@ -137,16 +136,14 @@ class Contribution(Result):
 
 
 class ModelResult(BaselineResult):
-    """One row of the table, with what is known of a trained model.
+    """The row of a trained model.
 
-    Metrics are means over `seeds`; `spread` is None with a single seed. Everything else is of the first seed.
-
-    `history` and `best_epoch`, the epoch (1-based) of the lowest validation loss, are of the fit that chose
-    the number of epochs; the scored weights are those of `scored_epoch`. Where `refitted_rows` is a number, they come
-    from a refit to so many training and validation ratings for that many epochs. The training ran from `started` to
-    `ended` on `device`; `peak_mb` is the peak memory of its process, other work included. `file_bytes` is the size
-    of the model's file. `clipped_rows` test predictions were outside of `Comparison.clipped_to`. `contributions` are
-    those of a network whose output is a sum.
+    Metrics are means over `seeds`; `spread` is None with a single seed. Everything else is of the first seed. `history`
+    and `best_epoch`, the epoch (1-based) of the lowest validation loss, are of the fit that chose the number of epochs;
+    the scored weights are those of `scored_epoch`, or where `refitted_rows` is a number, of a refit to so many training
+    and validation ratings for that many epochs. `peak_mb` is the peak memory of the process, other work included.
+    `clipped_rows` test predictions were outside of `Comparison.clipped_to`. `contributions` are those of a network
+    whose output is a sum.
     """
 
     seeds: list[SeedResult] = []
@@ -170,8 +167,8 @@ class ModelResult(BaselineResult):
 class Combination(BaselineResult):
     """An ensemble: a row whose predictions combine those of other rows.
 
-    `kind` is "seeds" for the mean of one model's seeds, "blend" for a weighted sum of `members` (names of
-    rows), whose `weights` were chosen on validation ratings. Its costs are the sums of its members'.
+    `kind` is "seeds" for the mean of one model's seeds, "blend" for a weighted sum of `members` (names of rows), whose
+    `weights` were chosen on validation ratings. Its costs are the sums of its members'.
     """
 
     kind: Literal["seeds", "blend"]
@@ -199,10 +196,7 @@ class Trial(Result):
 
 
 class SearchedSetting(Result):
-    """A searched field: either between `low` and `high`, or one of `choices`.
-
-    `ordered` choices are numbers or sizes, so that the first and the last are edges.
-    """
+    """A searched field: between `low` and `high`, or one of `choices`, whose ends are edges if they are `ordered`."""
 
     name: str
     low: float | None = None
@@ -215,8 +209,7 @@ class SearchedSetting(Result):
 class Tuning(Result):
     """The search of one family: `name` is the row that its winner became.
 
-    Trial 0 is the family's default configuration. `winner` is the number of the chosen trial, None where all
-    failed.
+    Trial 0 is the family's default configuration. `winner` is the number of the chosen trial, None where all failed.
     """
 
     name: str
@@ -246,10 +239,9 @@ class RatingCount(Result):
 
 
 class DataFacts(Result):
-    """The ratings of the comparison.
+    """The ratings of the comparison, after bad rows were quarantined and repeated pairs resolved.
 
-    `rows` counts the ratings after bad rows were quarantined and repeated pairs resolved. `cold_test_rows` are test
-    ratings whose user or item has no training rating.
+    `cold_test_rows` are test ratings whose user or item has no training rating.
     """
 
     source: str
@@ -276,9 +268,9 @@ class DataFacts(Result):
 class Difference(Result):
     """The difference of the test errors of two rows, and its significance.
 
-    `mse_difference` is the MSE of `name` less that of `other`, in squared rating units: below 0, `name`
-    is the better. `low` and `high` are the ends of its 95% interval, None where all test ratings are of one
-    user. `p` is two-sided, `p_corrected` the same after Holm's correction over all differences.
+    `mse_difference` is the MSE of `name` less that of `other`, in squared rating units: below 0, `name` is the better.
+    `low` and `high` are the ends of its 95% interval, None where all test ratings are of one user. `p` is two-sided,
+    `p_corrected` the same after Holm's correction over all differences.
     """
 
     name: str
@@ -314,13 +306,11 @@ class OtherSplit(Result):
 class Comparison(Result):
     """A whole comparison.
 
-    `clipped_to` is the range of the training ratings that predictions were clipped to, None in
-    protocol notebook, which does not clip. `folds` and `fold` count where `split_by` is kfold. `ranking` is None
-    where ranking was turned off. `skipped` are baselines that these ratings are too many for. `min_effect`
-    and `resamples` are the settings of the evidence; `differences` has each pair of models, and each model
-    against bias_only. `tuning` has the searches of the tuned rows, empty in protocol notebook. `other_splits` are
-    further splits of the same ratings. `history` has what came out over time of runs that can be compared with
-    this one, oldest first and this one last, each result once; empty where there is nothing to compare with.
+    `clipped_to` is the range of the training ratings that predictions were clipped to, None in protocol notebook, which
+    does not clip. `folds` and `fold` count where `split_by` is kfold. `ranking` is None where ranking was turned off.
+    `skipped` are baselines that these ratings are too many for. `differences` has each pair of models, and each model
+    against bias_only. `tuning` is empty in protocol notebook. `history` has what came out over time of runs that can be
+    compared with this one, oldest first and this one last, each result once; empty where there is nothing to compare.
     """
 
     protocol: Protocol

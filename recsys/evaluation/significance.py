@@ -71,17 +71,31 @@ def compare_pairs(
     errors = _standard_errors(sums, rows, one, other, resamples, np.random.default_rng(seed))
     users = len(rows)
     p = [_p_value(difference, error, users) for difference, error in zip(differences, errors, strict=True)]
-    reach = [float(stdtrit(users - 1, 1 - LEVEL / 2)) * error if users > 1 else None for error in errors]
-    found = zip(pairs, differences.tolist(), reach, p, holm(p), strict=True)
-    return [_difference(pair, value, half, p, corrected, smallest_effect) for pair, value, half, p, corrected in found]
+    found = []
+    for (name, rival), value, error, own_p, corrected in zip(
+        pairs, differences.tolist(), errors, p, holm(p), strict=True
+    ):
+        reach = float(stdtrit(users - 1, 1 - LEVEL / 2)) * error if users > 1 else None
+        found.append(
+            Difference(
+                name=name,
+                other=rival,
+                mse_difference=value,
+                low=None if reach is None else value - reach,
+                high=None if reach is None else value + reach,
+                p=own_p,
+                p_corrected=corrected,
+                verdict=_verdict(value, reach, corrected, smallest_effect),
+            )
+        )
+    return found
 
 
 def holm(p: Sequence[float]) -> list[float]:
     """Correct p values for multiple comparisons (Holm 1979, "A Simple Sequentially Rejective Multiple Test Procedure").
 
-    Returns:
-        Corrected p values in the order given, each at most 1, which control the family-wise error rate under any
-        dependence.
+    The corrected p values, in the order given and each at most 1, control the family-wise error rate under any
+    dependence.
     """
     corrected, largest = [0.0] * len(p), 0.0
     for rank, place in enumerate(sorted(range(len(p)), key=lambda place: p[place])):
@@ -129,22 +143,6 @@ def _p_value(difference: float, error: float, users: int) -> float:
     if users < 2 or difference == 0:
         return 1.0
     return float(2 * stdtr(users - 1, -abs(difference) / error)) if error > 0 else 0.0
-
-
-def _difference(
-    pair: tuple[str, str], value: float, reach: float | None, p: float, corrected: float, smallest_effect: float
-) -> Difference:
-    low, high = (None, None) if reach is None else (value - reach, value + reach)
-    return Difference(
-        name=pair[0],
-        other=pair[1],
-        mse_difference=value,
-        low=low,
-        high=high,
-        p=p,
-        p_corrected=corrected,
-        verdict=_verdict(value, reach, corrected, smallest_effect),
-    )
 
 
 def _verdict(value: float, reach: float | None, p_corrected: float, smallest_effect: float) -> DifferenceVerdict:

@@ -1,9 +1,8 @@
 """Cold start: errors on users and items without training ratings; and clipping."""
 
 from recsys.evaluation.results import BaselineResult, Comparison, Score
-from recsys.report.outcomes import best, bias_only, in_order, mse_step, scored, tie_margin
+from recsys.report.outcomes import best, bias_only, every_row, in_order, mse_step, scored, tie_margin
 from recsys.report.section import Finding, Section, Table, text_table
-from recsys.report.sections.results import subset_rows
 from recsys.text import count, inside, listing, number, opening, percent, short
 
 
@@ -11,8 +10,12 @@ def part(comparison: Comparison) -> Section:
     """The part of the discussion, with the errors on warm and on cold test ratings where there are any of these."""
     tables: list[Table] = []
     if comparison.data.cold_test_rows:
-        headings = ("Model", "Warm", "Cold")
-        tables.append(text_table("MSE on warm and on cold test ratings", headings, subset_rows(comparison)))
+        step = mse_step(comparison)
+        rows = [
+            [opening(row.title), *(number(part.mse if part else None, step) for part in (row.warm, row.cold))]
+            for row in every_row(comparison)
+        ]
+        tables.append(text_table("MSE on warm and on cold test ratings", ("Model", "Warm", "Cold"), rows))
     findings = unseen_findings(comparison) if scored(comparison) else []
     return Section("", "Unknown users and items, and clipping", findings, tables)
 

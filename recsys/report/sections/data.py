@@ -1,12 +1,13 @@
 """What the ratings are."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from recsys.evaluation.results import Comparison
 from recsys.report.section import Plot, Section, plots_of
-from recsys.report.sections.results import histogram
 from recsys.report.sections.splits import manner
+from recsys.report.style import LIGHT
 from recsys.text import count, listed, percent, short
 
 if TYPE_CHECKING:
@@ -21,6 +22,35 @@ def section(comparison: Comparison, plots: Sequence[Plot]) -> Section:
 def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
     """The histogram of the ratings."""
     return [histogram(comparison)] if comparison.data.histogram else []
+
+
+def histogram(comparison: Comparison) -> Plot:
+    """How often each rating was given."""
+    from recsys.report.svg import finished, plain_ticks, sheet
+
+    figure, axes = sheet(2.7)
+    bars = comparison.data.histogram
+    lefts = [bar.rating for bar in bars]
+    gaps = [right - left for left, right in pairwise(lefts) if right > left]
+    binned = any(bar.upper is not None for bar in bars)
+    one = 0.8 * min(gaps, default=1.0)
+    widths = [one if bar.upper is None else bar.upper - bar.rating for bar in bars]
+    places = [bar.rating if bar.upper is None else bar.rating + (bar.upper - bar.rating) / 2 for bar in bars]
+    rows, border = [bar.rows for bar in bars], 0.5 if binned else 0.0
+    axes.bar(places, rows, width=widths, color=LIGHT["baseline"], edgecolor=LIGHT["paper"], linewidth=border)
+    axes.grid(visible=False, axis="x")
+    if not binned and len(bars) <= 12:
+        axes.set_xticks(lefts)
+    axes.set_xlabel("rating (rating units)")
+    axes.set_ylabel("ratings")
+    plain_ticks(axes, x=True, y=True)
+    common = max(bars, key=lambda bar: bar.rows, default=None)
+    alt = "No ratings."
+    if common is not None:
+        upper = f" up to {short(common.upper)}" if common.upper is not None else ""
+        given = "once" if common.rows == 1 else f"{common.rows:,} times"
+        alt = f"Histogram of the ratings; the most frequent is {short(common.rating)}{upper}, given {given}."
+    return finished(figure, "ratings", "data", "How often each rating was given, before the split.", alt)
 
 
 def data_facts(comparison: Comparison) -> list[tuple[str, str]]:

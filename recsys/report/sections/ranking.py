@@ -111,9 +111,7 @@ def equal_scores(comparison: Comparison) -> str:
     if not tied:
         return ""
     some = [
-        f"{ranking.tied_users:,} of {ranking.users:,} lists of {inside(row.title)}"
-        for row, ranking in tied
-        if not _all_tied(ranking)
+        f"{ranking.tied_users:,} of {ranking.users:,} lists of {inside(row.title)}" for row, ranking in _untied(tied)
     ]
     every = [inside(row.title) for row, ranking in tied if _all_tied(ranking)]
     where = listing([*some, *([f"all lists of {listing(every)}"] if every else [])])
@@ -158,6 +156,3 @@ def _against(one: Ranking, other: Ranking, title: str = "") -> str:
     margin = STANDARD_ERRORS * math.hypot(one.ndcg_at_10_error, other.ndcg_at_10_error)
     small = abs(one.ndcg_at_10 - other.ndcg_at_10) <= margin
     return f"{text}, a difference that may be chance among {count(one.users, 'user')}" if small else text
-
-
-top_ten_findings = findings

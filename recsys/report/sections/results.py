@@ -3,91 +3,76 @@
 import csv
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING
 
-from recsys.evaluation.metrics import (
-    Better,
-    Metric,
-    RatingMetric,
-    ranking_keys,
-    ranking_metrics,
-    rating_metrics,
-)
+from recsys.evaluation.metrics import Better, Metric, RatingMetric, ranking_keys, ranking_metrics, rating_metrics
 from recsys.evaluation.results import BaselineResult, Combination, Comparison, FailedModel, ModelResult
 from recsys.report.outcomes import effect, every_row, in_order, mse_step, rmse_step, scored
 from recsys.report.section import Cell, Heading, Plot, Section, Table
 from recsys.report.sections.cost import all_in_seconds, search_seconds
 from recsys.report.sections.seeds import repeated, seeds_in_words
 from recsys.report.style import LIGHT, look_of
-from recsys.text import NOTHING, escape_cell, number, opening, percent, seconds, short
+from recsys.text import NOTHING, escape_cell, number, opening, percent, seconds
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Value = str | float | int | None
 SHORTEST_FIT = 0.1
 """Seconds; what took less is shown as less."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Column:
     """A column of a table that people read; `key` is that of its values in `table_rows`."""
 
     key: str
     heading: str
     meaning: str
+    _: KW_ONLY
     write: Callable[[Comparison, float], str] = lambda _, value: f"{value:,}"
     better: Better | None = None
     in_terminal: bool = False
 
 
-def metric_text(comparison: Comparison, metric: Metric, value: float) -> str:
-    """Write a value of a metric, with as many decimals as differences of it matter."""
-    if metric.unit == "percent":
-        return percent(value)
-    steps = {"squared rating units": mse_step, "rating units": rmse_step}
-    return number(value, steps[metric.unit](comparison) if metric.unit else metric.step)
-
-
 def metric_column(metric: Metric) -> Column:
-    """The column of a metric."""
+    """The column of a metric, with as many decimals as differences of it matter."""
+
+    def write(comparison: Comparison, value: float) -> str:
+        if metric.unit == "percent":
+            return percent(value)
+        steps = {"squared rating units": mse_step, "rating units": rmse_step}
+        return number(value, steps[metric.unit](comparison) if metric.unit else metric.step)
+
+    in_terminal = isinstance(metric, RatingMetric) and metric.in_terminal
     return Column(
-        key=metric.key,
-        heading=metric.title,
-        meaning=metric.description,
-        write=lambda comparison, value: metric_text(comparison, metric, value),
-        better=metric.better,
-        in_terminal=isinstance(metric, RatingMetric) and metric.in_terminal,
+        metric.key, metric.title, metric.description, write=write, better=metric.better, in_terminal=in_terminal
     )
 
 
-def _fit_text(_: Comparison, value: float) -> str:
-    return number(value, 1) if value >= SHORTEST_FIT else f"<{SHORTEST_FIT}"
-
-
-TITLE = Column(key="title", heading="Model", meaning="models first, then the baselines", in_terminal=True)
+TITLE = Column("title", "Model", "models first, then the baselines", in_terminal=True)
 COST_COLUMNS = (
     Column(
-        key="parameters",
-        heading="Parameters",
-        meaning="learnt parameters; of item kNN, the training ratings that it keeps",
+        "parameters",
+        "Parameters",
+        "learnt parameters; of item kNN, the training ratings that it keeps",
         in_terminal=True,
     ),
     Column(
-        key="epochs",
-        heading="Epochs",
-        meaning="passes over the training ratings that were run",
+        "epochs",
+        "Epochs",
+        "passes over the training ratings that were run",
         write=lambda _, value: f"{value:,}" if value else NOTHING,
     ),
-    Column(key="best_epoch", heading="Best epoch", meaning="epoch of the lowest validation loss"),
+    Column("best_epoch", "Best epoch", "epoch of the lowest validation loss"),
     Column(
-        key="fit_seconds",
-        heading="Fit, s",
-        meaning="wall-clock seconds of the fit, on the machine that ran it",
-        write=_fit_text,
+        "fit_seconds",
+        "Fit, s",
+        "wall-clock seconds of the fit, on the machine that ran it",
+        write=lambda _, value: number(value, 1) if value >= SHORTEST_FIT else f"<{SHORTEST_FIT}",
         in_terminal=True,
     ),
 )
@@ -99,9 +84,9 @@ def shown_columns(comparison: Comparison) -> list[Column]:
     if repeated(comparison):
         seeds = seeds_in_words(comparison)
         spread = Column(
-            key="mse_sd",
-            heading=f"± sd, {seeds}",
-            meaning=f"standard deviation of a model's MSE over {seeds}; its metrics are means over its seeds",
+            "mse_sd",
+            f"± sd, {seeds}",
+            f"standard deviation of a model's MSE over {seeds}; its metrics are means over its seeds",
             write=lambda comparison, value: number(value, mse_step(comparison)),
             in_terminal=True,
         )
@@ -116,8 +101,7 @@ def ranking_columns() -> list[Column]:
         columns.append(metric_column(metric))
         if metric.with_error:
             meaning = f"standard error of the {metric.title}: how far it may be from that of many more users"
-            error = replace(columns[-1], key=metric.keys[1], heading="± SE", meaning=meaning, better=None)
-            columns.append(error)
+            columns.append(replace(columns[-1], key=metric.keys[1], heading="± SE", meaning=meaning, better=None))
     return columns
 
 
@@ -221,10 +205,10 @@ def as_table(caption: str, columns: Sequence[Column], rows: Sequence[Sequence[Ce
 
 def table_caption(comparison: Comparison) -> str:
     """What the table holds, and what its marks mean."""
-    text = "Errors on the test ratings, and the cost of each fit. The best value of each metric is marked"
-    if comparison.combinations:
-        text += "; where it is that of an ensemble, so is the best of the single rows"
-    return f"{text}."
+    ensembles = (
+        "; where it is that of an ensemble, so is the best of the single rows" if comparison.combinations else ""
+    )
+    return f"Errors on the test ratings, and the cost of each fit. The best value of each metric is marked{ensembles}."
 
 
 def section(comparison: Comparison, plots: Sequence[Plot]) -> Section:
@@ -239,19 +223,6 @@ def section(comparison: Comparison, plots: Sequence[Plot]) -> Section:
     )
 
 
-def subset_rows(comparison: Comparison) -> list[tuple[str, str, str]]:
-    """Title, MSE on warm and MSE on cold test ratings of each scored row."""
-    step = mse_step(comparison)
-    return [
-        (
-            opening(row.title),
-            number(row.warm.mse if row.warm else None, step),
-            number(row.cold.mse if row.cold else None, step),
-        )
-        for row in every_row(comparison)
-    ]
-
-
 def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
     """The test errors and the fit times of all scored rows, if there are any."""
     return [errors(comparison), costs(comparison)] if scored(comparison) else []
@@ -259,10 +230,10 @@ def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
 
 def errors(comparison: Comparison) -> Plot:
     """Test MSE of all scored rows, lowest on top."""
-    from recsys.report.svg import finished, plain_ticks, sheet
+    from recsys.report.svg import finished
 
-    rows, step, margin = _by_error(comparison), mse_step(comparison), effect(comparison)
-    figure, axes = sheet(_height(rows))
+    figure, axes, rows = _sheet(comparison)
+    step, margin = mse_step(comparison), effect(comparison)
     values = [row.mse for row in rows]
     if margin > 0:
         axes.axvspan(min(values), min(values) + margin, color=LIGHT["soft"], alpha=0.13, linewidth=0)
@@ -270,7 +241,6 @@ def errors(comparison: Comparison) -> Plot:
     axes.set_xlim(min(values) - 0.08 * span, max(values) + 0.3 * span)
     _dots(axes, rows, values, [number(value, step) for value in values])
     axes.set_xlabel("test MSE (rating units²)")
-    plain_ticks(axes, x=True)
     told = "; ".join(f"{row.title} {number(row.mse, step)}" for row in rows)
     caption = "Test error, lowest on top; models in colour, baselines in grey."
     if comparison.combinations:
@@ -282,71 +252,31 @@ def errors(comparison: Comparison) -> Plot:
 
 def costs(comparison: Comparison) -> Plot:
     """Fit time of the same rows in the same order."""
-    from recsys.report.svg import finished, plain_ticks, sheet
+    from recsys.report.svg import finished
 
-    rows = _by_error(comparison)
-    figure, axes = sheet(_height(rows))
+    figure, axes, rows = _sheet(comparison)
     values = [max(row.fit_seconds, SHORTEST_FIT) for row in rows]
     axes.set_xscale("log")
     widest = max(10.0, max(values) / SHORTEST_FIT)
     axes.set_xlim(SHORTEST_FIT / widest**0.06, SHORTEST_FIT * widest**1.35)
-    _dots(axes, rows, values, [seconds(row.fit_seconds) for row in rows])
     axes.minorticks_off()
+    _dots(axes, rows, values, [seconds(row.fit_seconds) for row in rows])
     axes.set_xlabel("fit time (s, log scale)")
-    plain_ticks(axes, x=True)
     told = "; ".join(f"{row.title} {seconds(row.fit_seconds)}" for row in rows)
     caption = "Fit time, in the same order, on a logarithmic scale."
     return finished(figure, "costs", "answer", caption, f"Fit time, in order of test error: {told}.")
 
 
-def histogram(comparison: Comparison) -> Plot:
-    """How often each rating was given."""
-    from recsys.report.svg import finished, plain_ticks, sheet
+def _sheet(comparison: Comparison) -> "tuple[Figure, Axes, list[BaselineResult]]":
+    """A sheet for a line per scored row, and the rows, lowest error first."""
+    from recsys.report.svg import sheet
 
-    figure, axes = sheet(2.7)
-    bars = comparison.data.histogram
-    lefts = [bar.rating for bar in bars]
-    gaps = [right - left for left, right in pairwise(lefts) if right > left]
-    binned = any(bar.upper is not None for bar in bars)
-    one = 0.8 * min(gaps, default=1.0)
-    widths = [one if bar.upper is None else bar.upper - bar.rating for bar in bars]
-    border = 0.5 if binned else 0.0
-    places = [
-        left if bar.upper is None else left + width / 2 for left, width, bar in zip(lefts, widths, bars, strict=True)
-    ]
-    axes.bar(
-        places,
-        [bar.rows for bar in bars],
-        width=widths,
-        color=LIGHT["baseline"],
-        edgecolor=LIGHT["paper"],
-        linewidth=border,
-    )
-    axes.grid(visible=False, axis="x")
-    if not binned and len(bars) <= 12:
-        axes.set_xticks(lefts)
-    axes.set_xlabel("rating (rating units)")
-    axes.set_ylabel("ratings")
-    plain_ticks(axes, x=True, y=True)
-    common = max(bars, key=lambda bar: bar.rows, default=None)
-    alt = "No ratings."
-    if common is not None:
-        upper = f" up to {short(common.upper)}" if common.upper is not None else ""
-        given = "once" if common.rows == 1 else f"{common.rows:,} times"
-        alt = f"Histogram of the ratings; the most frequent is {short(common.rating)}{upper}, given {given}."
-    return finished(figure, "ratings", "data", "How often each rating was given, before the split.", alt)
-
-
-def _by_error(comparison: Comparison) -> list[BaselineResult]:
-    return sorted(every_row(comparison), key=lambda row: row.mse)
-
-
-def _height(rows: list[BaselineResult]) -> float:
-    return 0.75 + 0.27 * len(rows)
+    rows = sorted(every_row(comparison), key=lambda row: row.mse)
+    return *sheet(0.75 + 0.27 * len(rows)), rows
 
 
 def _dots(axes: "Axes", rows: list[BaselineResult], values: list[float], texts: list[str]) -> None:
-    from recsys.report.svg import label
+    from recsys.report.svg import label, plain_ticks
 
     for place, (row, value, text) in enumerate(zip(rows, values, texts, strict=True)):
         shape = look_of(row)
@@ -356,3 +286,4 @@ def _dots(axes: "Axes", rows: list[BaselineResult], values: list[float], texts: 
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
+    plain_ticks(axes, x=True)

@@ -4,8 +4,7 @@ from typing import Any
 import pytest
 
 from recsys.evaluation.results import Comparison, RatingCount
-from recsys.report.sections.data import data_facts
-from recsys.report.sections.results import histogram
+from recsys.report.sections.data import data_facts, histogram
 from recsys.report.svg import style
 
 Build = Callable[..., Comparison]
