@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from recsys.report.section import Plot, Report, Section
+from recsys.report.section import Report, Section
 from recsys.report.style import DARK, LIGHT
 from recsys.report.svg import themed
 from recsys.text import printable
@@ -24,7 +24,7 @@ def html_page(report: Report) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["drawing"] = _drawing
+    environment.filters["drawing"] = lambda plot: Markup(themed(plot.svg))
     environment.tests["box"] = _is_box
     style = Markup(_theme() + _shipped("report.css"))
     return environment.get_template("report.html.j2").render(report=report, style=style, arranged=_arranged)
@@ -36,10 +36,6 @@ def _shown(value: Any) -> Any:
 
 def _shipped(name: str) -> str:
     return (files("recsys.report") / name).read_text(encoding="utf-8")
-
-
-def _drawing(plot: Plot) -> Markup:
-    return Markup(themed(plot.svg))
 
 
 def _is_box(section: Section) -> bool:
@@ -65,8 +61,7 @@ def _kind(part: Section) -> str:
 
 def _theme() -> str:
     """The palette as CSS variables: light, and dark on screens that ask for it."""
-    light = "".join(f"--{role}: {colour}; " for role, colour in LIGHT.items())
-    dark = "".join(f"--{role}: {colour}; " for role, colour in DARK.items())
+    light, dark = ("".join(f"--{role}: {colour}; " for role, colour in colours.items()) for colours in (LIGHT, DARK))
     return (
         f":root {{ color-scheme: light dark; {light}}}\n"
         f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark}}} }}\n"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from recsys.report.section import Plot, Report, Section, Table
+from recsys.report.section import Report, Section, Table
 from recsys.text import printable
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#|~$!])")
@@ -15,9 +15,8 @@ _OWN_PLOT = re.compile(r"\]\((plots/[A-Za-z0-9-]+\.png)\)")
 
 def markdown_report(report: Report) -> str:
     """Return the document; its plots are links into the report's folder."""
-    answer, sections = report.answer, report.sections
-    blocks = [f"# {escaped(answer.title)}.", *_content(answer, level=1)]
-    for section in sections:
+    blocks = [f"# {escaped(report.answer.title)}.", *_content(report.answer, level=1)]
+    for section in report.sections:
         blocks += [f"## {escaped(section.title)}", *_content(section, level=2)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -43,15 +42,11 @@ def _content(section: Section, level: int) -> Iterator[str]:
     yield "\n".join(f"- {escaped(finding.text)}" for finding in section.findings)
     yield _fenced(section.listing)
     yield from (_table(table) for table in section.tables if not table.folded)
-    yield from map(_linked, section.plots)
+    yield from (f"{escaped(plot.caption)}\n\n![{escaped(plot.alt)}](plots/{plot.name}.png)" for plot in section.plots)
     for part in section.parts:
         yield f"{heading} {escaped(part.title)}"
         yield from _content(part, level + 1)
     yield from (f"{heading} {escaped(table.title)}\n\n{_table(table)}" for table in section.tables if table.folded)
-
-
-def _linked(plot: Plot) -> str:
-    return f"{escaped(plot.caption)}\n\n![{escaped(plot.alt)}](plots/{plot.name}.png)"
 
 
 def _table(table: Table) -> str:

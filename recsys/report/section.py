@@ -3,7 +3,7 @@
 The page and the Markdown are two ways to write the same sections down.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,8 +35,7 @@ Tone = Literal["plain", "good", "warn"]
 class Heading:
     """The heading of a column, and what the column holds where the heading does not say it all.
 
-    `kind` is "prose" for a column of sentences and "time" for one of dates; else the first column is of names and
-    the others are of numbers.
+    `kind` is "prose" for a column of sentences and "time" for one of dates.
     """
 
     text: str
@@ -72,10 +71,6 @@ class Section:
 
     Attributes:
         anchor: id of its heading in the page, which links from elsewhere lead to; empty for a part without one.
-        title: its heading.
-        findings: sentences, each with its topic.
-        tables: in their order.
-        plots: in their order.
         facts: names and texts, as a list of definitions.
         listing: text in which columns are aligned, such as the layers of a model.
         parts: sections inside this one, one heading level deeper.
@@ -99,13 +94,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """A whole report, for a renderer.
-
-    Attributes:
-        subtitle: what was compared, on which ratings.
-        answer: the first screen; its title is the answer in one sentence, without a full stop.
-        sections: all others, in their order.
-    """
+    """A whole report; the title of `answer`, its first screen, is the answer in one sentence without a full stop."""
 
     subtitle: str
     answer: Section
@@ -114,13 +103,13 @@ class Report:
 
 def text_table(caption: str, headings: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> Table:
     """Return a table of plain texts, folded away behind `title` if it has one."""
-    return Table(
-        caption,
-        [Heading(heading) for heading in headings],
-        [[Cell(text) for text in row] for row in rows],
-        title,
-        folded=bool(title),
-    )
+    cells = [[Cell(text) for text in row] for row in rows]
+    return Table(caption, [Heading(heading) for heading in headings], cells, title, folded=bool(title))
+
+
+def findings_on(topic: str, texts: Iterable[str]) -> list[Finding]:
+    """Return a finding for each of the texts that are not empty."""
+    return [Finding(topic, text) for text in texts if text]
 
 
 def plots_of(plots: Sequence[Plot], section: str) -> list[Plot]:

@@ -11,26 +11,21 @@ def baseline_summary(comparison: Comparison) -> list[Finding]:
     rival = best(in_order(comparison.baselines))
     if rival is None or not comparison.models:
         return []
-    winners = [m for m in in_order(comparison.models) if outcome(comparison, m, rival) == "better"]
+    models = in_order(comparison.models)
+    names = [inside(model.title) for model in models if outcome(comparison, model, rival) == "better"]
+    others = [inside(model.title) for model in models if outcome(comparison, model, rival) != "better"]
     bar = f"the best baseline, {inside(rival.title)} (MSE {number(rival.mse, mse_step(comparison))}, "
     bar += f"{count(rival.parameters, 'parameter')})"
-    if not winners:
-        models = in_order(comparison.models)
-        equal = [inside(m.title) for m in models if outcome(comparison, m, rival) == "tie"]
-        close = [inside(m.title) for m in models if other_seeds_may_beat(comparison, m, rival)]
+    text = f"{opening(listing(names))} {verb(names, 'beat')} {bar}; {listing(others)} {verb(others, 'do')} not."
+    if not names:
+        equal = [inside(model.title) for model in models if outcome(comparison, model, rival) == "tie"]
+        close = [inside(model.title) for model in models if other_seeds_may_beat(comparison, model, rival)]
         ties = f"; {listing(equal)} {verb(equal, 'tie')} with it" if equal else ""
         might = f", but with other seeds {listing(close)} might beat it" if close else ""
-        return [Finding("baselines", f"No model beats {bar}{ties}{might}.")]
-    if len(winners) == len(comparison.models):
-        return [Finding("baselines", f"{'Every model' if len(winners) > 1 else 'The one model'} beats {bar}.")]
-    names = [inside(row.title) for row in winners]
-    others = [inside(row.title) for row in in_order(comparison.models) if row not in winners]
-    return [
-        Finding(
-            "baselines",
-            f"{opening(listing(names))} {verb(names, 'beat')} {bar}; {listing(others)} {verb(others, 'do')} not.",
-        )
-    ]
+        text = f"No model beats {bar}{ties}{might}."
+    elif not others:
+        text = f"{'Every model' if len(names) > 1 else 'The one model'} beats {bar}."
+    return [Finding("baselines", text)]
 
 
 def other_seeds_may_beat(comparison: Comparison, model: ModelResult, rival: BaselineResult) -> bool:
@@ -59,14 +54,11 @@ def skipped_findings(comparison: Comparison) -> list[Finding]:
 
 def _against(comparison: Comparison, model: ModelResult) -> str:
     step = mse_step(comparison)
-    groups: dict[str, list[str]] = {"better": [], "tie": [], "worse": []}
+    groups = dict[str, list[str]](better=[], tie=[], worse=[])
     for row in in_order(comparison.baselines):
         groups[outcome(comparison, model, row)].append(f"{inside(row.title)} ({number(row.mse, step)})")
-    parts = [
-        f"{phrase} {listing(groups[name])}"
-        for name, phrase in (("better", "beats"), ("tie", "ties with"), ("worse", "loses to"))
-        if groups[name]
-    ]
+    phrases = {"better": "beats", "tie": "ties with", "worse": "loses to"}
+    parts = [f"{phrases[name]} {listing(rivals)}" for name, rivals in groups.items() if rivals]
     text = f"{opening(inside(model.title))} ({number(model.mse, step)}) {listing(parts)}. "
     return (text + _lesson(comparison, model)).strip()
 

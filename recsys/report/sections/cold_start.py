@@ -1,8 +1,10 @@
 """Cold start: errors on users and items without training ratings; and clipping."""
 
-from recsys.evaluation.results import BaselineResult, Comparison, Score
+from typing import Literal
+
+from recsys.evaluation.results import BaselineResult, Comparison
 from recsys.report.outcomes import best, bias_only, every_row, in_order, mse_step, scored, tie_margin
-from recsys.report.section import Finding, Section, Table, text_table
+from recsys.report.section import Section, Table, findings_on, text_table
 from recsys.text import count, inside, listing, number, opening, percent, short
 
 
@@ -16,14 +18,8 @@ def part(comparison: Comparison) -> Section:
             for row in every_row(comparison)
         ]
         tables.append(text_table("MSE on warm and on cold test ratings", ("Model", "Warm", "Cold"), rows))
-    findings = unseen_findings(comparison) if scored(comparison) else []
-    return Section("", "Unknown users and items, and clipping", findings, tables)
-
-
-def unseen_findings(comparison: Comparison) -> list[Finding]:
-    """Cold rows first, then who is best where, then clipping."""
-    texts = [cold_share(comparison), warm_and_cold(comparison), clipping(comparison)]
-    return [Finding("unseen", text) for text in texts if text]
+    texts = [cold_share(comparison), warm_and_cold(comparison), clipping(comparison)] if scored(comparison) else []
+    return Section("", "Unknown users and items, and clipping", findings_on("unseen", texts), tables)
 
 
 def cold_share(comparison: Comparison) -> str:
@@ -45,18 +41,14 @@ def warm_and_cold(comparison: Comparison) -> str:
     leader = best(scored(comparison))
     if leader is None or not 0 < comparison.data.cold_test_rows < comparison.data.test_rows:
         return ""
-    answered = answered_by_averages(comparison)
+    answered, warm = _answered_by_averages(comparison), _best_on(comparison, leader, "warm")
     if answered:
-        warm = _part(comparison, leader, "warm", "on warm test ratings")
         return f"{opening(warm)}. {answered}" if warm else answered
-    parts = [
-        _part(comparison, leader, "warm", "on warm test ratings"),
-        _part(comparison, leader, "cold", "on cold test ratings"),
-    ]
-    return f"{opening('; '.join(part for part in parts if part))}." if any(parts) else ""
+    parts = [part for part in (warm, _best_on(comparison, leader, "cold")) if part]
+    return f"{opening('; '.join(parts))}." if parts else ""
 
 
-def answered_by_averages(comparison: Comparison) -> str:
+def _answered_by_averages(comparison: Comparison) -> str:
     """Whether every model's cold error is that of bias only, as it is where bias only answers for them; else empty."""
     averages = bias_only(comparison)
     if averages is None or averages.cold is None or not comparison.models:
@@ -69,21 +61,18 @@ def answered_by_averages(comparison: Comparison) -> str:
     )
 
 
-def _part(comparison: Comparison, leader: BaselineResult, subset: str, where: str) -> str:
-    scores: list[tuple[BaselineResult, Score]] = []
-    for row in scored(comparison):
-        score = row.warm if subset == "warm" else row.cold
-        if score is not None and score.rows > 0:
-            scores.append((row, score))
-    if len(scores) < 2:
+def _best_on(comparison: Comparison, leader: BaselineResult, subset: Literal["warm", "cold"]) -> str:
+    scores = [(row, row.warm if subset == "warm" else row.cold) for row in scored(comparison)]
+    errors = [(row, score.mse) for row, score in scores if score is not None and score.rows > 0]
+    if len(errors) < 2:
         return ""
-    row, score = min(scores, key=lambda pair: pair[1].mse)
-    own = {entry.name: value for entry, value in scores}.get(leader.name)
-    step = mse_step(comparison)
-    if own is not None and own.mse - score.mse <= tie_margin(comparison):
-        return f"{where}, {inside(leader.title)}, the best overall, also leads or ties (MSE {number(own.mse, step)})"
-    against = f" against {number(own.mse, step)} of {inside(leader.title)}, the best overall" if own else ""
-    return f"{where}, {inside(row.title)} has the lowest MSE, {number(score.mse, step)}{against}"
+    row, lowest = min(errors, key=lambda pair: pair[1])
+    own, step = next((mse for entry, mse in errors if entry.name == leader.name), None), mse_step(comparison)
+    where, best_overall = f"on {subset} test ratings", f"{inside(leader.title)}, the best overall"
+    if own is not None and own - lowest <= tie_margin(comparison):
+        return f"{where}, {best_overall}, also leads or ties (MSE {number(own, step)})"
+    against = "" if own is None else f" against {number(own, step)} of {best_overall}"
+    return f"{where}, {inside(row.title)} has the lowest MSE, {number(lowest, step)}{against}"
 
 
 def clipping(comparison: Comparison) -> str:
@@ -93,10 +82,13 @@ def clipping(comparison: Comparison) -> str:
             f"Predictions were not clipped: a prediction outside the ratings' range of "
             f"{short(comparison.data.rating_min)} to {short(comparison.data.rating_max)} is not corrected."
         )
-    low, high = comparison.clipped_to
+    (low, high), rows = comparison.clipped_to, comparison.data.test_rows
+    clipped = [(model.clipped_rows, inside(model.title)) for model in in_order(comparison.models)]
+    moved = [f"{many:,} ({percent(many / rows)}) of {title}" if many else f"none of {title}" for many, title in clipped]
+    told = f" Of the predictions, it moved {listing(moved)}." if moved else ""
     return (
         f"Predictions were clipped to {short(low)} to {short(high)}, the range of the training ratings, for models "
-        f"and baselines alike; the losses per epoch were not.{_moved(comparison)}"
+        f"and baselines alike; the losses per epoch were not.{told}"
     )
 
 
@@ -110,14 +102,3 @@ def mostly_clipped(comparison: Comparison) -> str:
         f"Most predictions of {listing(names)} lay outside the ratings' range and were clipped: their "
         f"training has not converged, and more epochs or another learning rate may change this answer."
     )
-
-
-def _moved(comparison: Comparison) -> str:
-    rows = comparison.data.test_rows
-    told = []
-    for model in in_order(comparison.models):
-        number_moved, title = model.clipped_rows, inside(model.title)
-        told.append(
-            f"{number_moved:,} ({percent(number_moved / rows)}) of {title}" if number_moved else f"none of {title}"
-        )
-    return f" Of the predictions, it moved {listing(told)}." if told else ""

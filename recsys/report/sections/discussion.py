@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
-from recsys.evaluation.results import DENSE_LAYERS, DOT_PRODUCT, Comparison, Contribution, ModelResult
+from recsys.evaluation.results import DENSE_LAYERS, DOT_PRODUCT, Combination, Comparison, ModelResult
 from recsys.report.outcomes import (
     best,
+    best_combination,
     best_network,
     difference,
     effect,
+    every_row,
     factorisation,
     in_order,
     mse_step,
@@ -17,13 +19,12 @@ from recsys.report.outcomes import (
     scored,
     tie_margin,
 )
-from recsys.report.section import Finding, Plot, Section
+from recsys.report.section import Finding, Plot, Section, findings_on
 from recsys.report.sections import cold_start, methodology
 from recsys.report.sections.baselines import baseline_findings, skipped_findings
 from recsys.report.sections.cost import all_in_findings, cost_findings, worth_findings
-from recsys.report.sections.ensembles import combination_findings
 from recsys.report.sections.overfitting import overfitting_findings
-from recsys.text import inside, listing, number, opening, percent, stopped
+from recsys.text import inside, listing, number, opening, percent, seconds, stopped
 
 
 def section(comparison: Comparison, plots: Sequence[Plot]) -> Section:
@@ -47,12 +48,8 @@ def section(comparison: Comparison, plots: Sequence[Plot]) -> Section:
 
 def failure_findings(comparison: Comparison) -> list[Finding]:
     """The models without a score."""
-    return [
-        Finding(
-            "failed", f"{opening(inside(row.title))} has no score, because its training failed: {stopped(row.reason)}"
-        )
-        for row in in_order(comparison.failed)
-    ]
+    rows = [(opening(inside(row.title)), stopped(row.reason)) for row in in_order(comparison.failed)]
+    return [Finding("failed", f"{title} has no score, because its training failed: {reason}") for title, reason in rows]
 
 
 def ranking_findings(comparison: Comparison) -> list[Finding]:
@@ -80,38 +77,31 @@ def gap_findings(comparison: Comparison) -> list[Finding]:
 
 
 def _gap(comparison: Comparison, network: ModelResult, model: ModelResult) -> str:
-    step, gap = mse_step(comparison), abs(network.mse - model.mse)
+    step, gap, tested = mse_step(comparison), abs(network.mse - model.mse), difference(comparison, network, model)
     both = f"{opening(inside(network.title))}: test MSE {number(network.mse, step)} against "
     both += f"{number(model.mse, step)} of {inside(model.title)}"
     share = f" ({percent(gap / model.mse)})" if model.mse > 0 else ""
-    tested = difference(comparison, network, model)
     if gap == 0:
         return f"{both}, no difference at all."
-    direction = "lower" if network.mse < model.mse else "higher"
-    if outcome(comparison, network, model) == "tie":
-        why = "is too small a gap to tell them apart"
-        if tested is not None:
-            why = "is too small a gap to matter" if tested.verdict == "too small" else "may be chance"
-        return f"{both}; {number(gap, step)}{share} {direction} {why}: a tie."
-    return f"{both}, {number(gap, step)}{share} {direction}."
+    size = f"{number(gap, step)}{share} {'lower' if network.mse < model.mse else 'higher'}"
+    if outcome(comparison, network, model) != "tie":
+        return f"{both}, {size}."
+    why = "is too small a gap to tell them apart"
+    if tested is not None:
+        why = "is too small a gap to matter" if tested.verdict == "too small" else "may be chance"
+    return f"{both}; {size} {why}: a tie."
 
 
 def contribution_findings(comparison: Comparison) -> list[Finding]:
     """Of each network that is a sum, the standard deviation of each term, and the MSE without it."""
-    return [
-        Finding("inside", _contributions(comparison, network))
-        for network in networks(comparison)
-        if network.contributions
-    ]
+    sums = [network for network in networks(comparison) if network.contributions]
+    return [Finding("inside", _contributions(comparison, network)) for network in sums]
 
 
 def contribution_summary(comparison: Comparison) -> list[Finding]:
     """Of the best network, whether it would be as good without its dense layers; empty where it would not."""
     network = best_network(comparison)
-    dense = _dense(network) if network else None
-    if network is None or dense is None or not _adds_nothing(comparison, network, dense):
-        return []
-    return [Finding("inside", _nothing_added(comparison, network, dense))]
+    return findings_on("inside", [_idle_layers(comparison, network)] if network else [])
 
 
 def _contributions(comparison: Comparison, network: ModelResult) -> str:
@@ -123,38 +113,72 @@ def _contributions(comparison: Comparison, network: ModelResult) -> str:
         f"ratings, in rating units: {listing(moved)}. With a term replaced by its mean, without retraining, the MSE of "
         f"{number(_own(network), step)} would be {listing(without)}."
     )
-    dense = _dense(network)
-    if dense is None or not _adds_nothing(comparison, network, dense):
-        return text
-    return f"{text} {_nothing_added(comparison, network, dense)}"
+    return f"{text} {_idle_layers(comparison, network)}".rstrip()
 
 
-def _nothing_added(comparison: Comparison, network: ModelResult, dense: Contribution) -> str:
-    title, step = inside(network.title), mse_step(comparison)
-    rest = "biases"
-    if any(part.name == DOT_PRODUCT for part in network.contributions):
-        rest = "matrix factorisation"
-    if dense.sd < rmse_step(comparison):
+def _idle_layers(comparison: Comparison, network: ModelResult) -> str:
+    """That a network would be as good without its dense layers; empty where it would not, or has none."""
+    terms = {part.name: part for part in network.contributions}
+    dense, title, sd_step = terms.get(DENSE_LAYERS), inside(network.title), rmse_step(comparison)
+    if dense is None or not dense.mse_without - _own(network) < effect(comparison):
+        return ""
+    rest = "matrix factorisation" if DOT_PRODUCT in terms else "biases"
+    if dense.sd < sd_step:
         return (
-            f"The dense layers of {title} are switched off: their standard deviation is "
-            f"{number(dense.sd, rmse_step(comparison))} rating units, and what is left is {rest}."
+            f"The dense layers of {title} are switched off: their standard deviation is {number(dense.sd, sd_step)} "
+            f"rating units, and what is left is {rest}."
         )
     change = dense.mse_without - _own(network)
-    would = f"{number(abs(change), step)} {'higher' if change >= 0 else 'lower'}"
+    would = f"{number(abs(change), mse_step(comparison))} {'higher' if change >= 0 else 'lower'}"
     return (
         f"The dense layers of {title} add nothing that counts: with them replaced by their mean, its MSE would be "
         f"{would}, so it predicts by the {rest} inside it."
     )
 
 
-def _adds_nothing(comparison: Comparison, network: ModelResult, dense: Contribution) -> bool:
-    return dense.mse_without - _own(network) < effect(comparison)
-
-
-def _dense(network: ModelResult) -> Contribution | None:
-    return next((part for part in network.contributions if part.name == DENSE_LAYERS), None)
-
-
 def _own(network: ModelResult) -> float:
     """The MSE of the seed whose terms were ablated."""
     return network.seeds[0].mse if network.seeds else network.mse
+
+
+def combination_findings(comparison: Comparison) -> list[Finding]:
+    """One finding an ensemble: what it is made of, and whether that is better than the best single row."""
+    return [Finding("combination", _against_single(comparison, made)) for made in comparison.combinations]
+
+
+def combination_summary(comparison: Comparison) -> list[Finding]:
+    """The best ensemble, where it beats every single row; empty where none does."""
+    leader, single = best_combination(comparison), best(scored(comparison))
+    if leader is None or single is None:
+        return []
+    step = mse_step(comparison)
+    text = f"An ensemble has the lowest error of all, {_made_of(comparison, leader)}: its MSE of "
+    text += f"{number(leader.mse, step)} is {number(single.mse - leader.mse, step)} below that of the best single "
+    return [Finding("combination", f"{text}predictor, {inside(single.title)}.")]
+
+
+def _made_of(comparison: Comparison, made: Combination) -> str:
+    titles = {row.name: inside(row.title) for row in every_row(comparison)}
+    members = [titles.get(name, name) for name in made.members]
+    if made.kind == "seeds":
+        return f"the mean of the predictions of all seeds of {listing(list(dict.fromkeys(members)))}"
+    weighed = [f"{weight:.2f} × {title}" for weight, title in zip(made.weights, members, strict=True)]
+    return f"the blend {' + '.join(weighed)}"
+
+
+def _against_single(comparison: Comparison, made: Combination) -> str:
+    step, single = mse_step(comparison), best(scored(comparison))
+    weights = ", with weights chosen on validation ratings" if made.kind == "blend" else ""
+    text = (
+        f"{opening(inside(made.title))} is {_made_of(comparison, made)}{weights}; its MSE is {number(made.mse, step)}"
+    )
+    if single is None:
+        return f"{text}."
+    gap, result = abs(made.mse - single.mse), outcome(comparison, made, single)
+    share = f" ({percent(gap / single.mse)})" if single.mse > 0 else ""
+    compared = f"{number(gap, step)}{share} {'below' if result == 'better' else 'above'}"
+    compared = "which ties with" if result == "tie" else compared
+    return (
+        f"{text}, {compared} that of the best single predictor, {inside(single.title)} ({number(single.mse, step)}). "
+        f"Training takes {seconds(made.fit_seconds)}, against {seconds(single.fit_seconds)}."
+    )

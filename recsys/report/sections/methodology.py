@@ -14,41 +14,28 @@ from recsys.report.searches import (
     side_searches,
     unequal_searches,
 )
-from recsys.report.section import Finding, Plot, Section
+from recsys.report.section import Finding, Plot, Section, findings_on
 from recsys.report.sections.results import ranking_columns, shown_columns
-from recsys.report.sections.splits import manner, seeded, what_stays_open, which_test, which_validation
+from recsys.report.sections.splits import SEEDED, manner, what_stays_open, which_test, which_validation
 from recsys.text import count, inside, listing, number, opening, percent, short
 
 
 def models_section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
     """Settings and layers of each trained model, folded; None without any."""
-    parts = [
-        Section(
-            "",
-            f"{opening(model.title)}: settings and layers",
-            facts=_settings(model),
-            listing=model.summary,
-            folded=True,
-        )
-        for model in in_order(comparison.models)
-    ]
+    parts = []
+    for model in in_order(comparison.models):
+        settings = [*model.settings.items(), ("engine", model.engine), ("device", model.device)]
+        facts = [(name, ", ".join(map(str, v)) if isinstance(v, list) else str(v)) for name, v in settings]
+        title = f"{opening(model.title)}: settings and layers"
+        parts.append(Section("", title, facts=facts, listing=model.summary, folded=True))
     return Section("models", "The models", parts=parts) if parts else None
-
-
-def _settings(model: ModelResult) -> list[tuple[str, str]]:
-    settings = [
-        (name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
-        for name, value in model.settings.items()
-    ]
-    return [*settings, ("engine", model.engine), ("device", model.device)]
 
 
 def section(comparison: Comparison, plots: Sequence[Plot]) -> Section:
     """How to read the report, and how to get its numbers again."""
     trials = "all trials in trials.csv and trials.parquet, " if comparison.tuning else ""
-    files = (
-        f"The same numbers are in comparison.json and comparison.csv, {trials}the pictures in plots, beside this file."
-    )
+    files = "The same numbers are in comparison.json and comparison.csv, "
+    files += f"{trials}the pictures in plots, beside this file."
     parts = [
         Section("", "Words", facts=notes(comparison)),
         Section("", "This run", [Finding("files", files)], facts=provenance(comparison)),
@@ -73,19 +60,20 @@ def procedure_findings(comparison: Comparison) -> list[Finding]:
             optimism(comparison),
             bare_factorisation(comparison),
             one_sided_tuning(comparison),
-            missing_baselines(comparison),
+            _missing_baselines(comparison),
             "" if comparison.clipped_to else _UNCLIPPED,
-            seeds_and_splits(comparison),
+            what_stays_open(comparison),
         ]
     else:
         texts = [
-            validation_chooses(comparison),
+            _validation_chooses(comparison),
             refits(comparison),
             equal_searches(comparison),
             "" if comparison.clipped_to is None else _CLIPPED,
-            same_rows(comparison),
+            f"All models{' and baselines' if comparison.baselines else ''} are scored on the same "
+            f"{count(comparison.data.test_rows, 'test rating')}.",
         ]
-    return [Finding("procedure", text) for text in texts if text]
+    return findings_on("procedure", texts)
 
 
 def unsettled_findings(comparison: Comparison) -> list[Finding]:
@@ -97,9 +85,9 @@ def unsettled_findings(comparison: Comparison) -> list[Finding]:
         head_start(comparison),
         short_searches(comparison),
         bare_factorisation(comparison),
-        seeds_and_splits(comparison),
+        what_stays_open(comparison),
     ]
-    return [Finding("unsettled", text) for text in texts if text]
+    return findings_on("unsettled", texts)
 
 
 FEW_TEST_ROWS = 100
@@ -109,10 +97,17 @@ _UNCLIPPED = "Predictions are not clipped to the range of the ratings, which rai
 _CLIPPED = "The bounds to which predictions are clipped come from the training ratings alone."
 
 
-def stops_by_validation(model: ModelResult) -> bool:
+def _stops_by_validation(model: ModelResult) -> bool:
     """Whether a model's weights were picked by its losses on the held-out ratings."""
-    patience = model.settings.get("patience", 0)
-    return model.stopped_early or (isinstance(patience, int | float) and patience > 0)
+    return model.stopped_early or _is_positive(model.settings.get("patience"))
+
+
+def _is_tuned(model: ModelResult) -> bool:
+    return _stops_by_validation(model) or _is_positive(model.settings.get("dropout"))
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int | float) and value > 0
 
 
 def optimism(comparison: Comparison) -> str:
@@ -120,7 +115,7 @@ def optimism(comparison: Comparison) -> str:
     if not comparison.models:
         return ""
     rows = count(comparison.data.test_rows, "test rating")
-    picked = [inside(model.title) for model in in_order(comparison.models) if stops_by_validation(model)]
+    picked = [inside(model.title) for model in in_order(comparison.models) if _stops_by_validation(model)]
     if not picked:
         return (
             f"The {rows} that give the scores were also watched epoch by epoch during training; no model was stopped "
@@ -138,14 +133,11 @@ def bare_factorisation(comparison: Comparison) -> str:
     model = factorisation(comparison)
     if model is None:
         return ""
-    size = model.settings.get("embedding_size")
-    ids = comparison.data.users + comparison.data.items
+    size, ids = model.settings.get("embedding_size"), comparison.data.users + comparison.data.items
     if not isinstance(size, int) or model.parameters != ids * size:
         return ""
-    regularised = any(
-        name.startswith(("l2", "reg", "weight_decay")) and value for name, value in model.settings.items()
-    )
-    missing = "mean nor biases" if regularised else "mean nor biases nor regularisation"
+    penalties = [value for name, value in model.settings.items() if name.startswith(("l2", "reg", "weight_decay"))]
+    missing = "mean nor biases" if any(penalties) else "mean nor biases nor regularisation"
     return (
         f"{opening(inside(model.title))} is a bare dot product here: all of its {model.parameters:,} parameters are "
         f"the {size} factors of {ids:,} users and items. It has neither {missing}, and has to model the biases "
@@ -158,8 +150,7 @@ def one_sided_tuning(comparison: Comparison) -> str:
     model, rivals = factorisation(comparison), networks(comparison)
     if model is None or not rivals:
         return ""
-    searches = side_searches(comparison)
-    if searches:
+    if side_searches(comparison):
         return unequal_searches(comparison)
     tuned = [inside(network.title) for network in rivals if _is_tuned(network)]
     if tuned and not _is_tuned(model):
@@ -206,9 +197,9 @@ def _effort(comparison: Comparison, model: ModelResult, rivals: Sequence[ModelRe
         if not same_budget(searches):
             return "searches of unequal budgets"
         trials = [f"{len(tuning.trials):,}" for tuning in searches]
-        return (
-            f"a search of {trials[0]} trials a side" if len({*trials}) == 1 else f"searches of {listing(trials)} trials"
-        )
+        if len({*trials}) == 1:
+            return f"a search of {trials[0]} trials a side"
+        return f"searches of {listing(trials)} trials"
     if searches:
         return f"a search of {listing([inside(tuning.title) for tuning in searches])} alone"
     tuned = [inside(network.title) for network in rivals if _is_tuned(network)]
@@ -217,41 +208,28 @@ def _effort(comparison: Comparison, model: ModelResult, rivals: Sequence[ModelRe
     return "no hyperparameter search on either side"
 
 
-def _is_tuned(model: ModelResult) -> bool:
-    dropout = model.settings.get("dropout", 0)
-    return stops_by_validation(model) or (isinstance(dropout, int | float) and dropout > 0)
-
-
-def missing_baselines(comparison: Comparison) -> str:
+def _missing_baselines(comparison: Comparison) -> str:
     """The notebook has no baseline; whether this run added any."""
-    if comparison.baselines:
-        return (
-            f"The notebook itself has no baseline. The {count(len(comparison.baselines), 'baseline')} of this page "
-            f"{'was' if len(comparison.baselines) == 1 else 'were'} added, as an error needs something to be "
-            f"compared with."
-        )
-    return "There is no baseline, so an error has nothing to be compared with."
+    added = len(comparison.baselines)
+    if not added:
+        return "There is no baseline, so an error has nothing to be compared with."
+    return (
+        f"The notebook itself has no baseline. The {count(added, 'baseline')} of this page "
+        f"{'was' if added == 1 else 'were'} added, as an error needs something to be compared with."
+    )
 
 
-def seeds_and_splits(comparison: Comparison) -> str:
-    """What these seeds and splits do not show; empty where nothing was trained."""
-    if not comparison.models:
-        return ""
-    return what_stays_open(comparison)
-
-
-def validation_chooses(comparison: Comparison) -> str:
+def _validation_chooses(comparison: Comparison) -> str:
     """In protocol fair: which ratings were used in the training."""
     data = comparison.data
     were = "was" if data.test_rows == 1 else "were"
     untouched = f"The {count(data.test_rows, 'test rating')} {were} not used in any training, and read once, to score."
     if not comparison.models:
         return untouched
-    picked = [inside(model.title) for model in in_order(comparison.models) if stops_by_validation(model)]
+    picked = [inside(model.title) for model in in_order(comparison.models) if _stops_by_validation(model)]
     choice = f"The epoch kept for {listing(picked)} was chosen" if picked else "The losses per epoch were watched"
-    return (
-        f"{choice} on {count(data.validation_rows, 'validation rating')} held out of the training ratings. {untouched}"
-    )
+    rows = count(data.validation_rows, "validation rating")
+    return f"{choice} on {rows} held out of the training ratings. {untouched}"
 
 
 def refits(comparison: Comparison) -> str:
@@ -260,29 +238,16 @@ def refits(comparison: Comparison) -> str:
     if not models:
         return ""
     rows = listing([count(rows, "rating") for rows in sorted({model.refitted_rows or 0 for model in models})])
-    picked = [_with_epochs(model) for model in models if stops_by_validation(model)]
-    fixed = [_with_epochs(model) for model in models if not stops_by_validation(model)]
-    chosen = [
-        f"the lowest validation loss chose the epochs of {listing(picked)}" if picked else "",
-        f"the settings those of {listing(fixed)}" if picked and fixed else "",
-        f"the settings chose the epochs of {listing(fixed)}" if fixed and not picked else "",
-    ]
+    epochs = [(_stops_by_validation(model), f"{inside(model.title)} ({model.scored_epoch:,})") for model in models]
+    picked = listing([text for stops, text in epochs if stops])
+    fixed = listing([text for stops, text in epochs if not stops])
+    chosen = f"the lowest validation loss chose the epochs of {picked}"
+    if fixed:
+        chosen = f"{chosen}, the settings those of {fixed}" if picked else f"the settings chose the epochs of {fixed}"
     return (
         f"The weights that are scored come from a refit from scratch on training and validation ratings together "
-        f"({rows}); {', '.join(text for text in chosen if text)}."
+        f"({rows}); {chosen}."
     )
-
-
-def _with_epochs(model: ModelResult) -> str:
-    return f"{inside(model.title)} ({model.scored_epoch:,})"
-
-
-def same_rows(comparison: Comparison) -> str:
-    """That everything was scored alike."""
-    rows = count(comparison.data.test_rows, "test rating")
-    if not comparison.baselines:
-        return f"All models are scored on the same {rows}."
-    return f"All models and baselines are scored on the same {rows}."
 
 
 def notes(comparison: Comparison) -> list[tuple[str, str]]:
@@ -326,22 +291,14 @@ def _tie(comparison: Comparison) -> str:
 def provenance(comparison: Comparison) -> list[tuple[str, str]]:
     """What this run was made with."""
     clipped = comparison.clipped_to
-    facts = [
-        ("Protocol", comparison.protocol),
-        ("Seed of weights, dropout and shuffling", _seeds(comparison)),
-        ("Split", manner(comparison)),
-    ]
-    if seeded(comparison):
-        facts.append(("Seed of the split", str(comparison.split_seed)))
-    facts.append(("Test ratings", which_test(comparison)))
-    if comparison.protocol == "fair":
-        facts.append(("Validation ratings", which_validation(comparison)))
-    facts.append(
-        ("Predictions clipped to", f"{short(clipped[0])} to {short(clipped[1])}" if clipped else "not clipped")
-    )
-    return facts
-
-
-def _seeds(comparison: Comparison) -> str:
-    used = list(dict.fromkeys(seed.seed for model in comparison.models for seed in model.seeds))
-    return ", ".join(map(str, used or [comparison.seed]))
+    seeds = dict.fromkeys(seed.seed for model in comparison.models for seed in model.seeds) or [comparison.seed]
+    facts = {
+        "Protocol": comparison.protocol,
+        "Seed of weights, dropout and shuffling": ", ".join(map(str, seeds)),
+        "Split": manner(comparison),
+        "Seed of the split": str(comparison.split_seed) if comparison.split_by in SEEDED else "",
+        "Test ratings": which_test(comparison),
+        "Validation ratings": which_validation(comparison) if comparison.protocol == "fair" else "",
+        "Predictions clipped to": f"{short(clipped[0])} to {short(clipped[1])}" if clipped else "not clipped",
+    }
+    return [(name, text) for name, text in facts.items() if text]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from recsys.evaluation.results import Comparison, ModelResult
 from recsys.report.outcomes import best_network, factorisation, in_order, mse_step
-from recsys.report.section import Finding, Plot, Section, text_table
+from recsys.report.section import Finding, Plot, Section, findings_on, text_table
 from recsys.text import NOTHING, count, inside, number, opening, times
 
 SEED_HEADINGS = ("Model", "Seeds", "Mean MSE", "Standard deviation", "95% interval of the mean")
@@ -28,45 +28,41 @@ def repeated(comparison: Comparison) -> list[ModelResult]:
 def seeds_in_words(comparison: Comparison) -> str:
     """How many seeds each model was trained with, as "5 seeds" or "1 to 5 seeds"; empty without a model."""
     counts = sorted({max(1, len(model.seeds)) for model in comparison.models})
-    if not counts:
-        return ""
-    return count(counts[0], "seed") if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,} seeds"
+    if len(counts) > 1:
+        return f"{counts[0]:,} to {counts[-1]:,} seeds"
+    return count(counts[0], "seed") if counts else ""
 
 
 def seed_rows(comparison: Comparison) -> list[tuple[str, ...]]:
     """One row a model, a text for each of SEED_HEADINGS; none where no model was trained more than once."""
     if not repeated(comparison):
         return []
-    return [_seed_row(model, mse_step(comparison)) for model in in_order(comparison.models)]
-
-
-def _seed_row(model: ModelResult, step: float) -> tuple[str, ...]:
-    spread = model.spread
-    return (
-        opening(inside(model.title)),
-        f"{max(1, len(model.seeds)):,}",
-        number(model.mse, step),
-        number(spread.sd, step / 10) if spread else NOTHING,
-        f"{number(spread.low, step)} to {number(spread.high, step)}" if spread else NOTHING,
-    )
+    step = mse_step(comparison)
+    return [
+        (
+            opening(inside(model.title)),
+            f"{max(1, len(model.seeds)):,}",
+            number(model.mse, step),
+            number(model.spread.sd, step / 10) if model.spread else NOTHING,
+            f"{number(model.spread.low, step)} to {number(model.spread.high, step)}" if model.spread else NOTHING,
+        )
+        for model in in_order(comparison.models)
+    ]
 
 
 def seed_findings(comparison: Comparison) -> list[Finding]:
     """The largest standard deviation over the seeds, and whether another seed could change the answer."""
-    texts = [widest(comparison), turned_by_seeds(comparison)]
-    return [Finding("seeds", text) for text in texts if text]
+    return findings_on("seeds", [_widest(comparison), turned_by_seeds(comparison)])
 
 
-def widest(comparison: Comparison) -> str:
+def _widest(comparison: Comparison) -> str:
     """The largest of the standard deviations over the seeds; empty where there is none."""
     models = [(model.spread.sd, model) for model in repeated(comparison) if model.spread]
     if not models:
         return ""
     sd, model = max(models, key=lambda pair: pair[0])
-    step = mse_step(comparison) / 10
-    which = f"at most {number(sd, step)}, for {inside(model.title)}"
-    if len(models) == 1:
-        which = f"{number(sd, step)} for {inside(model.title)}"
+    size, title = number(sd, mse_step(comparison) / 10), inside(model.title)
+    which = f"{size} for {title}" if len(models) == 1 else f"at most {size}, for {title}"
     return (
         f"The MSE depends on the seed of initialisation, dropout and shuffling: its standard deviation over "
         f"{seeds_in_words(comparison)} is {which}."

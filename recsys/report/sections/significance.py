@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from recsys.evaluation.results import BaselineResult, Comparison, Difference
 from recsys.report.outcomes import effect, every_row, mse_step
-from recsys.report.section import Finding, Plot, Section, plots_of, text_table
+from recsys.report.section import Finding, Plot, Section, findings_on, plots_of, text_table
 from recsys.report.style import LIGHT, look_of
 from recsys.report.svg import finished, label, plain_ticks, sheet
 from recsys.text import MINUS, NOTHING, inside, listing, number, opening
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 Tested = tuple[Difference, BaselineResult, BaselineResult]
 
-DIFFERENCE_HEADINGS = ("Rows compared", "Difference in MSE", "95% interval", "p, corrected", "Verdict")
 SMALLEST_P = 0.001
 """Smaller p values are not written out."""
 
@@ -26,7 +25,8 @@ def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
     if not findings:
         return None
     caption = "Below 0, the row named first has the lower test error."
-    table = text_table(caption, DIFFERENCE_HEADINGS, difference_rows(comparison))
+    headings = ("Rows compared", "Difference in MSE", "95% interval", "p, corrected", "Verdict")
+    table = text_table(caption, headings, difference_rows(comparison))
     return Section("evidence", "Are the differences real?", findings, [table], plots_of(plots, "evidence"))
 
 
@@ -41,25 +41,27 @@ def tested_differences(comparison: Comparison) -> list[Tested]:
 
 
 def difference_rows(comparison: Comparison) -> list[tuple[str, ...]]:
-    """One row a difference, a text for each of DIFFERENCE_HEADINGS."""
+    """One row a difference: the rows compared, difference in MSE, 95% interval, corrected p, and verdict."""
     step = mse_step(comparison)
     return [
         (
-            f"{opening(inside(row.title))} against {inside(rival.title)}",
+            opening(_names(row, rival)),
             number(tested.mse_difference, step),
-            interval(tested, step),
-            _shown_p(tested.p_corrected),
+            interval(tested.low, tested.high, step),
+            f"{tested.p_corrected:.3f}" if tested.p_corrected >= SMALLEST_P else f"under {SMALLEST_P}",
             _shown_verdict(tested, row, rival),
         )
         for tested, row, rival in tested_differences(comparison)
     ]
 
 
-def interval(tested: Difference, step: float) -> str:
-    """A difference's 95% interval, a dash where there is none."""
-    if tested.low is None or tested.high is None:
-        return NOTHING
-    return f"{number(tested.low, step)} to {number(tested.high, step)}"
+def _names(row: BaselineResult, rival: BaselineResult) -> str:
+    return f"{inside(row.title)} against {inside(rival.title)}"
+
+
+def interval(low: float | None, high: float | None, step: float) -> str:
+    """An interval from its ends, a dash where there is none."""
+    return NOTHING if low is None or high is None else f"{number(low, step)} to {number(high, step)}"
 
 
 def is_real(tested: Difference) -> bool:
@@ -72,8 +74,7 @@ def evidence_findings(comparison: Comparison) -> list[Finding]:
     differences = tested_differences(comparison)
     if not differences:
         return []
-    texts = [_real(comparison, differences), _ties(differences)]
-    return [Finding("evidence", text) for text in texts if text]
+    return findings_on("evidence", [_real(comparison, differences), _ties(differences)])
 
 
 def _real(comparison: Comparison, differences: list[Tested]) -> str:
@@ -87,48 +88,28 @@ def _real(comparison: Comparison, differences: list[Tested]) -> str:
         return f"{subject} {settled}."
     tested, row, rival = max(real, key=lambda entry: abs(entry[0].mse_difference))
     better, worse = (row, rival) if tested.verdict == "better" else (rival, row)
-    size = f"{number(abs(tested.mse_difference), step)} (95% interval {_reach(tested, step)})"
-    if total == 1:
-        subject = "The one difference tested is"
-    else:
-        are = "is" if len(real) == 1 else "are"
-        subject = (
-            f"All {total} differences tested are" if len(real) == total else f"{len(real)} of {total} differences {are}"
-        )
+    low, high = tested.low, tested.high
+    if low is not None and high is not None and tested.mse_difference <= 0:
+        low, high = -high, -low
+    size = f"{number(abs(tested.mse_difference), step)} (95% interval {interval(low, high, step)})"
+    subject = f"{len(real)} of {total} differences {'is' if len(real) == 1 else 'are'}"
+    if len(real) == total:
+        subject = "The one difference tested is" if total == 1 else f"All {total} differences tested are"
     largest = "it is" if len(real) == 1 else "the largest is"
     return f"{subject} {settled}: {largest} {size}, by which {inside(better.title)} beats {inside(worse.title)}."
 
 
-def _reach(tested: Difference, step: float) -> str:
-    """The interval of the size of a difference, whatever its sign."""
-    if tested.low is None or tested.high is None:
-        return NOTHING
-    low, high = (tested.low, tested.high) if tested.mse_difference > 0 else (-tested.high, -tested.low)
-    return f"{number(low, step)} to {number(high, step)}"
-
-
 def _ties(differences: list[Tested]) -> str:
-    uncertain = _pairs(differences, "not certain")
-    small = _pairs(differences, "too small")
-    parts = [
-        f"not certain, as another sample of users may bring as much: {uncertain}" if uncertain else "",
-        f"too small to matter: {small}" if small else "",
-    ]
-    return opening(f"{'; '.join(part for part in parts if part)}.") if uncertain or small else ""
-
-
-def _pairs(differences: list[Tested], verdict: str) -> str:
-    return listing(
-        [
-            f"{inside(row.title)} against {inside(rival.title)}"
-            for tested, row, rival in differences
-            if tested.verdict == verdict
-        ]
-    )
-
-
-def _shown_p(p: float) -> str:
-    return f"{p:.3f}" if p >= SMALLEST_P else f"under {SMALLEST_P}"
+    meanings = {
+        "not certain": "not certain, as another sample of users may bring as much",
+        "too small": "too small to matter",
+    }
+    pairs = {
+        verdict: [_names(row, rival) for tested, row, rival in differences if tested.verdict == verdict]
+        for verdict in meanings
+    }
+    text = "; ".join(f"{meanings[verdict]}: {listing(names)}" for verdict, names in pairs.items() if names)
+    return opening(f"{text}.") if text else ""
 
 
 def _shown_verdict(tested: Difference, row: BaselineResult, rival: BaselineResult) -> str:
@@ -151,24 +132,10 @@ def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
         shape = look_of(row)
         if tested.low is not None and tested.high is not None:
             axes.plot([tested.low, tested.high], [place, place], color=shape.colour, solid_capstyle="butt")
-        axes.plot(
-            [tested.mse_difference],
-            [place],
-            marker=shape.marker,
-            color=shape.colour,
-            markersize=7,
-            mfc=shape.colour if is_real(tested) else LIGHT["paper"],
-            linestyle="none",
-        )
+        point, face = (tested.mse_difference, place), shape.colour if is_real(tested) else LIGHT["paper"]
+        axes.plot(*point, marker=shape.marker, color=shape.colour, markersize=7, mfc=face, linestyle="none")
         text = number(tested.mse_difference, step)
-        axes.annotate(
-            text,
-            (tested.mse_difference, place),
-            xytext=(0, 7),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8.5,
-        )
+        axes.annotate(text, point, xytext=(0, 7), textcoords="offset points", ha="center", fontsize=8.5)
     names = [f"{label(row.title)} {MINUS}\n{label(rival.title)}" for _, row, rival in shown]
     axes.set_yticks(range(len(shown)), names, color=LIGHT["ink"], fontsize=8)
     axes.set_ylim(len(shown) - 0.4, -0.8)
@@ -178,8 +145,7 @@ def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
     axes.set_xlabel("difference in test MSE (rating units²)")
     plain_ticks(axes, x=True)
     told = "; ".join(
-        f"{name} {number(tested.mse_difference, step)} ({interval(tested, step)}), {verdict}"
-        for (name, *_, verdict), (tested, _, _) in zip(difference_rows(comparison), shown, strict=True)
+        f"{name} {size} ({reach}), {verdict}" for name, size, reach, _, verdict in difference_rows(comparison)
     )
     caption = "Each difference with its 95% interval; left of 0 the row named first is better. Hollow: a tie."
     if smallest > 0:

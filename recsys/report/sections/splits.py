@@ -6,9 +6,10 @@ from typing import Literal, get_args
 
 from recsys.evaluation.results import Comparison, OtherSplit
 from recsys.report.outcomes import Duel, duel, duel_under, every_row, mse_step
-from recsys.report.section import Finding, Plot, Section, text_table
+from recsys.report.section import Finding, Plot, Section, findings_on, text_table
+from recsys.report.sections.seeds import seeds_in_words
 from recsys.settings import SplitBy
-from recsys.text import NOTHING, inside, listing, number, opening, percent, short
+from recsys.text import NOTHING, count, inside, listing, number, opening, percent, short
 
 KINDS: dict[SplitBy, str] = {
     "random": "random split",
@@ -22,6 +23,10 @@ KINDS: dict[SplitBy, str] = {
 SEEDED: frozenset[SplitBy] = frozenset({"random", "kfold"})
 """The kinds of split in which a seed chooses the ratings."""
 
+_LATER_RATINGS = (
+    "Each user's ratings end at a different time, so a model may have been trained on ratings of other users that are "
+    "later than the one it predicts."
+)
 _NOTHING_OF_TIME = "What is held out at random says nothing about predicting later ratings from earlier ones."
 
 
@@ -34,11 +39,6 @@ def manner(comparison: Comparison) -> str:
         "leave-one-out": "each user's last two ratings held out",
         "kfold": f"fold {comparison.fold} of {comparison.folds} random ones, counted from 0",
     }[comparison.split_by]
-
-
-def seeded(comparison: Comparison) -> bool:
-    """Whether the seed of the split chose any rating."""
-    return comparison.split_by in SEEDED
 
 
 def which_test(comparison: Comparison) -> str:
@@ -68,53 +68,36 @@ def which_validation(comparison: Comparison) -> str:
 
 
 def what_stays_open(comparison: Comparison) -> str:
-    """How far these trainings and splits allow conclusions, in two sentences or three."""
-    seeds, splits = _trainings(comparison), len(comparison.other_splits)
-    where = _this_split(comparison)
-    told = f"Each model was trained {seeds} on {where}"
-    if not splits:
-        return f"{told}, and on no other. {_one_split_alone(comparison)}"
-    kinds = {comparison.split_by, *(split.split_by for split in comparison.other_splits)}
-    also = "1 other split" if splits == 1 else f"{splits:,} other splits"
-    told += f", and again on {also} of the same ratings."
-    return f"{told} {_NOTHING_OF_TIME}" if kinds <= SEEDED else told
-
-
-def _trainings(comparison: Comparison) -> str:
-    """How often each model was trained, and with which seeds."""
-    counts = sorted({max(1, len(model.seeds)) for model in comparison.models})
-    if not counts or counts[-1] == 1:
-        return f"once, with one seed ({comparison.seed}),"
-    if len(counts) > 1:
-        return f"with {counts[0]:,} to {counts[-1]:,} seeds, the first of them {comparison.seed},"
-    return f"with {counts[0]:,} seeds, the first of them {comparison.seed},"
-
-
-def _this_split(comparison: Comparison) -> str:
-    return {
-        "random": f"one random split (split seed {comparison.split_seed})",
-        "kfold": f"one fold, number {comparison.fold} of {comparison.folds} counted from 0 (split seed "
-        f"{comparison.split_seed})",
+    """How far these trainings and splits allow conclusions, in two sentences or three; empty without a training."""
+    if not comparison.models:
+        return ""
+    several = any(len(model.seeds) > 1 for model in comparison.models)
+    seeds = f"with {seeds_in_words(comparison)}, the first of them {comparison.seed}"
+    seeds = seeds if several else f"once, with one seed ({comparison.seed})"
+    split_seed = f"split seed {comparison.split_seed}"
+    where = {
+        "random": f"one random split ({split_seed})",
+        "kfold": f"one fold, number {comparison.fold} of {comparison.folds} counted from 0 ({split_seed})",
         "time": "one cut in time, with no test rating older than a training rating",
         "user-last": "one split, which tests the last ratings of each user",
         "leave-one-out": "one split, which tests the last rating of each user",
     }[comparison.split_by]
+    told = f"Each model was trained {seeds}, on {where}"
+    if not comparison.other_splits:
+        return f"{told}, and on no other. {_one_split_alone(comparison.split_by, several)}"
+    told += f", and again on {count(len(comparison.other_splits), 'other split')} of the same ratings."
+    seeded_only = all(kind in SEEDED for kind in (comparison.split_by, *(s.split_by for s in comparison.other_splits)))
+    return f"{told} {_NOTHING_OF_TIME}" if seeded_only else told
 
 
-def _one_split_alone(comparison: Comparison) -> str:
-    several = any(len(model.seeds) > 1 for model in comparison.models)
-    seed = "" if several else "seed or "
-    if comparison.split_by == "random":
-        return f"Another {seed}split changes every error a little. {_NOTHING_OF_TIME}"
-    if comparison.split_by == "kfold":
-        return f"Another {seed}fold changes every error a little. {_NOTHING_OF_TIME}"
-    if comparison.split_by == "time":
+def _one_split_alone(split_by: SplitBy, several_seeds: bool) -> str:
+    seed = "" if several_seeds else "seed or "
+    if split_by == "time":
         return f"Another {seed}moment of the cut changes every error."
-    later = (
-        "Each user's ratings end at a different time, so a model may have been trained on ratings of other users that "
-        "are later than the one it predicts."
-    )
-    return later if several else f"Another seed changes every error a little. {later}"
+    if split_by in SEEDED:
+        another = "fold" if split_by == "kfold" else "split"
+        return f"Another {seed}{another} changes every error a little. {_NOTHING_OF_TIME}"
+    return _LATER_RATINGS if several_seeds else f"Another seed changes every error a little. {_LATER_RATINGS}"
 
 
 CAPTION = (
@@ -122,9 +105,7 @@ CAPTION = (
     "Errors of different splits are of different ratings: only the verdicts can be compared."
 )
 
-Contest = tuple[OtherSplit, Duel]
 Effect = Literal["holds", "becomes a tie", "is decided", "is reversed"]
-EFFECTS: tuple[Effect, ...] = get_args(Effect)
 
 
 def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
@@ -145,13 +126,21 @@ def split_rows(comparison: Comparison) -> list[tuple[str, ...]]:
     """One row a split, the comparison's own first, a text for each of `split_headings`; none without other splits."""
     if not comparison.other_splits:
         return []
-    rows = [
+    data, step = comparison.data, mse_step(comparison)
+    own = OtherSplit(
+        split_by=comparison.split_by,
+        split_seed=comparison.split_seed,
+        test_rows=data.test_rows,
+        cold_test_rows=data.cold_test_rows,
+        rating_sd=data.rating_sd,
+        scores=[],
+        differences=[],
+    )
+    rows = [(own, {row.name: row.mse for row in every_row(comparison)}, duel(comparison))]
+    rows += [
         (split, {score.name: score.mse for score in split.scores}, duel_under(comparison, split))
         for split in comparison.other_splits
     ]
-    own = {row.name: row.mse for row in every_row(comparison)}
-    rows.insert(0, (_own_split(comparison), own, duel(comparison)))
-    step = mse_step(comparison)
     return [
         (
             opening(split_name(split)),
@@ -162,19 +151,6 @@ def split_rows(comparison: Comparison) -> list[tuple[str, ...]]:
         )
         for split, mse, contest in rows
     ]
-
-
-def _own_split(comparison: Comparison) -> OtherSplit:
-    data = comparison.data
-    return OtherSplit(
-        split_by=comparison.split_by,
-        split_seed=comparison.split_seed,
-        test_rows=data.test_rows,
-        cold_test_rows=data.cold_test_rows,
-        rating_sd=data.rating_sd,
-        scores=[],
-        differences=[],
-    )
 
 
 def _titles(comparison: Comparison) -> dict[str, str]:
@@ -207,17 +183,12 @@ def split_names(splits: Sequence[OtherSplit]) -> str:
     return listing(names)
 
 
-def contests(comparison: Comparison) -> list[Contest]:
-    """The other splits under which both sides were scored."""
-    found = [(split, duel_under(comparison, split)) for split in comparison.other_splits]
-    return [(split, contest) for split, contest in found if contest is not None]
-
-
-def by_effect(comparison: Comparison) -> dict[Effect, list[Contest]]:
-    """The other splits by what they do to the answer of the comparison's own split."""
-    own, found = duel(comparison), dict[Effect, list[Contest]]()
-    for split, contest in contests(comparison):
-        if own is not None:
+def by_effect(comparison: Comparison) -> dict[Effect, list[tuple[OtherSplit, Duel]]]:
+    """The other splits under which both sides were scored, by what they do to the answer of the comparison's own."""
+    own, found = duel(comparison), dict[Effect, list[tuple[OtherSplit, Duel]]]()
+    for split in comparison.other_splits:
+        contest = duel_under(comparison, split)
+        if own is not None and contest is not None:
             found.setdefault(_effect(own, contest), []).append((split, contest))
     return found
 
@@ -236,33 +207,28 @@ def other_split_findings(comparison: Comparison) -> list[Finding]:
     if own is None or not found:
         return []
     answer = "a tie" if own.outcome == "tie" else _verdict(own)
-    texts = []
-    for effect in EFFECTS:
-        if effect in found:
-            names = split_names([split for split, _ in found[effect]])
-            texts.append(_told(comparison, effect, names, answer, [contest for _, contest in found[effect]]))
-    texts.append(over_random_splits(comparison))
-    return [Finding("other splits", text) for text in texts if text]
-
-
-def _told(comparison: Comparison, effect: Effect, names: str, answer: str, found: list[Duel]) -> str:
-    if effect == "holds":
-        return f"The answer ({answer}) is the same under {names}."
-    if effect == "becomes a tie":
-        return f"Under {names} it becomes a tie: the split decides whether there is a winner at all."
-    step = mse_step(comparison)
-    by = listing([f"{inside(contest.better.title)} by {number(abs(contest.gap), step)}" for contest in found])
-    if effect == "is decided":
-        return f"A tie here, it is decided under {names}, where the winner is {by}."
-    return f"Under {names} the answer is reversed: there the winner is {by}. The answer depends on the split."
+    step, texts = mse_step(comparison), []
+    for effect in get_args(Effect):
+        contests = found.get(effect, [])
+        names = split_names([split for split, _ in contests])
+        by = listing([f"{inside(other.better.title)} by {number(abs(other.gap), step)}" for _, other in contests])
+        told = {
+            "holds": f"The answer ({answer}) is the same under {names}.",
+            "becomes a tie": f"Under {names} it becomes a tie: the split decides whether there is a winner at all.",
+            "is decided": f"A tie here, it is decided under {names}, where the winner is {by}.",
+            "is reversed": f"Under {names} the answer is reversed: there the winner is {by}. The answer depends on the "
+            f"split.",
+        }
+        texts.append(told[effect] if contests else "")
+    return findings_on("other splits", [*texts, over_random_splits(comparison)])
 
 
 def over_random_splits(comparison: Comparison) -> str:
     """Mean and standard deviation of the difference over the random splits; empty with fewer than two."""
     own = duel(comparison)
-    gaps = [contest.gap for split, contest in contests(comparison) if split.split_by == "random"]
-    if own is not None and comparison.split_by == "random":
-        gaps.insert(0, own.gap)
+    contests = [own] if comparison.split_by == "random" else []
+    contests += [duel_under(comparison, split) for split in comparison.other_splits if split.split_by == "random"]
+    gaps = [contest.gap for contest in contests if contest is not None]
     if len(gaps) < 2:
         return ""
     step, mean = mse_step(comparison), fmean(gaps)

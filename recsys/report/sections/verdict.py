@@ -21,14 +21,13 @@ from recsys.report.outcomes import (
     rmse_step,
     tie_margin,
 )
-from recsys.report.section import Finding, Plot, Section, plots_of
+from recsys.report.section import Finding, Plot, Section, findings_on, plots_of
 from recsys.report.sections.baselines import baseline_summary, other_seeds_may_beat
 from recsys.report.sections.cold_start import mostly_clipped
 from recsys.report.sections.cost import worth_summary
-from recsys.report.sections.discussion import contribution_summary, failure_findings
-from recsys.report.sections.ensembles import combination_summary
+from recsys.report.sections.discussion import combination_summary, contribution_summary, failure_findings
 from recsys.report.sections.methodology import few_test_ratings, limits, optimism
-from recsys.report.sections.seeds import turned_pairs
+from recsys.report.sections.seeds import seeds_in_words, turned_pairs
 from recsys.report.sections.splits import by_effect, manner, split_names
 from recsys.text import count, inside, listing, number, opening, percent, short, times, verb
 
@@ -51,13 +50,9 @@ def typical_error(comparison: Comparison) -> list[Finding]:
     if model is None or network is None:
         return []
     step, data = rmse_step(comparison), comparison.data
-    return [
-        Finding(
-            "typical error",
-            f"Mean absolute error: {number(model.mae, step)} for {inside(model.title)} and {number(network.mae, step)} "
-            f"for {inside(network.title)}; ratings run from {short(data.rating_min)} to {short(data.rating_max)}.",
-        )
-    ]
+    text = f"Mean absolute error: {number(model.mae, step)} for {inside(model.title)} and {number(network.mae, step)} "
+    text += f"for {inside(network.title)}; ratings run from {short(data.rating_min)} to {short(data.rating_max)}."
+    return [Finding("typical error", text)]
 
 
 def certainty_summary(comparison: Comparison) -> list[Finding]:
@@ -65,39 +60,27 @@ def certainty_summary(comparison: Comparison) -> list[Finding]:
     contest = duel(comparison)
     if contest is None:
         return []
-    return [Finding("certainty", f"{_likely(comparison, contest)}{_basis(comparison)}.")]
+    likely, seeds, interval = "", seeds_in_words(comparison), _lead_interval(contest)
+    if interval is not None:
+        (low, high), step = interval, mse_step(comparison)
+        size = f"{number(low, step)} to" if low > 0 else f"between {number(-low, step)} above and"
+        size += f" {number(high, step)} below"
+        likely = f"The MSE of {inside(contest.better.title)} is {size} that of {inside(contest.worse.title)} "
+        likely += "(95% confidence interval over users). "
+    basis = f"Basis: {count(comparison.data.test_rows, 'test rating')} (split: {manner(comparison)}), "
+    basis += f"each model trained {'once' if seeds == '1 seed' else f'with {seeds}'}."
+    return [Finding("certainty", likely + basis)]
 
 
-def _basis(comparison: Comparison) -> str:
-    counts = sorted({max(1, len(model.seeds)) for model in comparison.models})
-    split = f"Basis: {count(comparison.data.test_rows, 'test rating')} (split: {manner(comparison)})"
-    if counts[-1] == 1:
-        return f"{split}, each model trained once"
-    often = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
-    return f"{split}, each model trained with {often} seeds"
-
-
-def _likely(comparison: Comparison, contest: Duel) -> str:
-    """The confidence interval of the difference, seen from the row with the lower error."""
-    if contest.reach is None:
-        return ""
-    low, high = contest.reach if contest.gap > 0 else (-contest.reach[1], -contest.reach[0])
-    step, ahead, behind = mse_step(comparison), inside(contest.better.title), inside(contest.worse.title)
-    if low > 0:
-        return (
-            f"The MSE of {ahead} is {number(low, step)} to {number(high, step)} below that of {behind} (95% confidence "
-            f"interval over users). "
-        )
-    return (
-        f"The MSE of {ahead} is between {number(-low, step)} above and {number(high, step)} below that of {behind} "
-        f"(95% confidence interval over users). "
-    )
+def _lead_interval(contest: Duel) -> tuple[float, float] | None:
+    """The 95% interval of how far the better row's MSE is below the other's, if there is one."""
+    if contest.reach is None or contest.gap > 0:
+        return contest.reach
+    return -contest.reach[1], -contest.reach[0]
 
 
 MOST_TIMES = 1000
 """Larger factors of the number of test users are not written out."""
-
-FEWEST_TIMES = 1.05
 
 
 def what_would_change_it(comparison: Comparison) -> list[Finding]:
@@ -110,10 +93,9 @@ def what_would_change_it(comparison: Comparison) -> list[Finding]:
 
 
 def _size_or_certainty(comparison: Comparison, contest: Duel) -> str:
-    step, gap, smallest = mse_step(comparison), abs(contest.gap), effect(comparison)
+    step, gap, smallest, tested = mse_step(comparison), abs(contest.gap), effect(comparison), contest.tested
     if contest.outcome != "tie":
         return _lead(comparison, contest)
-    tested = contest.tested
     if tested is None:
         margin = number(tie_margin(comparison), step)
         return f"a difference of more than {margin} would be one; it is {number(gap, step)}."
@@ -128,12 +110,11 @@ def _lead(comparison: Comparison, contest: Duel) -> str:
     step, smallest = mse_step(comparison), effect(comparison) if contest.tested else tie_margin(comparison)
     text = f"the {number(abs(contest.gap), step)} by which {inside(contest.better.title)} leads would have to "
     text += f"fall below {number(smallest, step)} to make a tie" if smallest > 0 else "vanish"
-    reach = contest.reach
-    if reach is None:
+    interval = _lead_interval(contest)
+    if interval is None:
         return f"{text}."
-    near = reach[0] if contest.gap > 0 else -reach[1]
-    only = "even" if near >= smallest else "and"
-    return f"{text}; {only} the near end of its 95% interval is {number(near, step)}."
+    only = "even" if interval[0] >= smallest else "and"
+    return f"{text}; {only} the near end of its 95% interval is {number(interval[0], step)}."
 
 
 def _more_users(comparison: Comparison, tested: Difference) -> str:
@@ -142,34 +123,22 @@ def _more_users(comparison: Comparison, tested: Difference) -> str:
     if tested.low is None or tested.high is None:
         return "ratings of more than one test user."
     half = (tested.high - tested.low) / 2
-    factors = []
-    if gap > 0:
-        factors.append((half * _wider(comparison, tested) / gap) ** 2)
-    if gap < smallest:
-        factors.append((half / (smallest - gap)) ** 2)
+    factors = [(half * _wider(comparison, tested) / gap) ** 2] if gap > 0 else []
+    factors += [(half / (smallest - gap)) ** 2] if gap < smallest else []  # intervals shrink with the root of the users
     if not factors:
         return ""
+    factor = min(factors)
+    many = f"about {times(factor)} as many" if factor >= 1.05 else "a few more"
+    many = f"more than {MOST_TIMES:,} times as many" if factor > MOST_TIMES else many
     settled = "show that the difference is too small to matter" if gap < smallest else "make the difference certain"
-    return f"{_so_many(min(factors))} test users would {settled}, if it stayed at {_size(comparison, gap)}."
+    return f"{many} test users would {settled}, if it stayed at {number(gap, mse_step(comparison))}."
 
 
 def _wider(comparison: Comparison, tested: Difference) -> float:
     """How many times as wide the interval is that a difference has to clear once its p is corrected after Holm."""
-    sharper = sum(other.p < tested.p for other in comparison.differences)
-    step_down = len(comparison.differences) - sharper
+    step_down = len(comparison.differences) - sum(other.p < tested.p for other in comparison.differences)
     quantile = NormalDist().inv_cdf
     return quantile(LEVEL / 2 / step_down) / quantile(LEVEL / 2)
-
-
-def _so_many(factor: float) -> str:
-    """An interval shrinks with the square root of the users, so `factor` is the square of how much it has to."""
-    if factor > MOST_TIMES:
-        return f"more than {MOST_TIMES:,} times as many"
-    return f"about {times(factor)} as many" if factor >= FEWEST_TIMES else "a few more"
-
-
-def _size(comparison: Comparison, gap: float) -> str:
-    return number(gap, mse_step(comparison))
 
 
 def _by_seeds(comparison: Comparison, contest: Duel) -> str:
@@ -199,11 +168,10 @@ def _by_splits(comparison: Comparison) -> str:
 
 def headline(comparison: Comparison) -> str:
     """The answer in one sentence without a full stop: networks against factorisation, and both against averages."""
-    model, rivals = factorisation(comparison), networks(comparison)
-    reason = unanswered(comparison)
+    model, reason = factorisation(comparison), unanswered(comparison)
     if reason or model is None:
         return f"No answer: {reason}"
-    return _duel(comparison, model, rivals) + _baseline_clause(comparison)
+    return _duel(comparison, model) + _baseline_clause(comparison)
 
 
 def unanswered(comparison: Comparison) -> str:
@@ -221,22 +189,21 @@ def unanswered(comparison: Comparison) -> str:
     return ""
 
 
-def _duel(comparison: Comparison, model: ModelResult, rivals: list[ModelResult]) -> str:
-    groups: dict[str, list[str]] = {"better": [], "tie": [], "worse": []}
-    uncertain = []
+def _duel(comparison: Comparison, model: ModelResult) -> str:
+    rivals, groups = networks(comparison), dict[str, list[str]](better=[], tie=[], worse=[])
     for rival in rivals:
         groups[outcome(comparison, rival, model)].append(inside(rival.title))
-        if is_uncertain(comparison, rival, model):
-            uncertain.append(inside(rival.title))
+    uncertain = [inside(rival.title) for rival in rivals if is_uncertain(comparison, rival, model)]
     better, tied, worse = (listing(groups[name]) for name in ("better", "tie", "worse"))
     name = inside(model.title)
     if better:
-        rest = [f"{tied} {verb(groups['tie'], 'tie')} with {name}" if tied else ""]
-        rest.append(f"{worse} {verb(groups['worse'], 'do')} not" if worse else "")
-        clauses = [f"{better} {verb(groups['better'], 'predict')} these ratings better than {name}", *rest]
+        clauses = [
+            f"{better} {verb(groups['better'], 'predict')} these ratings better than {name}",
+            f"{tied} {verb(groups['tie'], 'tie')} with {name}" if tied else "",
+            f"{worse} {verb(groups['worse'], 'do')} not" if worse else "",
+        ]
     elif worse:
-        ties = f" and ties with {tied}" if tied else ""
-        clauses = [f"{name} predicts these ratings better than {worse}{ties}"]
+        clauses = [f"{name} predicts these ratings better than {worse}{f' and ties with {tied}' if tied else ''}"]
     elif uncertain:
         level = [title for title in groups["tie"] if title not in uncertain]
         clauses = [f"{listing([*level, name])} predict these ratings equally well" if level else ""]
@@ -273,31 +240,26 @@ def verdict(comparison: Comparison) -> list[Finding]:
         *(what_would_change_it(comparison) if answered else []),
     ]
     if comparison.models:
-        texts = [
-            mostly_clipped(comparison),
-            few_test_ratings(comparison),
-            optimism(comparison) if comparison.protocol == "notebook" else "",
-            limits(comparison),
-        ]
-        findings += [Finding("caution", text) for text in texts if text]
+        chosen = optimism(comparison) if comparison.protocol == "notebook" else ""
+        texts = [mostly_clipped(comparison), few_test_ratings(comparison), chosen, limits(comparison)]
+        findings += findings_on("caution", texts)
     return findings
 
 
 def gap_summary(comparison: Comparison) -> list[Finding]:
-    """All those gaps in one sentence."""
+    """The gaps between the networks and the factorisation in one sentence."""
     model, rivals = factorisation(comparison), networks(comparison)
     if model is None or not rivals:
         return []
-    step = mse_step(comparison)
-    parts = []
+    step, parts = mse_step(comparison), []
     for network in rivals:
         gap = abs(network.mse - model.mse)
         direction = "lower" if network.mse < model.mse else "higher"
         share = percent(gap / model.mse) if model.mse > 0 else ""
+        size = f"{number(gap, step)}{share and f' ({share})'} {direction}"
         if outcome(comparison, network, model) == "tie":
-            size = f"{number(gap, step)}{share and f' or {share}'} {direction}" if gap else "no difference at all"
-            parts.append(f"{inside(network.title)} is in a tie ({size})")
-        else:
-            parts.append(f"{inside(network.title)} is {number(gap, step)}{share and f' ({share})'} {direction}")
+            tie = f"{number(gap, step)}{share and f' or {share}'} {direction}" if gap else "no difference at all"
+            size = f"in a tie ({tie})"
+        parts.append(f"{inside(network.title)} is {size}")
     against = f"Against {inside(model.title)} with a test MSE of {number(model.mse, step)}"
     return [Finding("gap", f"{against}, {listing(parts)}.")]

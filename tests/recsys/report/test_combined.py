@@ -1,8 +1,7 @@
 from collections.abc import Callable
 
 from recsys.evaluation.results import Comparison
-from recsys.report.sections.discussion import ranking_findings
-from recsys.report.sections.ensembles import combination_findings, combination_summary
+from recsys.report.sections.discussion import combination_findings, combination_summary, ranking_findings
 from recsys.report.sections.results import shown_rows, table_caption, table_rows
 from recsys.report.sections.verdict import verdict
 from tests.made_reports import discussed
