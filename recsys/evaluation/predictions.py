@@ -14,6 +14,7 @@ from recsys.evaluation.metrics import rating_scores
 from recsys.evaluation.results import Contribution, LearningCurve, ModelResult, Ranking, Score, SeedResult, Spread
 from recsys.evaluation.thresholds import LEVEL
 from recsys.models.predictor import Codes, Floats, Predictor
+from recsys.models.settings import with_former_names
 from recsys.models.specs import ROW
 
 
@@ -126,12 +127,13 @@ def model_result(
         refitted_rows=refitted_rows,
         clipped_rows=predicted.clipped[name],
         predict_microseconds=predicted.microseconds[name],
+        settings=with_former_names(chosen["settings"]),
         ranking=predicted.ranking[name],
         contributions=contributions,
         seeds=seeds,
         spread=_spread([one.mse for one in seeds]),
         **{key: first[key] for key in ("parameters", "summary", "engine", "device", "started", "ended")},
-        **{key: chosen[key] for key in ("best_epoch", "scored_epoch", "stopped_early", "settings")},
+        **{key: chosen[key] for key in ("best_epoch", "scored_epoch", "stopped_early")},
         **scores(test, predicted.test[name]),
     )
 

@@ -9,7 +9,7 @@ USER_BITS = np.uint64(32)
 """A key is the user above these bits and a place in the user's list of items below them."""
 
 
-class Histories(NamedTuple):
+class ImplicitFeedback(NamedTuple):
     """For each user some of the items that the user has rated, shape (users, length).
 
     Attributes:
@@ -23,8 +23,8 @@ class Histories(NamedTuple):
 
 def rated_items(
     user: npt.NDArray[np.int32], item: npt.NDArray[np.int32], users: int, items: int, length: int, seed: int
-) -> Histories:
-    """Return the histories of all users; where a user has rated more items, `length` of them are drawn.
+) -> ImplicitFeedback:
+    """Return the implicit feedback of all users; where a user has rated more items, `length` of them are drawn.
 
     Every user reads a shuffled list of all items, each from a place of their own: the first `length` rated
     items found are a draw without replacement. A key of 8 bytes a rating is all that is sorted.
@@ -58,4 +58,4 @@ def rated_items(
     there = column < counts
     codes = np.where(there, listed[(found.astype(np.int64) + start[:, None]) % items], items)
     weights = np.where(there, 1 / np.sqrt(np.maximum(counts, 1)), 0)
-    return Histories(codes.astype(np.int32), weights.astype(np.float32))
+    return ImplicitFeedback(codes.astype(np.int32), weights.astype(np.float32))

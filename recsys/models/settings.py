@@ -1,10 +1,15 @@
 """The settings of each model, without Keras."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from cyclopts import Parameter
+from pydantic import AliasChoices, Field, model_validator
 
 from recsys.config import SettingsModel
+
+FORMER_NAMES = {"implicit_items": "history"}
+"""Setting -> its name in version 0.1, which options, files and readers of comparison.json may still use."""
 
 Activation = Literal["relu", "tanh", "gelu", "silu"]
 EmbeddingSize = Annotated[int, Field(le=4096, description="embedding size (number of factors) of each user and item")]
@@ -48,19 +53,20 @@ class BiasedMFSettings(FitSettings):
     l2_factors: float = Field(0.12, ge=0, le=100, description="L2 regularisation of the factors, per rating")
     l2_biases: BiasL2 = 0.02
     initial_sd: float = Field(0.05, gt=0, le=10, description="standard deviation of the initial factors")
-    history: int = Field(
+    implicit_items: Annotated[int, Parameter(name=("implicit-items", FORMER_NAMES["implicit_items"]))] = Field(
         0,
         ge=0,
         le=1000,
+        validation_alias=AliasChoices("implicit_items", FORMER_NAMES["implicit_items"]),
         description="items per user read as implicit feedback (SVD++), at most; 0: plain matrix factorisation",
     )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.history and not self.embedding_size:
+        if self.implicit_items and not self.embedding_size:
             raise ValueError(
-                f"history {self.history} needs factors, which embedding_size 0 leaves out: choose history 0 or an "
-                "embedding_size of 1 or more"
+                f"implicit_items {self.implicit_items} needs factors, which embedding_size 0 leaves out: choose "
+                "implicit_items 0 or an embedding_size of 1 or more"
             )
         return self
 
@@ -96,3 +102,8 @@ class TunedDNNSettings(DNNSettings):
     l2_dot: float = Field(
         0.12, ge=0, le=100, description="L2 regularisation of the embeddings of the dot product, per rating"
     )
+
+
+def with_former_names(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with those that were renamed also under their name in version 0.1, for readers of results."""
+    return {**settings, **{FORMER_NAMES[name]: settings[name] for name in FORMER_NAMES if name in settings}}

@@ -115,9 +115,9 @@ MODELS: tuple[ModelSpec, ...] = (
                 "l2_biases": Between(0.003, 0.1, log=True, known=0.02),
                 "learning_rate": Between(3e-4, 3e-3, log=True, known=1e-3),
                 "batch_size": OneOf((128, 256, 512), known=256),
-                "history": OneOf((0, 20, 50), known=0),
+                "implicit_items": OneOf((0, 20, 50), known=0),
             },
-            further=frozenset({"history"}),
+            further=frozenset({"implicit_items"}),
         ),
     ),
     ModelSpec(

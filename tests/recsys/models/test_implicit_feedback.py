@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recsys.models.implicit_feedback import Histories, rated_items
+from recsys.models.implicit_feedback import ImplicitFeedback, rated_items
 
 USERS, ITEMS = 60, 50
 
@@ -15,11 +15,11 @@ def some_ratings(rows: int = 1_200) -> tuple[np.ndarray, np.ndarray]:
     return user.astype(np.int32), random.integers(ITEMS, size=rows).astype(np.int32)
 
 
-def histories(length: int, seed: int = 1) -> Histories:
+def histories(length: int, seed: int = 1) -> ImplicitFeedback:
     return rated_items(*some_ratings(), USERS, ITEMS, length, seed)
 
 
-def items_of(found: Histories, user: int) -> list[int]:
+def items_of(found: ImplicitFeedback, user: int) -> list[int]:
     return [int(code) for code in found.items[user] if code < ITEMS]
 
 

@@ -14,7 +14,7 @@ from recsys.backend import keras
 from recsys.backend import tensorflow as tf
 from recsys.errors import BadSettings, TrainingDiverged
 from recsys.models.biased_mf import build_biased_mf
-from recsys.models.implicit_feedback import Histories, rated_items
+from recsys.models.implicit_feedback import ImplicitFeedback, rated_items
 from recsys.models.layers import frozen_embedding
 from recsys.models.mf import build_mf
 from recsys.models.mlp import build_dnn
@@ -82,16 +82,16 @@ def biased_mf(l2: float = 0.02, mean: float = 3.0) -> keras.Model:
     return keras.Model([user, item], layers.Rescaling(1.0, mean)(layers.Add()(parts)), name="biased_mf")
 
 
-def histories(length: int = 3, draw: int = 0) -> Histories:
-    """Histories of which some are short and one is empty, and most items are in several."""
+def histories(length: int = 3, draw: int = 0) -> ImplicitFeedback:
+    """Implicit feedback of which some are short and one is empty, and most items are in several."""
     random = np.random.default_rng(draw)
     rows = random.integers(150, size=150)
     return rated_items(rows.astype(np.int32) % (USERS - 1), rows.astype(np.int32) % 11, USERS, ITEMS, length, draw)
 
 
 def svdpp(length: int = 3, draw: int = 0) -> keras.Model:
-    settings = BiasedMFSettings(embedding_size=4, history=length)
-    return build_biased_mf(USERS, ITEMS, settings, SEED, 3.0, histories=histories(length, draw))
+    settings = BiasedMFSettings(embedding_size=4, implicit_items=length)
+    return build_biased_mf(USERS, ITEMS, settings, SEED, 3.0, feedback=histories(length, draw))
 
 
 def svdpp_with_more_rows_than_ids() -> keras.Model:
