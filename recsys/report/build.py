@@ -22,16 +22,10 @@ from recsys.store.store import Facts, Manifest, Store
 
 
 def write_report(comparison: Comparison, predictions: pd.DataFrame, folder: Path) -> None:
-    """Write comparison.json, comparison.csv and plots/*.svg and *.png with their index.
+    """Write comparison.json, comparison.csv and plots/*.svg and *.png with their index into an existing folder.
 
-    Where settings were searched, also trials.parquet and trials.csv. The same comparison and predictions give the
-    same bytes.
-
-    Args:
-        comparison: what the run found.
-        predictions: one row per test rating, with the columns user, item, rating, cold, user_ratings,
-            item_ratings and one per scored model and baseline.
-        folder: an existing folder.
+    Where settings were searched, also trials.parquet and trials.csv. The same comparison and predictions, as
+    `draw_plots` takes them, give the same bytes.
     """
     texts = {"comparison.json": comparison.model_dump_json(indent=2) + "\n", "comparison.csv": table_csv(comparison)}
     if comparison.tuning:
@@ -64,7 +58,7 @@ def build_report(
         settings: the run's.
         source: `label` and `licence` of the ratings.
         folder: an existing folder.
-        progress: told after each model.
+        progress: called after each model.
     """
     trained, failed = load_models(store, models)
     comparison, predictions = evaluate(

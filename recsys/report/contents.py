@@ -58,10 +58,8 @@ SECTIONS = (
 def draw_plots(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
     """Draw the report's plots; those that have nothing to show are left out.
 
-    Args:
-        comparison: what the run found.
-        predictions: one row per test rating, with the columns user, item, rating, cold, user_ratings,
-            item_ratings and one per scored model and baseline.
+    `predictions` has a row per test rating, with the columns user, item, rating, cold, user_ratings, item_ratings
+    and one per scored model and baseline.
     """
     with style():
         return [plot for entry in SECTIONS if entry.draw for plot in entry.draw(comparison, predictions)]

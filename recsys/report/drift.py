@@ -13,60 +13,39 @@ from recsys.report.section import Finding
 from recsys.store.run_history import PastRun, PastScore, moment
 from recsys.text import count, inside, listing, number, percent, short
 
-MAX_NAMED = 3
-"""Changed settings or versions that are named one by one."""
-
-STANDARD_ERRORS = 3.0
-"""Changes of up to so many standard errors are within chance."""
-
-MAX_REFERENCE = 10
-"""Earlier runs that make up the median that a run is compared with."""
-
-COUNT_SHARE = 0.1
-"""Smaller changes of the number of ratings, users or items are no drift."""
-
-USUAL_STEPS = 2.0
-"""Nor are changes below so many times the largest one between the earlier runs: some data sets just grow quickly."""
-
-SD_SHARE = 0.1
-"""Changes of the mean below this share of the standard deviation are no drift, nor are such changes of that itself."""
-
-RANGE_SHARE = 0.1
-"""A rating that lies further outside of the earlier range, as a share of it, is on another scale, or wrong."""
-
-COLD_SHARE = 0.02
-"""Smaller changes of the share of cold test ratings are no drift."""
+MAX_NAMED = 3  # changed settings or versions that are named one by one
+MAX_REFERENCE = 10  # earlier runs that make up the median that a run is compared with
+STANDARD_ERRORS = 3.0  # changes of up to so many standard errors are within chance
+COUNT_SHARE = 0.1  # smaller changes of the number of ratings, users or items are no drift
+USUAL_STEPS = 2.0  # nor are those below so many times the largest between earlier runs: some data sets grow quickly
+SD_SHARE = 0.1  # changes of the mean below this share of the standard deviation are no drift, nor are such ones of that
+RANGE_SHARE = 0.1  # a rating further outside of the earlier range, as a share of it, is on another scale, or wrong
+COLD_SHARE = 0.02  # smaller changes of the share of cold test ratings are no drift
 
 
 def changes(before: PastRun, now: PastRun) -> list[str]:
     """What changed between two runs as far as it is on record: ratings, split, settings, versions and code."""
-    ratings = []
+    found = []
     if before.ratings != now.ratings:
-        ratings = ["the ratings" if before.rows == now.rows else f"the ratings ({before.rows:,} → {now.rows:,})"]
+        found = ["the ratings" if before.rows == now.rows else f"the ratings ({before.rows:,} → {now.rows:,})"]
     elif before.test != now.test:
-        ratings = ["which ratings are held out"]
-    return [
-        *ratings,
-        *_differences(before.settings, now.settings, "default", "other settings"),
-        *_differences(before.versions, now.versions, "absent", "other libraries"),
-        *(["the code"] if before.code != now.code else []),
-    ]
+        found = ["which ratings are held out"]
+    found += _differences(before.settings, now.settings, "default", "other settings")
+    found += _differences(before.versions, now.versions, "absent", "other libraries")
+    return found if before.code == now.code else [*found, "the code"]
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any], missing: str, others: str) -> list[str]:
     """Names whose values differ, with both values; a longer list is cut, and its end counted as `others`."""
-    named = [
-        f"{name} {_text(before.get(name, missing))} → {_text(now.get(name, missing))}"
-        for name in sorted({*before, *now})
-        if before.get(name) != now.get(name) or (name in before) != (name in now)
-    ]
+    named = []
+    for name in sorted({*before, *now}):
+        if before.get(name) != now.get(name) or (name in before) != (name in now):
+            values = (run.get(name, missing) for run in (before, now))
+            texts = (" ".join(map(str, value)) if isinstance(value, list) else str(value) for value in values)
+            named.append(f"{name} {' → '.join(texts)}")
     if len(named) <= MAX_NAMED:
         return named
     return [*named[: MAX_NAMED - 1], f"{len(named) - MAX_NAMED + 1} {others}"]
-
-
-def _text(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def drift_warnings(comparison: Comparison) -> list[Finding]:
@@ -80,11 +59,7 @@ def drift_warnings(comparison: Comparison) -> list[Finding]:
 
 
 def data_drift(runs: Sequence[PastRun]) -> Iterator[str]:
-    """Yield a sentence for each property of the ratings that drifted.
-
-    Args:
-        runs: of one series, oldest first; the last is compared with those before.
-    """
+    """Yield a sentence for each property of the ratings that drifted in the last of the runs of a series."""
     *before, now = runs
     if now.ratings == before[-1].ratings:
         return
@@ -229,15 +204,13 @@ def accuracy_drift(comparison: Comparison) -> Iterator[str]:
 def _reason(runs: Sequence[PastRun], drift: MSEChange, increased: set[str]) -> str:
     """What changed since the last run in which the error was as usual, and whether the baseline's increased too."""
     *before, now = runs
-    usual = [run for run in before if (old := run.score(drift.score.name)) and old.mse - drift.usual <= drift.allowed]
-    since = usual[-1]
+    earlier = ((run, old) for run in reversed(before) if (old := run.score(drift.score.name)))
+    since = next(run for run, old in earlier if old.mse - drift.usual <= drift.allowed)
     changed = listing(changes(since, now)) or "nothing that is on record"
     if (since.ratings, since.test) == (now.ratings, now.test):
         return f"It was as usual on {moment(since)}, on the same training and test ratings; changed since: {changed}."
-    text = f"It was as usual on {moment(since)}; changed since: {changed}."
-    bias = now.score("bias_only")
+    text, bias = f"It was as usual on {moment(since)}; changed since: {changed}.", now.score("bias_only")
     if bias is None:
         return text
-    if bias.name in increased:
-        return f"{text} The error of the baseline “{bias.title}” increased too: the ratings are harder to predict."
-    return f"{text} The error of the baseline “{bias.title}” did not: the ratings are no harder to predict."
+    how = "increased too: the ratings are harder" if bias.name in increased else "did not: the ratings are no harder"
+    return f"{text} The error of the baseline “{bias.title}” {how} to predict."

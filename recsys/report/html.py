@@ -8,8 +8,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from recsys.report.section import Report, Section
-from recsys.report.style import DARK, LIGHT
-from recsys.report.svg import themed
+from recsys.report.svg import DARK, LIGHT, themed
 from recsys.text import printable
 
 

@@ -13,20 +13,21 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from recsys.data.datasets import DATASETS, SAMPLE
 from recsys.errors import BadManifest
 from recsys.evaluation.metrics import ranking_keys, rating_metrics
-from recsys.evaluation.results import BaselineResult, Comparison, Tuning
+from recsys.evaluation.results import Comparison, Tuning
 from recsys.report.sections.verdict import headline
 from recsys.settings import DataSettings, Settings
 from recsys.store.fingerprint import PACKAGE, code_of, versions_of
 from recsys.store.store import Manifest, content
 
-CPUINFO = Path("/proc/cpuinfo")
-"""Where Linux has the name of the processor; `platform` knows only its architecture."""
+CPUINFO = Path("/proc/cpuinfo")  # where Linux has the name of the processor; `platform` knows only its architecture
 
 
-class Machine(BaseModel):
-    """A computer; `memory_gb` is in 10⁹ bytes, `cores` None where unknown."""
-
+class _Record(BaseModel):
     model_config = ConfigDict(frozen=True)
+
+
+class Machine(_Record):
+    """A computer; `memory_gb` is in 10⁹ bytes, `cores` None where unknown."""
 
     python: str
     system: str
@@ -54,54 +55,38 @@ def processor_name(cpuinfo: Path = CPUINFO) -> str:
 
 
 LIBRARIES = (
-    "keras",
-    "matplotlib",
-    "numpy",
-    "optuna",
-    "pandas",
-    "prefect",
-    "pyarrow",
-    "scikit-learn",
-    "scipy",
-    "tensorflow",
+    *("keras", "matplotlib", "numpy", "optuna", "pandas", "prefect"),
+    *("pyarrow", "scikit-learn", "scipy", "tensorflow"),
 )
 
 UNRECORDED: dict[str, Any] = {"output": True, "refresh": True, "data": {"downloads": True}}
 """Settings of paths and places, which change no number."""
 
 
-class Environment(BaseModel):
+class Environment(_Record):
     """What decides the numbers beside data and settings: `code` by module of recsys, `versions` by library."""
-
-    model_config = ConfigDict(frozen=True)
 
     code: dict[str, str]
     versions: dict[str, str]
     machine: Machine
 
 
-class RatingsFile(BaseModel):
+class RatingsFile(_Record):
     """The file that the ratings are from."""
-
-    model_config = ConfigDict(frozen=True)
 
     source: str
     sha256: str
 
 
-class Budget(BaseModel):
+class Budget(_Record):
     """The budget of each model's hyperparameter search."""
-
-    model_config = ConfigDict(frozen=True)
 
     trials: int
     seconds: float
 
 
-class Artefact(BaseModel):
+class Artefact(_Record):
     """Files in the store: name -> SHA-256."""
-
-    model_config = ConfigDict(frozen=True)
 
     key: str
     files: dict[str, str]
@@ -133,10 +118,7 @@ class RunManifest(Environment):
 def run_manifest(settings: Settings, artefacts: Mapping[str, Manifest], comparison: Comparison) -> RunManifest:
     """Return the manifest of a run of this code on this machine.
 
-    Args:
-        settings: the run's.
-        artefacts: name -> manifest of each artefact read, `ratings` among them.
-        comparison: the run's result.
+    `artefacts` are name -> manifest of each artefact read, `ratings` among them.
     """
     return RunManifest(
         **dict(this_environment()),
@@ -204,12 +186,8 @@ def _leave_out(settings: dict[str, Any], excluded: Mapping[str, Any]) -> None:
 
 def _scores(comparison: Comparison) -> Iterator[tuple[str, dict[str, float | None]]]:
     for row in (*comparison.models, *comparison.baselines, *comparison.combinations):
-        yield row.name, _measures(row)
+        scores = {metric.key: row.metric(metric.key) for metric in rating_metrics()}
+        yield row.name, scores | ({key: row.ranking.metric(key) for key in ranking_keys()} if row.ranking else {})
     for split in comparison.other_splits:
         for score in split.scores:
             yield f"{score.name}, {split.split_by}, {split.split_seed}", {"mse": score.mse}
-
-
-def _measures(row: BaselineResult) -> dict[str, float | None]:
-    scores = {metric.key: row.metric(metric.key) for metric in rating_metrics()}
-    return scores | ({key: row.ranking.metric(key) for key in ranking_keys()} if row.ranking else {})

@@ -51,10 +51,8 @@ def rmse_step(comparison: Comparison) -> float:
 
 def outcome(comparison: Comparison, row: BaselineResult, rival: BaselineResult) -> Outcome:
     """How one row compares with a rival: as their difference was found, or by the margin if it was not tested."""
-    tested = difference(comparison, row, rival)
-    if tested is not None:
-        return outcome_for(tested, row.name)
-    return outcome_by_margin(row.mse - rival.mse, tie_margin(comparison))
+    tested, margin = difference(comparison, row, rival), tie_margin(comparison)
+    return outcome_for(tested, row.name) if tested else outcome_by_margin(row.mse - rival.mse, margin)
 
 
 def outcome_for(tested: Difference, name: str) -> Outcome:
@@ -142,17 +140,11 @@ def best_network(comparison: Comparison) -> ModelResult | None:
 def best_combination(comparison: Comparison) -> Combination | None:
     """The combination of the lowest test error, where it beats every single row by more than a tie."""
     leader, single = best(comparison.combinations), best(scored(comparison))
-    if leader is None or single is None or outcome(comparison, leader, single) != "better":
-        return None
-    return leader
+    return leader if leader and single and outcome(comparison, leader, single) == "better" else None
 
 
-class Contestant(Protocol):
+class Contestant(Named, Protocol):
     """A row under any split."""
-
-    @property
-    def name(self) -> str:
-        """The name in settings and files."""
 
     @property
     def title(self) -> str:
@@ -190,10 +182,10 @@ class Duel:
     @property
     def reach(self) -> tuple[float, float] | None:
         """The 95% interval of `gap`, if there is one."""
-        if self.tested is None or self.tested.low is None or self.tested.high is None:
+        tested = self.tested
+        if tested is None or tested.low is None or tested.high is None:
             return None
-        low, high = self.tested.low, self.tested.high
-        return (low, high) if self.tested.name == self.network.name else (-high, -low)
+        return (tested.low, tested.high) if tested.name == self.network.name else (-tested.high, -tested.low)
 
 
 def duel(comparison: Comparison) -> Duel | None:

@@ -20,20 +20,12 @@ from recsys.store.store import Facts, Manifest, Store, content
 RATINGS = {"user.npy", "item.npy", "rating.npy"}
 """The encoded ratings; the other files, tables of ids, have other bytes in another version of a library."""
 
-IN_SERIES = {"ratings", "dataset", "max_rows"}
-"""Settings of the data that are part of the name of the series."""
+IN_SERIES = {"ratings", "dataset", "max_rows"}  # settings of the data that are part of the name of the series
 
 
 def past_run(comparison: Comparison, manifest: RunManifest, report: str, when: datetime) -> PastRun:
-    """Return the record of a run.
-
-    Args:
-        comparison: its result.
-        manifest: its settings, artefacts, code and versions.
-        report: name of its report's folder.
-        when: the time of the run, with a time zone.
-    """
-    data, (side, winner) = comparison.data, _verdict(comparison)
+    """Return the record of a run: its report is in a folder of name `report`, and `when` has a time zone."""
+    side, winner = _verdict(comparison)
     codes = manifest.artefacts["codes"].files
     return PastRun(
         when=when.astimezone(UTC),
@@ -41,12 +33,7 @@ def past_run(comparison: Comparison, manifest: RunManifest, report: str, when: d
         series=series(comparison, manifest.settings),
         ratings=_digest({name: digest for name, digest in codes.items() if name in RATINGS}),
         test=_digest(manifest.artefacts["test"].files),
-        **data.model_dump(
-            include={
-                *("rows", "users", "items", "test_rows", "cold_test_rows"),
-                *("rating_mean", "rating_sd", "rating_min", "rating_max"),
-            }
-        ),
+        **comparison.data.model_dump(include=set(PastRun.model_fields)),
         headline=headline(comparison),
         side=side,
         winner=winner,
@@ -103,13 +90,8 @@ def _digest(content: Mapping[str, str]) -> str:
 def with_past_runs(store: Store, made: Manifest, report: str, when: datetime) -> tuple[dict[str, Path], PastRun]:
     """Return a report's files, those that show earlier runs included, and the record of this run.
 
-    The same result gives the same files, whenever and however often it is published.
-
-    Args:
-        store: where the report and the history of runs are.
-        made: the report, as `build_report` made it.
-        report: name of its folder.
-        when: the time of the run, with a time zone.
+    The same result gives the same files, whenever and however often it is published. `made` is the report as
+    `build_report` made it; the other arguments are those of `past_run`.
 
     Returns:
         Path inside the report -> where the file is; the record, which is not yet appended to the history.

@@ -16,19 +16,12 @@ from recsys.report.html import html_page
 from recsys.report.markdown import markdown_report
 from recsys.report.svg import PLOTS_INDEX, load_plots
 
-SIGN = "comparison.json"
-"""The file by which a folder is known as a report that may be replaced."""
-
-NEWEST = "latest"
-"""The link to the newest report."""
+SIGN = "comparison.json"  # the file by which a folder is known as a report that may be replaced
+NEWEST = "latest"  # the link to the newest report
 
 
 def pages(files: Mapping[str, Path]) -> dict[str, bytes]:
-    """Return report.html and report.md of a comparison; the same files give the same bytes.
-
-    Args:
-        files: comparison.json and the plots with their index: path inside the report -> where the file is.
-    """
+    """Return report.html and report.md; the same comparison.json and plots with their index give the same bytes."""
     comparison = Comparison.model_validate_json(files["comparison.json"].read_bytes())
     report = report_of(comparison, load_plots(files))
     return {"report.html": html_page(report).encode(), "report.md": markdown_report(report).encode()}
@@ -43,16 +36,8 @@ def publish_report(files: Mapping[str, Path], reports: Path, name: str) -> Path:
 def publish(files: Mapping[str, Path | bytes], reports: Path, name: str) -> Path:
     """Write a report's files to `reports/name`, replacing an older report, and point `reports/latest` at it.
 
-    The copy is made beside its place and renamed, so that whoever looks finds the old report or the
-    new one, whole.
-
-    Args:
-        files: path inside the report -> where the file is, or its content.
-        reports: folder of the reports.
-        name: folder of this report.
-
-    Returns:
-        The report's folder.
+    The copy is made beside its place and renamed, so that whoever looks finds the old report or the new one, whole.
+    `files` are path inside the report -> where the file is, or its content. Returns the report's folder.
 
     Raises:
         BadSettings: a folder of that name holds something else, or the name is that of the link.

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from recsys.errors import BadManifest
 from recsys.report.manifest import Environment, RunManifest
@@ -11,11 +12,7 @@ from recsys.text import count, listed
 
 
 def check_ratings(recorded: RunManifest, path: Path) -> None:
-    """Check that a file is the one that a run read.
-
-    Args:
-        recorded: the run.
-        path: an existing file.
+    """Check that an existing file is the one that a run read.
 
     Raises:
         BadManifest: it is another one, or has changed.
@@ -30,14 +27,9 @@ def check_ratings(recorded: RunManifest, path: Path) -> None:
 
 def changes_since(then: Environment, now: Environment) -> str:
     """Return one sentence on what has changed of library versions, Python, processor and code since a run."""
-    pairs = [
-        *(
-            (name, then.versions.get(name, "absent"), now.versions.get(name, "absent"))
-            for name in sorted({*then.versions, *now.versions})
-        ),
-        ("python", then.machine.python, now.machine.python),
-        ("processor", then.machine.processor, now.machine.processor),
-    ]
+    names = [*sorted({*then.versions, *now.versions}), "python", "processor"]
+    before, after = ({**run.versions, **run.machine.model_dump()} for run in (then, now))
+    pairs = [(name, before.get(name, "absent"), after.get(name, "absent")) for name in names]
     changed = [f"{name} {old} -> {new}" for name, old, new in pairs if old != new]
     for module in sorted({*then.code, *now.code}):
         old, new = then.code.get(module), now.code.get(module)
@@ -51,19 +43,13 @@ def changes_since(then: Environment, now: Environment) -> str:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Whether the numbers of a replayed run agree with those on record.
-
-    Attributes:
-        same: whether every number is the same, to the last digit.
-        sentences: what differs.
-    """
+    """Whether every number of a replayed run is the same as on record, to the last digit, and what differs."""
 
     same: bool
     sentences: list[str]
 
 
-@dataclass(frozen=True)
-class _Moved:
+class _Moved(NamedTuple):
     row: str
     metric: str
     before: float | None
@@ -77,25 +63,16 @@ class _Moved:
 
 def agreement(before: RunManifest, now: RunManifest) -> Agreement:
     """Compare the scores, the verdict, and, where scores differ, what they were made from."""
-    added = _metrics(now) - _metrics(before)
+    then, metrics = ({metric for scores in run.scores.values() for metric in scores} for run in (before, now))
+    added = metrics - then
     moved = list(_moved(before.scores, now.scores, added))
-    verdict = (
-        "The verdict is the same."
-        if before.verdict == now.verdict
-        else f"The verdict was “{before.verdict}”, and is now “{now.verdict}”."
-    )
+    same_verdict = before.verdict == now.verdict
+    changed = [] if same_verdict else [f"The verdict was “{before.verdict}”, and is now “{now.verdict}”."]
     new = [f"Not compared, as the recorded run did not have it: {listed(sorted(added))}."] if added else []
     if not moved:
-        others = [] if before.verdict == now.verdict else [verdict]
-        return Agreement(same=True, sentences=["The same numbers, to the last digit.", *new, *others])
-    return Agreement(
-        same=False,
-        sentences=[_how_far(before, now, moved), *new, *_searches(before, now), *_files(before, now), verdict],
-    )
-
-
-def _metrics(run: RunManifest) -> set[str]:
-    return {metric for scores in run.scores.values() for metric in scores}
+        return Agreement(same=True, sentences=["The same numbers, to the last digit.", *new, *changed])
+    reasons = [*_searches(before, now), *_files(before, now), *(changed or ["The verdict is the same."])]
+    return Agreement(same=False, sentences=[_how_far(before, now, moved), *new, *reasons])
 
 
 def _how_far(before: RunManifest, now: RunManifest, moved: list[_Moved]) -> str:
@@ -145,10 +122,6 @@ def _which(winner: int | None) -> str:
 
 
 def _files(before: RunManifest, now: RunManifest) -> Iterator[str]:
-    different = [
-        name
-        for name, made in now.artefacts.items()
-        if name in before.artefacts and before.artefacts[name].files != made.files
-    ]
-    if different:
+    both = [name for name in now.artefacts if name in before.artefacts]
+    if different := [name for name in both if before.artefacts[name].files != now.artefacts[name].files]:
         yield f"Artefacts that differ: {listed(different)}."

@@ -13,8 +13,7 @@ from recsys.text import NOTHING, count, inside, listing, percent, seconds, short
 SettingValue = int | float | bool | str | list[int]
 State = Literal["finished", "pruned", "failed"]
 
-EDGE = 0.05
-"""Share of a range, at either end, that counts as its edge."""
+EDGE = 0.05  # share of a range, at either end, that counts as its edge
 
 MIN_FOR_IMPORTANCE = 20
 """Finished trials that it takes to estimate hyperparameter importance: with 12 of up to 7 settings, the most important
@@ -58,11 +57,9 @@ def position(setting: SearchedSetting, value: SettingValue) -> float | None:
     if setting.low is not None and setting.high is not None:
         if isinstance(value, str | list) or setting.high <= setting.low:
             return None
-        if setting.log:
-            if value <= 0:
-                return -math.inf
-            return math.log(value / setting.low) / math.log(setting.high / setting.low)
-        return (value - setting.low) / (setting.high - setting.low)
+        if not setting.log:
+            return (value - setting.low) / (setting.high - setting.low)
+        return math.log(value / setting.low) / math.log(setting.high / setting.low) if value > 0 else -math.inf
     if not setting.ordered or len(setting.choices) < 2 or value not in setting.choices:
         return None
     return setting.choices.index(value) / (len(setting.choices) - 1)
@@ -143,13 +140,8 @@ def draws(tuning: Tuning) -> int:
     return sum(trial.number != 0 for trial in tuning.trials)
 
 
-def top_probability(number_of_draws: int) -> float:
-    """The probability that at least one of so many random draws lies in the best 5% of the search space."""
-    return 1 - (1 - TOP_SHARE) ** number_of_draws
-
-
 def draws_needed() -> int:
-    """The number of random draws that makes this probability 95%."""
+    """The random draws of which at least one lies in the best 5% of the search space with a probability of 95%."""
     return math.ceil(math.log(1 - CONFIDENCE) / math.log(1 - TOP_SHARE))
 
 
@@ -202,36 +194,35 @@ def unequal_searches(comparison: Comparison) -> str:
     if both_sides(searches):
         budgets = [f"{inside(tuning.title)} with {budget(tuning)}" for tuning in searches]
         return f"The two sides were tuned with unequal budgets: {listing(budgets)}."
-    side = is_network(searches[0].name)
+    side, names = is_network(searches[0].name), [inside(tuning.title) for tuning in searches]
     others = [inside(row.title) for row in in_order(comparison.models) if is_network(row.name) != side]
     return (
-        f"A search tuned the settings of {listing([inside(tuning.title) for tuning in searches])} (budget: "
-        f"{listing([budget(tuning) for tuning in searches])}) but not those of {listing(others)}: with only one side "
-        f"tuned, the comparison cannot show which is better in general."
+        f"A search tuned the settings of {listing(names)} (budget: {listing(list(map(budget, searches)))}) but not "
+        f"those of {listing(others)}: with only one side tuned, the comparison cannot show which is better in general."
     )
 
 
 def head_start(comparison: Comparison) -> str:
     """What went into the searches on the embedded sample before they started; empty on other ratings."""
-    searches = side_searches(comparison)
-    if not searches or SAMPLE.title not in comparison.data.source:
+    names = [inside(tuning.title) for tuning in side_searches(comparison)]
+    if not names or SAMPLE.title not in comparison.data.source:
         return ""
     return (
-        f"The budget does not count the head start that the searches of "
-        f"{listing([inside(tuning.title) for tuning in searches])} had: their starting points and ranges were chosen "
-        f"by hand on validation ratings of this same sample, in some dozens of trials per model family."
+        f"The budget does not count the head start that the searches of {listing(names)} had: their starting points "
+        f"and ranges were chosen by hand on validation ratings of this same sample, in some dozens of trials per model "
+        f"family."
     )
 
 
 def short_searches(comparison: Comparison) -> str:
     """Which searches were so short that they may have missed the best settings; empty where none was."""
-    tunings = [tuning for tuning in side_searches(comparison) if top_probability(draws(tuning)) < CONFIDENCE]
-    if not tunings:
-        return ""
     chances = [
-        f"{percent(top_probability(draws(tuning)))} for the {count(draws(tuning), 'draw')} of {inside(tuning.title)}"
-        for tuning in tunings
+        f"{percent(probability)} for the {count(draws(tuning), 'draw')} of {inside(tuning.title)}"
+        for tuning in side_searches(comparison)
+        if (probability := 1 - (1 - TOP_SHARE) ** draws(tuning)) < CONFIDENCE
     ]
+    if not chances:
+        return ""
     return (
         f"A longer search may find better settings: with random draws, the probability that at least one lies in the "
         f"best {100 * TOP_SHARE:.0f}% of the search space is {listing(chances)}; it takes {draws_needed()} draws to "

@@ -1,4 +1,4 @@
-"""Figures of matplotlib, and the files and the page that they are for: no clock, no random ids, colours of the theme.
+"""The look of every plot, and figures for files and the page: no clock, no random ids, colours of the theme.
 
 Matplotlib is loaded by the first figure, as a report whose plots are drawn has no need of it.
 """
@@ -10,11 +10,13 @@ import threading
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from recsys.evaluation.results import BaselineResult, Combination, ModelResult
+from recsys.models.specs import ROW
 from recsys.report.section import Plot
-from recsys.report.style import LIGHT
 from recsys.text import opening, printable, short
 
 if TYPE_CHECKING:
@@ -22,42 +24,74 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PLOTS_INDEX = "plots.json"
-"""Name, section, caption and text for screen readers of each plot of a report, in their order."""
+_PALETTE = {
+    "paper": ("#ffffff", "#14181d"),
+    "panel": ("#f5f7f9", "#1c2229"),
+    "ink": ("#1b2430", "#e7eaee"),
+    "soft": ("#566271", "#a9b3bf"),
+    "line": ("#dde2e8", "#2f3740"),
+    **{spec.name: (spec.colour.light, spec.colour.dark) for spec in ROW.values() if spec.colour},
+    "other_model": ("#9b4f96", "#d69ad2"),
+    "baseline": ("#85909e", "#7f8a98"),
+    "good": ("#0b6b4f", "#5fd0a8"),
+    "warn": ("#8a5a00", "#e5b45a"),
+}
+LIGHT = {role: light for role, (light, _) in _PALETTE.items()}
+DARK = {role: dark for role, (_, dark) in _PALETTE.items()}
 
-WIDTH = 5.0
-"""Inches, at 72 units an inch: narrow enough for a phone at full size, and two fit side by side on a desk."""
+DASHED, DOTTED, DASH_DOTTED = (0, (4.0, 2.0)), (0, (1.0, 1.5)), (0, (3.0, 1.5, 1.0, 1.5))
+"""Matplotlib's lines of baselines, item kNN and combinations; those of models are solid."""
 
+PLOTS_INDEX = "plots.json"  # name, section, caption and text for screen readers of each plot of a report, in order
+WIDTH = 5.0  # inches of 72 units: narrow enough for a phone at full size, and two fit side by side on a desk
 LONGEST_LABEL = 26
 
 _DRAWING = threading.Lock()  # matplotlib reads these settings from one global place, so one report draws at a time
-_STYLE = {
+_STYLE: dict[str, Any] = {
+    **dict.fromkeys(("text.parse_math", "axes.spines.top", "axes.spines.right", "legend.frameon"), False),
+    **dict.fromkeys(("axes.axisbelow", "axes.grid", "axes.unicode_minus"), True),
+    **dict.fromkeys(("text.color", "legend.labelcolor"), LIGHT["ink"]),
+    **dict.fromkeys(("axes.labelcolor", "xtick.labelcolor", "ytick.labelcolor"), LIGHT["soft"]),
+    **dict.fromkeys(("axes.edgecolor", "grid.color", "xtick.color", "ytick.color"), LIGHT["line"]),
+    "axes.facecolor": "none",
+    "figure.facecolor": LIGHT["paper"],
     "svg.fonttype": "none",
-    "text.parse_math": False,
     "font.family": ["DejaVu Sans"],
     "font.size": 9.0,
-    "text.color": LIGHT["ink"],
-    "axes.labelcolor": LIGHT["soft"],
-    "axes.edgecolor": LIGHT["line"],
-    "axes.facecolor": "none",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "axes.unicode_minus": True,
-    "grid.color": LIGHT["line"],
     "grid.linewidth": 0.6,
-    "xtick.color": LIGHT["line"],
-    "ytick.color": LIGHT["line"],
-    "xtick.labelcolor": LIGHT["soft"],
-    "ytick.labelcolor": LIGHT["soft"],
     "lines.linewidth": 1.7,
     "lines.markersize": 4.5,
-    "legend.frameon": False,
     "legend.handlelength": 2.4,
-    "legend.labelcolor": LIGHT["ink"],
-    "figure.facecolor": LIGHT["paper"],
 }
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a model is drawn."""
+
+    colour: str
+    marker: str
+    line: str | tuple[int, tuple[float, ...]]
+
+
+def look_of(row: BaselineResult) -> Look:
+    """The look of a row of the table."""
+    if isinstance(row, Combination):
+        return Look(LIGHT["other_model"], "*", DASH_DOTTED)
+    return look(row.name, baseline=not isinstance(row, ModelResult))
+
+
+def look(name: str, *, baseline: bool = False) -> Look:
+    """The look of a model or baseline, also of one that another version had."""
+    colour, marker, line = ("baseline", "D", DASHED) if baseline else ("other_model", "v", "-")
+    spec = ROW.get(name)
+    line = DOTTED if baseline and name == "item_knn" else line
+    return Look(LIGHT.get(name, LIGHT[colour]), spec.marker if spec else marker, line)
+
+
+def file_name(name: str) -> str:
+    """A model's name as part of a file's name and of an id in the page."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "model"
 
 
 @contextmanager
@@ -118,11 +152,7 @@ def save_plots(plots: Sequence[Plot], folder: Path, others: Sequence[Plot] = ())
 
 
 def load_plots(files: Mapping[str, Path]) -> list[Plot]:
-    """Return the plots of a report.
-
-    Args:
-        files: path inside the report -> where the file is.
-    """
+    """Return the plots of a report; `files` are path inside the report -> where the file is."""
     return [
         Plot(
             **entry,
@@ -191,21 +221,17 @@ def normalised(drawing: str, name: str, alt: str) -> str:
     root.set("aria-labelledby", f"{name}-title")
     root.set("style", "stroke-linejoin: round; stroke-linecap: butt")
     root.set("font-family", FONTS)
-    _register()
-    return ElementTree.tostring(root, encoding="unicode", short_empty_elements=True)
+    return _serialised(root)
 
 
 def themed(drawing: str) -> str:
     """An SVG document as an element of the page: as wide as its place, in the page's CSS variables and font."""
     root = ElementTree.fromstring(drawing)
-    for element in root.iter():
-        style = element.get("style")
-        if style is not None:
-            element.set("style", _COLOUR.sub(lambda match: _THEME[match.group()], style))
+    for element in root.iterfind(".//*[@style]"):
+        element.set("style", _COLOUR.sub(lambda match: _THEME[match.group()], element.attrib["style"]))
     for attribute in ("width", "height", "font-family"):
         del root.attrib[attribute]
-    _register()
-    return ElementTree.tostring(root, encoding="unicode", short_empty_elements=True)
+    return _serialised(root)
 
 
 def standalone(drawing: str) -> str:
@@ -215,10 +241,11 @@ def standalone(drawing: str) -> str:
     return f'<?xml version="1.0" encoding="utf-8"?>\n{sized}\n'
 
 
-def _register() -> None:
-    """Element names without a prefix, as HTML wants them."""
+def _serialised(root: ElementTree.Element) -> str:
+    """A document whose element names have no prefix, as HTML wants them."""
     ElementTree.register_namespace("", SVG)
     ElementTree.register_namespace("xlink", XLINK)
+    return ElementTree.tostring(root, encoding="unicode")
 
 
 def _rename_ids(root: ElementTree.Element, name: str) -> None:
@@ -242,14 +269,12 @@ def _rename_ids(root: ElementTree.Element, name: str) -> None:
 
 
 def _tidy(element: ElementTree.Element) -> None:
-    style = element.get("style")
-    if style is not None:
-        element.set("style", _FONT_FAMILY.sub("", style).strip())
+    if "style" in element.attrib:
+        element.set("style", _FONT_FAMILY.sub("", element.attrib["style"]).strip())
     if _STILL.fullmatch(element.get("transform", "")):
         del element.attrib["transform"]
-    path = element.get("d")
-    if path is not None:
-        element.set("d", " ".join(path.split()))
+    if "d" in element.attrib:
+        element.set("d", " ".join(element.attrib["d"].split()))
     element.tail = None
     if element.text is not None and not element.text.strip():
         element.text = None

@@ -16,8 +16,7 @@ from recsys.report.outcomes import (
     scored,
 )
 from recsys.report.section import Finding, Plot, Section, plots_of, text_table
-from recsys.report.style import LIGHT, look_of
-from recsys.report.svg import finished, label, plain_ticks, sheet
+from recsys.report.svg import LIGHT, finished, label, look_of, plain_ticks, sheet
 from recsys.text import NOTHING, count, inside, listing, number, opening, seconds, short, size, times
 
 if TYPE_CHECKING:
@@ -31,16 +30,14 @@ COST_CAPTION = (
     "process that trained. Prediction: time per rating, in large batches."
 )
 ABOUT_EQUAL = 0.05
+MEASURABLE_SECONDS = 0.1
 
 
 def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
     """The costs of every row; None where nothing was scored."""
     rows = cost_rows(comparison)
-    if not rows:
-        return None
-    return Section(
-        "costs", "What it costs", tables=[text_table(COST_CAPTION, COST_HEADINGS, rows)], plots=plots_of(plots, "costs")
-    )
+    tables = [text_table(COST_CAPTION, COST_HEADINGS, rows)]
+    return Section("costs", "What it costs", tables=tables, plots=plots_of(plots, "costs")) if rows else None
 
 
 def search_seconds(comparison: Comparison, row: BaselineResult) -> float:
@@ -51,10 +48,8 @@ def search_seconds(comparison: Comparison, row: BaselineResult) -> float:
 
 def all_in_seconds(comparison: Comparison, row: BaselineResult) -> float:
     """Seconds of a row's search and of the fits of all its seeds."""
-    fits = row.fit_seconds
-    if isinstance(row, ModelResult) and row.seeds:
-        fits = sum(seed.fit_seconds for seed in row.seeds)
-    return fits + search_seconds(comparison, row)
+    fits = row.seeds if isinstance(row, ModelResult) and row.seeds else [row]
+    return sum(fit.fit_seconds for fit in fits) + search_seconds(comparison, row)
 
 
 def cost_rows(comparison: Comparison) -> list[tuple[str, ...]]:
@@ -84,21 +79,17 @@ def all_in_findings(comparison: Comparison) -> list[Finding]:
     model, network = factorisation(comparison), best_network(comparison)
     if model is None or network is None:
         return []
-    searched = any(search_seconds(comparison, row) for row in (network, model))
-    repeated = any(len(row.seeds) > 1 for row in (network, model))
-    if not searched and not repeated:
+    extras = ["all seeds"] if any(len(row.seeds) > 1 for row in (network, model)) else []
+    if any(search_seconds(comparison, row) for row in (network, model)):
+        extras.append("the hyperparameter search")
+    if not extras:
         return []
-    extras = [name for name, had in (("all seeds", repeated), ("the hyperparameter search", searched)) if had]
     own, other = all_in_seconds(comparison, network), all_in_seconds(comparison, model)
     ratio = ""
     if other > 0:
-        equal = abs(own / other - 1) < ABOUT_EQUAL
-        ratio = ": about the same" if equal else f": {times(own / other)} as long"
+        ratio = ": about the same" if abs(own / other - 1) < ABOUT_EQUAL else f": {times(own / other)} as long"
     text = f"With {' and '.join(extras)}, {inside(network.title)} took {seconds(own)} of training, "
     return [Finding("cost", f"{text}{inside(model.title)} {seconds(other)}{ratio}.")]
-
-
-MEASURABLE_SECONDS = 0.1
 
 
 def cost_findings(comparison: Comparison) -> list[Finding]:
@@ -132,8 +123,8 @@ def worth_summary(comparison: Comparison) -> list[Finding]:
     """The same, in one sentence where one rival does better than every network."""
     nets = networks(comparison)
     rivals = [cheaper_rival(comparison, network) for network in nets]
-    first = rivals[0] if rivals else None
-    if len(nets) < 2 or first is None or any(rival is not first for rival in rivals):
+    first = rivals[0] if len(rivals) > 1 else None
+    if first is None or any(rival is not first for rival in rivals):
         return worth_findings(comparison)
     if any(outcome(comparison, first, network) != "better" for network in nets):
         return worth_findings(comparison)
@@ -159,15 +150,13 @@ def cheaper_rival(comparison: Comparison, network: ModelResult) -> BaselineResul
 
 
 def _worth(comparison: Comparison, network: ModelResult) -> str:
-    rival = cheaper_rival(comparison, network)
-    name = opening(inside(network.title))
+    rival, name = cheaper_rival(comparison, network), opening(inside(network.title))
     if rival is not None:
-        does = "better" if outcome(comparison, rival, network) == "better" else "as well"
-        worth = "is not worth its cost on these ratings"
+        worth, does = "worth", "better" if outcome(comparison, rival, network) == "better" else "as well"
         if is_uncertain(comparison, rival, network):
-            worth, does = "is not shown to be worth its cost on these ratings", "as well, within uncertainty,"
+            worth, does = "shown to be worth", "as well, within uncertainty,"
         return (
-            f"{name} {worth}: {inside(rival.title)} does {does} with "
+            f"{name} is not {worth} its cost on these ratings: {inside(rival.title)} does {does} with "
             f"{count(rival.parameters, 'parameter')} fitted in {seconds(rival.fit_seconds)}, against "
             f"{network.parameters:,} in {seconds(network.fit_seconds)}."
         )
@@ -183,18 +172,12 @@ def _worth(comparison: Comparison, network: ModelResult) -> str:
 
 
 SHORTEST = 0.1
-POINTS = 8.0
-"""Size of the names beside the points; a letter is about 0.6 of it wide."""
-
+POINTS = 8.0  # size of the names beside the points; a letter is about 0.6 of it wide
 HEIGHT = 1.2 * POINTS
-GAP = 5.0
-"""Points that a mark needs to each side."""
+GAP = 5.0  # points that a mark needs to each side
 
-Box = tuple[float, ...]
-"""Left, bottom, right and top, in points."""
-
-Mark = tuple[float, float, float, str]
-"""Fit time once and all in, test MSE, and name of a row."""
+Box = tuple[float, ...]  # left, bottom, right and top, in points
+Mark = tuple[float, float, float, str]  # fit time once and all in, test MSE, and name of a row
 
 
 def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
@@ -209,8 +192,8 @@ def accuracy_against_cost(comparison: Comparison) -> Plot:
     axes.set_xscale("log")
     drawn: list[Mark] = []
     for row in rows:
-        shape, at = look_of(row), _shown(row.fit_seconds)
-        whole = _shown(all_in_seconds(comparison, row)) if search_seconds(comparison, row) else at
+        shape, at = look_of(row), max(row.fit_seconds, SHORTEST)
+        whole = max(all_in_seconds(comparison, row), SHORTEST) if search_seconds(comparison, row) else at
         if whole != at:
             axes.plot([at, whole], [row.mse, row.mse], color=shape.colour, linewidth=1, linestyle=(0, (1.0, 1.5)))
             axes.plot([whole], [row.mse], marker=shape.marker, color=shape.colour, mfc=LIGHT["paper"], linestyle="none")
@@ -222,28 +205,15 @@ def accuracy_against_cost(comparison: Comparison) -> Plot:
     axes.set_ylabel("test MSE (rating units²)")
     plain_ticks(axes, x=True, y=True)
     _name_marks(figure, axes, drawn)
-    return finished(figure, "accuracy-cost", "costs", _caption(comparison), _alt(comparison, rows))
-
-
-def _shown(value: float) -> float:
-    return max(value, SHORTEST)
-
-
-def _caption(comparison: Comparison) -> str:
-    text = f"Lower left is better: accurate and cheap. Fits of less than {SHORTEST} s are drawn at {SHORTEST} s."
+    caption = f"Lower left is better: accurate and cheap. Fits of less than {SHORTEST} s are drawn at {SHORTEST} s."
     if comparison.tuning:
-        text += " A hollow mark is the time with the hyperparameter search and all seeds."
-    return text
-
-
-def _alt(comparison: Comparison, rows: Sequence[BaselineResult]) -> str:
-    step = mse_step(comparison)
+        caption += " A hollow mark is the time with the hyperparameter search and all seeds."
     told = [
-        f"{row.title} {number(row.mse, step)} in {seconds(row.fit_seconds)}"
+        f"{row.title} {number(row.mse, mse_step(comparison))} in {seconds(row.fit_seconds)}"
         + (f" ({seconds(all_in_seconds(comparison, row))} all in)" if search_seconds(comparison, row) else "")
         for row in rows
     ]
-    return f"Test MSE and fit time: {'; '.join(told)}."
+    return finished(figure, "accuracy-cost", "costs", caption, f"Test MSE and fit time: {'; '.join(told)}.")
 
 
 def _name_marks(figure: "Figure", axes: "Axes", marks: Sequence[Mark]) -> None:
@@ -261,14 +231,9 @@ def _name_marks(figure: "Figure", axes: "Axes", marks: Sequence[Mark]) -> None:
         boxes = [(x + across, y + up, x + across + width, y + up + HEIGHT) for across, up in _offsets(width)]
         chosen = min(boxes, key=lambda box: _hidden(box, taken, sides))
         taken.append(chosen)
+        at = (chosen[0] - x, chosen[1] - y)
         axes.annotate(
-            name,
-            (once, mse),
-            xytext=(chosen[0] - x, chosen[1] - y),
-            textcoords="offset points",
-            va="bottom",
-            fontsize=POINTS,
-            color=LIGHT["ink"],
+            name, (once, mse), xytext=at, textcoords="offset points", va="bottom", fontsize=POINTS, color=LIGHT["ink"]
         )
 
 
@@ -289,6 +254,5 @@ def _hidden(box: Box, taken: Sequence[Box], sides: tuple[float, float]) -> float
 
 
 def _overlap(one: Box, other: Box) -> float:
-    across = min(one[2], other[2]) - max(one[0], other[0])
-    up = min(one[3], other[3]) - max(one[1], other[1])
+    across, up = min(one[2], other[2]) - max(one[0], other[0]), min(one[3], other[3]) - max(one[1], other[1])
     return max(0.0, across) * max(0.0, up)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from recsys.evaluation.results import Comparison
 from recsys.report.section import Plot, Section, plots_of
 from recsys.report.sections.splits import manner
-from recsys.report.style import LIGHT
+from recsys.report.svg import LIGHT
 from recsys.text import count, listed, percent, short
 
 if TYPE_CHECKING:

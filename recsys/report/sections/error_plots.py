@@ -1,17 +1,17 @@
 """Plots of the predictions beside the ratings, of their errors by activity, and of their calibration."""
 
 from dataclasses import dataclass
+from itertools import compress, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.evaluation.calibration import Bin, Calibration, calibration
+from recsys.evaluation.calibration import Calibration, calibration
 from recsys.evaluation.results import BaselineResult, Comparison
 from recsys.report.outcomes import best_network, bias_only, factorisation, in_order, rmse_step
 from recsys.report.section import Plot
-from recsys.report.style import LIGHT, file_name, look_of
-from recsys.report.svg import finished, label, legend, plain_ticks, sheet, stacked
+from recsys.report.svg import LIGHT, file_name, finished, label, legend, look_of, plain_ticks, sheet, stacked
 from recsys.text import inside, number, opening, short
 
 if TYPE_CHECKING:
@@ -28,10 +28,9 @@ SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 @dataclass(frozen=True)
 class Spread:
-    """How one model's predictions spread over each actual rating.
+    """How one model's predictions spread over each actual rating; `width` is the room of a box in rating units.
 
-    `centre` and `rows` have one entry per box, `width` is the room of a box in rating units, and
-    `quantiles` has a row per box and a column per entry of SHARES.
+    `centre` and `rows` have one entry per box, and `quantiles` a row per box and a column per entry of SHARES.
     """
 
     centre: Floats
@@ -50,12 +49,7 @@ class ErrorByActivity:
 
 
 def spread(actual: "pd.Series", predicted: "pd.Series") -> Spread:
-    """Sum predictions up per actual rating, or per bin of it where there are many different ratings.
-
-    Args:
-        actual: the ratings, at least one.
-        predicted: one prediction per rating.
-    """
+    """Sum predictions up per actual rating, of which there is at least one, or per bin of it where many differ."""
     import pandas as pd
 
     values = actual.to_numpy(np.float64)
@@ -96,8 +90,7 @@ def error_by_activity(
     for name in names:
         squared = (predictions[name].to_numpy(np.float64) - rating) ** 2
         rmse[name] = np.sqrt(np.bincount(found, weights=squared, minlength=len(starts))[shown] / rows[shown])
-    labels = [label for label, keep in zip(_labels(starts), shown, strict=True) if keep]
-    return ErrorByActivity(labels, rows[shown], rmse)
+    return ErrorByActivity(list(compress(_labels(starts), shown)), rows[shown], rmse)
 
 
 def bin_starts(largest: int, most: int) -> Counts:
@@ -109,32 +102,20 @@ def bin_starts(largest: int, most: int) -> Counts:
 
 
 def _labels(starts: Counts) -> list[str]:
-    labels = ["0"]
-    for position in range(1, len(starts)):
-        first = int(starts[position])
-        if position + 1 == len(starts):
-            labels.append(f"{_compact(first)}+")
-            continue
-        following = int(starts[position + 1])
-        labels.append(f"{_compact(first)}–{_compact(following if first >= 1000 else following - 1)}")
-    return labels
+    *closed, last = starts[1:].tolist()
+    ends = [after if first >= 1000 else after - 1 for first, after in pairwise((*closed, last))]
+    ranges = [f"{_compact(first)}–{_compact(end)}" for first, end in zip(closed, ends, strict=True)]
+    return ["0", *ranges, f"{_compact(last)}+"]
 
 
 def _compact(value: int) -> str:
-    for size, unit in ((1_000_000, "M"), (1000, "k")):
-        if value >= size:
-            return f"{value // size}{unit}"
-    return str(value)
+    if value >= 1_000_000:
+        return f"{value // 1_000_000}M"
+    return f"{value // 1000}k" if value >= 1000 else str(value)
 
 
 def calibration_sentence(title: str, found: Calibration, step: float) -> str:
-    """Whether a row is calibrated, and if not, in which way.
-
-    Args:
-        title: of the row.
-        found: its calibration.
-        step: the smallest difference of ratings that is worth writing, in rating units.
-    """
+    """Whether a row of this title is calibrated, and if not, in which way; `step` is as in `text.number`."""
     name = opening(inside(title))
     if found.slope is None or found.low is None or found.high is None:
         return f"{name}: whether it is calibrated cannot be told, as its predictions or their users are all the same."
@@ -145,24 +126,14 @@ def calibration_sentence(title: str, found: Calibration, step: float) -> str:
             f"than noise ({slope})."
         )
     parts = []
-    if found.high < 1:
-        parts.append(f"predictions are too extreme, as ratings differ by {found.slope:.2f} where they differ by 1")
-    elif found.low > 1:
-        parts.append(
-            f"predictions are not spread out enough, as ratings differ by {found.slope:.2f} where they differ by 1"
-        )
+    if found.high < 1 or found.low > 1:
+        how = "too extreme" if found.high < 1 else "not spread out enough"
+        parts.append(f"predictions are {how}, as ratings differ by {found.slope:.2f} where they differ by 1")
     worst = max((entry for entry in found.bins if entry.off), key=lambda entry: abs(entry.gap), default=None)
     if worst is not None:
-        parts.append(_told(worst, step))
+        gap = f"{number(abs(worst.gap), step)} {'above' if worst.gap > 0 else 'below'} that"
+        parts.append(f"where it predicts {number(worst.predicted, step)} on average, ratings lie {gap}")
     return f"{name} is not calibrated: {'; '.join(parts)} ({slope})."
-
-
-def _told(worst: Bin, step: float) -> str:
-    side = "above" if worst.gap > 0 else "below"
-    return (
-        f"where it predicts {number(worst.predicted, step)} on average, ratings lie {number(abs(worst.gap), step)} "
-        f"{side} that"
-    )
 
 
 def shown_in_plots(comparison: Comparison, predictions: "pd.DataFrame") -> list[BaselineResult]:
@@ -174,12 +145,10 @@ def shown_in_plots(comparison: Comparison, predictions: "pd.DataFrame") -> list[
 
 def predicted_against_actual(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
     """One plot per model: boxes of predictions for each actual rating, beside the diagonal."""
-    if predictions.empty:
-        return []
     rows = shown_in_plots(comparison, predictions)
-    spreads = [spread(predictions["rating"], predictions[row.name]) for row in rows]
-    if not spreads:
+    if not rows or predictions.empty:
         return []
+    spreads = [spread(predictions["rating"], predictions[row.name]) for row in rows]
     ends = [value for drawn in spreads for value in (drawn.quantiles.min(), drawn.quantiles.max())]
     ends += [spreads[0].centre[0], spreads[0].centre[-1]]
     room = 0.05 * (max(ends) - min(ends)) or 0.5
@@ -206,10 +175,9 @@ def _boxes(row: BaselineResult, drawn: Spread, limits: tuple[float, float]) -> P
     axes.set_xlabel("actual rating (rating units)")
     axes.set_ylabel("predicted (rating units)")
     plain_ticks(axes, x=True, y=True)
-    alt = f"{row.title}: median prediction for an actual rating of "
-    alt += "; ".join(f"{short(at)}: {short(value)}" for at, value in zip(drawn.centre, middle, strict=True))
-    caption = f"{opening(row.title)}."
-    return finished(figure, f"predicted-{file_name(row.name)}", "predicted", caption, f"{alt}.")
+    medians = "; ".join(f"{short(at)}: {short(value)}" for at, value in zip(drawn.centre, middle, strict=True))
+    alt = f"{row.title}: median prediction for an actual rating of {medians}."
+    return finished(figure, f"predicted-{file_name(row.name)}", "predicted", f"{opening(row.title)}.", alt)
 
 
 def errors_by_activity(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
@@ -217,25 +185,17 @@ def errors_by_activity(comparison: Comparison, predictions: "pd.DataFrame") -> l
     rows = shown_in_plots(comparison, predictions)
     if not rows or predictions.empty:
         return []
-    return [
-        _by_activity(comparison, predictions, rows, "user_ratings", "user"),
-        _by_activity(comparison, predictions, rows, "item_ratings", "item"),
-    ]
+    return [_by_activity(comparison, predictions, rows, kind) for kind in ("user", "item")]
 
 
-def _by_activity(
-    comparison: Comparison, predictions: "pd.DataFrame", rows: list[BaselineResult], column: str, kind: str
-) -> Plot:
-    found = error_by_activity(predictions, column, [row.name for row in rows])
+def _by_activity(comparison: Comparison, predictions: "pd.DataFrame", rows: list[BaselineResult], kind: str) -> Plot:
+    found = error_by_activity(predictions, f"{kind}_ratings", [row.name for row in rows])
     figure, upper, lower = stacked(3.7)
     places = np.arange(len(found.labels), dtype=np.int64)
     handles = []
     for row in rows:
-        shape = look_of(row)
-        (line,) = upper.plot(
-            places, found.rmse[row.name], color=shape.colour, marker=shape.marker, linestyle=shape.line
-        )
-        handles.append(line)
+        shape, rmse = look_of(row), found.rmse[row.name]
+        handles += upper.plot(places, rmse, color=shape.colour, marker=shape.marker, linestyle=shape.line)
     legend(figure, handles, [label(row.title) for row in rows])
     figure.align_ylabels([upper, lower])
     upper.set_ylabel("RMSE (rating units)")
@@ -244,11 +204,8 @@ def _by_activity(
     row_counts(lower, places, found.rows.tolist())
     lower.set_xticks(places, found.labels, fontsize=6.8)
     lower.set_xlabel(f"training ratings of the {kind}")
-    step = rmse_step(comparison)
-    told = "; ".join(
-        f"{row.title} from {number(found.rmse[row.name][0], step)} to {number(found.rmse[row.name][-1], step)}"
-        for row in rows
-    )
+    ends = [[number(found.rmse[row.name][end], rmse_step(comparison)) for end in (0, -1)] for row in rows]
+    told = "; ".join(f"{row.title} from {first} to {last}" for row, (first, last) in zip(rows, ends, strict=True))
     alt = f"RMSE from {kind}s with {found.labels[0]} to {kind}s with {found.labels[-1]} training ratings: {told}."
     caption = f"Error by how many training ratings the {kind} has; below, how many test ratings that is."
     return finished(figure, f"by-{kind}", "activity", caption, alt)
@@ -262,17 +219,14 @@ def row_counts(axes: "Axes", places: NDArray[np.number], rows: list[int], width:
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.grid(visible=False)
-    for place, count in zip(places, rows, strict=True):
-        axes.annotate(
-            _thousands(count), (place, count), xytext=(0, 2), textcoords="offset points", ha="center", fontsize=7.5
-        )
+    for at in zip(places, rows, strict=True):
+        axes.annotate(_thousands(at[1]), at, xytext=(0, 2), textcoords="offset points", ha="center", fontsize=7.5)
 
 
 def _thousands(value: int) -> str:
-    for size, unit in ((1_000_000, "M"), (10_000, "k")):
-        if value >= size:
-            return f"{value / (1000 if unit == 'k' else size):.3g}{unit}"
-    return f"{value:,}"
+    if value >= 1_000_000:
+        return f"{value / 1_000_000:.3g}M"
+    return f"{value / 1000:.3g}k" if value >= 10_000 else f"{value:,}"
 
 
 def calibrations(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
@@ -283,8 +237,7 @@ def calibrations(comparison: Comparison, predictions: "pd.DataFrame") -> list[Pl
         return []
     rows = (factorisation(comparison), best_network(comparison), bias_only(comparison))
     shown = [row for row in rows if row is not None and row.name in predictions.columns]
-    user = pd.factorize(predictions["user"])[0]
-    actual = predictions["rating"].to_numpy(np.float64)
+    user, actual = pd.factorize(predictions["user"])[0], predictions["rating"].to_numpy(np.float64)
     found = [calibration(user, actual, predictions[row.name].to_numpy(np.float64)) for row in shown]
     return [_picture(comparison, row, of_row) for row, of_row in zip(shown, found, strict=True)]
 
@@ -292,9 +245,7 @@ def calibrations(comparison: Comparison, predictions: "pd.DataFrame") -> list[Pl
 def _picture(comparison: Comparison, row: BaselineResult, found: Calibration) -> Plot:
     figure, upper, lower = stacked(3.7)
     shape, step = look_of(row), rmse_step(comparison)
-    predicted = np.array([entry.predicted for entry in found.bins])
-    actual = np.array([entry.actual for entry in found.bins])
-    reach = np.array([entry.reach or 0.0 for entry in found.bins])
+    predicted, actual, reach = np.array([(entry.predicted, entry.actual, entry.reach or 0.0) for entry in found.bins]).T
     ends = [min(predicted.min(), actual.min()), max(predicted.max(), actual.max())]
     upper.plot(ends, ends, color=LIGHT["soft"], linewidth=1, linestyle=(0, (2.0, 2.0)))
     upper.vlines(predicted, actual - reach, actual + reach, color=shape.colour, linewidth=1)
@@ -307,9 +258,7 @@ def _picture(comparison: Comparison, row: BaselineResult, found: Calibration) ->
     lower.set_xlabel("mean prediction (rating units)")
     plain_ticks(upper, y=True)
     plain_ticks(lower, x=True)
-    told = "; ".join(
-        f"{number(entry.predicted, step)}: {number(entry.actual, step)} ({entry.rows:,})" for entry in found.bins
-    )
-    alt = f"{row.title}: mean rating (and number of ratings) by mean prediction: {told}."
+    told = [f"{number(entry.predicted, step)}: {number(entry.actual, step)} ({entry.rows:,})" for entry in found.bins]
+    alt = f"{row.title}: mean rating (and number of ratings) by mean prediction: {'; '.join(told)}."
     name = f"calibration-{file_name(row.name)}"
     return finished(figure, name, "calibration", calibration_sentence(row.title, found, step), alt)

@@ -13,11 +13,8 @@ from recsys.text import count, inside, listing, number, opening, short
 
 TITLE = "How many layers, how many units, how much dropout?"
 
-MIN_TRIALS = 3
-"""The lowest error of a smaller group of trials says more about the other settings that they drew."""
-
-MAX_SIZES = 6
-"""More different sizes than this are binned."""
+MIN_TRIALS = 3  # the lowest error of a smaller group of trials says more about the other settings that they drew
+MAX_SIZES = 6  # more different sizes than this are binned
 
 Label = Callable[[float, float | None], str]
 """The name of a group, from its smallest value and, for a bin, its upper end."""
@@ -45,6 +42,11 @@ class Dimension:
     axis: str
     groups: list[Group]
 
+    @property
+    def comparable(self) -> list[Group]:
+        """The groups of MIN_TRIALS trials or more."""
+        return [group for group in self.groups if len(group.trials) >= MIN_TRIALS]
+
 
 def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
     """Return the part on the shape of the networks; None where no search varied it."""
@@ -65,29 +67,21 @@ def dimensions(comparison: Comparison) -> list[Dimension]:
     if tuning is None:
         return []
     trials, found = scored_trials(tuning), []
-    if units := {trial.number: sizes for trial in trials if (sizes := _units(trial))}:
+    lists = {trial.number: trial.settings.get("units") for trial in trials}
+    if units := {number: sizes for number, sizes in lists.items() if isinstance(sizes, list) and sizes}:
         layers = {number: float(len(sizes)) for number, sizes in units.items()}
         first = {number: float(sizes[0]) for number, sizes in units.items()}
         group = _by_value if len({*first.values()}) <= MAX_SIZES else _binned
-        found.append(Dimension("the number of layers", "layers", _by_value(trials, layers, _layers_label)))
-        found.append(
-            Dimension("the units of the first layer", "units, first layer", group(trials, first, _units_label))
-        )
+        by_layers = _by_value(trials, layers, lambda low, _: count(int(low), "layer"))
+        found.append(Dimension("the number of layers", "layers", by_layers))
+        by_units = group(trials, first, _units_label)
+        found.append(Dimension("the units of the first layer", "units, first layer", by_units))
     rates = {trial.number: rate for trial in trials if isinstance(rate := trial.settings.get("dropout"), int | float)}
     if rates:
         continuous = any(setting.name == "dropout" and setting.low is not None for setting in tuning.searched)
         group = _binned if continuous else _by_value
         found.append(Dimension("dropout", "dropout", group(trials, rates, _dropout_label)))
     return found
-
-
-def _units(trial: Trial) -> list[int]:
-    units = trial.settings.get("units")
-    return units if isinstance(units, list) else []
-
-
-def _layers_label(low: float, _: float | None) -> str:
-    return count(int(low), "layer")
 
 
 def _units_label(low: float, upper: float | None) -> str:
@@ -102,10 +96,8 @@ def _dropout_label(low: float, upper: float | None) -> str:
 
 def _by_value(trials: list[Trial], values: dict[int, float], label: Label) -> list[Group]:
     """A group for each value; `values` are by number of trial."""
-    return [
-        Group(label(value, None), value, [trial for trial in trials if values.get(trial.number) == value])
-        for value in sorted({*values.values()})
-    ]
+    alike = {value: [trial for trial in trials if values.get(trial.number) == value] for value in values.values()}
+    return [Group(label(value, None), value, alike[value]) for value in sorted(alike)]
 
 
 def _binned(trials: list[Trial], values: dict[int, float], label: Label) -> list[Group]:
@@ -145,8 +137,8 @@ def shape_findings(comparison: Comparison) -> list[Finding]:
     tuning, varied = network_search(comparison), dimensions(comparison)
     if tuning is None or not varied:
         return []
-    undecided = [dimension.name for dimension in varied if len(_comparable(dimension)) < 2]
-    texts = [_lowest(comparison, dimension) for dimension in varied if len(_comparable(dimension)) >= 2]
+    undecided = [dimension.name for dimension in varied if len(dimension.comparable) < 2]
+    texts = [_lowest(comparison, dimension) for dimension in varied if len(dimension.comparable) >= 2]
     if undecided:
         texts.append(
             f"The {count(len(scored_trials(tuning)), 'trial')} of {inside(tuning.title)} cannot show the effect of "
@@ -155,24 +147,16 @@ def shape_findings(comparison: Comparison) -> list[Finding]:
     return [Finding("shape", text) for text in texts]
 
 
-def _comparable(dimension: Dimension) -> list[Group]:
-    return [group for group in dimension.groups if len(group.trials) >= MIN_TRIALS]
-
-
 def _lowest(comparison: Comparison, dimension: Dimension) -> str:
     step, margin = mse_step(comparison), validation_tie_margin(comparison)
-    first, *others = sorted(_comparable(dimension), key=lambda group: val_error(group.best))
-    text = f"{opening(dimension.name)}: the lowest validation MSE is {number(val_error(first.best), step)}, with "
-    text += first.label
-    for kind, groups in (
-        ("a tie", [group for group in others if val_error(group.best) - val_error(first.best) <= margin]),
-        ("higher", [group for group in others if val_error(group.best) - val_error(first.best) > margin]),
-    ):
+    first, *others = sorted(dimension.comparable, key=lambda group: val_error(group.best))
+    lowest = val_error(first.best)
+    text = f"{opening(dimension.name)}: the lowest validation MSE is {number(lowest, step)}, with {first.label}"
+    for kind, tie in (("a tie", True), ("higher", False)):
+        groups = [group for group in others if (val_error(group.best) - lowest <= margin) is tie]
         if groups:
             errors = [f"{group.label} ({number(val_error(group.best), step)})" for group in groups]
             text += f"; {kind}: {listing(errors)}"
-    left_out = [group for group in dimension.groups if len(group.trials) < MIN_TRIALS]
-    if not left_out:
-        return f"{text}."
-    trials = count(sum(len(group.trials) for group in left_out), "trial")
-    return f"{text}. Left out: {trials} in groups of fewer than {MIN_TRIALS}."
+    left_out = sum(len(group.trials) for group in dimension.groups if len(group.trials) < MIN_TRIALS)
+    few = f" Left out: {count(left_out, 'trial')} in groups of fewer than {MIN_TRIALS}." if left_out else ""
+    return f"{text}.{few}"

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from recsys.evaluation.results import Comparison, ModelResult
 from recsys.report.outcomes import gap_by_chance, in_order, mse_step
 from recsys.report.section import Finding, Plot, Section, plots_of
-from recsys.report.style import LIGHT, file_name, look
-from recsys.report.svg import finished, label, legend, plain_ticks, sheet
+from recsys.report.svg import LIGHT, file_name, finished, label, legend, look, plain_ticks, sheet
 from recsys.text import count, inside, number, opening, percent
 
 if TYPE_CHECKING:
@@ -22,17 +21,13 @@ if TYPE_CHECKING:
 
 def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
     """The losses per epoch; None where no model has any."""
-    shown = plots_of(plots, "loss")
-    if not shown:
-        return None
-    held_out = "validation ratings (dashed)"
-    if comparison.protocol == "notebook":
-        held_out = "test ratings (dashed), as the notebook has no validation ratings"
+    shown, kind = plots_of(plots, "loss"), held_out_name(comparison)
+    reason = ", as the notebook has no validation ratings" if kind == "test" else ""
     text = (
-        f"Mean squared error (MSE) after each epoch: on the training ratings (solid) and on the {held_out}. "
-        f"A dashed line that rises while the solid one falls shows overfitting."
+        f"Mean squared error (MSE) after each epoch: on the training ratings (solid) and on the {kind} ratings "
+        f"(dashed){reason}. A dashed line that rises while the solid one falls shows overfitting."
     )
-    return Section("loss", "Loss per epoch", [Finding("loss", text)], plots=shown)
+    return Section("loss", "Loss per epoch", [Finding("loss", text)], plots=shown) if shown else None
 
 
 def overfitting_findings(comparison: Comparison) -> list[Finding]:
@@ -65,29 +60,28 @@ def overfitting(comparison: Comparison, model: ModelResult) -> str:
             f"{number(held_out[best], step)} at epoch {best + 1}, while its training loss went on falling "
             f"from {number(loss[best], step)} to {number(loss[last], step)}. {_which_weights(model, best)}"
         )
+    by_chance = _by_chance(comparison)
     if best == last:
-        fall = held_out[last - 1] - held_out[last]
-        if fall > _by_chance(comparison):
+        lowest = f"{title} shows no overfitting: its {kind} loss was lowest at its last epoch ({last + 1})"
+        fall, mean_mse = held_out[last - 1] - held_out[last], comparison.data.rating_sd**2
+        if fall > by_chance:
+            further = f"by {number(fall, step)} in that epoch, so more epochs might lower its error further"
+            return f"{lowest} and still falling, {further}."
+        if held_out[last] > mean_mse + by_chance:
             return (
-                f"{title} shows no overfitting: its {kind} loss was lowest at its last epoch ({last + 1}) and still "
-                f"falling, by {number(fall, step)} in that epoch, so more epochs might lower its error further."
+                f"{lowest} and fell by no more than a tie in that epoch, though it is still above "
+                f"{number(mean_mse, step)}, the MSE of predicting the mean: it has hardly begun to learn, and more "
+                f"epochs or a higher learning rate might lower its error."
             )
-        costs = comparison.data.rating_sd**2
-        if held_out[last] > costs + _by_chance(comparison):
-            return (
-                f"{title} shows no overfitting: its {kind} loss was lowest at its last epoch ({last + 1}) and fell by "
-                f"no more than a tie in that epoch, though it is still above {number(costs, step)}, the MSE of "
-                f"predicting the mean: it has hardly begun to learn, and more epochs or a higher learning rate might "
-                f"lower its error."
-            )
-        return (
-            f"{title} shows no overfitting: its {kind} loss was lowest at its last epoch ({last + 1}), "
-            f"where it had almost stopped falling."
-        )
+        return f"{lowest}, where it had almost stopped falling."
+    rise = held_out[-1] - held_out[best]
+    after = "ended no more than a tie above it" if rise > 0 else "ended no higher"
+    if rise > by_chance:
+        after = f"rose by {number(rise, step)} without a falling training loss"
     return (
         f"{title} shows no clear overfitting: after its lowest value, {number(held_out[best], step)} at epoch "
-        f"{best + 1}, its {kind} loss {_after(comparison, held_out, best)} after the {count(last - best, 'epoch')} "
-        f"that followed. {_which_weights(model, best)}".rstrip()
+        f"{best + 1}, its {kind} loss {after} after the {count(last - best, 'epoch')} that followed. "
+        f"{_which_weights(model, best)}".rstrip()
     )
 
 
@@ -110,33 +104,22 @@ def _by_chance(comparison: Comparison) -> float:
     return gap_by_chance(comparison, data.test_rows if comparison.protocol == "notebook" else data.validation_rows)
 
 
-def _after(comparison: Comparison, held_out: list[float], best: int) -> str:
-    rise = held_out[-1] - held_out[best]
-    if rise > _by_chance(comparison):
-        return f"rose by {number(rise, mse_step(comparison))} without a falling training loss"
-    return "ended no more than a tie above it" if rise > 0 else "ended no higher"
-
-
 def _which_weights(model: ModelResult, best: int) -> str:
+    epoch, losses = model.scored_epoch, model.history.val_loss
     if model.refitted_rows is not None:
-        return (
-            f"For its scores it was refitted for {count(model.scored_epoch, 'epoch')}, "
-            f"on training and validation ratings."
-        )
-    if model.scored_epoch == best + 1:
-        return f"The weights of epoch {model.scored_epoch} were scored, so the test error is that of its best epoch."
-    losses = model.history.val_loss
-    if model.scored_epoch <= len(losses) and losses[model.scored_epoch - 1] == losses[best]:
+        return f"For its scores it was refitted for {count(epoch, 'epoch')}, on training and validation ratings."
+    if epoch == best + 1:
+        return f"The weights of epoch {epoch} were scored, so the test error is that of its best epoch."
+    if epoch <= len(losses) and losses[epoch - 1] == losses[best]:
         return ""
     return (
-        f"The weights of epoch {model.scored_epoch} were scored, not those of its best epoch {best + 1}: "
+        f"The weights of epoch {epoch} were scored, not those of its best epoch {best + 1}: "
         f"the test error is not that of its best epoch."
     )
 
 
 MOST_MARKED_EPOCHS = 30
-LOGARITHMIC_FROM = 6.0
-"""Ratio of the largest to the smallest loss above which a linear axis hides what happens at the bottom."""
+LOGARITHMIC_FROM = 6.0  # ratio of largest to smallest loss above which a linear axis hides what happens at the bottom
 
 
 def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
@@ -148,59 +131,47 @@ def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
 
 def _single(comparison: Comparison, model: ModelResult) -> Plot:
     figure, axes = sheet(3.1)
-    kind, step = held_out_name(comparison), mse_step(comparison)
+    kind, step, best = held_out_name(comparison), mse_step(comparison), _best(model)
+    loss, held_out = model.history.loss, model.history.val_loss
     handles = _curves(axes, model, kind)
-    best = _best(model)
-    axes.plot(best + 1, model.history.val_loss[best], "o", mfc="none", mec=LIGHT["ink"], ms=10, mew=1.1)
+    axes.plot(best + 1, held_out[best], "o", mfc="none", mec=LIGHT["ink"], ms=10, mew=1.1)
     _finish_axes(figure, axes, [model], handles)
-    low = number(model.history.val_loss[best], step)
-    alt = f"{model.title}: over {len(model.history.loss)} epochs training loss goes from "
-    alt += f"{number(model.history.loss[0], step)} to {number(model.history.loss[-1], step)}; {kind} loss is lowest at "
-    alt += f"epoch {best + 1} ({low}) and ends at {number(model.history.val_loss[-1], step)}."
+    low = number(held_out[best], step)
+    alt = f"{model.title}: over {len(loss)} epochs training loss goes from {number(loss[0], step)} to "
+    alt += f"{number(loss[-1], step)}; {kind} loss is lowest at epoch {best + 1} ({low}) and ends at "
+    alt += f"{number(held_out[-1], step)}."
     caption = f"{opening(model.title)}. The ring marks the lowest {kind} loss, {low} at epoch {best + 1}."
     return finished(figure, f"loss-{file_name(model.name)}", "loss", caption, alt)
 
 
 def _together(comparison: Comparison, models: list[ModelResult]) -> Plot:
+    from matplotlib.lines import Line2D
+
     figure, axes = sheet(3.1)
-    kind = held_out_name(comparison)
-    handles: list[tuple[Line2D, str]] = []
-    for model in models:
-        solid, _ = _curves(axes, model, kind)
-        handles.append((solid[0], label(model.title)))
-    handles += [(_sample("-"), "training"), (_sample("--"), kind)]
+    kind, step = held_out_name(comparison), mse_step(comparison)
+    handles = [(_curves(axes, model, kind)[0][0], label(model.title)) for model in models]
+    handles.append((Line2D([], [], linestyle="-", color=LIGHT["soft"]), "training"))
+    handles.append((Line2D([], [], linestyle="--", color=LIGHT["soft"]), kind))
     _finish_axes(figure, axes, models, handles)
-    step = mse_step(comparison)
     told = "; ".join(f"{model.title} {number(model.history.val_loss[_best(model)], step)}" for model in models)
     caption = f"All models: training loss solid, {kind} loss dashed."
     return finished(figure, "losses", "loss", caption, f"All losses in one picture; lowest {kind} loss: {told}.")
 
 
 def _curves(axes: "Axes", model: ModelResult, kind: str) -> "list[tuple[Line2D, str]]":
-    shape = look(model.name, baseline=False)
+    shape = look(model.name)
     epochs = min(len(model.history.loss), len(model.history.val_loss))
     shown = thinned(epochs, _best(model))
     marker = shape.marker if epochs <= MOST_MARKED_EPOCHS else None
     handles: list[tuple[Line2D, str]] = []
-    for name, values, line in (("training", model.history.loss, "-"), (kind, model.history.val_loss, "--")):
-        face = shape.colour if line == "-" else LIGHT["paper"]
-        (drawn,) = axes.plot(
-            shown + 1, [values[epoch] for epoch in shown], line, color=shape.colour, marker=marker, mfc=face
-        )
+    for name, losses, line in (("training", model.history.loss, "-"), (kind, model.history.val_loss, "--")):
+        face, values = shape.colour if line == "-" else LIGHT["paper"], [losses[epoch] for epoch in shown]
+        (drawn,) = axes.plot(shown + 1, values, line, color=shape.colour, marker=marker, mfc=face)
         handles.append((drawn, name))
     return handles
 
 
-def _sample(line: str) -> "Line2D":
-    from matplotlib.figure import Figure
-
-    (drawn,) = Figure().add_subplot().plot([], [], line, color=LIGHT["soft"])
-    return drawn
-
-
-def _finish_axes(
-    figure: "Figure", axes: "Axes", models: list[ModelResult], handles: "list[tuple[Line2D, str]]"
-) -> None:
+def _finish_axes(figure: "Figure", axes: "Axes", models: list[ModelResult], named: "list[tuple[Line2D, str]]") -> None:
     from matplotlib.ticker import LogLocator, MaxNLocator
 
     values = [value for model in models for value in (*model.history.loss, *model.history.val_loss)]
@@ -214,7 +185,7 @@ def _finish_axes(
     plain_ticks(axes, x=True, y=True)
     axes.set_xlabel("epoch")
     axes.set_ylabel(f"MSE (rating units²{scale})")
-    legend(figure, [handle for handle, _ in handles], [name for _, name in handles])
+    legend(figure, [handle for handle, _ in named], [name for _, name in named])
 
 
 def thinned(length: int, keep: int, most: int = 300) -> "NDArray[np.int64]":

@@ -12,7 +12,7 @@ from recsys.report.outcomes import effect, every_row, in_order, mse_step, rmse_s
 from recsys.report.section import Cell, Heading, Plot, Section, Table
 from recsys.report.sections.cost import all_in_seconds, search_seconds
 from recsys.report.sections.seeds import repeated, seeds_in_words
-from recsys.report.style import LIGHT, look_of
+from recsys.report.svg import LIGHT, look_of
 from recsys.text import NOTHING, escape_cell, number, opening, percent, seconds
 
 if TYPE_CHECKING:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 from recsys.evaluation.results import BaselineResult, Comparison, Difference
 from recsys.report.outcomes import effect, every_row, mse_step
 from recsys.report.section import Finding, Plot, Section, findings_on, plots_of, text_table
-from recsys.report.style import LIGHT, look_of
-from recsys.report.svg import finished, label, plain_ticks, sheet
+from recsys.report.svg import LIGHT, finished, label, look_of, plain_ticks, sheet
 from recsys.text import MINUS, NOTHING, inside, listing, number, opening
 
 if TYPE_CHECKING:

@@ -1,14 +1,14 @@
 """The section on earlier runs: a table and a plot of their scores, and what changed since the previous one."""
 
 from collections.abc import Sequence
-from itertools import pairwise, takewhile
+from itertools import chain, pairwise, takewhile
 from typing import TYPE_CHECKING
 
 from recsys.evaluation.results import Comparison
 from recsys.report.drift import changes
 from recsys.report.outcomes import mse_step
 from recsys.report.section import Cell, Finding, Heading, Plot, Section, Table, plots_of
-from recsys.report.style import LIGHT, look
+from recsys.report.svg import LIGHT, finished, label, legend, look, plain_ticks, sheet
 from recsys.store.run_history import PastRun, PastScore, minute, moment, verdict_changed
 from recsys.text import NOTHING, count, inside, number, opening
 
@@ -20,9 +20,7 @@ CAPTION = (
     "Test MSE of the trained models and of the baseline of biases, by run. Consecutive runs with the same numbers on "
     "the same ratings are shown once, with the time of the first."
 )
-MAX_SHOWN = 20
-"""Runs in the table and the plot, the last ones."""
-
+MAX_SHOWN = 20  # runs in the table and the plot, the last ones
 MAX_TICKS = 4
 
 
@@ -50,8 +48,7 @@ def run_findings(comparison: Comparison) -> list[Finding]:
 def run_table(comparison: Comparison) -> Table:
     """The runs, the oldest first: verdict, test MSEs, and what changed since the run before."""
     runs, step = comparison.history, mse_step(comparison)
-    shown = scores_over_time(runs)
-    rows = []
+    shown, rows = scores_over_time(runs), []
     for run, before in zip(runs, [None, *runs], strict=False):
         scores = [run.score(latest.name) for latest in shown]
         better = "tie" if run.side == "tie" else inside(run.winner) if run.winner else NOTHING
@@ -69,10 +66,9 @@ def run_table(comparison: Comparison) -> Table:
 def scores_over_time(runs: Sequence[PastRun]) -> list[PastScore]:
     """The models and the baseline of biases that are followed, each as it is in the last run that has it."""
     latest: dict[str, PastScore] = {}
-    for run in reversed(runs):
-        for score in run.scores:
-            if score.kind == "model" or score.name == "bias_only":
-                latest.setdefault(score.name, score)
+    for score in chain.from_iterable(run.scores for run in reversed(runs)):
+        if score.kind == "model" or score.name == "bias_only":
+            latest.setdefault(score.name, score)
     return list(latest.values())
 
 
@@ -114,8 +110,6 @@ def _largest_change(runs: Sequence[PastRun], step: float) -> str:
 
 def draw(comparison: Comparison, predictions: "pd.DataFrame | None" = None) -> list[Plot]:
     """Draw test MSE by run, dotted lines where the ratings changed unless they always did; inside `svg.style`."""
-    from recsys.report.svg import finished, label, legend, plain_ticks, sheet
-
     runs, shown = comparison.history, scores_over_time(comparison.history)
     if len(runs) < 2:
         return []

@@ -10,6 +10,7 @@ from recsys.report.outcomes import in_order, mse_step
 from recsys.report.searches import (
     MIN_FOR_IMPORTANCE,
     SettingValue,
+    State,
     budget,
     draws,
     edge,
@@ -38,6 +39,8 @@ TITLE = "How the settings were searched"
 BUDGET_CAPTION = "Budgets and winners. Settings were chosen on validation ratings only, never on test ratings."
 TRIALS_CAPTION = "Validation MSE is the lowest of all epochs; training time counts all of a trial's epochs."
 
+STATES: tuple[State, ...] = ("finished", "pruned", "failed")
+
 MOST_TRIALS = 30
 """Trials of a search that the report shows; trials.csv and trials.parquet have them all."""
 
@@ -47,18 +50,10 @@ def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
     if not comparison.tuning:
         return None
     warnings, shape = search_warnings(comparison), network_shape.section(comparison, plots)
-    return Section(
-        "search",
-        TITLE,
-        search_findings(comparison),
-        tables=[budget_table(comparison), *trial_tables(comparison)],
-        plots=plots_of(plots, "search"),
-        parts=[
-            *([Section("", "Where the searches fell short", warnings, tone="warn")] if warnings else []),
-            *([shape] if shape else []),
-        ],
-        beside="tables",
-    )
+    short_of = Section("", "Where the searches fell short", warnings, tone="warn") if warnings else None
+    parts = [part for part in (short_of, shape) if part]
+    tables, shown = [budget_table(comparison), *trial_tables(comparison)], plots_of(plots, "search")
+    return Section("search", TITLE, search_findings(comparison), tables, shown, parts=parts, beside="tables")
 
 
 def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
@@ -101,44 +96,39 @@ def _shared_budget(comparison: Comparison) -> str:
 
 
 def _winner(comparison: Comparison, tuning: Tuning) -> str:
-    won, first, step = winner(tuning), trial_of(tuning, 0), mse_step(comparison)
+    won = winner(tuning)
     if won is None:
         return ""
-    name, reached = inside(tuning.title), f"a validation MSE of {number(won.val_mse, step)}"
+    name, reached = inside(tuning.title), f"a validation MSE of {number(won.val_mse, mse_step(comparison))}"
     if not draws(tuning):
         return f"Only trial 0 of {name}, {starting_point(tuning)}, was run, with {reached}."
     if won.number == 0:
         others = "the other trial was not" if draws(tuning) == 1 else f"none of the {draws(tuning):,} others was"
         return f"Trial 0 of {name}, {starting_point(tuning)}, won with {reached}: {others} better."
-    text = f"Trial {won.number:,} of {name} won with {reached}, {_against_start(comparison, tuning)}"
-    return f"{text} {_changes(tuning, first, won)}".strip()
-
-
-def _against_start(comparison: Comparison, tuning: Tuning) -> str:
-    first, gained, step = trial_of(tuning, 0), improvement(tuning), mse_step(comparison)
-    if first is None or gained is None:
-        state = "is missing" if first is None else {"pruned": "was pruned", "failed": "failed"}.get(first.state, "")
-        return f"but trial 0 {state}, so the improvement is unknown."
-    text = f"{number(gained, step)} below the {number(first.val_mse, step)} of trial 0, {starting_point(tuning)}"
-    by_chance = "; chance may explain that" if gained <= validation_tie_margin(comparison) else ""
-    return f"{text}{by_chance}."
-
-
-def _changes(tuning: Tuning, first: Trial | None, won: Trial) -> str:
+    text, first = f"Trial {won.number:,} of {name} won with {reached},", trial_of(tuning, 0)
     if first is None:
-        return ""
-    names = [setting.name for setting in tuning.searched]
-    changed = [
-        f"{setting_title(name)} {setting_text(won.settings.get(name))} instead of "
-        f"{setting_text(first.settings.get(name))}"
-        for name in names
-        if won.settings.get(name) != first.settings.get(name)
-    ]
-    same = [
-        setting_title(name)
-        for name in names
-        if name in won.settings and won.settings.get(name) == first.settings.get(name)
-    ]
+        return f"{text} but trial 0 is missing, so the improvement is unknown."
+    return f"{text} {_against_start(comparison, tuning, first)} {_changes(tuning, first, won)}".strip()
+
+
+def _against_start(comparison: Comparison, tuning: Tuning, first: Trial) -> str:
+    gained, step = improvement(tuning), mse_step(comparison)
+    if gained is None:
+        state = {"pruned": "was pruned", "failed": "failed"}.get(first.state, "")
+        return f"but trial 0 {state}, so the improvement is unknown."
+    by_chance = "; chance may explain that" if gained <= validation_tie_margin(comparison) else ""
+    start = f"{number(first.val_mse, step)} of trial 0, {starting_point(tuning)}"
+    return f"{number(gained, step)} below the {start}{by_chance}."
+
+
+def _changes(tuning: Tuning, first: Trial, won: Trial) -> str:
+    changed, same = [], []
+    for name in (setting.name for setting in tuning.searched):
+        new, old = won.settings.get(name), first.settings.get(name)
+        if new != old:
+            changed.append(f"{setting_title(name)} {setting_text(new)} instead of {setting_text(old)}")
+        elif name in won.settings:
+            same.append(setting_title(name))
     if not changed:
         return ""
     return f"It has {listing(changed)}{f'; {listing(same)} did not change' if same else ''}."
@@ -162,20 +152,14 @@ def _cost(comparison: Comparison) -> str:
     front, step, margin = pareto_front(comparison), mse_step(comparison), validation_tie_margin(comparison)
     if sum(len(in_state(tuning, "finished")) for tuning in comparison.tuning) < 2:
         return ""
-    best = front[-1]
-    fastest = next(entry for entry in front if val_error(entry[1]) <= val_error(best[1]) + margin)
-    text = f"The trial of the lowest validation MSE, {number(best[1].val_mse, step)}, took {seconds(best[1].seconds)} "
-    text += f"of training ({_trial_name(best)})"
-    if fastest is best:
-        return f"{text}; no faster trial came within {number(margin, step)} of it, the margin of a tie."
-    return (
-        f"{text}; {_trial_name(fastest)} took {seconds(fastest[1].seconds)} and came within "
-        f"{number(margin, step)} of it, the margin of a tie."
-    )
-
-
-def _trial_name(entry: tuple[Tuning, Trial]) -> str:
-    return f"trial {entry[1].number:,} of {inside(entry[0].title)}"
+    searched, best = front[-1]
+    text = f"The trial of the lowest validation MSE, {number(best.val_mse, step)}, took {seconds(best.seconds)} "
+    text += f"of training (trial {best.number:,} of {inside(searched.title)})"
+    tuning, fastest = next(entry for entry in front if val_error(entry[1]) <= val_error(best) + margin)
+    which = "no faster trial"
+    if fastest is not best:
+        which = f"trial {fastest.number:,} of {inside(tuning.title)} took {seconds(fastest.seconds)} and"
+    return f"{text}; {which} came within {number(margin, step)} of it, the margin of a tie."
 
 
 def _too_few_for_importance(comparison: Comparison) -> str:
@@ -204,22 +188,18 @@ def _unused_trials(comparison: Comparison, tuning: Tuning) -> str:
     if tuning.seconds_used >= tuning.seconds_allowed:
         why = f"as its {seconds(tuning.seconds_allowed)} of training were used up"
     text = f"{opening(inside(tuning.title))} ran {used:,} of its {count(tuning.trials_allowed, 'trial')}, {why}"
-    ahead = [
-        f"{inside(other.title)} ({len(other.trials):,})"
-        for other in in_order(comparison.tuning)
-        if len(other.trials) > used
-    ]
+    others = [other for other in in_order(comparison.tuning) if len(other.trials) > used]
+    ahead = [f"{inside(other.title)} ({len(other.trials):,})" for other in others]
     return f"{text}: fewer than {listing(ahead)}." if ahead else f"{text}."
 
 
 def _failed_trials(tuning: Tuning) -> str:
-    failed = in_state(tuning, "failed")
+    failed, name = in_state(tuning, "failed"), inside(tuning.title)
     if not failed:
         return ""
+    text = f"{len(failed):,} of the {count(len(tuning.trials), 'trial')} of {name} failed"
     if len(failed) == len(tuning.trials):
-        text = f"Every trial of {inside(tuning.title)} failed, so no settings were chosen"
-    else:
-        text = f"{len(failed):,} of the {count(len(tuning.trials), 'trial')} of {inside(tuning.title)} failed"
+        text = f"Every trial of {name} failed, so no settings were chosen"
     reason = next((trial.reason for trial in failed if trial.reason), None)
     return stopped(f"{text}: {reason}") if reason else f"{text}."
 
@@ -238,9 +218,7 @@ def _budget_column(comparison: Comparison, tuning: Tuning) -> dict[str, str]:
         "Settings searched": f"{len(tuning.searched):,}",
         "Trials allowed": f"{tuning.trials_allowed:,}",
         "Trials run": f"{len(tuning.trials):,}",
-        "of which finished": f"{len(in_state(tuning, 'finished')):,}",
-        "of which pruned": f"{len(in_state(tuning, 'pruned')):,}",
-        "of which failed": f"{len(in_state(tuning, 'failed')):,}",
+        **{f"of which {state}": f"{len(in_state(tuning, state)):,}" for state in STATES},
         "Training allowed": seconds(tuning.seconds_allowed),
         "Training used": seconds(tuning.seconds_used),
         "Winner": NOTHING if won is None else f"trial {won.number:,}",
@@ -256,8 +234,8 @@ def trial_tables(comparison: Comparison) -> list[Table]:
 
 
 def _trial_table(comparison: Comparison, tuning: Tuning) -> Table:
-    states, total = ("finished", "pruned", "failed"), len(tuning.trials)
-    best_first = sorted(tuning.trials, key=lambda trial: (states.index(trial.state), val_error(trial), trial.number))
+    total = len(tuning.trials)
+    best_first = sorted(tuning.trials, key=lambda trial: (STATES.index(trial.state), val_error(trial), trial.number))
     which = f"The best {MOST_TRIALS} of {total:,} trials" if total > MOST_TRIALS else f"All {total:,} trials"
     names = [setting.name for setting in tuning.searched]
     headings = ["Trial", "Validation MSE", "State", "Epochs", "Best epoch", "Training", "Parameters"]
@@ -291,11 +269,9 @@ def trials_table(comparison: Comparison) -> "pa.Table":
 
     trials = [(tuning.name, trial) for tuning in in_order(comparison.tuning) for trial in tuning.trials]
     columns = {"family": pa.array([family for family, _ in trials], pa.string())}
-    for name, kind in (
-        *(("number", pa.int64()), ("state", pa.string()), ("val_mse", pa.float64()), ("best_epoch", pa.int64())),
-        *(("epochs", pa.int64()), ("seconds", pa.float64()), ("parameters", pa.int64()), ("reason", pa.string())),
-    ):
-        columns[name] = pa.array([getattr(trial, name) for _, trial in trials], kind)
+    kinds = {"state": pa.string(), "val_mse": pa.float64(), "seconds": pa.float64(), "reason": pa.string()}
+    for name in ("number", "state", "val_mse", "best_epoch", "epochs", "seconds", "parameters", "reason"):
+        columns[name] = pa.array([getattr(trial, name) for _, trial in trials], kinds.get(name, pa.int64()))
     for name in dict.fromkeys(setting.name for tuning in in_order(comparison.tuning) for setting in tuning.searched):
         columns[f"settings.{name}"] = pa.array(_same_type([trial.settings.get(name) for _, trial in trials]))
     return pa.table(columns)
@@ -315,8 +291,7 @@ def trials_csv(comparison: Comparison) -> str:
     text = io.StringIO()
     lines = csv.DictWriter(text, fieldnames=table.column_names, lineterminator="\n")
     lines.writeheader()
-    lines.writerows(
-        {name: escape_cell(setting_text(value) if isinstance(value, list) else value) for name, value in row.items()}
-        for row in table.to_pylist()
-    )
+    for row in table.to_pylist():
+        values = {name: setting_text(value) if isinstance(value, list) else value for name, value in row.items()}
+        lines.writerow({name: escape_cell(value) for name, value in values.items()})
     return text.getvalue()

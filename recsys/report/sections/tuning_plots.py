@@ -1,6 +1,7 @@
 """The plots of the searches: trial by trial, error against cost, importance of the settings, shape of the networks."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
 from statistics import median
@@ -30,23 +31,17 @@ from recsys.report.searches import (
 )
 from recsys.report.section import Plot
 from recsys.report.sections.network_shape import Dimension, dimensions, network_search
-from recsys.report.style import LIGHT, file_name, look
-from recsys.report.svg import abreast, finished, label, legend, plain_ticks, sheet
+from recsys.report.svg import LIGHT, abreast, file_name, finished, label, legend, look, plain_ticks, sheet
 from recsys.seeding import derive_seed
 from recsys.text import count, inside, listing, number, opening, percent, seconds, short
 
-OUTLIER = 3.0
-"""A trial farther from the best one than this many times the median distance is drawn at the upper edge."""
-
-SHORTEST = 0.01
-"""Seconds; the log axis has no place for less."""
+OUTLIER = 3.0  # a trial farther from the best one than so many median distances is drawn at the upper edge
+SHORTEST = 0.01  # seconds; the log axis has no place for less
 
 
 def searches(comparison: Comparison) -> list[Plot]:
     """The plots of all searches; none where no trial has an error."""
-    if not any(scored_trials(tuning) for tuning in comparison.tuning):
-        return []
-    return [_progress(comparison), _costs(comparison), *_importances(comparison)]
+    return [_progress(comparison), _costs(comparison), *_importances(comparison)] if _errors(comparison) else []
 
 
 def network_shapes(comparison: Comparison) -> list[Plot]:
@@ -65,9 +60,8 @@ def network_shapes(comparison: Comparison) -> list[Plot]:
     plain_ticks(panels[0], y=True)
     caption = f"The {count(len(errors), 'trial')} of {inside(tuning.title)} that have an error, whose other settings "
     caption += f"vary too; the line joins the lowest error of each group. {_outliers(errors, top, step)}"
-    lowest = [
-        f"{group.label} {number(val_error(group.best), step)}" for dimension in varied for group in dimension.groups
-    ]
+    groups = [group for dimension in varied for group in dimension.groups]
+    lowest = [f"{group.label} {number(val_error(group.best), step)}" for group in groups]
     return [finished(figure, "search-shape", "shape", caption.strip(), f"Lowest validation MSE: {'; '.join(lowest)}.")]
 
 
@@ -85,9 +79,7 @@ def _shape_panel(axes: Axes, tuning: Tuning, dimension: Dimension, top: float) -
 def upper_limit(errors: Sequence[float], included: Sequence[float] = ()) -> float:
     """The error above which trials are drawn at the upper edge of a plot, so that the others can be told apart.
 
-    Args:
-        errors: of all trials, at least one.
-        included: errors that are drawn in their place whatever the others are.
+    Those `included` are drawn in their place whatever the others are.
     """
     best = min(errors)
     return min(max(errors), max(best + OUTLIER * (median(errors) - best), *included, best))
@@ -102,9 +94,8 @@ def _limit(axes: Axes, errors: Sequence[float], top: float) -> None:
 def _outliers(errors: Sequence[float], top: float, step: float) -> str:
     """How many errors are drawn at the upper edge instead of in their place; empty where none is."""
     above = sum(value > top for value in errors)
-    if not above:
-        return ""
-    return f"{count(above, 'trial')} above {number(top, step)} {'is' if above == 1 else 'are'} drawn at the upper edge."
+    text = f"{count(above, 'trial')} above {number(top, step)} {'is' if above == 1 else 'are'} drawn at the upper edge."
+    return text if above else ""
 
 
 def _progress(comparison: Comparison) -> Plot:
@@ -116,7 +107,7 @@ def _progress(comparison: Comparison) -> Plot:
         if finished_trials := in_state(tuning, "finished"):
             best = list(accumulate(map(val_error, finished_trials), min))
             steps = [*(positions[trial.number] for trial in finished_trials), len(tuning.trials) - 1]
-            axes.step(steps, [*best, best[-1]], where="post", color=look(tuning.name, baseline=False).colour)
+            axes.step(steps, [*best, best[-1]], where="post", color=look(tuning.name).colour)
         for trial in tuning.trials:
             _mark(axes, tuning, trial, positions[trial.number], top)
         text = f"{inside(tuning.title)} over {count(len(tuning.trials), 'trial')}"
@@ -136,8 +127,7 @@ def _costs(comparison: Comparison) -> Plot:
     figure, axes = sheet(3.1)
     top = _limit_all(comparison, axes)
     axes.set_xscale("log")
-    front = pareto_front(comparison)
-    if front:
+    if front := pareto_front(comparison):
         times, errors = [max(trial.seconds, SHORTEST) for _, trial in front], [val_error(trial) for _, trial in front]
         axes.step(times, errors, where="post", color=LIGHT["soft"], linewidth=1.2)
     for tuning in in_order(comparison.tuning):
@@ -149,21 +139,22 @@ def _costs(comparison: Comparison) -> Plot:
     axes.minorticks_off()
     axes.set_xlabel("training (s, log scale)")
     _finish_axes(figure, axes, comparison)
-    names, step = [tuning.name for tuning, _ in front], mse_step(comparison)
-    shares = [
-        f"{names.count(tuning.name):,} of {inside(tuning.title)}"
-        for tuning in in_order(comparison.tuning)
-        if tuning.name in names
-    ]
+    step, counts = mse_step(comparison), Counter(tuning.name for tuning, _ in front)
+    on_front = [tuning for tuning in in_order(comparison.tuning) if tuning.name in counts]
+    shares = [f"{counts[tuning.name]:,} of {inside(tuning.title)}" for tuning in on_front]
     told = [f"{seconds(trial.seconds)} {number(trial.val_mse, step)} {inside(tuning.title)}" for tuning, trial in front]
     caption = "Training time and error of each trial. The grey line is the Pareto front, the finished trials that no "
     caption += f"other beats in both: {listing(shares) or 'none'}.{_marks_legend(comparison, top)}"
     return finished(figure, "search-costs", "search", caption, f"The Pareto front, fastest first: {'; '.join(told)}.")
 
 
+def _errors(comparison: Comparison) -> list[float]:
+    return [val_error(trial) for tuning in comparison.tuning for trial in scored_trials(tuning)]
+
+
 def _limit_all(comparison: Comparison, axes: Axes) -> float:
     """Set the y axis for the trials of all searches, and return the highest error that is drawn in its place."""
-    errors = [val_error(trial) for tuning in comparison.tuning for trial in scored_trials(tuning)]
+    errors = _errors(comparison)
     first = [val_error(trial_of(tuning, 0)) for tuning in comparison.tuning]
     top = upper_limit(errors, [value for value in first if math.isfinite(value)])
     _limit(axes, errors, top)
@@ -172,17 +163,11 @@ def _limit_all(comparison: Comparison, axes: Axes) -> float:
 
 def _mark(axes: Axes, tuning: Tuning, trial: Trial, x: float, top: float, size: float = 5.5) -> None:
     """A finished trial filled, a pruned one hollow, a failed one as a cross; what is above `top` at the upper edge."""
-    shape = look(tuning.name, baseline=False)
-    within = val_error(trial) <= top
-    axes.plot(
-        [x],
-        [val_error(trial) if within else axes.get_ylim()[1]],
-        marker="x" if trial.state == "failed" else shape.marker,
-        color=shape.colour,
-        mfc=shape.colour if trial.state == "finished" else LIGHT["paper"],
-        markersize=size,
-        clip_on=within,
-    )
+    shape, within = look(tuning.name), val_error(trial) <= top
+    y = val_error(trial) if within else axes.get_ylim()[1]
+    marker = "x" if trial.state == "failed" else shape.marker
+    face = shape.colour if trial.state == "finished" else LIGHT["paper"]
+    axes.plot([x], [y], marker=marker, color=shape.colour, mfc=face, markersize=size, clip_on=within)
 
 
 def _ring(axes: Axes, x: float, height: float) -> None:
@@ -192,13 +177,10 @@ def _ring(axes: Axes, x: float, height: float) -> None:
 def _marks_legend(comparison: Comparison, top: float) -> str:
     """What the marks mean, of those that the plot has."""
     states = {trial.state for tuning in comparison.tuning for trial in tuning.trials}
-    errors = [val_error(trial) for tuning in comparison.tuning for trial in scored_trials(tuning)]
-    texts = [
-        "Hollow: pruned after its first epochs." if "pruned" in states else "",
-        "Cross: failed." if "failed" in states else "",
-        _outliers(errors, top, mse_step(comparison)),
-    ]
-    return "".join(f" {text}" for text in texts if text)
+    outliers = _outliers(_errors(comparison), top, mse_step(comparison))
+    text = " Hollow: pruned after its first epochs." if "pruned" in states else ""
+    text += " Cross: failed." if "failed" in states else ""
+    return f"{text} {outliers}" if outliers else text
 
 
 def _finish_axes(figure: Figure, axes: Axes, comparison: Comparison) -> None:
@@ -206,15 +188,16 @@ def _finish_axes(figure: Figure, axes: Axes, comparison: Comparison) -> None:
     axes.set_ylabel("validation MSE (rating units²)")
     plain_ticks(axes, x=True, y=True)
     tunings = in_order(comparison.tuning)
-    looks = [look(tuning.name, baseline=False) for tuning in tunings]
+    looks = [look(tuning.name) for tuning in tunings]
     handles = [Line2D([], [], color=shape.colour, marker=shape.marker, markersize=5.5) for shape in looks]
     legend(figure, handles, [label(tuning.title) for tuning in tunings])
 
 
 def _importances(comparison: Comparison) -> list[Plot]:
-    tunings = in_order(comparison.tuning)
-    shares = [importances(tuning, derive_seed(comparison.seed, "importance", tuning.name)) for tuning in tunings]
-    return [_importance(tuning, found) for tuning, found in zip(tunings, shares, strict=True) if found]
+    seeds = (
+        (tuning, derive_seed(comparison.seed, "importance", tuning.name)) for tuning in in_order(comparison.tuning)
+    )
+    return [_importance(tuning, shares) for tuning, seed in seeds if (shares := importances(tuning, seed))]
 
 
 def importances(tuning: Tuning, seed: int) -> dict[str, float]:
@@ -224,10 +207,6 @@ def importances(tuning: Tuning, seed: int) -> dict[str, float]:
     of the forest's variance (Hutter, Hoos and Leyton-Brown 2014, 'An Efficient Approach for Assessing Hyperparameter
     Importance', as Optuna implements it). Ranks instead of errors, so that one diverged trial does not explain
     everything.
-
-    Args:
-        tuning: a search.
-        seed: of the random forest.
 
     Returns:
         Shares that sum to 1, the largest first; empty with fewer than MIN_FOR_IMPORTANCE finished trials, or where
@@ -243,16 +222,11 @@ def importances(tuning: Tuning, seed: int) -> dict[str, float]:
         return {}
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would announce the study on the terminal
     study = optuna.create_study()
-    study.add_trials(
-        [
-            optuna.trial.create_trial(
-                value=float(rank),
-                params={name: column[1][index] for name, column in varied.items()},
-                distributions={name: column[0] for name, column in varied.items()},
-            )
-            for index, rank in enumerate(rankdata([val_error(trial) for trial in trials]))
-        ]
-    )
+    distributions = {name: distribution for name, (distribution, _) in varied.items()}
+    for index, rank in enumerate(rankdata([val_error(trial) for trial in trials])):
+        params = {name: values[index] for name, (_, values) in varied.items()}
+        made = optuna.trial.create_trial(value=float(rank), params=params, distributions=distributions)
+        study.add_trial(made)
     found = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=seed))
     shares = {name: float(found.get(name, 0.0)) for name in columns}
     return dict(sorted(shares.items(), key=lambda entry: -entry[1]))
@@ -273,7 +247,7 @@ def _importance_column(
 def _importance(tuning: Tuning, shares: dict[str, float]) -> Plot:
     figure, axes = sheet(0.75 + 0.27 * len(shares))
     names = list(shares)
-    axes.barh(range(len(names)), list(shares.values()), height=0.62, color=look(tuning.name, baseline=False).colour)
+    axes.barh(range(len(names)), list(shares.values()), height=0.62, color=look(tuning.name).colour)
     for at, share in enumerate(shares.values()):
         axes.annotate(percent(share), (share, at), xytext=(5, 0), textcoords="offset points", va="center", fontsize=8.5)
     axes.set_yticks(range(len(names)), [label(setting_title(name)) for name in names], color=LIGHT["ink"])
@@ -285,22 +259,12 @@ def _importance(tuning: Tuning, shares: dict[str, float]) -> Plot:
     axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
     axes.set_xlabel("share of the explained variance")
     told = "; ".join(f"{setting_title(name)} {percent(share)}" for name, share in shares.items())
-    return finished(
-        figure,
-        f"search-importance-{file_name(tuning.name)}",
-        "search",
-        importance_caption(tuning, shares),
-        f"Importance of the settings of {tuning.title}: {told}.",
-    )
+    alt, name = f"Importance of the settings of {tuning.title}: {told}.", f"search-importance-{file_name(tuning.name)}"
+    return finished(figure, name, "search", importance_caption(tuning, shares), alt)
 
 
 def importance_caption(tuning: Tuning, shares: dict[str, float]) -> str:
-    """The settings that explain at least half of the variance, and over how many trials.
-
-    Args:
-        tuning: the search.
-        shares: of each setting, the largest first.
-    """
+    """The settings that explain at least half of the variance, the largest share first, and over how many trials."""
     before = dict(zip(shares, accumulate(shares.values(), initial=0.0), strict=False))
     most = [f"{setting_title(name)} ({percent(share)})" for name, share in shares.items() if before[name] < 0.5]
     which = f"mostly by {listing(most)}" if len(most) < len(shares) else "by all of its settings"
