@@ -13,31 +13,14 @@ from pydantic import Field, field_validator, model_validator
 
 from recsys.config import SettingsModel, section
 from recsys.data.datasets import DATASETS, SAMPLE
-from recsys.models.settings import BiasedMFSettings, DNNSettings, FitSettings, MFSettings, TunedDNNSettings
+from recsys.models.settings import BiasedMFSettings as BiasedMFSettings  # also for whoever uses the library
+from recsys.models.settings import DNNSettings as DNNSettings
+from recsys.models.settings import FitSettings as FitSettings
+from recsys.models.settings import MFSettings as MFSettings
+from recsys.models.settings import TunedDNNSettings as TunedDNNSettings
 from recsys.models.specs import ModelSections, ModelSpec
 from recsys.store.remote import NO_SECRETS, anchored, has_secrets
 from recsys.text import escaped
-
-__all__ = [  # the models' settings too, for whoever uses the library
-    "BiasedMFSettings",
-    "DNNSettings",
-    "DataSettings",
-    "Dataset",
-    "Duplicates",
-    "Engine",
-    "EvidenceSettings",
-    "FitSettings",
-    "MFSettings",
-    "OutputSettings",
-    "Protocol",
-    "RankingSettings",
-    "ScalingSettings",
-    "Settings",
-    "SplitBy",
-    "SplitSettings",
-    "TunedDNNSettings",
-    "TuningSettings",
-]
 
 Protocol = Literal["fair", "notebook"]
 Duplicates = Literal["keep", "error", "last", "mean"]

@@ -4,6 +4,7 @@ There is one of each for every record of `recsys.models.specs`.
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,26 +85,28 @@ def _make(spec: ModelSpec, recipe: Recipe, **arguments: Any) -> Manifest:
 
     def build(folder: Path) -> Facts:
         from recsys.training.fit import FitData
-        from recsys.training.train import fit_and_save, fit_and_validate
+        from recsys.training.train import fit_and_save, fit_and_validate, fit_model
 
         codes, settings = arguments["codes"], arguments["settings"]
         data = FitData.load(Store(arguments["store"]).paths(codes, arguments["training"]))
         if chosen := arguments.get("chosen"):
             data = data.with_validation
             settings = settings.model_copy(update={"epochs": chosen["facts"]["scored_epoch"], "patience": 0})
-        fit = fit_and_validate if recipe.layer == "trials" else fit_and_save
-        return fit(
+        fit_it = partial(
+            fit_model,
             spec,
             codes["facts"]["users"],
             codes["facts"]["items"],
             data,
             settings,
             arguments["seed"],
-            folder,
             TaskProgress(recipe.task),
             engine=arguments["engine"],
             checkpoint=recipe.checkpoint(arguments),
         )
+        if recipe.layer == "trials":
+            return fit_and_validate(fit_it, settings, folder, data)
+        return fit_and_save(fit_it, settings, folder, spec.file)
 
     return recipe.make(build, **arguments)
 

@@ -1,6 +1,7 @@
 """The one door to training."""
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,6 +56,10 @@ def train(
     return train_compiled(model, data, settings, seed, progress, checkpoint)
 
 
+Fitting = Callable[[], tuple[SavedPredictor, Fit]]
+"""A call of `fit_model`, with all that it needs."""
+
+
 class Trainable(Protocol):
     """A model that can be fitted, such as a `recsys.models.specs.ModelSpec`, where each attribute is described."""
 
@@ -69,10 +74,6 @@ class Trainable(Protocol):
     @property
     def fit(self) -> str | None:
         """The function that fits any other model."""
-
-    @property
-    def file(self) -> str:
-        """The file that it is kept in."""
 
 
 def fit_model(
@@ -105,20 +106,8 @@ def fit_model(
     return KerasPredictor(built), fit
 
 
-def fit_and_save(
-    model: Trainable,
-    users: int,
-    items: int,
-    data: FitData,
-    settings: FitSettings,
-    seed: int,
-    folder: Path,
-    progress: Progress = silent,
-    *,
-    engine: Engine = "compiled",
-    checkpoint: Path | None = None,
-) -> dict[str, Any]:
-    """Fit a model as `fit_model` does, and write it and history.parquet (epoch, loss, val_loss) into `folder`.
+def fit_and_save(fit_it: Fitting, settings: FitSettings, folder: Path, file: str) -> dict[str, Any]:
+    """Fit a model, and write it as `file`, and history.parquet (epoch, loss, val_loss), into `folder`.
 
     Returns:
         The fields of `Fit`, with the model's `settings`, trained `parameters` and `summary`, when the training
@@ -128,29 +117,15 @@ def fit_and_save(
     release_memory()
     started = datetime.now(UTC)
     with peak_memory() as peak:
-        predictor, fit = fit_model(
-            model, users, items, data, settings, seed, progress, engine=engine, checkpoint=checkpoint
-        )
+        predictor, fit = fit_it()
     times = {"started": started.isoformat(), "ended": datetime.now(UTC).isoformat()}
-    predictor.save(folder / model.file)
+    predictor.save(folder / file)
     write_learning_curve(fit, folder)
     return {**facts_of(fit, predictor, settings), **times, "peak_mb": round(peak.megabytes, 1)}
 
 
-def fit_and_validate(
-    model: Trainable,
-    users: int,
-    items: int,
-    data: FitData,
-    settings: FitSettings,
-    seed: int,
-    folder: Path,
-    progress: Progress = silent,
-    *,
-    engine: Engine = "compiled",
-    checkpoint: Path | None = None,
-) -> dict[str, Any]:
-    """Fit a model as `fit_model` does, and write history.parquet and validation.npy into `folder`.
+def fit_and_validate(fit_it: Fitting, settings: FitSettings, folder: Path, data: FitData) -> dict[str, Any]:
+    """Fit a model to `data`, and write history.parquet and validation.npy into `folder`.
 
     The latter has the predictions of the validation rows, float32 of shape (rows,), by the weights of the best epoch.
 
@@ -161,9 +136,7 @@ def fit_and_validate(
     release_memory()
     start = time.perf_counter()
     try:
-        predictor, fit = fit_model(
-            model, users, items, data, settings, seed, progress, engine=engine, checkpoint=checkpoint
-        )
+        predictor, fit = fit_it()
     except TrainingDiverged as error:
         return {"failed": str(error), "seconds": time.perf_counter() - start}
     write_learning_curve(fit, folder)
