@@ -22,10 +22,7 @@ RESULT_NEUTRAL = {("output",), ("scaling",), ("refresh",), ("data", "downloads")
 def replay(manifest: str, given: Settings, **session_options: bool) -> bool:
     """Repeat a recorded run, recomputing everything, and return whether its numbers are the same.
 
-    Args:
-        manifest: path of the manifest.json of a report.
-        given: further settings of the command line.
-        session_options: those of `Session`.
+    `manifest` is the path of a report's manifest.json, `given` are further settings of the command line.
 
     Raises:
         UserError: there is no such run, the ratings are not the same, or an option cannot be used with --replay.

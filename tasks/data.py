@@ -56,16 +56,9 @@ ENCODE = Recipe(
 
 @task(name="encode", task_run_name="encode", cache_policy=ByFingerprint(recipe=ENCODE))
 def encode(ratings: Manifest, titles: str | None, duplicates: Duplicates, store: str) -> dict[str, Manifest]:
-    """Number users and items in the order of their ids.
+    """Number users and items in the order of their ids, with titles from a file if there is one.
 
-    Args:
-        ratings: what `ingest` made.
-        titles: path of a file of item titles, if there is one.
-        duplicates: what to do where a user rated an item more than once.
-
-    Returns:
-        `codes`: a manifest of codes, ratings and ids without the times; `times`: a manifest of these, without a file
-        where the ratings have none.
+    Returns `codes`, a manifest of codes, ratings and ids, and `times`, a manifest without a file where there are none.
     """
 
     def build(folder: Path) -> Facts:
@@ -97,15 +90,9 @@ SPLIT = Recipe(
 def split(
     codes: Manifest, times: Manifest | None, settings: SplitSettings, protocol: Protocol, store: str
 ) -> dict[str, Manifest]:
-    """Draw the training, validation and test rows.
+    """Draw the training, validation and test rows, by their times if the split reads these.
 
-    Args:
-        codes: the codes that `encode` made.
-        times: the times that `encode` found; None for a split that does not read them.
-        settings: kind of split, sizes and random state.
-
-    Returns:
-        `training`: a manifest of training and validation rows without the test rows; `test`: a manifest of these.
+    Returns `training`, a manifest of training and validation rows, and `test`, a manifest of the test rows alone.
     """
 
     def build(folder: Path) -> Facts:

@@ -96,12 +96,7 @@ def report(
 
     Never cached, so that each run has its artifacts in the UI and is remembered; what it computes is kept in the store.
 
-    Args:
-        data: manifests of `ratings`, `codes`, `training` and `test`.
-        models: row -> its fits, each a manifest or why there is none.
-        tuning: the searches of the tuned rows.
-        others: what `score` made of other splits.
-        source: `name`, `label` and `licence` of the ratings.
+    The arguments are those of `recsys.report.build.build_report`; `source` also has the `name` of the ratings.
     """
     opened = Store(store)
     inputs = {"data": data, "models": models, "tuning": tuning, "others": others, "settings": settings}

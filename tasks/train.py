@@ -38,14 +38,8 @@ def _train(spec: ModelSpec) -> Task[..., Manifest]:
     ) -> Manifest:
         """Train a model and keep it, unless the store has it.
 
-        Args:
-            settings: the model's.
-            codes: what `encode` made.
-            training: training and validation rows, from `split`.
-            seed: initialisation seed.
-            engine: what trains a Keras model.
-            chosen: the fit that chose the number of epochs on the validation rows: these are then fitted too, for
-                that many epochs. None: the fit chooses for itself. An exception, why that fit failed, is raised.
+        `chosen` is the fit that chose the number of epochs on the validation rows: these are then fitted too, for that
+        many epochs. Without it the fit chooses for itself; an exception, why that fit failed, is raised.
         """
         if isinstance(chosen, Exception):
             raise chosen
@@ -94,7 +88,9 @@ def _make(spec: ModelSpec, recipe: Recipe, **arguments: Any) -> Manifest:
             settings = settings.model_copy(update={"epochs": chosen["facts"]["scored_epoch"], "patience": 0})
         fit_it = partial(
             fit_model,
-            spec,
+            spec.name,
+            spec.build,
+            spec.fit,
             codes["facts"]["users"],
             codes["facts"]["items"],
             data,

@@ -58,11 +58,8 @@ def recognise(
     Columns that the settings name are taken first. The others are recognised by their names or, without a header,
     taken in the order user, item, rating, timestamp from what is left.
 
-    Args:
-        names: the columns' names; without a header, their numbers from "1".
-        header: whether `names` are written in the file.
-        advice: what else the user may try if a column is missing.
-        blank: indices of empty columns, which are taken only if the settings name them.
+    Without a `header`, the `names` are numbers from "1". `blank` are indices of empty columns, which are taken only if
+    the settings name them; `advice` is what else the user may try if a column is missing.
 
     Raises:
         BadRatings: a named column does not exist or is named for two roles, or a role has no column or several.

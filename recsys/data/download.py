@@ -123,22 +123,17 @@ def download(
     """Download a file once; a file at `destination` is afterwards complete and has the digest.
 
     What has arrived is kept in `destination` + ".part", and the next call continues there if the server still has the
-    same file (HTTP Range with If-Range). A second process that wants the same file waits for the first one. A file that
-    is already there, with the right digest, is not downloaded again.
+    same file (Range with If-Range, RFC 9110). A second process that wants the same file waits for the first one; a file
+    that is already there, with the right digest, is not downloaded again.
 
     Args:
         url: https address; http is accepted from this computer only.
-        destination: path of the file; its folder is created.
         digest: of the content, as "md5:<hex>" or "sha256:<hex>".
         instead: what the user can do where the download fails; it ends the sentence of the error.
-        timeout: seconds without a byte after which the server counts as silent.
-        pauses: seconds before each new attempt after a break.
+        timeout: seconds without a byte after which the server counts as silent; `pauses` before each new attempt.
 
     Raises:
         DatasetUnavailable: the file cannot be downloaded, is not the expected one, or cannot be written.
-
-    Source:
-        RFC 9110, sections 13.1.5 (If-Range), 14 (Range) and 15.5.17 (416).
     """
     instead = instead or f"download {url} by hand and pass it with --ratings"
     part = destination.with_name(f"{destination.name}.part")

@@ -36,15 +36,9 @@ def encode(
         timestamp.npy: int64, shape (rows,), seconds since 1970, NO_TIME where unknown; only if there are times.
         users.parquet: code -> id. items.parquet: code -> id, title (null where none is known).
 
-    Args:
-        ratings: parquet with columns user, item, rating and, if there are times, timestamp.
-        titles: a file of item titles, or None.
-        duplicates: what happens to a (user, item) pair that occurs more than once: `keep` all rows, `error`, keep the
-            `last` row, or keep the first row with the `mean` rating; a row that is kept keeps its time.
-        folder: an existing folder.
-
-    Returns:
-        rows, users, items, repeated_pairs (rows beyond the first of their pair).
+    Of a (user, item) pair that occurs more than once, all rows are kept (`keep`), the `last`, or the first with the
+    `mean` rating; a row that is kept keeps its time. Returns rows, users, items and repeated_pairs (rows beyond the
+    first of their pair).
 
     Raises:
         BadRatings: fewer than 2 users or items, or repeated pairs where they are an error.

@@ -48,15 +48,8 @@ def split(
     The last three leave the rows in ascending order; of two rows with the same time, the one with the larger row number
     is the later one.
 
-    Args:
-        rows: number of ratings.
-        protocol: `fair` or `notebook`, which takes `random` only.
-        folder: an existing folder.
-        user: shape (rows,), codes from 0; read by `user-last` and `leave-one-out` only.
-        time: shape (rows,), seconds since 1970 or NO_TIME; read by those two and `time` only, None without times.
-
-    Returns:
-        train_rows, validation_rows, test_rows.
+    Protocol `notebook` takes `random` only. `user`, codes of shape (rows,), is read by `user-last` and `leave-one-out`;
+    `time`, seconds since 1970 or NO_TIME, by those two and `time`. Returns train_rows, validation_rows, test_rows.
 
     Raises:
         BadSettings: one of the parts would be empty, there is no such fold, or `notebook` is not split at random.

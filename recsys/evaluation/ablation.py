@@ -23,11 +23,7 @@ def contributions(
 ) -> list[Contribution]:
     """Return what the addends of a model contribute; nothing where it is no sum, or all test rows are cold.
 
-    Args:
-        predictor: the trained model.
-        test: the test rows, of which the warm ones are read.
-        answered: what the model's row answers, shape (rows,); cold rows keep it.
-        bounds: to which predictions are clipped.
+    Of the test rows the warm ones are read; cold rows keep what the model's row `answered`, shape (rows,).
     """
     warm = ~test.cold
     if not isinstance(predictor, KerasPredictor) or not warm.any():

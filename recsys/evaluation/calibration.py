@@ -66,12 +66,7 @@ class Calibration:
 
 
 def calibration(user: npt.NDArray[np.integer], actual: Floats, predicted: Floats) -> Calibration:
-    """Compare predictions with ratings, in bins of equal width and by a least-squares line.
-
-    Args:
-        user: codes from 0, shape (rows,).
-        actual: ratings, shape (rows,), in rating units.
-        predicted: shape (rows,), in rating units.
+    """Compare predictions with ratings, shape (rows,) each, in bins of equal width and by a least-squares line.
 
     Raises:
         ValueError: there are no rows.

@@ -42,15 +42,11 @@ def compare_pairs(
     Args:
         user: codes from 0, shape (rows,); rows of one user are drawn together.
         rating: shape (rows,), in rating units.
-        predicted: name -> predictions in rating units, shape (rows,), one for each seed; squared errors are averaged
-            over the seeds.
-        pairs: names (one, other); a negative difference means that `one` has the lower MSE.
+        predicted: name -> predictions, shape (rows,), one for each seed, over which squared errors are averaged.
+        pairs: names (one, other); a negative difference means that `one` has the lower MSE. p values are corrected for
+            all of them.
         smallest_effect: smaller differences are a tie, in squared rating units.
         resamples: number of bootstrap resamples.
-        seed: of the bootstrap.
-
-    Returns:
-        One difference a pair, in the order of `pairs`; p values are corrected for all of them.
 
     Raises:
         ValueError: there are no rows.

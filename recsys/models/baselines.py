@@ -48,12 +48,8 @@ def fit_baselines(
 ) -> dict[str, Baseline]:
     """Fit global_mean, user_mean, item_mean and bias_only.
 
-    Args:
-        train: (user codes, item codes, ratings), shape (rows,) each: what is fitted.
-        validation: the same, of the rows that choose the regularisation of bias_only.
-        users: number of user codes; `items` of item codes.
-        without: where `validation` is a part of `train`, the rest of it: a regularisation chosen by ratings
-            that were fitted would be too weak.
+    `validation` are the rows that choose the regularisation of bias_only. Where they are a part of `train`, which is
+    fitted, `without` is the rest of it: a regularisation chosen by ratings that were fitted would be too weak.
     """
     user, item, rating = train
     mean, deviation = _centred(rating)

@@ -43,13 +43,8 @@ def build_biased_mf(
 
     It leads from [user code, item code], int32 of shape (batch, 1) each, to ratings, float32 of shape (batch, 1).
 
-    Args:
-        users: rows of the user tables; `items` of the item tables.
-        settings: all but how it is fitted is read.
-        seed: of the initial embeddings.
-        mean: μ, of the training ratings.
-        name: the model's name.
-        feedback: the N(u), where `settings.implicit_items` is not 0; they become a part of the model.
+    `mean` is the μ of the training ratings; `feedback` are the N(u), where `settings.implicit_items` is not 0, and
+    becomes a part of the model.
 
     Raises:
         BadSettings: there are too many items for implicit feedback.

@@ -53,13 +53,8 @@ class ItemKNN:
     Where a pair of user and item was rated repeatedly, its residual is the mean, and the item is its own
     neighbour when the pair is to be predicted again.
 
-    Attributes:
-        biases: the b_ui.
-        residuals: float64, shape (users, items): r - b of the training ratings, nothing elsewhere.
-        neighbours: how many there are at most; 0 leaves the biases alone.
-        shrinkage: in common raters.
-        parameters: how many ratings are kept, as similarities are made of them; the biases are not counted.
-        seconds: wall-clock time of the fit, that of the biases included.
+    `residuals`, float64 of shape (users, items), are the r - b of the training ratings; 0 `neighbours` leave the biases
+    alone. `parameters` counts the ratings that are kept, and `seconds` the fit, that of the biases included.
     """
 
     biases: Baseline
@@ -110,12 +105,8 @@ def too_large(train: Codes, predicted: Codes, users: int, items: int) -> str:
 def fit_item_knn(train: Rows, validation: Rows, biases: Baseline) -> tuple[ItemKNN, Floats]:
     """Choose the number of neighbours and the shrinkage of lowest validation error.
 
-    Args:
-        train: (user codes, item codes, ratings), shape (rows,) each, on which `biases` are fitted.
-        validation: the same, of rows that choose; none may be in `train`, where each would be its own best neighbour.
-
-    Returns:
-        The choice, and what it predicts of the validation rows, shape (rows,).
+    `biases` are fitted on `train`, in which no row of `validation`, which chooses, may be: it would be its own best
+    neighbour. Returns the choice, and what it predicts of the validation rows, shape (rows,).
     """
     start = time.perf_counter()
     residuals = residual_matrix(train, biases)

@@ -49,16 +49,9 @@ def build_report(
 ) -> Facts:
     """Write what a report is made of, its predictions and the manifest of the run into `folder`.
 
-    Args:
-        store: where the artefacts are.
-        data: manifests of `ratings`, `codes`, `training` and `test`.
-        models: row -> its fits.
-        tuning: the searches of the tuned rows.
-        others: what `score_split` made of other splits.
-        settings: the run's.
-        source: `label` and `licence` of the ratings.
-        folder: an existing folder.
-        progress: called after each model.
+    `data` are manifests of `ratings`, `codes`, `training` and `test`; `models` the fits of each row, each a manifest or
+    why there is none; `others` what `score_split` made of other splits; `source` the `label` and `licence` of the
+    ratings.
     """
     trained, failed = load_models(store, models)
     comparison, predictions = evaluate(

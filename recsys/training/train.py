@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -40,10 +40,7 @@ def train(
     Args:
         model: from [user code, item code] to ratings; holds the trained weights afterwards, those of
             the best epoch where there is early stopping.
-        data: ratings, and which to train and validate on.
-        settings: epochs, batch size, learning rate and patience are read.
         seed: of the shuffling, and of dropout in the compiled engine.
-        progress: told how far it is.
         engine: `compiled`, or `keras` for Keras's own `fit`, the reference.
         checkpoint: folder from which an interrupted training of the compiled engine continues.
 
@@ -60,24 +57,10 @@ Fitting = Callable[[], tuple[SavedPredictor, Fit]]
 """A call of `fit_model`, with all that it needs."""
 
 
-class Trainable(Protocol):
-    """A model that can be fitted, such as a `recsys.models.specs.ModelSpec`, where each attribute is described."""
-
-    @property
-    def name(self) -> str:
-        """From which its seeds are derived."""
-
-    @property
-    def build(self) -> str | None:
-        """The function that builds a Keras model."""
-
-    @property
-    def fit(self) -> str | None:
-        """The function that fits any other model."""
-
-
 def fit_model(
-    model: Trainable,
+    name: str,
+    build: str | None,
+    fit_itself: str | None,
     users: int,
     items: int,
     data: FitData,
@@ -88,20 +71,22 @@ def fit_model(
     engine: Engine = "compiled",
     checkpoint: Path | None = None,
 ) -> tuple[SavedPredictor, Fit]:
-    """Build a model, for so many user and item codes, and fit it as `train` does, or as it fits itself.
+    """Build a model, for so many user and item codes, and fit it as `train` does, or have it fit itself.
 
-    Its seeds are derived from `seed`, the run's, and its name.
+    Its seeds are derived from `seed`, the run's, and its name; `build` and `fit_itself` are functions that
+    `recsys.models.specs.ModelSpec` describes, of which one is given.
 
     Raises:
         TrainingDiverged: a loss became NaN or infinite.
     """
-    own = derive_seed(seed, model.name)
-    if model.fit:
-        fit_itself = resolve_name(model.fit)
-        fitted: tuple[SavedPredictor, Fit] = fit_itself(users, items, data, settings, own, progress, checkpoint)
+    own = derive_seed(seed, name)
+    if fit_itself:
+        fitted: tuple[SavedPredictor, Fit] = resolve_name(fit_itself)(
+            users, items, data, settings, own, progress, checkpoint
+        )
         return fitted
-    built = resolve_name(str(model.build))(users, items, settings, own, data)
-    shuffling = derive_seed(seed, model.name, "shuffling")
+    built = resolve_name(str(build))(users, items, settings, own, data)
+    shuffling = derive_seed(seed, name, "shuffling")
     fit = train(built, data, settings, shuffling, progress, engine=engine, checkpoint=checkpoint)
     return KerasPredictor(built), fit
 

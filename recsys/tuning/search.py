@@ -87,13 +87,8 @@ def search(
     Sent back is, for each attempt in order, the manifest of its training, whose facts are those of
     `recsys.training.train.fit_and_validate`, or what it raised.
 
-    Args:
-        name: of the model, and of the row that the winner becomes.
-        title: how the report calls the winner.
-        space: what may vary.
-        defaults: trial 0, and what every other trial has where nothing varies.
-        budget: how many trials, of how many epochs, and after how many seconds of training none is begun.
-        seed: of the configurations that are drawn.
+    `defaults` are trial 0, and what every other trial has where nothing varies; `budget` says how many trials, of how
+    many epochs, and after how many seconds of training none is begun.
     """
     space = space.for_trials(budget.trials)
     first_epochs = budget.trial_epochs // FIRST_EPOCHS

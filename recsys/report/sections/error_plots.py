@@ -74,11 +74,8 @@ def error_by_activity(
 ) -> ErrorByActivity:
     """RMSE in bins of training ratings whose bounds grow tenfold in one or two steps; none is a bin of its own.
 
-    Args:
-        predictions: one row per test rating, at least one.
-        counts: the column with the number of training ratings, `user_ratings` or `item_ratings`.
-        names: the columns of the models.
-        most: how many bins at most, beside that for no training rating.
+    `counts` is the column with the number of training ratings, `names` are those of the models; at most `most` bins
+    stand beside that for no training rating.
     """
     activity = predictions[counts].to_numpy(np.int64)
     starts = bin_starts(int(activity.max()), most)

@@ -12,7 +12,7 @@ from recsys.report.outcomes import effect, every_row, in_order, mse_step, rmse_s
 from recsys.report.section import Cell, Heading, Plot, Section, Table
 from recsys.report.sections.cost import all_in_seconds, search_seconds
 from recsys.report.sections.seeds import repeated, seeds_in_words
-from recsys.report.svg import LIGHT, look_of
+from recsys.report.svg import LIGHT, finished, label, look_of, plain_ticks, sheet
 from recsys.text import NOTHING, escape_cell, number, opening, percent, seconds
 
 if TYPE_CHECKING:
@@ -230,8 +230,6 @@ def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
 
 def errors(comparison: Comparison) -> Plot:
     """Test MSE of all scored rows, lowest on top."""
-    from recsys.report.svg import finished
-
     figure, axes, rows = _sheet(comparison)
     step, margin = mse_step(comparison), effect(comparison)
     values = [row.mse for row in rows]
@@ -252,8 +250,6 @@ def errors(comparison: Comparison) -> Plot:
 
 def costs(comparison: Comparison) -> Plot:
     """Fit time of the same rows in the same order."""
-    from recsys.report.svg import finished
-
     figure, axes, rows = _sheet(comparison)
     values = [max(row.fit_seconds, SHORTEST_FIT) for row in rows]
     axes.set_xscale("log")
@@ -269,15 +265,11 @@ def costs(comparison: Comparison) -> Plot:
 
 def _sheet(comparison: Comparison) -> "tuple[Figure, Axes, list[BaselineResult]]":
     """A sheet for a line per scored row, and the rows, lowest error first."""
-    from recsys.report.svg import sheet
-
     rows = sorted(every_row(comparison), key=lambda row: row.mse)
     return *sheet(0.75 + 0.27 * len(rows)), rows
 
 
 def _dots(axes: "Axes", rows: list[BaselineResult], values: list[float], texts: list[str]) -> None:
-    from recsys.report.svg import label, plain_ticks
-
     for place, (row, value, text) in enumerate(zip(rows, values, texts, strict=True)):
         shape = look_of(row)
         axes.plot([value], [place], marker=shape.marker, color=shape.colour, markersize=7, linestyle="none")

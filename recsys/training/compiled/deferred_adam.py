@@ -1,52 +1,14 @@
 r"""Adam for embedding tables at the cost of the rows in the batch, with Keras's own numbers.
 
-**The problem.** A batch of 64 ratings touches at most 64 rows of a table, but Adam moves *every* row
-at *every* step: a row without a gradient still follows its momentum. With gradient g at step t,
+Adam moves every row of a table at every step, and so does Keras (keras issue 19992); nobody looks at a row between two
+batches that contain it, so the steps that a row has missed are deferred until it is needed, and then made at once. A
+row last updated at step s, with moments m and v, after k steps without a gradient:
 
-    m <- m + (1 - β1) (g - m)          v <- v + (1 - β2) (g² - v)
-    w <- w - α_t m / (sqrt(v) + ε)     α_t = λ_t sqrt(1 - β2^t) / (1 - β1^t)
+    w <- w - m / (sqrt(v) + ε S' / S) · S,     m <- β1^k m,     v <- β2^k v
+    S = H(s) - ρ^k H(s+k),     H(s) = ρ (α_{s+1} + H(s+1)),     ρ = β1 / sqrt(β2)
 
-and with g = 0 this reads m <- β1 m, v <- β2 v, w <- w - α_t m / (sqrt(v) + ε). Keras computes
-exactly that, over whole tables, so its step costs as much as the catalogue holds (keras issue 19992).
-
-**What others do.** LazyAdam (TensorFlow Addons, Merlin) and torch's SparseAdam leave such rows still.
-That is another optimiser: a rare row moves about ten times less far, and MLPerf's NCF missed its
-target with it (tensorflow issue 23668, where scaling the rate by the steps skipped was proposed and
-not merged; 6460 says the same of SparseAdam).
-
-**What we do.** Nobody looks at a row between two batches that contain it, so the missed steps can be
-*deferred* until it is needed, and then made all at once. Let a row have been updated last at step s,
-with moments m, v, and let k steps without a gradient follow. At the j-th of them the moments are
-β1^j m and β2^j v, so it moves by
-
-    -α_{s+j} β1^j m / (sqrt(β2^j v) + ε)  =  -α_{s+j} ρ^j m / (sqrt(v) + ε β2^(-j/2)),     ρ = β1 / sqrt(β2)
-
-Were there no ε, or did it not grow with j, the sum over j would leave m / (sqrt(v) + ε) alone:
-
-    w <- w - m / (sqrt(v) + ε) · S,     S = Σ_{j=1..k} α_{s+j} ρ^j,     m <- β1^k m,     v <- β2^k v
-
-S has a closed form for *any* sequence of learning rates. Define the tail H backwards from the last
-step T of the epoch, H(T) = 0 and H(s) = ρ (α_{s+1} + H(s+1)); unrolled, H(s) = Σ_{j=1..T-s} α_{s+j} ρ^j.
-The terms of H(s) beyond the k-th are ρ^k H(s+k), so
-
-    S = H(s) - ρ^k H(s+k)
-
-*The growing ε.* Where gradients are as small as ε, which they are in a deep network's embeddings, it
-shows. We put the mean of ε β2^(-j/2) in its place, each step weighted with what it moves: ε S' / S, where
-
-    S' = Σ_{j=1..k} α_{s+j} ρ^j β2^(-j/2) = Σ_{j=1..k} α_{s+j} κ^j,     κ = ρ / sqrt(β2) = β1 / β2
-
-has a tail H' of the same form. With the mean the error of first order is gone; that of second order is
-the variance of β2^(-j/2), 2 · 10⁻⁵, times the square of ε / (sqrt(v) + ε): below float32's rounding
-unless v has all but vanished. (With ε as it stands, a network's loss left Keras's by 0.1 % in the third epoch.)
-
-So two numbers per step, computed in advance, replace the k steps. A row keeps s, H(s), H'(s) beside w, m, v.
-At the end of an epoch all rows catch up (S is then H(s) itself), so that validation, checkpoints and
-the model see what Keras's model would hold. A learning-rate schedule is a different α_t and costs nothing.
-
-**Repeated ids.** Where a batch holds a row more than once, Keras sums the occurrences' gradients for
-m, but adds up their *squares* for v: v gets Σ g_i², not (Σ g_i)², because `ops.square` of an
-unsummed sparse gradient squares its slices. We do as Keras does (`squares` below).
+S' is S with κ = β1 / β2 for ρ: the mean of the ε that grows while v decays. docs/engine.md has the derivation. Where a
+batch holds a row more than once, v gets Σ g_i², not (Σ g_i)², as in Keras (`squares` below).
 """
 
 from collections.abc import Callable, Sequence

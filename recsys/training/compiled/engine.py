@@ -53,8 +53,7 @@ def train_compiled(
 
     Args:
         model: a functional model from [user code, item code] to ratings; its dropout rates, its embeddings'
-            activity regularisers (L1, L2: per rating) and its weights' regularisers are used. It holds the trained
-            weights afterwards, those of the best epoch where there is patience.
+            activity regularisers (L1, L2: per rating) and its weights' regularisers are used.
         checkpoint: a folder for checkpoints of this training; an interrupted training continues after
             its last checkpoint and ends with the same bits. Removed when the training has ended.
         schedule: learning rates instead of the settings': a Keras schedule, or one number a step.

@@ -241,15 +241,9 @@ class Program:
     def _predict(
         self, rows: Tensors, weights: Tensors, kept: Tensors, others: Tensors, real: tf.Tensor, *, training: bool
     ) -> tuple[tf.Tensor, Tensors]:
-        """Ratings, shape (batch,), and what the head keeps after it has seen those that are `real`.
+        """Ratings, shape (batch,), and what the head keeps after it has seen those that are `real`, no padding.
 
-        Args:
-            rows: of the tables of each source, shape (batch * ids of a rating, width).
-            weights: of the head.
-            kept: what it keeps beside them.
-            others: of `_others`.
-            real: which rows are no padding, bool of shape (batch,).
-            training: whether statistics are those of the batch.
+        `rows` are of the tables of each source, shape (batch * ids of a rating, width).
         """
         pieces = [
             tf.reshape(piece, (-1, *shape))

@@ -21,7 +21,9 @@ def test_a_saved_training_tells_its_course_its_times_and_its_memory(tmp_path: Pa
     data = FitData(user, item, random.normal(size=300).astype(np.float32), np.arange(250), np.arange(250, 300))
     settings = MFSettings(epochs=3, embedding_size=4)
     before = psutil.Process().memory_info().rss / 1e6
-    facts = fit_and_save(partial(fit_model, MODEL["mf"], 9, 9, data, settings, 1), settings, tmp_path, "model.keras")
+    facts = fit_and_save(
+        partial(fit_model, "mf", MODEL["mf"].build, None, 9, 9, data, settings, 1), settings, tmp_path, "model.keras"
+    )
     assert facts["peak_mb"] > before / 2
     assert facts["peak_mb"] * 1e6 < psutil.virtual_memory().total
     assert datetime.fromisoformat(facts["started"]) <= datetime.fromisoformat(facts["ended"])
