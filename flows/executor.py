@@ -77,7 +77,8 @@ def executor(store: str, scaling: ScalingSettings, *, refresh: bool) -> Iterator
         receiver = None
         if scaling.elsewhere:
             context = FlowRunContext.get()
-            assert context and context.flow_run, "tasks run inside a flow"
+            assert context is not None, "tasks run inside a flow"
+            assert context.flow_run is not None
             channel = Channel.of(store, context.flow_run.id)
             receiver = stack.enter_context(receiving(channel, notify_listeners))
         dispatcher = stack.enter_context(Dispatcher(started(scaling), partial(_report_end, receiver)))
