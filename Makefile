@@ -1,24 +1,32 @@
 # make compare   the comparison; ARGS="--ratings my.csv" passes options on
-# make test      the test suite
-# make slow      the tests that take longest, some minutes
-# make faults    what goes wrong on real machines and in real files, half an hour, with a table at the end
-# make benchmark the benchmarks, about an hour; ARGS="against_notebook" runs one
-# make ui        Prefect's server and UI, which later runs report to
+# make check     ruff, its formatter and mypy
+# make test      make check, then the test suite
+# make slow      the slowest tests, some minutes
+# make faults    tests of failing machines, broken files and attacks, half an hour, with a table at the end
+# make benchmark the benchmarks, about an hour; ARGS="against_notebook" runs one of them
+# make ui        Prefect's server and UI; runs started later report to it
 # make deploy    a server, a worker and the deployments of deployments/prefect.yaml, in the background
-# make stop      ends what make deploy has begun
-# make serve     the same deployments from one process in the foreground
-# make clean-store ARGS="--older-than 30d"   removes results that no run has used for so long
-# make audit     looks the locked packages up among known vulnerabilities, in the net
+# make stop      stops what make deploy started
+# make serve     the same deployments, served by one process in the foreground
+# make clean-store ARGS="--older-than 30d"   removes cached results that no run has used for 30 days
+# make audit     checks the locked packages for known vulnerabilities; needs the network
+# make lock      updates requirements.lock
+# make clean     removes .venv, builds and the caches of the tools
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: compare test slow faults benchmark ui deploy stop serve clean-store audit lock clean
+.PHONY: compare check test slow faults benchmark ui deploy stop serve clean-store audit lock clean
 
 compare: .venv/.installed
 	@$(BIN)/python flows/compare.py $(ARGS)
 
-test: .venv/.installed-test
+check: .venv/.installed-test
+	@$(BIN)/python -m ruff check
+	@$(BIN)/python -m ruff format --check
+	@$(BIN)/python -m mypy
+
+test: check
 	@$(BIN)/python -m pytest $(ARGS)
 
 slow: .venv/.installed-test

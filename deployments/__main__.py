@@ -1,38 +1,31 @@
 """Server, worker and deployments on this machine: `python -m deployments up`, `down` or `serve`.
 
-`register` makes a server that PREFECT_API_URL names know the deployments, and starts nothing.
+`register` registers the deployments at the server that PREFECT_API_URL names, and starts nothing.
 """
 
 import argparse
-import sys
 
-from flows.streams import prepare_streams, unwritten
-from recsys.errors import UserError
+from flows.stdio import prepare_streams, user_errors_reported
 
 
 def main() -> None:
-    """Run the command line; exit with code 2 where the user can mend what is wrong."""
+    """Run the command line; exit with code 2 for an error that the user can put right."""
     parser = argparse.ArgumentParser(prog="python -m deployments", description=__doc__)
-    commands = ["up", "down", "serve", "register"]
-    parser.add_argument("command", choices=commands, help="see deployments/prefect.yaml for what runs")
+    choices = ["up", "down", "serve", "register"]
+    parser.add_argument("command", choices=choices, help="deployments/prefect.yaml declares the deployments")
     command = parser.parse_args().command
 
-    from deployments import machine, register, serve
+    from deployments import machine
+    from deployments.register import register_at_named_server
 
-    doing = {
+    commands = {
         "up": machine.up,
         "down": machine.down,
-        "serve": serve.serve,
-        "register": register.register_at_named_server,
+        "serve": machine.serve,
+        "register": register_at_named_server,
     }
-    try:
-        doing[command]()
-    except UserError as error:
-        print(f"deployments: {error}", file=sys.stderr)
-        sys.exit(2)
-    if cut := unwritten():
-        print(f"deployments: {cut}", file=sys.stderr)
-        sys.exit(2)
+    with user_errors_reported("deployments"):
+        commands[command]()
 
 
 if __name__ == "__main__":

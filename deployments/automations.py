@@ -3,56 +3,70 @@
 python -m deployments.automations --notify slack-webhook/team
 """
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
 import yaml
 from cyclopts import run
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import get_client
 from prefect.events.actions import SendNotification
 from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectNotFound
 
-from recsys.errors import BadSettings, UserError
+from flows.stdio import user_errors_reported
+from recsys.errors import BadSettings
 
 AUTOMATIONS = Path(__file__).with_name("automations.yaml")
 
-SOME_BLOCK = UUID(int=0)
-"""What stands in the file for the block that is told."""
+PLACEHOLDER = UUID(int=0)
+"""Stands in the file for the id of the notification block."""
+
+
+def main(*, file: Path = AUTOMATIONS, notify: str | None = None) -> None:
+    """Create Prefect's automations, or update those that exist.
+
+    Args:
+        file: YAML file of the automations.
+        notify: type and name of the notification block that crashes are sent to, such as slack-webhook/team; without
+            it, the automations that send notifications are left out.
+    """
+    with user_errors_reported("automations"):
+        print(*set_up(file, notify), sep="\n")
 
 
 def set_up(path: Path, notify: str | None) -> list[str]:
-    """Create the automations of a file, or update those that there are already, by name; return their names.
+    """Create the automations of a file, or update those of the same name; return their names.
 
-    Args:
-        path: of the YAML file.
-        notify: type and name of the notification block that is told; None leaves out what tells somebody.
+    Without `notify`, the type and name of a notification block, the automations that send notifications are left out.
 
     Raises:
         BadSettings: there is no such block.
     """
     block = block_id(notify) if notify else None
-    wanted = [automation for automation in automations(path) if block or not _tells(automation)]
+    wanted = [
+        automation
+        for automation in automations(path, block or PLACEHOLDER)
+        if block or not any(isinstance(action, SendNotification) for action in automation.actions)
+    ]
     with get_client(sync_client=True) as client:
         for automation in wanted:
-            _put(client, _telling(automation, block))
+            if existing := client.read_automations_by_name(automation.name):
+                enabled = {"enabled": existing[0].enabled}  # stays as it was set in the UI
+                client.update_automation(existing[0].id, automation.model_copy(update=enabled))
+            else:
+                client.create_automation(automation)
     return [automation.name for automation in wanted]
 
 
-def automations(path: Path) -> Iterator[AutomationCore]:
-    """Yield the automations of a YAML file."""
-    for automation in yaml.safe_load(path.read_text(encoding="utf-8"))["automations"]:
-        yield AutomationCore.model_validate(automation)
+def automations(path: Path, block: UUID = PLACEHOLDER) -> Iterator[AutomationCore]:
+    """Yield the automations of a YAML file, with the id of the notification block in place of the placeholder."""
+    text = path.read_text(encoding="utf-8").replace(str(PLACEHOLDER), str(block))
+    yield from map(AutomationCore.model_validate, yaml.safe_load(text)["automations"])
 
 
 def block_id(notify: str) -> UUID:
-    """Return the id of a block of this type and name.
-
-    Raises:
-        BadSettings: there is none.
-    """
+    """Return the id of a block, given its type and name, or raise BadSettings if there is none."""
     kind, _, name = notify.partition("/")
     with get_client(sync_client=True) as client:
         try:
@@ -61,45 +75,6 @@ def block_id(notify: str) -> UUID:
             raise BadSettings(
                 f"There is no block {notify}: make one in the UI, under Blocks, or choose another --notify."
             ) from error
-
-
-def _put(client: SyncPrefectClient, automation: AutomationCore) -> None:
-    there = client.read_automations_by_name(automation.name)
-    if there:
-        # whether it is switched on is left as it was set in the UI
-        client.update_automation(there[0].id, automation.model_copy(update={"enabled": there[0].enabled}))
-    else:
-        client.create_automation(automation)
-
-
-def _tells(automation: AutomationCore) -> bool:
-    return any(isinstance(action, SendNotification) for action in automation.actions)
-
-
-def _telling(automation: AutomationCore, block: UUID | None) -> AutomationCore:
-    actions = [
-        action.model_copy(update={"block_document_id": block})
-        if isinstance(action, SendNotification) and action.block_document_id == SOME_BLOCK
-        else action
-        for action in automation.actions
-    ]
-    return automation.model_copy(update={"actions": actions})
-
-
-def main(*, file: Path = AUTOMATIONS, notify: str | None = None) -> None:
-    """Create Prefect's automations, or update those that are there.
-
-    Args:
-        file: YAML file of the automations.
-        notify: type and name of the notification block that is told of crashes, such as slack-webhook/team; without
-            it, the automations that tell somebody are left out.
-    """
-    try:
-        names = set_up(file, notify)
-    except UserError as error:
-        print(f"automations: {error}", file=sys.stderr)
-        sys.exit(2)
-    print(*names, sep="\n")
 
 
 if __name__ == "__main__":

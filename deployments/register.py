@@ -1,4 +1,4 @@
-"""Making a server know the deployments."""
+"""Registering the deployments at a server."""
 
 import os
 import subprocess
@@ -14,20 +14,20 @@ from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import PREFECT_API_URL
 from prefect.workers.process import ProcessWorker
 
-from deployments.declared import FILE, ROOT, Declared, declared
+from deployments.config import FILE, ROOT, Deployment, deployments
 from flows.server import running_server
 from recsys.errors import UserError
 
 
 class NotDeployed(UserError):
-    """Deployments that cannot be registered, or served."""
+    """The deployments could not be registered or served."""
 
 
 def register_at_named_server() -> None:
-    """Have the deployments on the server that PREFECT_API_URL names, and say so.
+    """Register the deployments at the server that PREFECT_API_URL names.
 
     Raises:
-        NotDeployed: it names none, or the server does not take them.
+        NotDeployed: it names none, or the server refuses them.
         ServerUnavailable: the server does not answer.
     """
     if not PREFECT_API_URL.value():
@@ -38,68 +38,56 @@ def register_at_named_server() -> None:
 
 
 def register(client: SyncPrefectClient) -> dict[str, UUID]:
-    """Have the work pool and all deployments of the file on the client's server; return their ids by name.
+    """Register the work pool and all deployments at the client's server, or update them; return their ids by name.
 
     Raises:
-        NotDeployed: the server does not take them.
+        NotDeployed: the server refuses them.
     """
-    _ensure_pool(client, declared()[0].pool)
-    _deploy(str(client.api_url))
-    return {deployment.name: _share_limit(client, deployment) for deployment in declared()}
-
-
-def _ensure_pool(client: SyncPrefectClient, name: str) -> None:
-    """Have a work pool of processes; one that is there stays as it is."""
     template = ProcessWorker.get_default_base_job_template()
-    with suppress(ObjectAlreadyExists):
-        client.create_work_pool(WorkPoolCreate(name=name, type=ProcessWorker.type, base_job_template=template))
+    pool = WorkPoolCreate(name=deployments()[0].pool, type=ProcessWorker.type, base_job_template=template)
+    with suppress(ObjectAlreadyExists):  # one that exists is left as it is
+        client.create_work_pool(pool)
+    _deploy(str(client.api_url))
+    return {deployment.name: _share_limit(client, deployment) for deployment in deployments()}
 
 
 def _deploy(api: str) -> None:
-    """Have Prefect's own command register, or update, all deployments of the file.
-
-    Raises:
-        NotDeployed: it did not.
-    """
+    """Register all deployments of the file, or update them, with Prefect's own command."""
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(FILE)]
     environment = {"PREFECT_API_URL": api, "PWD": str(ROOT), "COMPARE_VERSION": code_version(ROOT)}
     done = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
     if done.returncode:
-        said = [line.strip() for line in (done.stderr + done.stdout).split("\n") if line.strip()]
-        raise NotDeployed(f"The deployments were not registered ({said[-1] if said else 'nothing was said'}).")
+        lines = filter(None, map(str.strip, reversed((done.stderr + done.stdout).split("\n"))))
+        reason = next(lines, "without an error message")
+        raise NotDeployed(f"The deployments could not be registered ({reason}).")
 
 
-def _share_limit(client: SyncPrefectClient, deployment: Declared) -> UUID:
-    """Let a registered deployment share one limit with all others on its store; return the deployment's id.
+def _share_limit(client: SyncPrefectClient, deployment: Deployment) -> UUID:
+    """Let a registered deployment share one concurrency limit with all others on its store; return its id.
 
-    Prefect's YAML knows limits of one deployment only (its issue 18715), its API knows shared ones. A slot that is
-    taken stays taken.
+    Prefect's YAML has limits of single deployments only (its issue 18715), its API has shared ones. Occupied slots
+    stay occupied.
     """
     registered = client.read_deployment_by_name(deployment.full_name)
     client.upsert_global_concurrency_limit_by_name(deployment.store_limit, deployment.concurrency_limit["limit"])
     shared = client.read_global_concurrency_limit_by_name(deployment.store_limit)
     own = registered.global_concurrency_limit
     if own is None or own.id != shared.id:
-        client.request(
-            "PATCH",
-            "/deployments/{id}",
-            path_params={"id": registered.id},
-            json={"global_concurrency_limit_id": str(shared.id)},
-        ).raise_for_status()
+        change = {"global_concurrency_limit_id": str(shared.id)}
+        client.request("PATCH", "/deployments/{id}", path_params={"id": registered.id}, json=change).raise_for_status()
         if own and own.name == f"deployment:{registered.id}":
             client.delete_global_concurrency_limit_by_name(own.name)
     return registered.id
 
 
 def code_version(root: Path) -> str:
-    """Return the package's version, and the commit where the folder is a Git repository and there is Git."""
+    """Return the package's version, and the commit if the folder is a Git repository and Git is installed."""
     package = version("mf-or-dnn")
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty"]
     try:
-        described = subprocess.run(
-            ["git", "-C", str(root), "describe", "--always", "--dirty"], capture_output=True, text=True
-        )
+        described = subprocess.run(command, capture_output=True, text=True)
     except FileNotFoundError:
         return package
     return f"{package}+{described.stdout.strip()}" if described.returncode == 0 else package

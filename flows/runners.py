@@ -1,4 +1,4 @@
-"""Where the tasks run: in threads, in processes, or on a cluster of Dask or Ray; the numbers are the same."""
+"""Task runners: threads, processes, or a cluster of Dask or Ray; the numbers are the same on all."""
 
 import multiprocessing
 import os
@@ -16,67 +16,66 @@ from recsys.errors import BadSettings, WorkersUnavailable
 from recsys.settings import ScalingSettings
 
 INTEGRATIONS = {"dask": "prefect_dask", "ray": "prefect_ray"}
-"""What Prefect needs for a cluster; the extras of this project have the same names."""
-
-RAY_WITHOUT_ADDRESS = {"include_dashboard": False, "logging_level": "ERROR"}
+"""Runner -> the package that Prefect needs for it; this project's extras are named after the runners."""
 
 
 @contextmanager
 def started(settings: ScalingSettings) -> Iterator[TaskRunner[Any]]:
-    """Have a task runner running; tasks are to be submitted by the thread that enters this.
+    """Start a task runner for the block; the thread that enters it must be the one that submits tasks.
 
-    Ctrl-C reaches all processes of a terminal: workers would end in the middle of a word, and say so at length. So
-    they leave it to the flow, which asks them to end: they have the signal mask of the thread that starts them.
+    Ctrl-C reaches all processes of a terminal, and workers would end with long tracebacks. So SIGINT is blocked in the
+    thread that starts them, whose signal mask they inherit, and the flow asks them to stop.
 
     Raises:
         BadSettings: the package that the runner needs is not installed.
         WorkersUnavailable: the workers cannot be started, or the cluster does not answer.
     """
-    runner = task_runner(settings)
+    check_installed(settings)
+    runner = _task_runner(settings)
     with ExitStack() as stack:
         if settings.elsewhere:
-            stack.enter_context(_sparing_workers_ctrl_c())
+            resource_tracker.ensure_running()  # if it started later, it would unblock the signal
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, before)
         try:
             stack.enter_context(runner)
             if settings.runner == "dask":
-                _ = runner.client  # type: ignore[attr-defined] # starts the cluster, or connects to it
-        except Exception as error:  # Ray raises no kind in particular
+                _ = runner.client  # type: ignore[attr-defined] # starts the cluster, or connects to one
+        except Exception as error:  # Ray raises exceptions of any type
             raise WorkersUnavailable(
-                f"--runner {settings.runner}: no workers are to be had ({' '.join(str(error).split())})"
+                f"--runner {settings.runner}: the workers could not be started ({' '.join(str(error).split())})"
             ) from error
         yield runner
 
 
-@contextmanager
-def _sparing_workers_ctrl_c() -> Iterator[None]:
-    resource_tracker.ensure_running()  # where it starts later, it unblocks the signal
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def _task_runner(settings: ScalingSettings) -> TaskRunner[Any]:
+    """A task runner, not yet started.
 
-
-def task_runner(settings: ScalingSettings) -> TaskRunner[Any]:
-    """Return what runs the tasks, not yet started.
-
-    A cluster is looked for where its own tools look for it: at DASK_SCHEDULER_ADDRESS (or `scheduler-address` in
-    Dask's configuration) or RAY_ADDRESS. Without one, a cluster of this machine is started for the run.
-
-    Raises:
-        BadSettings: the package that the runner needs is not installed.
+    The cluster is that of DASK_SCHEDULER_ADDRESS (or `scheduler-address` in Dask's configuration) or RAY_ADDRESS. If
+    there is none, one is started on this machine for the run.
     """
-    check_installed(settings)
+    runner: TaskRunner[Any]
     workers = settings.workers or max(2, os.cpu_count() or 2)
     match settings.runner:
         case "threads":
-            return ThreadPoolTaskRunner(max_workers=workers)
+            runner = ThreadPoolTaskRunner(max_workers=workers)
         case "processes":
-            return ProcessPoolTaskRunner(max_workers=workers, initializer=end_with_the_run)
+            runner = ProcessPoolTaskRunner(max_workers=workers, initializer=end_with_the_run)
         case "dask":
-            return _dask(workers)
+            import dask.config
+            import distributed  # noqa: F401 - makes Dask read its configuration
+            from prefect_dask.task_runners import DaskTaskRunner
+
+            address = dask.config.get("scheduler-address", None)
+            local = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
+            runner = DaskTaskRunner(address=address, cluster_kwargs=None if address else local)
         case "ray":
-            return _ray(workers)
+            from prefect_ray.task_runners import RayTaskRunner
+
+            address = os.environ.get("RAY_ADDRESS")
+            local = {} if address else {"num_cpus": workers, "include_dashboard": False, "logging_level": "ERROR"}
+            runner = RayTaskRunner(address=address, init_kwargs={**local, "log_to_driver": False})
+    return runner
 
 
 def check_installed(settings: ScalingSettings) -> None:
@@ -90,7 +89,7 @@ def check_installed(settings: ScalingSettings) -> None:
 
 
 def end_with_the_run() -> None:
-    """Have this worker process end when the run's process does, even if that is killed."""
+    """Make this worker process end when the run's process does, even if that is killed."""
     run = multiprocessing.parent_process()
     assert run is not None
 
@@ -99,24 +98,3 @@ def end_with_the_run() -> None:
         os._exit(1)
 
     threading.Thread(target=wait, name="end with the run", daemon=True).start()
-
-
-def _dask(workers: int) -> TaskRunner[Any]:
-    import dask.config
-    import distributed  # noqa: F401 - makes Dask read its configuration
-    from prefect_dask.task_runners import DaskTaskRunner
-
-    address = dask.config.get("scheduler-address", None)
-    local = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
-    runner: TaskRunner[Any] = DaskTaskRunner(address=address, cluster_kwargs=None if address else local)
-    return runner
-
-
-def _ray(workers: int) -> TaskRunner[Any]:
-    from prefect_ray.task_runners import RayTaskRunner
-
-    quiet = {"log_to_driver": False}
-    address = os.environ.get("RAY_ADDRESS")
-    init = quiet if address else {"num_cpus": workers, **RAY_WITHOUT_ADDRESS, **quiet}
-    runner: TaskRunner[Any] = RayTaskRunner(address=address, init_kwargs=init)
-    return runner

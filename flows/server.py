@@ -1,8 +1,8 @@
-"""The Prefect server that a run tells what it does: one that is running, or one of the run's own.
+"""The Prefect server that a run reports to: one that is running, or one that the run starts for itself.
 
-Prefect would start one itself, but only once the flow begins, after two seconds of importing the server
-into the run's process, and it would leave it behind if the run were killed. `OwnServer` begins to start while
-the run is still loading Keras, and ends with the run however that ends: it watches a pipe that closes then.
+Prefect would start one itself, but only when the flow begins, after two seconds of importing the server into the run's
+process, and would leave it behind if the run were killed. `OwnServer` starts while the run still loads Keras, and ends
+with the run however that ends, as it watches a pipe that is closed then.
 """
 
 import atexit
@@ -21,112 +21,107 @@ from typing import IO
 import httpx
 
 from recsys.errors import ServerUnavailable
-from recsys.remote import without_password
+from recsys.store.remote import without_password
 
 LOCAL_SERVER = "http://127.0.0.1:4200/api"
-"""Where `make ui` starts a server."""
+"""Where `make ui` and `make deploy` start a server."""
 
-PATIENCE = 180.0
-"""Seconds until it has to answer; a first start migrates a database, which takes 30 s and more on 2 cores."""
+START_TIMEOUT = 180.0
+"""Seconds; a first start migrates a database, which takes 30 s and more on 2 cores."""
 
-FAREWELL = 5.0
-"""Seconds that it may take to end."""
+STOP_TIMEOUT = 5.0
+
+REQUEST_TIMEOUT = 30.0
+"""Seconds after which a server that PREFECT_API_URL names is taken for absent."""
 
 log = logging.getLogger(__name__)
 
-SILENCE = 30.0
-"""Seconds after which a server that PREFECT_API_URL names is taken for absent."""
-
 
 def running_server(warn: Callable[[str], object] = log.warning) -> str | None:
-    """Return the address of the server that PREFECT_API_URL names, or of one at Prefect's usual place, if any.
+    """Return the URL of the server that PREFECT_API_URL names, or of one at Prefect's default URL, if any.
 
-    Args:
-        warn: is told in one sentence of a server at the usual place that turns the run away.
+    If the one at the default URL refuses requests, `warn` is called with one sentence.
 
     Raises:
-        ServerUnavailable: PREFECT_API_URL names a server that does not answer, or that turns the run away.
+        ServerUnavailable: the server that PREFECT_API_URL names does not answer, or refuses requests.
     """
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     if named := PREFECT_API_URL.value():
-        _ask(named)
+        _check(named)
         return str(named)
-    try:
-        found = httpx.get(f"{LOCAL_SERVER}/health", timeout=1).text == "true"
-    except httpx.TransportError:
-        found = False
-    if not found:
+    if not is_healthy(LOCAL_SERVER, timeout=1):
         return None
     try:
         with temporary_settings({PREFECT_API_URL: LOCAL_SERVER}):
-            _ask(LOCAL_SERVER)
-    except ServerUnavailable as trouble:
-        warn(f"{str(trouble).removesuffix('.')}: this run has a server of its own instead.")
+            _check(LOCAL_SERVER)
+    except ServerUnavailable as error:
+        warn(f"{str(error).removesuffix('.')}: this run has a server of its own instead.")
         return None
     return LOCAL_SERVER
 
 
-def _ask(named: str) -> None:
-    """Ask a named server something that takes its database, with the credentials of Prefect's settings."""
+def is_healthy(url: str, timeout: float = 10) -> bool:
+    """Return whether a Prefect server answers at this URL of its API."""
+    try:
+        return httpx.get(f"{url}/health", timeout=timeout).text == "true"
+    except httpx.TransportError:
+        return False
+
+
+def _check(url: str) -> None:
+    """Make a request that needs the server's database, with the credentials of Prefect's settings."""
     from prefect.client.orchestration import get_client
 
-    from tasks.asking import asking_once
+    from tasks.progress import without_retries
 
-    with asking_once(), get_client(httpx_settings={"timeout": SILENCE}, sync_client=True) as client:
+    with without_retries(), get_client(httpx_settings={"timeout": REQUEST_TIMEOUT}, sync_client=True) as client:
         try:
             client.read_flows(limit=1)
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as trouble:
-            where = without_password(named)
-            raise ServerUnavailable(f"Prefect's server at {where} {what_is_wrong(trouble)}.") from trouble
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            raise ServerUnavailable(f"Prefect's server at {without_password(url)} {failure_of(error)}.") from error
 
 
-def what_is_wrong(trouble: Exception) -> str:
-    """Return what a server does that Prefect's client could not talk to, as the predicate of a sentence."""
-    if isinstance(trouble, httpx.HTTPStatusError):
-        status = f"{trouble.response.status_code} {trouble.response.reason_phrase}".strip()
+def failure_of(error: Exception) -> str:
+    """Return how a server failed a request of Prefect's client, as the predicate of a sentence."""
+    if isinstance(error, httpx.HTTPStatusError):
+        status = f"{error.response.status_code} {error.response.reason_phrase}".strip()
         return f"answers with an error ({status})"
-    if isinstance(trouble, ValueError):
-        return "does not answer as Prefect's server does"
-    return "does not answer"
+    return "does not answer as Prefect's server does" if isinstance(error, ValueError) else "does not answer"
 
 
 class OwnServer:
-    """A server process, which ends when this process does, after Prefect's workers have said all they have to say."""
+    """A server process that ends when this process does, after Prefect's threads have sent their last messages."""
 
     def __init__(self) -> None:
-        """Begin to start it; `wait` before the first request."""
+        """Begin to start it; call `wait` before the first request."""
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}/api"
-        self._complaints: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the server runs
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the server runs
         self._process = subprocess.Popen(
             [sys.executable, "-m", "flows.server", str(port)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            stderr=self._complaints,
+            stderr=self._stderr,
             env={"PREFECT_SERVER_ANALYTICS_ENABLED": "false", **os.environ, "PREFECT_API_URL": self.url},
-            start_new_session=True,  # Ctrl-C ends the run, which has to tell the server so
+            start_new_session=True,  # Ctrl-C ends the run, which has to report that to the server
         )
         atexit.register(self.stop)
 
     def wait(self) -> None:
-        """Return once it answers.
-
-        Raises:
-            ServerUnavailable: it does not, and here is why.
-        """
-        until = time.monotonic() + PATIENCE
-        while self._process.poll() is None and time.monotonic() < until:
+        """Wait until it answers, or raise ServerUnavailable with the reason from its standard error."""
+        deadline = time.monotonic() + START_TIMEOUT
+        while self._process.poll() is None and time.monotonic() < deadline:
             try:
-                if httpx.get(f"{self.url}/health", timeout=PATIENCE).is_success:
+                if httpx.get(f"{self.url}/health", timeout=START_TIMEOUT).is_success:
                     return
             except httpx.TransportError:
                 time.sleep(0.05)
-        self._complaints.seek(0)
-        said = self._complaints.read().decode(errors="replace").splitlines()
-        reasons = [line.strip() for line in said if re.match(r"[\w.]+(Error|Exception): ", line)] or said
-        reason = reasons[-1] if reasons else "it said nothing"
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode(errors="replace").splitlines()
+        errors = [line.strip() for line in lines if re.match(r"[\w.]+(Error|Exception): ", line)] or lines
+        reason = errors[-1] if errors else "without an error message"
         remedy = "try to start one with make ui"
         if "unable to open database file" in reason:
             remedy = "set PREFECT_HOME, which is ~/.prefect otherwise, to a folder that can be written"
@@ -137,11 +132,11 @@ class OwnServer:
         assert self._process.stdin
         self._process.stdin.close()
         try:
-            self._process.wait(FAREWELL)
+            self._process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._complaints.close()
+        self._stderr.close()
 
 
 def _serve(port: int) -> None:
@@ -154,7 +149,7 @@ def _serve(port: int) -> None:
     def end_with_the_run() -> None:
         os.read(sys.stdin.fileno(), 1)
         server.should_exit = True
-        time.sleep(FAREWELL)
+        time.sleep(STOP_TIMEOUT)
         os._exit(1)
 
     threading.Thread(target=end_with_the_run, daemon=True).start()

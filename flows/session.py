@@ -1,4 +1,4 @@
-"""One call of the command line: a plan explained or a comparison run, and what the user sees of it."""
+"""One call of the command line: a plan shown or a comparison run, and what the user sees of it."""
 
 import gc
 import logging
@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,40 +16,38 @@ import httpx
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from rich.console import Console
 
-from flows.command_line import STOPPED, say
+from flows.command_line import STOPPED
 from flows.compare import compare, wire
-from flows.planning import Planned, Planning
+from flows.executor import ModelsFailed
+from flows.plan import Planned, Planner
 from flows.runners import check_installed
-from flows.running import ModelsFailed
-from flows.server import OwnServer, running_server, what_is_wrong
+from flows.server import OwnServer, failure_of, running_server
+from flows.stdio import print_error
 from flows.terminal import asks, plain, show_comparison, show_header, show_plan, watching
-from recsys.data.sources import Source, locate
+from recsys.data.source import Source, locate
 from recsys.errors import ServerLost, ServerUnavailable
-from recsys.evaluation.comparison import Comparison
-from recsys.remote import without_password
-from recsys.room import require_for_start
+from recsys.evaluation.results import Comparison
+from recsys.memory import require_memory_for_tensorflow
 from recsys.settings import Settings
+from recsys.store.remote import without_password
 from tasks.progress import STOP
 
 LOGGERS = {"prefect", "recsys", "tasks"}
 
 TEXT_WIDTH = 120
-"""Columns of the output where there is no terminal to ask."""
+"""Columns of the output if it does not go to a terminal."""
 
 
 class Session:
-    """A user, a terminal, and the settings of one run."""
+    """The settings of one run, and the terminal of its user."""
 
     def __init__(
         self, settings: Settings, *, as_json: bool = False, verbose: bool = False, without_server: bool = False
     ) -> None:
         """Prepare a run.
 
-        Args:
-            settings: the run's.
-            as_json: keep standard output for the JSON document.
-            verbose: show Prefect's log.
-            without_server: look for no server that is running.
+        With `as_json`, standard output is kept for the JSON document; `verbose` shows Prefect's log; `without_server`
+        looks for no running server.
         """
         self.settings = settings
         self.as_json = as_json
@@ -69,29 +67,26 @@ class Session:
         """Run the comparison and show it; return whether every model was trained.
 
         Raises:
-            ServerUnavailable: PREFECT_API_URL names a server that does not answer, and nobody said to go on without.
+            ServerUnavailable: PREFECT_API_URL names a server that does not answer, and the user chose not to go on.
             ServerLost: the server stopped answering during the run.
-            UserError: the ratings cannot be used, or another thing that the user can put right.
+            UserError: the ratings cannot be used, or something else that the user can put right.
         """
+        elsewhere = self.settings.scaling.elsewhere
         check_installed(self.settings.scaling)
         server = self._server()
         source = locate(self.settings.data)
         plan = self._plan(source)
-        if not plan[0].cached:
-            _check_head(source, self.settings)
+        if not plan[0].cached:  # finds what is wrong with the ratings before Prefect's server is started
+            from recsys.data.ingest import check
+
+            check(source.ratings, source.settings)
         show_header(self.console, self.settings, source, plan)
         all_cached = all(planned.cached for planned in plan)
-        if not (all_cached or self.settings.scaling.elsewhere):
-            require_for_start()
+        loading = nullcontext() if all_cached or elsewhere else _keras_loading()
         failure = None
-        with (
-            _keras_loaded(unless=all_cached or self.settings.scaling.elsewhere),
-            _served_by(server),
-            watching(self.console),
-            _stopping_at_once(),
-        ):
-            if self.settings.scaling.elsewhere and not self.verbose:
-                _silence_workers()
+        with loading, _reporting_to(server), watching(self.console), _stopped_by_signals():
+            if elsewhere and not self.verbose:  # keep Prefect's log of the workers off the terminal, too
+                os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
             try:
                 folder = compare(self.settings)
             except ModelsFailed as error:
@@ -100,34 +95,34 @@ class Session:
                 url = without_password(str(PREFECT_API_URL.value()))
                 again = "start the server again and " if server else ""
                 raise ServerLost(
-                    f"The run has lost Prefect's server: {url} {what_is_wrong(error)}; every finished task is kept: "
+                    f"The run has lost Prefect's server: {url} {failure_of(error)}; every finished task is kept: "
                     f"{again}repeat the command, which goes on from there."
                 ) from error
         self._show(Path(folder), failure, all_cached=all_cached)
         return failure is None
 
     def _server(self) -> str | None:
-        """The server that is to hear of the run; None for one of the run's own."""
+        """The running server that the run reports to; None if the run has to start one."""
         if self.without_server:
             return None
         try:
-            return running_server(lambda sentence: self.console.print(sentence, style="yellow", soft_wrap=True))
-        except ServerUnavailable as trouble:
-            if asks(self.console, f"{trouble} Go on without it?"):
+            return running_server(lambda warning: self.console.print(warning, style="yellow", soft_wrap=True))
+        except ServerUnavailable as error:
+            if asks(self.console, f"{error} Go on without it?"):
                 return None
             raise ServerUnavailable(
-                f"{str(trouble).removesuffix('.')}: start it (make ui), or go on without it with --without-server."
-            ) from trouble
+                f"{str(error).removesuffix('.')}: start it (make ui), or go on without it with --without-server."
+            ) from error
 
     def _plan(self, source: Source) -> list[Planned]:
-        planning = Planning(self.settings.output.store, refresh=self.settings.refresh)
-        wire(self.settings, source, planning)
-        return planning.tasks
+        planner = Planner(self.settings.output.store, refresh=self.settings.refresh)
+        wire(self.settings, source, planner)
+        return planner.tasks
 
     def _show(self, folder: Path, failure: ModelsFailed | None, *, all_cached: bool) -> None:
         document = (folder / "comparison.json").read_bytes()
         if self.as_json:
-            sys.stdout.buffer.write(document)  # JSON is UTF-8, whatever the terminal is
+            sys.stdout.buffer.write(document)  # JSON is UTF-8, whatever the terminal's encoding
         else:
             show_comparison(self.console, Comparison.model_validate_json(document))
         if failure:
@@ -137,69 +132,55 @@ class Session:
         self.console.print(plain(f"Report: {folder / 'report.html'}"), soft_wrap=True)
 
 
-def _check_head(source: Source, settings: Settings) -> None:
-    """Find what is wrong with the ratings file as a whole before Prefect's server is started for it."""
-    from recsys.data.reading import check
-
-    check(source.ratings, settings.data)
-
-
 @contextmanager
-def _served_by(running: str | None) -> Iterator[None]:
-    """Have the flow talk to a running server, or, where there is none, to one of the run's own.
-
-    Raises:
-        ServerUnavailable: the run's own server does not start.
-    """
+def _reporting_to(running: str | None) -> Iterator[None]:
+    """Have the flow report to a running server or, if there is none, to one of its own."""
+    changes: dict[Any, Any] = {}
     if running is None:
         own = OwnServer()
         own.wait()
-        # nobody listens for heartbeats there, and a run would end only with its next one
-        with temporary_settings({PREFECT_API_URL: own.url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-            yield
-    elif running == PREFECT_API_URL.value():
+        # that server does not check heartbeats, and a run would end only with the next one
+        changes = {PREFECT_API_URL: own.url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+    elif running != PREFECT_API_URL.value():
+        changes = {PREFECT_API_URL: running}
+    with temporary_settings(changes) if changes else nullcontext():
         yield
-    else:
-        with temporary_settings({PREFECT_API_URL: running}):
-            yield
 
 
 @contextmanager
-def _keras_loaded(*, unless: bool) -> Iterator[None]:
-    """Load Keras in the seconds that Prefect's server takes to start.
+def _keras_loading() -> Iterator[None]:
+    """Load Keras while Prefect's server starts; raise NotEnoughMemory first if there is too little for it.
 
-    The process does not end before it is loaded: what is written to standard error meanwhile would be lost.
+    The process does not end before it is loaded, as what is written to standard error meanwhile would be lost.
     """
-    loading = threading.Thread(target=_load_keras)
-    if not unless:
-        loading.start()
+    require_memory_for_tensorflow()
+
+    def load() -> None:
+        import_module("recsys.training.train")
+        gc.freeze()  # its objects live as long as the process, and each collection would take 0.3 s to visit them
+
+    loading = threading.Thread(target=load)
+    loading.start()
     try:
         yield
     finally:
-        if not unless:
-            loading.join()
-
-
-def _load_keras() -> None:
-    import_module("recsys.training.train")
-    gc.freeze()  # nothing of it goes before the process does, and looking through it takes 0.3 s each time
+        loading.join()
 
 
 @contextmanager
-def _stopping_at_once() -> Iterator[None]:
-    """Have Ctrl-C and SIGTERM end the trainings at their next word of progress, not at their end.
+def _stopped_by_signals() -> Iterator[None]:
+    """Have Ctrl-C and SIGTERM stop the trainings when they next report progress.
 
-    The second of them ends the process as it is: nothing is lost by that.
+    The second signal ends the process at once, which loses nothing.
     """
-
-    heard = False
+    stopping = False
 
     def stop(number: int, frame: Any) -> None:
-        nonlocal heard
-        if heard:
-            say(STOPPED)
+        nonlocal stopping
+        if stopping:
+            print_error(STOPPED)
             os._exit(130)
-        heard = True
+        stopping = True
         STOP.set()
         raise KeyboardInterrupt
 
@@ -212,17 +193,9 @@ def _stopping_at_once() -> Iterator[None]:
 
 
 def _silence_log() -> None:
-    """Keep Prefect's log, which the UI shows, off the terminal, which has its own lines.
-
-    Nor is it told there that lines of the log could not be sent to the server.
-    """
+    """Keep the log, which the UI shows, off the terminal, as well as errors of sending it to the server."""
     logging.raiseExceptions = False
     for name in ("", *(name for name in logging.root.manager.loggerDict if name.partition(".")[0] in LOGGERS)):
         for handler in logging.getLogger(name).handlers:
-            if getattr(handler, "stream", None) in (sys.stdout, sys.stderr):  # and not a file or a list of the caller's
+            if getattr(handler, "stream", None) in (sys.stdout, sys.stderr):  # not those of a caller's own
                 handler.setLevel(logging.CRITICAL + 1)
-
-
-def _silence_workers() -> None:
-    """Keep Prefect's log of the processes that are begun from here off the terminal as well."""
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")

@@ -3,8 +3,9 @@
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from itertools import compress
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -12,14 +13,14 @@ from rich.prompt import Confirm
 from rich.table import Table
 from rich.text import Text
 
-from flows.planning import Planned
-from recsys.data.sources import Source
-from recsys.evaluation.comparison import Comparison
-from recsys.legible import escaped
-from recsys.report.discussion import headline, verdict
-from recsys.report.history_drift import drift_warnings
-from recsys.report.tables import shown_columns, shown_rows
+from flows.plan import Planned
+from recsys.data.source import Source
+from recsys.evaluation.results import Comparison
+from recsys.report.drift import drift_warnings
+from recsys.report.sections.results import shown_columns, shown_rows
+from recsys.report.sections.verdict import headline, verdict
 from recsys.settings import Settings
+from recsys.text import escaped
 from tasks.progress import LISTENERS, Event, Status
 
 MARKS = {"waiting": "·", "running": "▸", "cached": "✓", "done": "✓", "failed": "✗"}
@@ -27,9 +28,6 @@ STYLES = {"waiting": "dim", "running": "cyan", "cached": "dim", "done": "green",
 
 WORSE: tuple[Status, ...] = ("cached", "done", "failed")
 """How a run may end; of several runs the last of these counts."""
-
-LEFT_TO_THE_REPORT = ("user_rmse", "epochs", "best_epoch")
-"""Columns that a terminal of 80 characters has no room for."""
 
 WIDEST_TITLE = 16
 """Characters of a row's title beside the numbers; a longer one takes several lines."""
@@ -84,10 +82,9 @@ class TaskLines:
         if event.status in WORSE:
             event = line.end(event)
         ended = line.ended >= line.runs > 0 or event.status in WORSE
-        changed = event.status != line.event.status
+        news = ended or event.status != line.event.status or now - line.said_at >= SECONDS_BETWEEN_LINES
         line.until = now if ended else None
         line.event = event
-        news = ended or changed or now - line.said_at >= SECONDS_BETWEEN_LINES
         if news and not self.console.is_terminal and event.status != "waiting":
             line.said_at = now
             self.console.print(self._row(line), soft_wrap=True)
@@ -123,10 +120,9 @@ def plain(text: str, style: str = "") -> Text:
 
 def asks(console: Console, question: str) -> bool:
     """Ask the user, whose answer is yes unless it is no; where nobody can answer, it is no."""
-    if not (console.is_terminal and sys.stdin.isatty()):
-        return False
     try:
-        return Confirm.ask(plain(question), console=console, default=True)
+        answerable = console.is_terminal and sys.stdin.isatty()
+        return answerable and Confirm.ask(plain(question), console=console, default=True)
     except EOFError:
         return False
 
@@ -137,10 +133,7 @@ def watching(console: Console) -> Iterator[None]:
     lines = TaskLines(console)
     LISTENERS.append(lines.hear)
     try:
-        if console.is_terminal:
-            with Live(lines, console=console, refresh_per_second=4):
-                yield
-        else:
+        with Live(lines, console=console, refresh_per_second=4) if console.is_terminal else nullcontext():
             yield
     finally:
         LISTENERS.remove(lines.hear)
@@ -158,19 +151,19 @@ def show_header(console: Console, settings: Settings, source: Source, plan: list
 def show_plan(console: Console, plan: list[Planned]) -> None:
     """Print for each task whether it is cached or has to run, and why."""
     for planned in plan:
-        text = Text(f"{planned.task:<16}")
         some = f"{planned.cached_runs} of {planned.runs} cached, " if planned.cached_runs else ""
         why = "cached" if planned.cached else f"{some}to run: {escaped(planned.why)}"
-        text.append(why, "dim" if planned.cached else "cyan")
+        text = Text(f"{planned.task:<16}").append(why, "dim" if planned.cached else "cyan")
         console.print(text, soft_wrap=True)
 
 
 def show_comparison(console: Console, comparison: Comparison) -> None:
     """Print the table of models and baselines, the verdict, and what moved since the runs before."""
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    rows = [[cell for cell in row if cell.key not in LEFT_TO_THE_REPORT] for row in shown_rows(comparison)]
-    columns = [column for column in shown_columns(comparison) if column.key not in LEFT_TO_THE_REPORT]
-    for number, column in enumerate(columns):
+    columns = shown_columns(comparison)
+    shown = [column.in_terminal for column in columns]
+    rows = [list(compress(row, shown)) for row in shown_rows(comparison)]
+    for number, column in enumerate(compress(columns, shown)):
         widest = max((len(row[number].text) for row in rows), default=0)
         if number:
             table.add_column(column.heading, justify="right", min_width=widest, max_width=max(widest, WIDEST_HEADING))
@@ -180,7 +173,6 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
         table.add_row(*(plain(cell.text, "bold green" if cell.best else "") for cell in row))
     console.print(Group(Text(), table, Text()))
     console.print(plain(f"{headline(comparison)}."), style="bold", soft_wrap=True)
-    for finding in verdict(comparison):
-        console.print(plain(finding.text), soft_wrap=True)
-    for warning in drift_warnings(comparison):
-        console.print(plain(warning.text), style="yellow", soft_wrap=True)
+    for style, findings in (("", verdict(comparison)), ("yellow", drift_warnings(comparison))):
+        for finding in findings:
+            console.print(plain(finding.text), style=style, soft_wrap=True)

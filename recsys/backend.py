@@ -1,26 +1,19 @@
 """Keras on TensorFlow, loaded without the chatter that TensorFlow writes to the terminal.
 
-Import `keras` and `tensorflow` from here. Loading takes seconds, so only modules that compute with
-them do.
+Import `keras` and `tensorflow` from here. Loading takes seconds, so only modules that compute with them do.
 """
 
 import gc
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from recsys.room import require_for_start
+from recsys.memory import require_memory_for_tensorflow
 
-CHATTER = (
-    b"absl::InitializeLog()",
-    b"cudart_stub",
-    b"computation_placer",
-    b"cpu_feature_guard",
-    b"oneDNN custom",
-    b"cuInit",
-)
+CHATTER = re.compile(rb"absl::InitializeLog\(\)|cudart_stub|computation_placer|cpu_feature_guard|oneDNN custom|cuInit")
 """Marks of the lines that TensorFlow's C++ side writes at every start, whatever its log level."""
 
 
@@ -37,7 +30,7 @@ def _without_chatter() -> Iterator[None]:
             os.close(terminal)
             written.seek(0)
             for line in written:
-                if not any(mark in line for mark in CHATTER):
+                if not CHATTER.search(line):
                     os.write(2, line)
 
 
@@ -60,7 +53,7 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "2")
 os.environ["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen=false {os.environ.get('XLA_FLAGS', '')}"
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
-require_for_start()
+require_memory_for_tensorflow()
 with _without_chatter(), _without_collecting():
     import keras
     import tensorflow

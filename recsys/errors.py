@@ -1,4 +1,4 @@
-"""The exceptions that a user can meet.
+"""The errors that a user can meet.
 
 Each message is one sentence that says what is wrong, where, and what to do about it. The command
 line prints it and ends with exit code 2; a scheduled run fails with it.
@@ -6,7 +6,7 @@ line prints it and ends with exit code 2; a scheduled run fails with it.
 
 
 class UserError(Exception):
-    """Something that the user can put right; its message is shown without a traceback."""
+    """Something that the user can correct; its message is shown without a traceback."""
 
 
 class BadSettings(UserError):
@@ -22,7 +22,7 @@ class BadManifest(UserError):
 
 
 class DatasetUnavailable(UserError):
-    """A known data set that is neither in the cache folder nor to be had from its publisher."""
+    """A public data set that is not on this computer and cannot be downloaded."""
 
 
 class StoreUnavailable(UserError):
@@ -30,19 +30,19 @@ class StoreUnavailable(UserError):
 
 
 class NotEnoughMemory(UserError):
-    """Work that needs more memory than it may take."""
+    """Work that needs more memory than is available."""
 
 
 class ServerUnavailable(UserError):
-    """A Prefect server that was asked for and does not answer."""
+    """A Prefect server that does not answer."""
 
 
 class WorkersUnavailable(UserError):
-    """Workers that were asked for and cannot be had, or that were lost."""
+    """Workers that could not be started, or were lost."""
 
 
 class ServerLost(ServerUnavailable):
-    """A Prefect server that answered when the run began, and does not at its end."""
+    """A Prefect server that stopped answering during the run."""
 
 
 class TrainingDiverged(UserError):
@@ -50,8 +50,8 @@ class TrainingDiverged(UserError):
 
 
 class TrialsFailed(UserError):
-    """A search of which no trial could be trained."""
+    """A hyperparameter search in which no trial could be trained."""
 
 
 class DamagedArtefact(Exception):
-    """A file of the store that is missing or differs from its digest; its maker has to run again."""
+    """A file of the store that is missing or does not have its digest; the task that made it has to run again."""

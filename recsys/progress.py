@@ -1,13 +1,13 @@
-"""How long work tells how far it is."""
+"""How long-running work reports its progress."""
 
 from typing import Protocol
 
 
 class Progress(Protocol):
-    """Called by long work now and then; whoever passes it in decides where it is shown."""
+    """Called by long-running work from time to time; the caller decides where it is shown."""
 
     def __call__(self, done: float, total: float | None, text: str) -> None:
-        """Say that `done` of `total` is finished.
+        """Report that `done` of `total` is finished.
 
         Args:
             done: units finished so far (bytes, rows, epochs).
@@ -17,4 +17,4 @@ class Progress(Protocol):
 
 
 def silent(done: float, total: float | None, text: str) -> None:
-    """The progress of a caller who does not want to know."""
+    """Report nothing."""

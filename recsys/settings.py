@@ -1,120 +1,91 @@
-"""Every setting, once.
+"""All settings of a comparison.
 
-The command line's options, the flow's parameters (the form in the Prefect UI), the YAML file and the
-README's table of options are all made from these models.
+The command-line options, the parameters of the flow (the form in the Prefect UI), the keys of a YAML file and the
+option table in docs/configuration.md are derived from these models.
 """
 
 import re
 from pathlib import Path, PurePath
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from cyclopts import Group, Parameter
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from recsys.legible import escaped, is_unicode
-from recsys.remote import NO_SECRETS, anchored, has_secrets
+from recsys.config import SettingsModel, section
+from recsys.data.datasets import DATASETS, SAMPLE
+from recsys.models.settings import BiasedMFSettings as BiasedMFSettings  # also for whoever uses the library
+from recsys.models.settings import DNNSettings as DNNSettings
+from recsys.models.settings import FitSettings as FitSettings
+from recsys.models.settings import MFSettings as MFSettings
+from recsys.models.settings import TunedDNNSettings as TunedDNNSettings
+from recsys.models.specs import ModelSections, ModelSpec
+from recsys.store.remote import NO_SECRETS, anchored, has_secrets
+from recsys.text import escaped
 
 Protocol = Literal["fair", "notebook"]
-Dataset = Literal["sample", "ml-latest-small", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m"]
 Duplicates = Literal["keep", "error", "last", "mean"]
 Engine = Literal["compiled", "keras"]
-Activation = Literal["relu", "tanh", "gelu", "silu"]
 Runner = Literal["threads", "processes", "dask", "ray"]
 SplitBy = Literal["random", "user-last", "time", "leave-one-out", "kfold"]
 
-SAMPLE_ROWS = 100_000
-"""Rows of the embedded sample that are used by default: the notebook's `head(100000)`."""
-
-
-LIMITS = {
-    "minimum": "at least",
-    "exclusiveMinimum": "more than",
-    "maximum": "at most",
-    "exclusiveMaximum": "less than",
-}
-"""JSON schema's word -> ours."""
-
-
-def _with_limits_told(schema: dict[str, Any]) -> None:
-    """Add the limits of each number to its description: the form of the Prefect UI shows nothing else of them."""
-    for field in schema.get("properties", {}).values():
-        forms = [field, *field.get("anyOf", [])]
-        limits = [f"{word} {_plain(form[name])}" for form in forms for name, word in LIMITS.items() if name in form]
-        if limits:
-            field["description"] = f"{field['description']} [{', '.join(limits)}]"
-
-
-def _plain(number: float) -> str:
-    return f"{number:,}" if isinstance(number, int) else f"{number:g}"
+if TYPE_CHECKING:
+    Dataset = str
+else:  # with the names of the records as choices in --help and in the form of the Prefect UI
+    Dataset = Literal[*DATASETS]
 
 
 def _no_url(path: str | None) -> str | None:
-    """Refuse a URL without repeating it: it may hold a password."""
+    """Refuse a URL, without quoting it: it may contain a password."""
     if path is not None and "://" in path:
-        raise ValueError("ratings, downloads and reports are paths and no URLs: copy the file to this machine first")
+        raise ValueError("ratings, downloads and reports must be paths, not URLs: copy the file to this machine first")
     return path
 
 
-class SettingsModel(BaseModel):
-    """Immutable, and without room for misspelt names."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_with_limits_told)
-
-    @field_validator("*")
-    @classmethod
-    def _text(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            if "\0" in value:
-                raise ValueError("settings cannot hold a NUL character")
-            if not is_unicode(value):
-                raise ValueError(f"settings are text in UTF-8, as names of files have to be: rename {value!a}")
-        return value
-
-
 class DataSettings(SettingsModel):
-    """Which ratings, and how to read them."""
+    """Which ratings to read, and how."""
 
     ratings: str | None = Field(
-        None,
-        description="path of your ratings file: .csv, .tsv, .dat or .txt, also as .gz, .bz2 or .zip, or .parquet",
+        None, description="path of a ratings file: .csv, .tsv, .dat or .txt (also as .gz, .bz2 or .zip), or .parquet"
     )
     dataset: Dataset | None = Field(
         None,
-        description="a public data set instead of a file: the embedded sample (the default), or one that is "
+        description="public data set to use instead of a file: the bundled sample (default), or a MovieLens data set "
         "downloaded from GroupLens",
     )
     max_rows: int | None = Field(
-        None, ge=1, description="read only the first N ratings (default: 100,000 of the sample, all of a file)"
+        None,
+        ge=1,
+        description=f"read only the first N ratings (default: {SAMPLE.max_rows:,} of the sample, all of a file)",
     )
-    user_column: str | None = Field(None, description="column of the user ids, if not recognised")
-    item_column: str | None = Field(None, description="column of the item ids, if not recognised")
-    rating_column: str | None = Field(None, description="column of the ratings, if not recognised")
-    timestamp_column: str | None = Field(None, description="column of the times of the ratings, if not recognised")
+    user_column: str | None = Field(None, description="name of the user column, if not recognised")
+    item_column: str | None = Field(None, description="name of the item column, if not recognised")
+    rating_column: str | None = Field(None, description="name of the rating column, if not recognised")
+    timestamp_column: str | None = Field(None, description="name of the timestamp column, if not recognised")
     separator: Literal["auto", "comma", "tab", "semicolon", "pipe", "double-colon"] = Field(
-        "auto", description="what stands between two fields of a line"
+        "auto", description="field separator"
     )
-    header: Literal["auto", "yes", "no"] = Field("auto", description="whether the first line names the columns")
+    header: Literal["auto", "yes", "no"] = Field("auto", description="whether the first line is a header")
     min_rating: float | None = Field(
-        None, allow_inf_nan=False, description="lowest rating of the scale; a lower one is a bad row"
+        None, allow_inf_nan=False, description="lowest rating of the scale; rows with a lower one are invalid"
     )
     max_rating: float | None = Field(
-        None, allow_inf_nan=False, description="highest rating of the scale; a higher one is a bad row"
+        None, allow_inf_nan=False, description="highest rating of the scale; rows with a higher one are invalid"
     )
     bad_rows: Literal["error", "quarantine"] = Field(
-        "error", description="stop at a row that cannot be used, or set such rows aside in a file and count them"
+        "error", description="invalid rows: stop with an error, or set them aside in quarantine.csv and count them"
     )
-    duplicates: Duplicates = Field("keep", description="what to do where a user rated an item more than once")
-    downloads: str = Field("~/.cache/mf-or-dnn", description="folder in which downloaded data sets are kept")
+    duplicates: Duplicates = Field(
+        "keep",
+        description="repeated ratings of an item by a user: keep all, stop with an error, or use the last or the mean",
+    )
+    downloads: str = Field("~/.cache/mf-or-dnn", description="folder of the downloaded data sets")
 
     @property
     def is_downloaded(self) -> bool:
-        """Whether the ratings come from elsewhere: neither the user's file nor the embedded sample."""
-        return self.ratings is None and self.dataset not in (None, "sample")
+        """Whether the ratings are downloaded: neither a local file nor the embedded sample."""
+        return self.ratings is None and DATASETS[self.dataset or SAMPLE.name].url is not None
 
-    @field_validator("ratings", "downloads")
-    @classmethod
-    def _paths(cls, path: str | None) -> str | None:
-        return _no_url(path)
+    _paths = field_validator("ratings", "downloads")(_no_url)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -126,34 +97,31 @@ class DataSettings(SettingsModel):
 
 
 class SplitSettings(SettingsModel):
-    """Which rows are kept away from the training."""
+    """How training, validation and test ratings are split."""
 
     split_by: SplitBy = Field(
         "random",
-        description="random; user-last: the last share of each user's ratings is the test; time: the latest share of "
-        "all; leave-one-out: each user's last rating; kfold: one of several random folds",
+        description="how test ratings are chosen: random; user-last: the last ratings of each user; time: the latest "
+        "ratings of all users; leave-one-out: the last rating of each user; kfold: one of several random folds",
     )
     test_size: float = Field(
-        0.2,
-        gt=0,
-        lt=1,
-        description="share of all ratings that only the report reads (not with leave-one-out, nor with kfold)",
+        0.2, gt=0, lt=1, description="share of the ratings in the test set (not used by leave-one-out and kfold)"
     )
     validation_size: float = Field(
-        0.1, gt=0, lt=1, description="share of the training ratings held out for early stopping (protocol fair)"
+        0.1, gt=0, lt=1, description="share of the training ratings held out for validation (protocol fair)"
     )
-    split_seed: int = Field(42, ge=0, lt=2**32, description="random state of the split (random and kfold)")
+    split_seed: int = Field(42, ge=0, lt=2**32, description="seed of the split (random and kfold)")
     folds: int = Field(5, ge=2, description="number of folds (kfold)")
-    fold: int = Field(0, ge=0, description="which fold is the test, counted from 0 (kfold)")
+    fold: int = Field(0, ge=0, description="which fold is the test set, counted from 0 (kfold)")
 
     @property
     def by_time(self) -> bool:
-        """Whether the split reads the times of the ratings."""
+        """Whether the split reads timestamps."""
         return self.split_by in ("user-last", "time", "leave-one-out")
 
     @property
     def missing_fold(self) -> str:
-        """What is wrong with a fold that is not there."""
+        """The error message for a fold that does not exist."""
         return f"fold {self.fold} does not exist: {self.folds} folds are counted from 0 to {self.folds - 1}"
 
     @model_validator(mode="after")
@@ -164,209 +132,112 @@ class SplitSettings(SettingsModel):
         return self
 
 
-class FitSettings(SettingsModel):
-    """How a model is fitted, whatever it is."""
-
-    embedding_size: int = Field(50, ge=1, le=4096, description="numbers per user and per item (factors)")
-    epochs: int = Field(10, ge=1, le=10_000, description="passes over the training ratings, at most")
-    batch_size: int = Field(64, ge=1, description="ratings per gradient step")
-    learning_rate: float = Field(1e-3, gt=0, le=10, description="step size of Adam")
-    patience: int = Field(
-        0,
-        ge=0,
-        description="stop after this many epochs without a better validation loss and restore the best weights; "
-        "0: run all epochs and keep the last weights",
-    )
-
-
-class MFSettings(FitSettings):
-    """Matrix factorisation: the dot product of a user's and an item's embedding."""
-
-
-class BiasedMFSettings(FitSettings):
-    """Matrix factorisation with mean, biases and regularisation; 0 factors leave the biases alone."""
-
-    embedding_size: int = Field(100, ge=0, le=4096, description="numbers per user and per item (factors)")
-    batch_size: int = Field(256, ge=1, description="ratings per gradient step")
-    epochs: int = Field(60, ge=1, le=10_000, description="passes over the training ratings, at most")
-    patience: int = Field(
-        3,
-        ge=0,
-        description="stop after this many epochs without a better validation loss and restore the best weights; "
-        "0: run all epochs and keep the last weights",
-    )
-    user_bias: bool = Field(True, description="whether each user has a bias")
-    item_bias: bool = Field(True, description="whether each item has a bias")
-    l2_factors: float = Field(0.12, ge=0, le=100, description="what a rating pays for the squares of its factors")
-    l2_biases: float = Field(0.02, ge=0, le=100, description="what a rating pays for the squares of its biases")
-    initial_sd: float = Field(0.05, gt=0, le=10, description="standard deviation of the initial factors")
-    history: int = Field(
-        0,
-        ge=0,
-        le=1000,
-        description="of how many of a user's rated items the model reads that they were rated at all (SVD++); 0: none",
-    )
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.history and not self.embedding_size:
-            raise ValueError(
-                f"history {self.history} needs factors, which embedding_size 0 leaves out: choose history 0 or an "
-                "embedding_size of 1 or more"
-            )
-        return self
-
-
-class DNNSettings(FitSettings):
-    """Deep network on the concatenated embeddings of user and item."""
-
-    units: tuple[Annotated[int, Field(ge=1, le=65_536)], ...] = Field(
-        (128, 128), min_length=1, description="units of each hidden layer, first to last"
-    )
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of a hidden layer's outputs dropped while training")
-
-
-class TunedDNNSettings(DNNSettings):
-    """A deep network with what careful engineers add; as it stands, the notebook's hand-tuned network."""
-
-    dropout: float = Field(0.3, ge=0, lt=1, description="share of a hidden layer's outputs dropped while training")
-    epochs: int = Field(20, ge=1, le=10_000, description="passes over the training ratings, at most")
-    patience: int = Field(
-        3,
-        ge=0,
-        description="stop after this many epochs without a better validation loss and restore the best weights; "
-        "0: run all epochs and keep the last weights",
-    )
-    activation: Activation = Field("relu", description="activation of the hidden layers")
-    input_dropout: float = Field(
-        0.0, ge=0, lt=1, description="share of the concatenated embeddings dropped while training"
-    )
-    batch_normalisation: bool = Field(False, description="whether hidden layers are normalised over each batch")
-    l2_embeddings: float = Field(0.0, ge=0, le=100, description="what a rating pays for the squares of its embeddings")
-    l2_kernels: float = Field(
-        0.0, ge=0, le=100, description="what the loss pays for the squares of the dense layers' weights"
-    )
-    biases: bool = Field(
-        False, description="whether the ratings' mean, a user bias and an item bias are added to the network"
-    )
-    l2_biases: float = Field(0.02, ge=0, le=100, description="what a rating pays for the squares of its biases")
-    dot_factors: int = Field(
-        0, ge=0, le=4096, description="size of further embeddings whose dot product is added to the network; 0: none"
-    )
-    l2_dot: float = Field(
-        0.12, ge=0, le=100, description="what a rating pays for the squares of its further embeddings"
-    )
-
-
 class TuningSettings(SettingsModel):
-    """How much is searched for better settings, for both families alike."""
+    """Budget of the hyperparameter search, the same for both families."""
 
     budget: float = Field(
         1,
         ge=0,
         le=10_000,
-        description="how much is searched for better settings (protocol fair): 1 is 4 trials for MF and as "
-        "many for DNN, none begun after 120 s of training; 10 is ten times that; 0 takes the settings as they are",
+        description="budget of the hyperparameter search (protocol fair): 1 means 4 trials each for MF and DNN, none "
+        "started after 120 s of training; 10 means ten times as much; 0: no search, the settings are used as given",
     )
     trial_epochs: int = Field(
         48,
         ge=1,
         le=10_000,
-        description="passes over the training ratings of a trial, at most; the first trial has its own",
+        description="maximum number of epochs of a trial; trial 0 has the epochs of its model's settings",
     )
 
     @property
     def trials(self) -> int:
-        """Trials of a family, its default settings being the first."""
+        """Trials of each family, including trial 0, the given settings."""
         return max(1, round(4 * self.budget))
 
     @property
     def seconds(self) -> float:
-        """Seconds of training after which a family begins no more trials."""
+        """Seconds of training after which a family starts no further trials."""
         return 120 * self.budget
 
 
 class EvidenceSettings(SettingsModel):
-    """How often everything is repeated, and when a difference between two models counts."""
+    """Seeds, splits, combinations and significance tests."""
 
     seeds: int | None = Field(
         None,
         ge=1,
         le=1000,
-        description="how many initialisation seeds each model is trained with, counted up from the seed "
+        description="number of seeds each model is trained with, counted up from the seed "
         "(default: 5, and 1 in protocol notebook)",
     )
     splits: int = Field(
         1,
         ge=1,
         le=1000,
-        description="under how many split seeds all is tuned, trained and tested, counted up from the first",
+        description="number of split seeds for which the whole comparison is repeated, counted up from the split seed",
     )
     splits_also: tuple[SplitBy, ...] = Field(
-        (), description="further kinds of split under which all is tuned, trained and tested again"
+        (), description="further split methods for which the whole comparison is repeated"
     )
     combine: bool = Field(
         True,
-        description="whether rows are added for the mean of a tuned model's seeds and for a blend of rows, its weights "
-        "chosen on validation ratings (protocol fair)",
+        description="add ensembles: the mean over the seeds of each tuned model, and a blend of models with weights "
+        "fitted on validation ratings (protocol fair)",
     )
     min_effect: float | None = Field(
         None,
         ge=0,
         allow_inf_nan=False,
-        description="smaller differences in MSE are called a tie, in squared rating units (default: 0.45% of the "
-        "ratings' variance, which is 0.005 on the sample)",
+        description="smallest difference in MSE that counts, in squared rating units; smaller ones are ties (default: "
+        "0.45% of the variance of the ratings, which is 0.005 on the sample)",
     )
     resamples: int = Field(
-        2000, ge=100, le=100_000, description="how often the test users are drawn anew to tell differences from chance"
+        2000, ge=100, le=100_000, description="bootstrap resamples of the test users in the significance tests"
     )
 
 
 class RankingSettings(SettingsModel):
-    """Whose lists of all items are ranked, and what should stand at their top."""
+    """For which users all items are ranked, and which items are relevant."""
 
     ranking_users: int = Field(
         200,
         ge=0,
-        description="test users whose lists of all items are ranked, drawn where there are more; 0: no ranking",
+        description="test users for whom all items are ranked, sampled if there are more; 0: no ranking metrics",
     )
     ranking_threshold: float | None = Field(
         None,
         allow_inf_nan=False,
-        description="lowest test rating of an item that a list should begin with (default: the training ratings' mean)",
+        description="lowest test rating of a relevant item (default: mean of the training ratings)",
     )
 
 
 class OutputSettings(SettingsModel):
-    """Where things are kept, and who is told."""
+    """Where reports and cached results are stored, and who is notified."""
 
     name: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
-        description="name of the report's folder (default: data set and protocol)",
+        description="name of the report folder (default: data set and protocol)",
     )
     reports: str = Field("reports", description="folder of the reports")
     store: str = Field(
         ".recsys",
-        description="folder of the cached artefacts, or a URL that several machines share, such as s3://bucket/name",
+        description="folder of the cached results, or a URL shared by several machines, such as s3://bucket/name",
     )
     notify: tuple[str, ...] = Field(
         (),
-        description="notification blocks of Prefect's that are told when a run fails, and when the verdict is another "
-        "than in the run before, such as slack-webhook/team or custom-webhook/nightly",
+        description="Prefect notification blocks to notify when a run fails, or when the verdict differs from the "
+        "previous run, such as slack-webhook/team or custom-webhook/nightly",
     )
 
     @field_validator("name")
     @classmethod
     def _no_link(cls, name: str | None) -> str | None:
         if name == "latest":
-            raise ValueError("the name latest leads to the newest report: choose another name")
+            raise ValueError("the name latest is reserved for the newest report: choose another name")
         return name
 
-    @field_validator("reports")
-    @classmethod
-    def _path(cls, path: str) -> str:
-        return str(_no_url(path))
+    _path = field_validator("reports")(_no_url)
 
     @field_validator("store")
     @classmethod
@@ -385,81 +256,72 @@ class OutputSettings(SettingsModel):
 
 
 class ScalingSettings(SettingsModel):
-    """Where the tasks run, and for how long; no number depends on it."""
+    """Where tasks run, and for how long; the results do not depend on it."""
 
     runner: Runner = Field(
         "threads",
-        description="what runs the trainings side by side: threads; processes, each with 0.6 GB of its own; dask or "
-        "ray, on a cluster of this machine, or on the one at DASK_SCHEDULER_ADDRESS or RAY_ADDRESS",
+        description="what runs tasks in parallel: threads; processes, which take 0.6 GB each; dask or ray, on a local "
+        "cluster or on the one at DASK_SCHEDULER_ADDRESS or RAY_ADDRESS",
     )
     workers: int | None = Field(
         None,
         ge=1,
-        description="how many tasks run at once, unless the cluster is one that was there before (default: as many "
-        "as there are cores, at least 2)",
+        description="parallel tasks; an existing cluster has its own number (default: number of cores, at least 2)",
     )
     time_limit: float | None = Field(
-        None, gt=0, allow_inf_nan=False, description="minutes after which a task is given up (default: none)"
+        None, gt=0, allow_inf_nan=False, description="time limit of a task, in minutes (default: none)"
     )
 
     @property
     def seconds(self) -> float | None:
-        """Seconds after which a task is given up."""
+        """The time limit of a task, in seconds."""
         return self.time_limit and 60 * self.time_limit
 
     @property
     def elsewhere(self) -> bool:
-        """Whether the tasks run in other processes than the flow."""
+        """Whether tasks run in other processes than the flow."""
         return self.runner != "threads"
 
 
-def _section(title: str, order: int, *, flat: bool = True) -> Parameter:
-    return Parameter(name="*" if flat else None, group=Group(title, sort_key=order))
+class Question(SettingsModel):
+    """What is compared on, and by which rules."""
 
-
-class Settings(SettingsModel):
-    """One comparison, whole."""
-
-    data: Annotated[DataSettings, _section("Data", 1)] = DataSettings()
+    data: Annotated[DataSettings, section("Data", 1)] = DataSettings()
     protocol: Annotated[Protocol, Parameter(group=Group("Protocol", sort_key=2))] = Field(
         "fair",
-        description="fair: every choice reads validation ratings only; notebook: the class notebook's procedure, "
-        "which chooses on the test ratings",
+        description="fair: models are selected on validation ratings; notebook: the procedure of the class notebook, "
+        "which selects on the test ratings",
     )
     seed: Annotated[int, Parameter(group=Group("Protocol", sort_key=2))] = Field(
         42, ge=0, lt=2**32, description="seed of initial weights, dropout and shuffling"
     )
-    split: Annotated[SplitSettings, _section("Split", 3)] = SplitSettings()
-    mf: Annotated[MFSettings, _section("Matrix factorisation", 4, flat=False)] = MFSettings()
-    mf_tuned: Annotated[BiasedMFSettings, _section("Tuned matrix factorisation (protocol fair)", 4, flat=False)] = (
-        BiasedMFSettings()
-    )
-    dnn: Annotated[DNNSettings, _section("Deep network", 5, flat=False)] = DNNSettings()
-    dnn_tuned: Annotated[TunedDNNSettings, _section("Tuned deep network", 6, flat=False)] = TunedDNNSettings()
+    split: Annotated[SplitSettings, section("Split", 3)] = SplitSettings()
+
+
+class Settings(ModelSections, Question):
+    """One comparison, whole: `Question`, a section for each model, and the rest."""
+
     engine: Annotated[Engine, Parameter(group=Group("Training", sort_key=3))] = Field(
         "compiled",
-        description="compiled: Keras's numbers at ten to a hundred times its speed; keras: Keras's own fit",
+        description="compiled: the numbers of Keras at ten to a hundred times its speed; keras: fit of Keras itself",
     )
-    tuning: Annotated[TuningSettings, _section("Tuning", 6)] = TuningSettings()
-    evidence: Annotated[EvidenceSettings, _section("Evidence", 7)] = EvidenceSettings()
-    ranking: Annotated[RankingSettings, _section("Ranking", 8)] = RankingSettings()
-    output: Annotated[OutputSettings, _section("Output", 9)] = OutputSettings()
-    scaling: Annotated[ScalingSettings, _section("Scaling out", 9)] = ScalingSettings()
+    tuning: Annotated[TuningSettings, section("Tuning", 6)] = TuningSettings()
+    evidence: Annotated[EvidenceSettings, section("Evidence", 7)] = EvidenceSettings()
+    ranking: Annotated[RankingSettings, section("Ranking", 8)] = RankingSettings()
+    output: Annotated[OutputSettings, section("Output", 9)] = OutputSettings()
+    scaling: Annotated[ScalingSettings, section("Scaling out", 9)] = ScalingSettings()
     refresh: Annotated[bool, Parameter(group=Group("Output", sort_key=9))] = Field(
-        False, description="recompute everything, whatever is cached"
+        False, description="recompute everything and ignore cached results"
     )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        at_random = "protocol notebook splits at random, as the notebook does"
         if self.protocol == "notebook" and self.split.split_by != "random":
-            raise ValueError(
-                f"protocol notebook splits at random, as the notebook does, and not by {self.split.split_by}: "
-                "choose protocol fair, or split_by random"
-            )
+            wanted = self.split.split_by
+            raise ValueError(f"{at_random}, and not by {wanted}: choose protocol fair, or split_by random")
         if self.protocol == "notebook" and self.evidence.splits_also:
-            raise ValueError(
-                "protocol notebook splits at random, as the notebook does: choose protocol fair for splits_also"
-            )
+            raise ValueError(f"{at_random}: choose protocol fair for splits_also")
         if self.evidence.splits > 1 and self.split.by_time:
             raise ValueError(
                 f"splits counts split seeds, which a split by {self.split.split_by} does not read: "
@@ -467,15 +329,20 @@ class Settings(SettingsModel):
             )
         return self
 
+    def of(self, model: ModelSpec) -> FitSettings:
+        """Return the settings of a model as they were given."""
+        found: FitSettings = getattr(self, model.name)
+        return found
+
     @property
     def seeds(self) -> list[int]:
-        """The initialisation seeds of every model, the run's own first."""
+        """The seeds every model is trained with, `seed` first."""
         many = self.evidence.seeds or (5 if self.protocol == "fair" else 1)
         return [(self.seed + number) % 2**32 for number in range(many)]
 
     @property
     def other_splits(self) -> list[SplitSettings]:
-        """The further splits under which all is compared again."""
+        """The further splits for which the comparison is repeated."""
         seeds = [(self.split.split_seed + number) % 2**32 for number in range(1, self.evidence.splits)]
         kinds = [kind for kind in dict.fromkeys(self.evidence.splits_also) if kind != self.split.split_by]
         return [self.split.model_copy(update={"split_seed": seed}) for seed in seeds] + [
@@ -484,13 +351,13 @@ class Settings(SettingsModel):
 
     @property
     def anchored(self) -> Self:
-        """The same with absolute folders, so that processes that were started elsewhere find them too."""
+        """A copy with absolute folders, for processes with another working directory."""
         reports = str(Path(self.output.reports).expanduser().absolute())
         places = {"reports": reports, "store": anchored(self.output.store)}
         return self.model_copy(update={"output": self.output.model_copy(update=places)})
 
     @property
     def title(self) -> str:
-        """What is compared, in a few words: the name of a run."""
-        data = (self.data.ratings and PurePath(self.data.ratings).name) or self.data.dataset or "sample"
+        """Name of the run: data set, protocol and seed."""
+        data = (self.data.ratings and PurePath(self.data.ratings).name) or self.data.dataset or SAMPLE.name
         return f"{escaped(data)} · {self.protocol} · seed {self.seed}"

@@ -1,8 +1,8 @@
-"""Task `report`: the test ratings are read, the comparison is written, published and shown."""
+"""Tasks `score` and `report`: the test ratings are read, the comparison is written, published and shown."""
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,22 +11,38 @@ from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from recsys.errors import StoreUnavailable
-from recsys.evaluation.comparison import Comparison, Tuning
-from recsys.history import append
-from recsys.report.discussion import headline
-from recsys.report.history import with_history
-from recsys.report.history_drift import drift_warnings
-from recsys.report.history_table import HISTORY_CAPTION, history_headings, history_rows
+from recsys.evaluation.results import Comparison, Tuning
+from recsys.models.specs import MODEL
+from recsys.report.drift import drift_warnings
 from recsys.report.markdown import embedded_markdown, escaped
-from recsys.report.publish import publish
-from recsys.report.tables import shown_columns, shown_rows
-from recsys.settings import Settings
-from recsys.store import Facts, Manifest, Store
-from tasks.assets import artefact, asset, tell_made
-from tasks.caching import Recipe, Uncached
+from recsys.report.past_runs import with_past_runs
+from recsys.report.publish import publish_report
+from recsys.report.section import Cell
+from recsys.report.sections import trends
+from recsys.report.sections.results import shown_columns, shown_rows
+from recsys.report.sections.verdict import headline
+from recsys.settings import Settings, SplitSettings
+from recsys.store.run_history import append
+from recsys.store.store import Facts, Manifest, Store
+from tasks.cache import ByFingerprint, Recipe, Uncached
+from tasks.observability import artefact_key, asset_key, emit_asset
 from tasks.progress import TaskProgress
 
-RECIPE = Recipe(
+SCORE = Recipe(
+    task="score",
+    layer="scores",
+    manifests=("data", "models"),
+    settings=("split", "settings"),
+    unread={
+        **dict.fromkeys(("data", "split", "tuning", "ranking", "output", "engine", "scaling", "refresh"), True),
+        **dict.fromkeys(MODEL, True),
+        "evidence": {"seeds", "splits", "splits_also"},
+    },
+    code=("recsys.evaluation.evaluate",),
+    libraries=("keras", "numpy", "scikit-learn", "scipy", "tensorflow"),
+)
+
+REPORT = Recipe(
     task="report",
     layer="reports",
     manifests=("data", "models", "others"),
@@ -34,16 +50,39 @@ RECIPE = Recipe(
     settings=("settings", "source", "tuning"),
     unread={"output": True, "scaling": True, "refresh": True, "data": {"downloads"}},
     code=("recsys.report.build",),
-    libraries=(
-        *("jinja2", "keras", "matplotlib", "numpy", "optuna", "pandas", "pyarrow", "scikit-learn", "scipy"),
-        "tensorflow",
-    ),
+    libraries=(*SCORE.libraries, "matplotlib", "optuna", "pandas", "pyarrow"),
 )
 
 log = logging.getLogger(__name__)
 
 
-@task(name="report", task_run_name="report", cache_policy=Uncached(recipe=RECIPE))
+@task(
+    name="score", task_run_name="score · {split.split_by} {split.split_seed}", cache_policy=ByFingerprint(recipe=SCORE)
+)
+def score(
+    data: Mapping[str, Manifest],
+    models: Mapping[str, Mapping[str, Any]],
+    split: SplitSettings,
+    settings: Settings,
+    store: str,
+) -> Manifest:
+    """Score the models on the test ratings of a further split.
+
+    Args:
+        data: manifests of `codes`, `training` and `test`.
+        models: row -> its fits, each a manifest or why there is none.
+        split: what split the ratings so.
+    """
+
+    def build(folder: Path) -> Facts:
+        from recsys.evaluation.evaluate import score_split
+
+        return score_split(Store(store), data, models, split, settings, folder, TaskProgress("score"))
+
+    return SCORE.make(build, data=data, models=models, split=split, settings=settings, store=store)
+
+
+@task(name="report", task_run_name="report", cache_policy=Uncached(recipe=REPORT))
 def report(
     data: Mapping[str, Manifest],
     models: Mapping[str, Mapping[str, Any]],
@@ -53,47 +92,28 @@ def report(
     source: Mapping[str, Any],
     store: str,
 ) -> str:
-    """Score the models on the test ratings, publish the comparison and show it in the UI.
+    """Score the models on the test ratings, publish the comparison and show it in the UI; return the report's folder.
 
-    Never cached, so that each run has its artifacts in the UI and is remembered; what it computes is
-    kept in the store and computed once.
+    Never cached, so that each run has its artifacts in the UI and is remembered; what it computes is kept in the store.
 
-    Args:
-        data: manifests of `ratings`, `codes`, `training` and `test`.
-        models: row -> its fits, each a manifest or why there is none.
-        tuning: the searches of the tuned rows.
-        others: what `score` made of other splits.
-        settings: the run's.
-        source: `name`, `label` and `licence` of the ratings.
-        store: folder of the artefacts.
-
-    Returns:
-        The report's folder.
+    The arguments are those of `recsys.report.build.build_report`; `source` also has the `name` of the ratings.
     """
+    opened = Store(store)
+    inputs = {"data": data, "models": models, "tuning": tuning, "others": others, "settings": settings}
 
     def build(folder: Path) -> Facts:
         from recsys.report.build import build_report
 
-        return build_report(
-            Store(store), data, models, tuning, others, settings, source, folder, TaskProgress("report")
-        )
+        progress = TaskProgress("report")
+        return build_report(opened, data, models, tuning, others, settings, source, folder, progress)
 
-    made = RECIPE.make(
-        build,
-        data=data,
-        models=models,
-        tuning=tuning,
-        others=others,
-        settings=settings,
-        source=source,
-        store=store,
-    )
+    made = REPORT.make(build, **inputs, source=source, store=store)
     name = settings.output.name or f"{source['name']}-{settings.protocol}"
-    folder = _published(Store(store), made, Path(settings.output.reports).expanduser().absolute(), name)
+    folder = _published(opened, made, Path(settings.output.reports).expanduser().absolute(), name)
     comparison = Comparison.model_validate_json((folder / "comparison.json").read_bytes())
     for warning in drift_warnings(comparison):
         log.warning(warning.text)
-    tell_made(asset(folder / "report.html"), "report", [artefact(Store(store), made)], headline=headline(comparison))
+    emit_asset(asset_key(folder / "report.html"), "report", [artefact_key(opened, made)], headline=headline(comparison))
     _show_in_ui(folder, comparison)
     log.info("%s.", headline(comparison))
     log.info("Report: %s", folder / "report.html")
@@ -103,11 +123,11 @@ def report(
 def _published(store: Store, made: Manifest, reports: Path, name: str) -> Path:
     """Publish the report among the runs before it, and remember the run; neither is worth failing a run for."""
     try:
-        files, run = with_history(store, made, name, datetime.now(UTC))
+        files, run = with_past_runs(store, made, name, datetime.now(UTC))
     except (OSError, StoreUnavailable) as error:
         log.warning("the runs before are left out of the report, and this one is not remembered: %s", error)
-        return publish(store.files(made), reports, name)
-    folder = publish(files, reports, name)
+        return publish_report(store.files(made), reports, name)
+    folder = publish_report(files, reports, name)
     try:
         append(store, run)
     except (OSError, StoreUnavailable) as error:
@@ -119,7 +139,9 @@ def _show_in_ui(folder: Path, comparison: Comparison) -> None:
     try:
         create_table_artifact(_table(comparison), key="comparison", description=f"Report: {_told(folder)}")
         if comparison.history:
-            create_table_artifact(_runs(comparison), key="comparison-history", description=HISTORY_CAPTION)
+            table = trends.run_table(comparison)
+            newest_first = _by_heading([heading.text for heading in table.headings], reversed(table.rows))
+            create_table_artifact(newest_first, key="comparison-history", description=trends.CAPTION)
         create_markdown_artifact(embedded_markdown(folder), key="comparison-report", description=_told(folder))
         for key, name in (("report-page", "report.html"), ("comparison-csv", "comparison.csv")):
             create_link_artifact((folder / name).as_uri(), name, key=key, description=_told(folder / name))
@@ -135,11 +157,8 @@ def _told(path: Path) -> str:
 
 def _table(comparison: Comparison) -> list[dict[str, str]]:
     """The table that people read: the rows of models, combinations and baselines, by heading."""
-    headings = [column.heading for column in shown_columns(comparison)]
-    return [dict(zip(headings, (cell.text for cell in row), strict=True)) for row in shown_rows(comparison)]
+    return _by_heading([column.heading for column in shown_columns(comparison)], shown_rows(comparison))
 
 
-def _runs(comparison: Comparison) -> list[dict[str, str]]:
-    """The results over time, the newest first."""
-    headings = history_headings(comparison)
-    return [dict(zip(headings, row, strict=True)) for row in reversed(history_rows(comparison))]
+def _by_heading(headings: list[str], rows: Iterable[Iterable[Cell]]) -> list[dict[str, str]]:
+    return [dict(zip(headings, (cell.text for cell in row), strict=True)) for row in rows]

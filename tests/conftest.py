@@ -28,7 +28,7 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Yield the URL of an empty folder of fsspec's memory, and forget what was seen there."""
     from fsspec.implementations.memory import MemoryFileSystem
 
-    from recsys.remote import WORKING_COPIES, remote_at
+    from recsys.store.remote import WORKING_COPIES, remote_at
 
     monkeypatch.setenv(WORKING_COPIES, str(tmp_path / "working-copies"))
     MemoryFileSystem.store.clear()

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from recsys.evaluation.comparison import SearchedSetting, Trial, Tuning
+from recsys.evaluation.results import SearchedSetting, Trial, Tuning
 
 Settings = dict[str, int | float | bool | str | list[int]]
 

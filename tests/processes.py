@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import psutil
 
-from flows.places import PLACES
+from flows.access import ALLOWED_PATHS
 
 ROOT = Path(__file__).parent.parent
 
@@ -85,7 +85,7 @@ class PrefectServer:
     def environment(self) -> dict[str, str]:
         """What a process needs to know to talk to it."""
         # the runs of its deployments read and write beside its home
-        return {"PREFECT_HOME": str(self.home), "PREFECT_API_URL": self.url, PLACES: str(self.home.parent)}
+        return {"PREFECT_HOME": str(self.home), "PREFECT_API_URL": self.url, ALLOWED_PATHS: str(self.home.parent)}
 
     def start(self) -> None:
         """Start it, and return once it answers."""

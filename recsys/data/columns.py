@@ -1,20 +1,20 @@
-"""Recognising which column holds the users, the items, the ratings and the times."""
+"""Recognising the columns of users, items, ratings and timestamps by their names."""
 
 import difflib
 import re
 from collections.abc import Collection, Sequence
 from typing import Literal
 
-from recsys.data.sentences import listed, shown
 from recsys.errors import BadRatings
 from recsys.settings import DataSettings
+from recsys.text import listed, quoted
 
 Role = Literal["user", "item", "rating", "timestamp"]
 ROLES: tuple[Role, ...] = ("user", "item", "rating", "timestamp")
 REQUIRED: tuple[Role, ...] = ("user", "item", "rating")
 
-# The names of a line are equals: two of them in one file leave open which is meant. An earlier line wins over a
-# later one. Written as `_plain` leaves them: lower case, without "_", "-", blanks and RecBole's types.
+# A name of an earlier line wins over one of a later line; two names of one line in a file are ambiguous. Written as
+# `_plain` returns them: lower case, without "_", "-", blanks and RecBole's types.
 NAMES: dict[Role, list[str]] = {
     "user": [
         "userid user uid",
@@ -53,38 +53,27 @@ def recognise(
     advice: str = "",
     blank: Collection[int] = (),
 ) -> dict[Role, int]:
-    """Find the column of each role.
+    """Return the index into `names` of the column of each role, without "timestamp" where there is none.
 
-    A column that the settings name is taken as named. The others are recognised by their names or, without a
-    header, taken in the order user, item, rating, timestamp from what is left.
+    Columns that the settings name are taken first. The others are recognised by their names or, without a header,
+    taken in the order user, item, rating, timestamp from what is left.
 
-    Args:
-        names: the columns' names; without a header, their numbers from "1".
-        settings: the columns that the user named.
-        file: the file's name, for messages.
-        header: whether `names` are written in the file.
-        advice: what else the user may try if a column is missing.
-        blank: indices of columns that hold nothing, and are taken only as named.
-
-    Returns:
-        Index into `names` of each role, without "timestamp" where there is none.
+    Without a `header`, the `names` are numbers from "1". `blank` are indices of empty columns, which are taken only if
+    the settings name them; `advice` is what else the user may try if a column is missing.
 
     Raises:
-        BadRatings: a named column does not exist, one column is to serve for two roles, a role has no column or two
-            that are equally likely.
+        BadRatings: a named column does not exist or is named for two roles, or a role has no column or several.
     """
     roles: dict[Role, int] = {}
     for role in ROLES:
-        wanted = getattr(settings, f"{role}_column")
-        if wanted is None:
+        if (wanted := getattr(settings, f"{role}_column")) is None:
             continue
         index = _named(wanted, names, role, file)
-        for other, taken in roles.items():
-            if taken == index:
-                raise BadRatings(
-                    f"{file}: column {shown(wanted)} cannot hold both the {other} and the {role}; "
-                    f"name another one with --{role}-column."
-                )
+        if other := next((other for other, taken in roles.items() if taken == index), None):
+            raise BadRatings(
+                f"{file}: column {quoted(wanted)} cannot hold both the {other} and the {role}; "
+                f"name another one with --{role}-column."
+            )
         roles[role] = index
     for role in ROLES:
         if role in roles:
@@ -106,11 +95,11 @@ def _named(wanted: str, names: Sequence[str], role: Role, file: str) -> int:
     if len(matches) == 1:
         return matches[0]
     if matches:
-        raise BadRatings(f"{file} has {len(matches)} columns named {shown(wanted)}; rename all but one of them.")
+        raise BadRatings(f"{file} has {len(matches)} columns named {quoted(wanted)}; rename all but one of them.")
     plain = [_plain(name) for name in names]
     close = difflib.get_close_matches(_plain(wanted), plain, n=1)
-    hint = f"; did you mean {shown(names[plain.index(close[0])])}?" if close else f"; correct --{role}-column."
-    raise BadRatings(f"{file} has no column {shown(wanted)} among its columns ({listed(names)}){hint}")
+    hint = f"; did you mean {quoted(names[plain.index(close[0])])}?" if close else f"; correct --{role}-column."
+    raise BadRatings(f"{file} has no column {quoted(wanted)} among its columns ({listed(names)}){hint}")
 
 
 def _recognised(role: Role, candidates: list[tuple[str, int]], file: str) -> list[int]:
@@ -127,5 +116,5 @@ def _recognised(role: Role, candidates: list[tuple[str, int]], file: str) -> lis
 
 
 def _plain(name: str) -> str:
-    """The name without what differs between data sets that mean the same."""
+    """The name without case, "_", "-", blanks and RecBole's type."""
     return re.sub(r":(token|float)(_seq)?$|[-_\s]", "", name.strip().casefold())

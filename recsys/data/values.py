@@ -1,4 +1,4 @@
-"""From text to ids, ratings and times, a block of rows at a time; what a good value is, is said here alone."""
+"""Conversion of text fields to ids, ratings and times, and the rules for valid values."""
 
 import math
 import re
@@ -10,33 +10,31 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recsys.data.columns import Role
-from recsys.data.sentences import shown
+from recsys.text import quoted
+
+NO_TIME = int(np.iinfo(np.int64).min)
+"""Stands in timestamp.npy for an unknown time, as NaT does in numpy's datetime64."""
 
 Fields = dict[Role, pa.StringArray]
-"""The text of some rows, by column."""
+"""Column -> text of some rows."""
 Columns = dict[Role, pa.Array]
-"""The values of some rows: ids int64 or string, ratings float64, times int64 with nulls."""
+"""Column -> values of some rows: ids int64 or string, ratings float64, times int64 with nulls."""
 
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 LARGEST = 1e15
-"""Models sum the squares of errors in single precision, which ends at 3.4e38."""
+"""Models sum squared errors in single precision, whose largest value is 3.4e38."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 YEAR_1 = -62_135_596_800
-"""Seconds from 1970 back to the first moment that Python's `datetime` knows; Arrow knows the year 0."""
+"""Seconds since 1970 of the first time of Python's `datetime`; Arrow has a year 0."""
 TOO_LATE = 10**11
-"""Seconds since 1970 (year 5138) from which on a time must be in milli-, micro- or nanoseconds."""
+"""From this on (year 5138), a time is taken for milli-, micro- or nanoseconds since 1970."""
 
 
 def convert(fields: Fields, low: float | None, high: float | None) -> tuple[Columns, dict[int, str]]:
-    """Turn text into values.
-
-    Args:
-        fields: the rows' text.
-        low: lowest rating of the scale, None for any.
-        high: highest rating of the scale, None for any.
+    """Convert the text of some rows to values; None for the scale's `low` or `high` end is no limit.
 
     Returns:
-        The values of the good rows, and for each other row (by its index in `fields`) what is wrong with it.
+        The values of the good rows; index in `fields` -> what is wrong, of the other rows.
     """
     ratings, reasons = _ratings(fields["rating"], low, high)
     ids: Columns = {"item": _ids(fields["item"]), "user": _ids(fields["user"])}
@@ -56,26 +54,26 @@ def convert(fields: Fields, low: float | None, high: float | None) -> tuple[Colu
 
 
 def read_rating(text: str, low: float | None, high: float | None) -> float | str:
-    """The rating that is written in `text`, or what is wrong with it."""
+    """The rating in `text`, or what is wrong with it."""
     text = text.strip()
     if not text:
         return "the rating is missing"
     if not NUMBER.fullmatch(text):
         if re.fullmatch(r"[+-]?\d*,\d+", text, re.ASCII):
-            return f"rating {shown(text)} has a decimal comma, write it with a point ({text.replace(',', '.')[:60]})"
-        return f"rating {shown(text)} is not a number"
+            return f"rating {quoted(text)} has a decimal comma, write it with a point ({text.replace(',', '.')[:60]})"
+        return f"rating {quoted(text)} is not a number"
     value = float(text)
     if abs(value) > LARGEST:
-        return f"rating {shown(text)} is beyond ±1e15, the largest that can be compared"
+        return f"rating {quoted(text)} is beyond ±1e15, the largest that can be compared"
     if low is not None and value < low:
-        return f"rating {shown(text)} is below the scale's lowest, {low:g} (--min-rating)"
+        return f"rating {quoted(text)} is below the scale's lowest, {low:g} (--min-rating)"
     if high is not None and value > high:
-        return f"rating {shown(text)} is above the scale's highest, {high:g} (--max-rating)"
+        return f"rating {quoted(text)} is above the scale's highest, {high:g} (--max-rating)"
     return value
 
 
 def read_time(text: str) -> int | None:
-    """Whole seconds since 1970 of a number or of an ISO 8601 date and time (UTC if it names no zone)."""
+    """Whole seconds since 1970 of a number or an ISO 8601 date and time (UTC without a time zone); None if invalid."""
     text = text.strip()
     if NUMBER.fullmatch(text):
         # Beyond 2**53 a float is not exact; and int() refuses numbers of thousands of digits.
@@ -97,7 +95,7 @@ def read_time(text: str) -> int | None:
 def _ratings(
     text: pa.StringArray, low: float | None, high: float | None
 ) -> tuple[npt.NDArray[np.float64], dict[int, str]]:
-    # Millions of ratings take few values: each value is read once.
+    # Millions of ratings have few distinct values: each is read once.
     encoded = text.dictionary_encode()
     read = [read_rating(value, low, high) for value in encoded.dictionary.to_pylist()]
     codes = encoded.indices.to_numpy()
@@ -108,9 +106,8 @@ def _ratings(
 
 
 def _ids(text: pa.StringArray) -> pa.Array:
-    """Numbers if every id is written as an int64 would be, text without surrounding blanks otherwise."""
-    numbers = _integers(text)
-    if numbers is not None:
+    """Integers if every id is written as an int64 would be, otherwise text without surrounding blanks."""
+    if (numbers := _integers(text)) is not None:
         return numbers
     trimmed = pc.utf8_trim_whitespace(text)
     numbers = _integers(trimmed)
@@ -125,22 +122,20 @@ def _integers(text: pa.StringArray) -> pa.Int64Array | None:
 
 def _cast(text: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
     try:
-        text[:100].cast(kind)  # Arrow takes its time over a long array that is wrong throughout
+        text[:100].cast(kind)  # Arrow is slow with a long array that is invalid throughout
         return text.cast(kind)
     except pa.ArrowInvalid:
         return None
 
 
 def _times(text: pa.StringArray) -> pa.Int64Array:
-    numbers = _integers(text)
-    if numbers is not None:
+    if (numbers := _integers(text)) is not None:
         seconds = numbers.to_numpy()
         for _ in range(3):
             seconds = np.where((seconds >= TOO_LATE) | (seconds <= -TOO_LATE), seconds // 1000, seconds)
         return pa.array(seconds)
     for zone in (None, "UTC"):
-        moments = _cast(text, pa.timestamp("us", zone))
-        if moments is not None:
+        if (moments := _cast(text, pa.timestamp("us", zone))) is not None:
             seconds = moments.cast(pa.int64()).to_numpy() // 10**6
             if seconds.min() >= YEAR_1:
                 return pa.array(seconds)

@@ -1,6 +1,6 @@
-"""Whether predictions mean what they say: what was rated where so much was predicted, with its noise.
+"""Calibration: the mean rating of test ratings with similar predictions, and how uncertain it is.
 
-Ratings of one user err together, so every standard error here is clustered by user (Liang and Zeger 1986,
+Errors of one user's ratings are correlated, so every standard error here is clustered by user (Liang and Zeger 1986,
 "Longitudinal Data Analysis Using Generalized Linear Models").
 """
 
@@ -10,21 +10,21 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
-from recsys.evaluation.effect import LEVEL
+from recsys.evaluation.thresholds import LEVEL
 
 BINS = 10
 FEWEST_ROWS = 50
-"""Bins of fewer ratings are shown, but tell nothing: a standard error of so few is itself noise."""
+"""Bins of fewer ratings are shown but not judged: a standard error of so few ratings is itself noise."""
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Test ratings whose predictions are alike.
+    """Test ratings with similar predictions.
 
-    `predicted` and `actual` are means, in rating units; `reach` is half of the 95% interval of `actual`
-    less `predicted`, widened for there being several bins (Bonferroni), None where a single user is in the bin.
+    `predicted` and `actual` are means, in rating units; `reach` is half the width of the 95% interval of `actual`
+    less `predicted`, corrected for the number of bins (Bonferroni), None with a single user in the bin.
     """
 
     rows: int
@@ -34,22 +34,22 @@ class Bin:
 
     @property
     def gap(self) -> float:
-        """How far actual ratings lie above the predictions, in rating units."""
+        """Mean rating less mean prediction, in rating units."""
         return self.actual - self.predicted
 
     @property
     def off(self) -> bool:
-        """Whether the gap is more than noise, in a bin of enough ratings to tell."""
+        """Whether the gap is significant, in a bin of enough ratings."""
         return self.rows >= FEWEST_ROWS and self.reach is not None and abs(self.gap) > self.reach
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """How ratings follow predictions.
+    """Calibration of a model's predictions.
 
-    `slope` is that of a least-squares line of actual ratings on predictions: 1 where a prediction that is higher by
-    some amount goes with ratings that are higher by as much, below 1 where predictions are too extreme. `low` and
-    `high` are the ends of its 95% interval. All three are None where predictions do not vary or are of one user.
+    `slope` is that of the least-squares line of ratings on predictions: 1 for calibrated predictions, below 1 for
+    too extreme ones. `low` and `high` are the ends of its 95% interval. All three are None where predictions do not
+    vary or are of one user.
     """
 
     bins: list[Bin]
@@ -59,25 +59,14 @@ class Calibration:
 
     @property
     def calibrated(self) -> bool:
-        """Whether slope and bins differ from a perfect agreement by no more than noise."""
+        """Whether neither the slope nor a bin differs significantly from perfect calibration."""
         if self.low is None or self.high is None:
             return False
         return self.low <= 1 <= self.high and not any(entry.off for entry in self.bins)
 
-    @property
-    def largest(self) -> Bin | None:
-        """The bin of the largest gap, of those with ratings enough to tell."""
-        telling = [entry for entry in self.bins if entry.rows >= FEWEST_ROWS]
-        return max(telling, key=lambda entry: abs(entry.gap), default=None)
-
 
 def calibration(user: npt.NDArray[np.integer], actual: Floats, predicted: Floats) -> Calibration:
-    """Compare predictions with ratings, in bins of equal width and by a line.
-
-    Args:
-        user: codes from 0, shape (rows,).
-        actual: ratings, shape (rows,), in rating units.
-        predicted: shape (rows,), in rating units.
+    """Compare predictions with ratings, shape (rows,) each, in bins of equal width and by a least-squares line.
 
     Raises:
         ValueError: there are no rows.
@@ -88,38 +77,27 @@ def calibration(user: npt.NDArray[np.integer], actual: Floats, predicted: Floats
     placed = np.clip(np.searchsorted(edges, predicted, side="right") - 1, 0, BINS - 1)
     filled = np.unique(placed)
     bins = [_bin(user[placed == at], actual[placed == at], predicted[placed == at], len(filled)) for at in filled]
-    slope, error, users = _slope(user, actual, predicted)
-    if slope is None or error is None:
+    centred = predicted - predicted.mean()
+    squares = float(centred @ centred)
+    if squares == 0:
         return Calibration(bins, None, None, None)
-    reach = float(stdtrit(users - 1, 1 - LEVEL / 2)) * error
+    slope = float(centred @ actual) / squares
+    error, users = _clustered_error(user, centred * (actual - actual.mean() - slope * centred))
+    if error is None:
+        return Calibration(bins, None, None, None)
+    reach = float(stdtrit(users - 1, 1 - LEVEL / 2)) * (error / squares)
     return Calibration(bins, slope, slope - reach, slope + reach)
 
 
 def _bin(user: npt.NDArray[np.integer], actual: Floats, predicted: Floats, bins: int) -> Bin:
     gap = actual - predicted
-    by_user, users = _sums(user, gap - gap.mean())
-    reach = None
-    if users > 1:
-        error = np.sqrt(users / (users - 1) * np.sum(by_user**2)) / len(gap)
-        reach = float(stdtrit(users - 1, 1 - LEVEL / 2 / bins) * error)
+    error, users = _clustered_error(user, gap - gap.mean())
+    reach = None if error is None else float(stdtrit(users - 1, 1 - LEVEL / 2 / bins)) * (error / len(gap))
     return Bin(len(gap), float(predicted.mean()), float(actual.mean()), reach)
 
 
-def _slope(user: npt.NDArray[np.integer], actual: Floats, predicted: Floats) -> tuple[float | None, float | None, int]:
-    """Slope of the line, its standard error clustered by user, and the number of users."""
-    centred = predicted - predicted.mean()
-    squares = float(centred @ centred)
-    if squares == 0:
-        return None, None, 0
-    slope = float(centred @ actual) / squares
-    residual = actual - actual.mean() - slope * centred
-    by_user, users = _sums(user, centred * residual)
-    if users < 2:
-        return None, None, users
-    return slope, float(np.sqrt(users / (users - 1) * np.sum(by_user**2))) / squares, users
-
-
-def _sums(user: npt.NDArray[np.integer], values: Floats) -> tuple[Floats, int]:
-    """Sum of the values of each user that has any, and how many have."""
-    counted = np.bincount(user)
-    return np.bincount(user, weights=values)[counted > 0].astype(np.float64), int((counted > 0).sum())
+def _clustered_error(user: npt.NDArray[np.integer], values: Floats) -> tuple[float | None, int]:
+    """Standard error of the sum of centred values, None for a single user, and the number of users."""
+    by_user = np.bincount(user, weights=values)[np.bincount(user) > 0]
+    users = len(by_user)
+    return (float(np.sqrt(users / (users - 1) * np.sum(by_user**2))) if users > 1 else None), users

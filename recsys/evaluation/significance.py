@@ -1,15 +1,15 @@
-"""Whether differences between models are real: paired squared errors, users resampled, many pairs allowed for.
+"""Significance of differences between models: a paired bootstrap over users, corrected for multiple comparisons.
 
-Ratings of one user err together, so what is drawn anew is users, with all of their test rows (the pairs cluster
+Errors of one user's ratings are correlated, so users are resampled, with all of their test ratings (pairs cluster
 bootstrap; Cameron, Gelbach and Miller 2008, "Bootstrap-Based Improvements for Inference with Clustered Errors").
 The statistic is a ratio, the sum of the differences over the number of rows, which is the difference of the MSEs.
 
 The p value and the interval come from the bootstrap's standard error and Student's t with one degree of freedom
 less than there are users (Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapters 6 and 12). The
-share of resamples beyond zero would do without t, but is never below one in `resamples`: once corrected for several
-pairs, 100 resamples could then find nothing, however large.
+share of resamples beyond zero would need no t, but is at least 1 / `resamples`: corrected for several pairs, 100
+resamples could then find no difference significant, however large.
 
-What is covered is chance in who was tested. Another training or another split is not.
+This covers the sampling of test users, not another training or another split.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtr, stdtrit
 
-from recsys.evaluation.comparison import Difference, DifferenceVerdict
-from recsys.evaluation.effect import LEVEL
+from recsys.evaluation.results import Difference, DifferenceVerdict
+from recsys.evaluation.thresholds import LEVEL
 
 DRAWN_AT_ONCE = 2_000_000
-"""Users drawn at once, over all resamples of a chunk: some 60 MB."""
+"""Users drawn at once, over all resamples of a chunk: about 60 MB."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -37,20 +37,16 @@ def compare_pairs(
     resamples: int,
     seed: int,
 ) -> list[Difference]:
-    """Test each pair of predictions of the same rows.
+    """Test the difference of MSE of each pair of models.
 
     Args:
         user: codes from 0, shape (rows,); rows of one user are drawn together.
         rating: shape (rows,), in rating units.
-        predicted: name -> predictions in rating units, shape (rows,), one for each seed; what counts of a
-            rating is the mean of its squared errors.
-        pairs: names (one, other); a negative difference says that `one` errs less.
+        predicted: name -> predictions, shape (rows,), one for each seed, over which squared errors are averaged.
+        pairs: names (one, other); a negative difference means that `one` has the lower MSE. p values are corrected for
+            all of them.
         smallest_effect: smaller differences are a tie, in squared rating units.
-        resamples: how often the users are drawn.
-        seed: of the draws.
-
-    Returns:
-        One difference a pair, in the order of `pairs`; p values are corrected over all of them.
+        resamples: number of bootstrap resamples.
 
     Raises:
         ValueError: there are no rows.
@@ -71,17 +67,31 @@ def compare_pairs(
     errors = _standard_errors(sums, rows, one, other, resamples, np.random.default_rng(seed))
     users = len(rows)
     p = [_p_value(difference, error, users) for difference, error in zip(differences, errors, strict=True)]
-    reach = [float(stdtrit(users - 1, 1 - LEVEL / 2)) * error if users > 1 else None for error in errors]
-    found = zip(pairs, differences.tolist(), reach, p, holm(p), strict=True)
-    return [_difference(pair, value, half, p, corrected, smallest_effect) for pair, value, half, p, corrected in found]
+    found = []
+    for (name, rival), value, error, own_p, corrected in zip(
+        pairs, differences.tolist(), errors, p, holm(p), strict=True
+    ):
+        reach = float(stdtrit(users - 1, 1 - LEVEL / 2)) * error if users > 1 else None
+        found.append(
+            Difference(
+                name=name,
+                other=rival,
+                mse_difference=value,
+                low=None if reach is None else value - reach,
+                high=None if reach is None else value + reach,
+                p=own_p,
+                p_corrected=corrected,
+                verdict=_verdict(value, reach, corrected, smallest_effect),
+            )
+        )
+    return found
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Correct p values for being several (Holm 1979, "A Simple Sequentially Rejective Multiple Test Procedure").
+    """Correct p values for multiple comparisons (Holm 1979, "A Simple Sequentially Rejective Multiple Test Procedure").
 
-    Returns:
-        Corrected p values in the order given, each at most 1: rejecting those below a level rejects any true
-        hypothesis at all with at most that probability, whatever depends on what.
+    The corrected p values, in the order given and each at most 1, control the family-wise error rate under any
+    dependence.
     """
     corrected, largest = [0.0] * len(p), 0.0
     for rank, place in enumerate(sorted(range(len(p)), key=lambda place: p[place])):
@@ -129,22 +139,6 @@ def _p_value(difference: float, error: float, users: int) -> float:
     if users < 2 or difference == 0:
         return 1.0
     return float(2 * stdtr(users - 1, -abs(difference) / error)) if error > 0 else 0.0
-
-
-def _difference(
-    pair: tuple[str, str], value: float, reach: float | None, p: float, corrected: float, smallest_effect: float
-) -> Difference:
-    low, high = (None, None) if reach is None else (value - reach, value + reach)
-    return Difference(
-        name=pair[0],
-        other=pair[1],
-        mse_difference=value,
-        low=low,
-        high=high,
-        p=p,
-        p_corrected=corrected,
-        verdict=_verdict(value, reach, corrected, smallest_effect),
-    )
 
 
 def _verdict(value: float, reach: float | None, p_corrected: float, smallest_effect: float) -> DifferenceVerdict:

@@ -18,7 +18,7 @@ class Baseline:
     """mean + user[u] + item[i], where an id without training ratings adds nothing.
 
     Attributes:
-        mean: the training ratings' mean.
+        mean: of the training ratings.
         user: float64, shape (users,), deviation of each user; all 0 where users do not matter.
         item: float64, shape (items,), deviation of each item; all 0 where items do not matter.
         parameters: how many numbers were learnt.
@@ -40,7 +40,6 @@ class Baseline:
 DAMPINGS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 """Strengths of regularisation that bias_only chooses from."""
 
-
 Rows = tuple[Codes, Codes, Ratings]
 
 
@@ -49,13 +48,8 @@ def fit_baselines(
 ) -> dict[str, Baseline]:
     """Fit global_mean, user_mean, item_mean and bias_only.
 
-    Args:
-        train: (user codes, item codes, ratings), shape (rows,) each: what is fitted.
-        validation: the same, of the rows that choose the regularisation of bias_only.
-        users: number of user codes.
-        items: number of item codes.
-        without: where `validation` is a part of `train`, the rest of it: a regularisation chosen by ratings
-            that were fitted would be too weak.
+    `validation` are the rows that choose the regularisation of bias_only. Where they are a part of `train`, which is
+    fitted, `without` is the rest of it: a regularisation chosen by ratings that were fitted would be too weak.
     """
     user, item, rating = train
     mean, deviation = _centred(rating)
@@ -64,22 +58,17 @@ def fit_baselines(
     def chosen_biases() -> tuple[Floats, Floats]:
         kept = without or train
         middle, spread = _centred(kept[2])
-
-        def error(biases: tuple[Floats, Floats]) -> float:
-            of_user, of_item = biases
-            predicted = middle + of_user[validation[0]] + of_item[validation[1]]
-            return float(np.mean((predicted - validation[2]) ** 2))
-
         fitted = fit_biases(kept[0], kept[1], spread, users, items, DAMPINGS)
-        chosen = min(range(len(DAMPINGS)), key=lambda place: error(fitted[place]))
+        u, i, r = validation
+        errors = [float(np.mean((middle + b_u[u] + b_i[i] - r) ** 2)) for b_u, b_i in fitted]
+        chosen = errors.index(min(errors))
         if without is None:
             return fitted[chosen]
         return fit_biases(user, item, deviation, users, items, (DAMPINGS[chosen],))[0]
 
     def timed(fit: Callable[[], tuple[Floats, Floats]], parameters: int) -> Baseline:
         start = time.perf_counter()
-        of_user, of_item = fit()
-        return Baseline(mean, of_user, of_item, parameters, time.perf_counter() - start)
+        return Baseline(mean, *fit(), parameters, time.perf_counter() - start)
 
     return {
         "global_mean": timed(lambda: (nobody, nothing), 1),
@@ -128,11 +117,7 @@ def fit_biases(
     are one product with the matrix of counts.
 
     Args:
-        user: int32 codes, shape (rows,).
-        item: int32 codes, shape (rows,).
-        deviation: ratings less their mean, float32, shape (rows,).
-        users: number of user codes.
-        items: number of item codes.
+        deviation: ratings less their mean, shape (rows,) like the codes of their users and items.
         dampings: each λ, in ratings; above 0.
         sweeps: how often both sides are solved, at most.
         tolerance: stop when no user bias moves by more than this share of the deviations' spread.

@@ -5,24 +5,22 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise, product
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from recsys.models.baselines import Baseline, Codes, Floats, Ratings
+from recsys.models.baselines import Baseline, Codes, Floats, Rows
 
 Candidate = tuple[int, float]
 """How many neighbours, and the shrinkage of their similarities."""
 
 Places = npt.NDArray[np.int64]
-"""Positions in arrays."""
 
 NEIGHBOURS = (20, 40, 80)
-"""Numbers of neighbours that item_knn chooses from."""
-
 SHRINKAGES = (50.0, 100.0, 200.0, 400.0)
-"""Shrinkages, in common raters, that item_knn chooses from."""
+"""Numbers of neighbours, and shrinkages in common raters, that item_knn chooses from."""
 
 MOST_STEPS = 500_000_000
 """What is fitted and predicted within about a minute on one core; see `steps`."""
@@ -55,13 +53,8 @@ class ItemKNN:
     Where a pair of user and item was rated repeatedly, its residual is the mean, and the item is its own
     neighbour when the pair is to be predicted again.
 
-    Attributes:
-        biases: the b_ui.
-        residuals: float64, shape (users, items): r - b of the training ratings, nothing elsewhere.
-        neighbours: how many there are at most; 0 leaves the biases alone.
-        shrinkage: in common raters.
-        parameters: how many ratings are kept, as similarities are made of them; the biases are not counted.
-        seconds: wall-clock time of the fit, that of the biases included.
+    `residuals`, float64 of shape (users, items), are the r - b of the training ratings; 0 `neighbours` leave the biases
+    alone. `parameters` counts the ratings that are kept, and `seconds` the fit, that of the biases included.
     """
 
     biases: Baseline
@@ -73,11 +66,10 @@ class ItemKNN:
 
     def predict(self, user: Codes, item: Codes) -> Floats:
         """Return the predicted ratings, shape (rows,), of users and items, int32 codes of shape (rows,)."""
-        candidate = (self.neighbours, self.shrinkage)
-        predicted: Floats = self.biases.predict(user, item) + corrections(self.residuals, user, item, [candidate])[0]
-        return predicted
+        [found] = corrections(self.residuals, user, item, [(self.neighbours, self.shrinkage)])
+        return self.biases.predict(user, item) + found
 
-    def refitted(self, train: tuple[Codes, Codes, Ratings], biases: Baseline) -> "ItemKNN":
+    def refitted(self, train: Rows, biases: Baseline) -> "ItemKNN":
         """Return the same choice with other training ratings, (user codes, item codes, ratings), and their biases."""
         start = time.perf_counter()
         residuals = residual_matrix(train, biases)
@@ -91,25 +83,14 @@ def steps(train: Codes, predicted: Codes, users: int, items: int) -> int:
     That is the pairs of training ratings of one user, which the similarities are summed over, the
     neighbours that predicted rows have to choose from, and the pairs of items.
 
-    Args:
-        train: users of the training ratings, shape (rows,).
-        predicted: users of the rows to be predicted, shape (rows,).
-        users: number of user codes.
-        items: number of item codes.
+    `train` and `predicted` are the users of the training ratings and of the rows to be predicted, shape (rows,) each.
     """
     rated = np.bincount(train, minlength=users).astype(np.int64)
     return int(rated @ rated) + int(rated[predicted].sum()) + items**2
 
 
 def too_large(train: Codes, predicted: Codes, users: int, items: int) -> str:
-    """Say why these ratings are too many for about a minute and 1 GB; empty where they are not.
-
-    Args:
-        train: users of the training ratings, shape (rows,).
-        predicted: users of the rows to be predicted, shape (rows,).
-        users: number of user codes.
-        items: number of item codes.
-    """
+    """Say why these ratings (see `steps`) are too many for about a minute and 1 GB; empty where they are not."""
     if len(train) > MOST_RATINGS:
         return f"it keeps all training ratings, and {len(train):,} are more than the {MOST_RATINGS:,} it is run for"
     work = steps(train, predicted, users, items)
@@ -121,19 +102,11 @@ def too_large(train: Codes, predicted: Codes, users: int, items: int) -> str:
     )
 
 
-def fit_item_knn(
-    train: tuple[Codes, Codes, Ratings], validation: tuple[Codes, Codes, Ratings], biases: Baseline
-) -> tuple[ItemKNN, Floats]:
+def fit_item_knn(train: Rows, validation: Rows, biases: Baseline) -> tuple[ItemKNN, Floats]:
     """Choose the number of neighbours and the shrinkage of lowest validation error.
 
-    Args:
-        train: (user codes, item codes, ratings), shape (rows,) each: what is kept.
-        validation: the same, of rows that choose; none of them may be in `train`, where each would be its own
-            best neighbour.
-        biases: fitted on `train`.
-
-    Returns:
-        The choice, and what it predicts of the validation rows, shape (rows,).
+    `biases` are fitted on `train`, in which no row of `validation`, which chooses, may be: it would be its own best
+    neighbour. Returns the choice, and what it predicts of the validation rows, shape (rows,).
     """
     start = time.perf_counter()
     residuals = residual_matrix(train, biases)
@@ -147,13 +120,8 @@ def fit_item_knn(
     return ItemKNN(biases, residuals, neighbours, shrinkage, residuals.nnz, seconds), bias + found[best]
 
 
-def residual_matrix(train: tuple[Codes, Codes, Ratings], biases: Baseline) -> sparse.csr_array:
-    """Return r - b as float64, shape (users, items), the mean of repeated pairs, zeros stored.
-
-    Args:
-        train: (user codes, item codes, ratings), shape (rows,) each.
-        biases: the b.
-    """
+def residual_matrix(train: Rows, biases: Baseline) -> sparse.csr_array:
+    """Return r - b as float64, shape (users, items), the mean of repeated pairs, zeros stored."""
     user, item, rating = train
     shape = (len(biases.user), len(biases.item))
     sums = sparse.csr_array((rating - biases.predict(user, item), (user, item)), shape=shape)
@@ -171,12 +139,7 @@ def corrections(
 ) -> list[Floats]:
     """Return the neighbours' part of the prediction, float64 of shape (rows,), for each candidate.
 
-    Args:
-        residuals: of `residual_matrix`.
-        user: int32 codes, shape (rows,).
-        item: int32 codes, shape (rows,).
-        candidates: (neighbours, shrinkage) each.
-        block_cells: pairs that a thread holds at once, at most 2**22; changes no number.
+    `block_cells`, at most 2**22, are the pairs that a thread holds at once, which changes no number.
 
     Raises:
         ValueError: more than 65,536 items.
@@ -219,8 +182,7 @@ def _by_similarity(row: Places, similarity: Floats, place: Places) -> Places:
     return places
 
 
-@dataclass(frozen=True)
-class _Nearby:
+class _Nearby(NamedTuple):
     """Rows to be predicted, and the items that their users have rated and that correlate positively.
 
     `row` (place in `rows`, ascending), `correlation`, `common` raters and the user's `residual` have one
@@ -234,8 +196,7 @@ class _Nearby:
     residual: Floats
 
 
-@dataclass(frozen=True)
-class _Compared:
+class _Compared(NamedTuple):
     """What items are compared by: sparse matrices of one pattern, shape (users, items), and their transposes.
 
     `residuals`, 1 where there is one (`rated`), and their squares.
@@ -250,12 +211,13 @@ class _Compared:
 
     @classmethod
     def by_raters(cls, residuals: sparse.csr_array) -> "_Compared":
-        matrices = [
-            _like(matrix, data)
-            for matrix in (residuals, residuals.T.tocsr())
-            for data in (matrix.data, np.ones(matrix.nnz), matrix.data**2)
-        ]
-        return cls(*matrices)
+        return cls(
+            *(
+                sparse.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
+                for matrix in (residuals, residuals.T.tocsr())
+                for data in (matrix.data, np.ones(matrix.nnz), matrix.data**2)
+            )
+        )
 
     def with_all(self, some: npt.NDArray[np.integer]) -> tuple[Floats, Floats, Floats, Floats]:
         """Return sums over the raters that some items share with each item, of shape (some x items,) each.
@@ -292,17 +254,8 @@ def _nearby(compared: _Compared, user: Codes, item: Codes, block: Places, block_
         # a single common rater says nothing: the shrunk similarity is 0
         near = np.flatnonzero((covariance[pair] > 0) & (common[pair] > 1))
         pair = pair[near]
-        yield _Nearby(
-            rows,
-            row[near],
-            covariance[pair] / (np.sqrt(own[pair]) * np.sqrt(others[pair])),
-            common[pair],
-            residuals.data[place[near]],
-        )
-
-
-def _like(matrix: sparse.csr_array, data: Floats) -> sparse.csr_array:
-    return sparse.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
+        correlation = covariance[pair] / (np.sqrt(own[pair]) * np.sqrt(others[pair]))
+        yield _Nearby(rows, row[near], correlation, common[pair], residuals.data[place[near]])
 
 
 def _parts(lengths: npt.NDArray[np.integer], most: int) -> Iterator[slice]:

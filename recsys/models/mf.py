@@ -7,27 +7,24 @@ Techniques for Recommender Systems', equation 1), and neither mean nor biases no
 """
 
 from recsys.backend import keras
-from recsys.models.seeded import embedding
-from recsys.settings import MFSettings
+from recsys.models.layers import embedding
+from recsys.models.predictor import TrainingRatings
+from recsys.models.settings import MFSettings
 
 
 def build_mf(users: int, items: int, settings: MFSettings, seed: int) -> keras.Model:
-    """Return the untrained model.
+    """Return the untrained model for so many users and items, with initial embeddings drawn by `seed`.
 
-    Args:
-        users: rows of the user table.
-        items: rows of the item table.
-        settings: `embedding_size` is read.
-        seed: of the initial embeddings.
-
-    Returns:
-        A model from [user code, item code], int32 of shape (batch, 1) each, to ratings, float32 of
-        shape (batch, 1).
+    It leads from [user code, item code], int32 of shape (batch, 1) each, to ratings, float32 of shape (batch, 1).
     """
     user = keras.Input(shape=(1,), dtype="int32", name="user_input")
     item = keras.Input(shape=(1,), dtype="int32", name="movie_input")
     user_embedding = embedding("user_embedding", users, settings.embedding_size, seed)(user)
     item_embedding = embedding("movie_embedding", items, settings.embedding_size, seed)(item)
     dot = keras.layers.Dot(axes=2, name="dot_product")([user_embedding, item_embedding])
-    flat = keras.layers.Flatten(name="dot_product_flat")(dot)
-    return keras.Model(inputs=[user, item], outputs=flat, name="mf")
+    return keras.Model(inputs=[user, item], outputs=keras.layers.Flatten(name="dot_product_flat")(dot), name="mf")
+
+
+def build(users: int, items: int, settings: MFSettings, seed: int, ratings: TrainingRatings) -> keras.Model:
+    """Return the untrained model; of `ratings` it reads nothing."""
+    return build_mf(users, items, settings, seed)

@@ -1,18 +1,39 @@
-"""From a run's artefacts to its report."""
+"""From a run's artefacts to the numbers and plots of its report."""
 
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recsys.evaluation.comparison import OtherSplit, Tuning
+import pandas as pd
+import pyarrow.parquet as pq
+
 from recsys.evaluation.evaluate import evaluate
-from recsys.evaluation.loading import Models, load_models, load_ratings
+from recsys.evaluation.inputs import Models, load_models, load_ratings
+from recsys.evaluation.results import Comparison, OtherSplit, Tuning
 from recsys.progress import Progress, silent
-from recsys.report.run_manifest import run_manifest
-from recsys.report.write import write_report
+from recsys.report.contents import draw_plots
+from recsys.report.manifest import run_manifest
+from recsys.report.sections.results import table_csv
+from recsys.report.sections.tuning import trials_csv, trials_table
+from recsys.report.svg import save_plots
 from recsys.settings import Settings
-from recsys.store import Facts, Manifest, Store
+from recsys.store.store import Facts, Manifest, Store
+
+
+def write_report(comparison: Comparison, predictions: pd.DataFrame, folder: Path) -> None:
+    """Write comparison.json, comparison.csv and plots/*.svg and *.png with their index into an existing folder.
+
+    Where settings were searched, also trials.parquet and trials.csv. The same comparison and predictions, as
+    `draw_plots` takes them, give the same bytes.
+    """
+    texts = {"comparison.json": comparison.model_dump_json(indent=2) + "\n", "comparison.csv": table_csv(comparison)}
+    if comparison.tuning:
+        texts["trials.csv"] = trials_csv(comparison)
+        pq.write_table(trials_table(comparison), folder / "trials.parquet", compression="zstd")
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    save_plots(draw_plots(comparison, predictions), folder)
 
 
 def build_report(
@@ -26,18 +47,11 @@ def build_report(
     folder: Path,
     progress: Progress = silent,
 ) -> Facts:
-    """Write the report, its predictions and the manifest of the run into `folder`.
+    """Write what a report is made of, its predictions and the manifest of the run into `folder`.
 
-    Args:
-        store: where the artefacts are.
-        data: manifests of `ratings`, `codes`, `training` and `test`.
-        models: row -> its fits.
-        tuning: the searches of the tuned rows.
-        others: what `score_split` made of other splits.
-        settings: the run's.
-        source: `label` and `licence` of the ratings.
-        folder: an existing folder.
-        progress: told after each model.
+    `data` are manifests of `ratings`, `codes`, `training` and `test`; `models` the fits of each row, each a manifest or
+    why there is none; `others` what `score_split` made of other splits; `source` the `label` and `licence` of the
+    ratings.
     """
     trained, failed = load_models(store, models)
     comparison, predictions = evaluate(

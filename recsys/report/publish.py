@@ -1,4 +1,4 @@
-"""Putting a finished report where people look for it."""
+"""Writing the pages of a report, and putting it where people look for it."""
 
 import os
 import shutil
@@ -10,27 +10,34 @@ from pathlib import Path
 from filelock import FileLock
 
 from recsys.errors import BadSettings, StoreUnavailable
+from recsys.evaluation.results import Comparison
+from recsys.report.contents import report_of
+from recsys.report.html import html_page
+from recsys.report.markdown import markdown_report
+from recsys.report.svg import PLOTS_INDEX, load_plots
 
-SIGN = "comparison.json"
-"""The file by which a folder is known as a report that may be replaced."""
-
-NEWEST = "latest"
-"""The link to the newest report."""
+SIGN = "comparison.json"  # the file by which a folder is known as a report that may be replaced
+NEWEST = "latest"  # the link to the newest report
 
 
-def publish(files: Mapping[str, Path], reports: Path, name: str) -> Path:
-    """Copy a report's files to `reports/name`, replacing an older report, and point `reports/latest` at it.
+def pages(files: Mapping[str, Path]) -> dict[str, bytes]:
+    """Return report.html and report.md; the same comparison.json and plots with their index give the same bytes."""
+    comparison = Comparison.model_validate_json(files["comparison.json"].read_bytes())
+    report = report_of(comparison, load_plots(files))
+    return {"report.html": html_page(report).encode(), "report.md": markdown_report(report).encode()}
 
-    The copy is made beside its place and renamed, so that whoever looks finds the old report or the
-    new one, whole.
 
-    Args:
-        files: path inside the report -> where the file is.
-        reports: folder of the reports.
-        name: folder of this report.
+def publish_report(files: Mapping[str, Path], reports: Path, name: str) -> Path:
+    """Publish what `build_report` made, and the pages of it; see `publish`."""
+    shown = {path: source for path, source in files.items() if path != PLOTS_INDEX}
+    return publish({**shown, **pages(files)}, reports, name)
 
-    Returns:
-        The report's folder.
+
+def publish(files: Mapping[str, Path | bytes], reports: Path, name: str) -> Path:
+    """Write a report's files to `reports/name`, replacing an older report, and point `reports/latest` at it.
+
+    The copy is made beside its place and renamed, so that whoever looks finds the old report or the new one, whole.
+    `files` are path inside the report -> where the file is, or its content. Returns the report's folder.
 
     Raises:
         BadSettings: a folder of that name holds something else, or the name is that of the link.
@@ -57,16 +64,18 @@ def publish(files: Mapping[str, Path], reports: Path, name: str) -> Path:
     return target
 
 
-def _same(files: Mapping[str, Path], target: Path) -> bool:
+def _same(files: Mapping[str, Path | bytes], target: Path) -> bool:
     there = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
     return there == set(files) and all(_equal(source, target / name) for name, source in files.items())
 
 
-def _equal(one: Path, other: Path) -> bool:
+def _equal(one: Path | bytes, other: Path) -> bool:
+    if isinstance(one, bytes):
+        return one == other.read_bytes()
     return one.stat().st_size == other.stat().st_size and one.read_bytes() == other.read_bytes()
 
 
-def _replace(files: Mapping[str, Path], target: Path) -> None:
+def _replace(files: Mapping[str, Path | bytes], target: Path) -> None:
     for leftover in target.parent.glob(".*.tmp"):
         _remove(leftover)  # of a writer that died: the lock is ours
     fresh = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
@@ -74,7 +83,10 @@ def _replace(files: Mapping[str, Path], target: Path) -> None:
         for name, source in files.items():
             place = fresh / name
             place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, place)
+            if isinstance(source, bytes):
+                place.write_bytes(source)
+            else:
+                shutil.copyfile(source, place)
         if target.exists():
             target.rename(fresh.with_name(f".{target.name}.old.tmp"))
         fresh.rename(target)

@@ -1,68 +1,57 @@
-"""Whether a run that was repeated came to the same numbers, and what has changed since the first."""
+"""Replaying a recorded run: the same ratings, what has changed since, and whether the numbers agree."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from recsys.data.sentences import listed
 from recsys.errors import BadManifest
-from recsys.report.run_manifest import Environment, RunManifest
-from recsys.report.wording import count
-from recsys.store import sha256_of
+from recsys.report.manifest import Environment, RunManifest
+from recsys.store.store import sha256_of
+from recsys.text import count, listed
 
 
 def check_ratings(recorded: RunManifest, path: Path) -> None:
-    """Look whether a file is the one that a run read.
-
-    Args:
-        recorded: the run.
-        path: an existing file.
+    """Check that an existing file is the one that a run read.
 
     Raises:
         BadManifest: it is another one, or has changed.
     """
-    found, then = sha256_of(path), recorded.ratings.sha256
-    if found != then:
+    found, expected = sha256_of(path), recorded.ratings.sha256
+    if found != expected:
         raise BadManifest(
-            f"{path} is not the file that the run read: its SHA-256 begins with {found[:12]}, and with {then[:12]} "
-            "then; a run can only be repeated on the same ratings."
+            f"{path} is not the file that the run read: its SHA-256 begins with {found[:12]} instead of "
+            f"{expected[:12]}; a run can only be replayed on the same ratings."
         )
 
 
 def changes_since(then: Environment, now: Environment) -> str:
-    """Return one sentence on versions, code and machine, from those of a run to those of now."""
-    changed = [
-        *_changed(then.versions, now.versions),
-        *_changed({"python": then.machine.python}, {"python": now.machine.python}),
-        *_changed({"processor": then.machine.processor}, {"processor": now.machine.processor}),
-        *(
-            f"{module.replace('.', '/')}.py {_fate(then.code.get(module), now.code.get(module))}"
-            for module in sorted({*then.code, *now.code})
-            if then.code.get(module) != now.code.get(module)
-        ),
-    ]
+    """Return one sentence on what has changed of library versions, Python, processor and code since a run."""
+    names = [*sorted({*then.versions, *now.versions}), "python", "processor"]
+    before, after = ({**run.versions, **run.machine.model_dump()} for run in (then, now))
+    pairs = [(name, before.get(name, "absent"), after.get(name, "absent")) for name in names]
+    changed = [f"{name} {old} -> {new}" for name, old, new in pairs if old != new]
+    for module in sorted({*then.code, *now.code}):
+        old, new = then.code.get(module), now.code.get(module)
+        if old != new:
+            change = "is new" if old is None else "is gone" if new is None else "changed"
+            changed.append(f"{module.replace('.', '/')}.py {change}")
     if not changed:
-        return "The same code, versions and kind of processor as then."
-    return f"Different since then: {listed(changed)}."
+        return "Code, library versions and processor are those of the recorded run."
+    return f"Changed since the recorded run: {listed(changed)}."
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How the numbers of a repeated run agree with those of the first.
-
-    Attributes:
-        same: whether every number of every row is the same, to the last digit.
-        sentences: what there is to say of it.
-    """
+    """Whether every number of a replayed run is the same as on record, to the last digit, and what differs."""
 
     same: bool
     sentences: list[str]
 
 
-@dataclass(frozen=True)
-class _Moved:
+class _Moved(NamedTuple):
     row: str
-    measure: str
+    metric: str
     before: float | None
     now: float | None
 
@@ -74,19 +63,16 @@ class _Moved:
 
 def agreement(before: RunManifest, now: RunManifest) -> Agreement:
     """Compare the scores, the verdict, and, where scores differ, what they were made from."""
-    moved = list(_moved(before.scores, now.scores))
-    verdict = (
-        "The verdict is the same."
-        if before.verdict == now.verdict
-        else f"The verdict was “{before.verdict}”, and is now “{now.verdict}”."
-    )
+    then, metrics = ({metric for scores in run.scores.values() for metric in scores} for run in (before, now))
+    added = metrics - then
+    moved = list(_moved(before.scores, now.scores, added))
+    same_verdict = before.verdict == now.verdict
+    changed = [] if same_verdict else [f"The verdict was “{before.verdict}”, and is now “{now.verdict}”."]
+    new = [f"Not compared, as the recorded run did not have it: {listed(sorted(added))}."] if added else []
     if not moved:
-        others = [] if before.verdict == now.verdict else [verdict]
-        return Agreement(same=True, sentences=["The same numbers, to the last digit.", *others])
-    return Agreement(
-        same=False,
-        sentences=[_how_far(before, now, moved), *_searches(before, now), *_files(before, now), verdict],
-    )
+        return Agreement(same=True, sentences=["The same numbers, to the last digit.", *new, *changed])
+    reasons = [*_searches(before, now), *_files(before, now), *(changed or ["The verdict is the same."])]
+    return Agreement(same=False, sentences=[_how_far(before, now, moved), *new, *reasons])
 
 
 def _how_far(before: RunManifest, now: RunManifest, moved: list[_Moved]) -> str:
@@ -96,7 +82,7 @@ def _how_far(before: RunManifest, now: RunManifest, moved: list[_Moved]) -> str:
     furthest = max(moved, key=lambda number: number.by)
     if furthest.by:
         sentence += (
-            f"; the largest difference is {furthest.by:.3g}, in {furthest.measure} of {furthest.row}: "
+            f"; the largest difference is {furthest.by:.3g}, in {furthest.metric} of {furthest.row}: "
             f"{furthest.before!r} then, {furthest.now!r} now"
         )
     if gone := sorted({*before.scores} - {*now.scores}):
@@ -107,25 +93,27 @@ def _how_far(before: RunManifest, now: RunManifest, moved: list[_Moved]) -> str:
 
 
 def _moved(
-    before: Mapping[str, Mapping[str, float | None]], now: Mapping[str, Mapping[str, float | None]]
+    before: Mapping[str, Mapping[str, float | None]], now: Mapping[str, Mapping[str, float | None]], added: set[str]
 ) -> Iterator[_Moved]:
-    """Every number that is not the same in both, those of only one included."""
-    for row in (*before, *(row for row in now if row not in before)):
+    """Every number that is not the same in both, those of only one included, but for metrics added since then."""
+    for row in dict.fromkeys((*before, *now)):
         old, new = before.get(row, {}), now.get(row, {})
-        for measure in (*old, *(measure for measure in new if measure not in old)):
-            if old.get(measure) != new.get(measure) or (measure in old) != (measure in new):
-                yield _Moved(row, measure, old.get(measure), new.get(measure))
+        for metric in dict.fromkeys((*old, *new)):
+            if metric in added and row in before:
+                continue
+            if old.get(metric) != new.get(metric) or (metric in old) != (metric in new):
+                yield _Moved(row, metric, old.get(metric), new.get(metric))
 
 
 def _searches(before: RunManifest, now: RunManifest) -> Iterator[str]:
-    """Searches that tried more or less than before, as time allowed, or chose otherwise."""
+    """Searches with another number of trials, as time allowed, or with another winner."""
     then = {tuning.name: tuning for tuning in before.tuning}
     for tuning in now.tuning:
         old = then.get(tuning.name)
         if old and (len(old.trials), old.winner) != (len(tuning.trials), tuning.winner):
             yield (
-                f"The search of {tuning.name} had {count(len(old.trials), 'trial')} and chose {_which(old.winner)} "
-                f"then, and has {count(len(tuning.trials), 'trial')} and chooses {_which(tuning.winner)} now."
+                f"The search of {tuning.name} ran {count(len(old.trials), 'trial')} and chose {_which(old.winner)}, "
+                f"and now {count(len(tuning.trials), 'trial')} and {_which(tuning.winner)}."
             )
 
 
@@ -134,20 +122,6 @@ def _which(winner: int | None) -> str:
 
 
 def _files(before: RunManifest, now: RunManifest) -> Iterator[str]:
-    different = [
-        name
-        for name, made in now.artefacts.items()
-        if name in before.artefacts and before.artefacts[name].files != made.files
-    ]
-    if different:
-        yield f"Other files than then: those of {listed(different)}."
-
-
-def _changed(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
-    for name in sorted({*then, *now}):
-        if then.get(name) != now.get(name):
-            yield f"{name} {then.get(name, 'absent')} -> {now.get(name, 'absent')}"
-
-
-def _fate(then: str | None, now: str | None) -> str:
-    return "is new" if then is None else "is gone" if now is None else "changed"
+    both = [name for name in now.artefacts if name in before.artefacts]
+    if different := [name for name in both if before.artefacts[name].files != now.artefacts[name].files]:
+        yield f"Artefacts that differ: {listed(different)}."

@@ -1,9 +1,9 @@
-"""What goes into a training and what comes out of it."""
+"""What goes into a training, its batches, and what comes out of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,9 @@ class FitData:
     """Ratings as codes, and which of them to fit and to validate on.
 
     Attributes:
-        user: int32, shape (ratings,), code of the user of each rating; may be memory-mapped.
-        item: int32, shape (ratings,), code of the item of each rating; may be memory-mapped.
-        rating: float32, shape (ratings,), in rating units; may be memory-mapped.
+        user: code of the user of each rating, shape (ratings,); like the next two it may be memory-mapped.
+        item: code of the item of each rating, shape (ratings,).
+        rating: in rating units, shape (ratings,).
         train: row numbers to fit on.
         validation: row numbers that early stopping reads; there may be none where it is off.
     """
@@ -53,11 +53,7 @@ class FitData:
 
     @classmethod
     def load(cls, arrays: Mapping[str, Path]) -> Self:
-        """Map the .npy files of an encoded and split data set into memory.
-
-        Args:
-            arrays: field name -> path.
-        """
+        """Map the .npy files of an encoded and split data set into memory; `arrays` is field name -> path."""
         return cls(**{field.name: np.load(arrays[field.name], mmap_mode="r") for field in fields(cls)})
 
 
@@ -71,8 +67,6 @@ class Fit:
         best_epoch: epoch (1-based) of the lowest validation loss; None without such rows.
         scored_epoch: epoch (1-based) whose weights the model now holds.
         stopped_early: whether early stopping ended the training before its last epoch.
-        seconds: wall-clock time of the training.
-        engine: which engine trained.
         device: what it trained on, such as "CPU".
     """
 
@@ -84,3 +78,34 @@ class Fit:
     seconds: float
     engine: str
     device: str
+
+
+class Batches(NamedTuple):
+    """A chunk of batches in arrays of a fixed shape, (steps, batch); where ratings end, padding follows.
+
+    `counts` is the ratings in each batch, int32 of shape (steps,); 0 for a batch of padding.
+    """
+
+    user: npt.NDArray[np.int32]
+    item: npt.NDArray[np.int32]
+    rating: npt.NDArray[np.float32]
+    counts: npt.NDArray[np.int32]
+
+
+def chunks(
+    data: FitData, rows: npt.NDArray[np.integer], order: npt.NDArray[np.integer], steps: int, batch: int
+) -> Iterator[Batches]:
+    """Gather `rows[order]` in batches, and these in chunks of `steps` batches; the last batch may have fewer ratings.
+
+    The ratings may be memory-mapped and longer than the device's memory; only one chunk is ever copied.
+    """
+    size = steps * batch
+    for start in range(0, len(order), size):
+        chosen = rows[order[start : start + size]]
+        columns: list[npt.NDArray[Any]] = [
+            np.pad(column[chosen], (0, size - len(chosen))).reshape(steps, batch)
+            for column in (data.user, data.item, data.rating)
+        ]
+        user, item, rating = columns
+        counts = np.clip(len(chosen) - np.arange(steps) * batch, 0, batch).astype(np.int32)
+        yield Batches(user, item, rating, counts)

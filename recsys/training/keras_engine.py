@@ -5,12 +5,11 @@ import time
 import numpy as np
 
 from recsys.backend import device, keras
+from recsys.models.settings import FitSettings
 from recsys.progress import Progress
-from recsys.settings import FitSettings
-from recsys.training.divergence import require_finite_loss, require_finite_weights, require_float32
-from recsys.training.early_stopping import EarlyStopping
+from recsys.seeding import epoch_order
+from recsys.training.callbacks import EarlyStopping, require_finite_loss, require_finite_weights, require_float32
 from recsys.training.fit import Fit, FitData
-from recsys.training.shuffling import epoch_order
 
 VALIDATION_BATCH = 8192
 """Ratings per forward pass on validation rows: their loss does not depend on it, their time does."""

@@ -1,20 +1,26 @@
 """The one door to training."""
 
-import math
+import time
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recsys.backend import keras
-from recsys.memory import give_back, watched_memory
-from recsys.models.saving import save_model, summary_of
+from recsys.errors import TrainingDiverged
+from recsys.memory import peak_memory, release_memory
+from recsys.models.predictor import KerasPredictor, SavedPredictor
+from recsys.models.settings import FitSettings
 from recsys.progress import Progress, silent
-from recsys.settings import Engine, FitSettings
-from recsys.training.compiled import train_compiled
+from recsys.seeding import derive_seed
+from recsys.settings import Engine
+from recsys.training.compiled.engine import train_compiled
 from recsys.training.fit import Fit, FitData
 from recsys.training.keras_engine import train_keras
 
@@ -34,10 +40,7 @@ def train(
     Args:
         model: from [user code, item code] to ratings; holds the trained weights afterwards, those of
             the best epoch where there is early stopping.
-        data: ratings, and which to train and validate on.
-        settings: epochs, batch size, learning rate and patience are read.
         seed: of the shuffling, and of dropout in the compiled engine.
-        progress: told how far it is.
         engine: `compiled`, or `keras` for Keras's own `fit`, the reference.
         checkpoint: folder from which an interrupted training of the compiled engine continues.
 
@@ -50,54 +53,93 @@ def train(
     return train_compiled(model, data, settings, seed, progress, checkpoint)
 
 
-def train_and_save(
-    model: keras.Model,
+Fitting = Callable[[], tuple[SavedPredictor, Fit]]
+"""A call of `fit_model`, with all that it needs."""
+
+
+def fit_model(
+    name: str,
+    build: str | None,
+    fit_itself: str | None,
+    users: int,
+    items: int,
     data: FitData,
     settings: FitSettings,
     seed: int,
-    folder: Path,
     progress: Progress = silent,
     *,
     engine: Engine = "compiled",
     checkpoint: Path | None = None,
-) -> dict[str, Any]:
-    """Train, and write model.keras and history.parquet (epoch, loss, val_loss) into `folder`.
+) -> tuple[SavedPredictor, Fit]:
+    """Build a model, for so many user and item codes, and fit it as `train` does, or have it fit itself.
+
+    Its seeds are derived from `seed`, the run's, and its name; `build` and `fit_itself` are functions that
+    `recsys.models.specs.ModelSpec` describes, of which one is given.
+
+    Raises:
+        TrainingDiverged: a loss became NaN or infinite.
+    """
+    own = derive_seed(seed, name)
+    if fit_itself:
+        fitted: tuple[SavedPredictor, Fit] = resolve_name(fit_itself)(
+            users, items, data, settings, own, progress, checkpoint
+        )
+        return fitted
+    built = resolve_name(str(build))(users, items, settings, own, data)
+    shuffling = derive_seed(seed, name, "shuffling")
+    fit = train(built, data, settings, shuffling, progress, engine=engine, checkpoint=checkpoint)
+    return KerasPredictor(built), fit
+
+
+def fit_and_save(fit_it: Fitting, settings: FitSettings, folder: Path, file: str) -> dict[str, Any]:
+    """Fit a model, and write it as `file`, and history.parquet (epoch, loss, val_loss), into `folder`.
 
     Returns:
         The fields of `Fit`, with the model's `settings`, trained `parameters` and `summary`, when the training
         `started` and `ended`, as ISO 8601 in UTC, and `peak_mb`, the most memory in 10⁶ bytes that the process held
         meanwhile.
     """
-    give_back()
+    release_memory()
     started = datetime.now(UTC)
-    with watched_memory() as peak:
-        fit = train(model, data, settings, seed, progress, engine=engine, checkpoint=checkpoint)
-    ended = datetime.now(UTC)
-    save_model(model, folder / "model.keras")
-    write_history(fit, folder)
-    return {
-        **facts_of(fit, model, settings),
-        "started": started.isoformat(),
-        "ended": ended.isoformat(),
-        "peak_mb": round(peak.megabytes, 1),
-    }
+    with peak_memory() as peak:
+        predictor, fit = fit_it()
+    times = {"started": started.isoformat(), "ended": datetime.now(UTC).isoformat()}
+    predictor.save(folder / file)
+    write_learning_curve(fit, folder)
+    return {**facts_of(fit, predictor, settings), **times, "peak_mb": round(peak.megabytes, 1)}
 
 
-def facts_of(fit: Fit, model: keras.Model, settings: FitSettings) -> dict[str, Any]:
+def fit_and_validate(fit_it: Fitting, settings: FitSettings, folder: Path, data: FitData) -> dict[str, Any]:
+    """Fit a model to `data`, and write history.parquet and validation.npy into `folder`.
+
+    The latter has the predictions of the validation rows, float32 of shape (rows,), by the weights of the best epoch.
+
+    Returns:
+        The facts of the training, as `fit_and_save` returns them, without its times and memory; of one that diverged,
+        why it `failed` and the `seconds` that it took, and no file is written.
+    """
+    release_memory()
+    start = time.perf_counter()
+    try:
+        predictor, fit = fit_it()
+    except TrainingDiverged as error:
+        return {"failed": str(error), "seconds": time.perf_counter() - start}
+    write_learning_curve(fit, folder)
+    rows = data.validation
+    predicted = predictor.predict(np.asarray(data.user[rows]), np.asarray(data.item[rows]))
+    np.save(folder / "validation.npy", predicted.astype(np.float32, copy=False), allow_pickle=False)
+    return facts_of(fit, predictor, settings)
+
+
+def facts_of(fit: Fit, predictor: SavedPredictor, settings: FitSettings) -> dict[str, Any]:
     """Return the fields of `fit`, with the model's `settings`, trained `parameters` and `summary`."""
-    return {
-        **asdict(fit),
-        "settings": settings.model_dump(mode="json"),
-        "parameters": sum(math.prod(variable.shape) for variable in model.trainable_variables),
-        "summary": summary_of(model),
-    }
+    facts = {"settings": settings.model_dump(mode="json"), "parameters": predictor.parameters}
+    return {**asdict(fit), **facts, "summary": predictor.summary}
 
 
-def write_history(fit: Fit, folder: Path) -> None:
+def write_learning_curve(fit: Fit, folder: Path) -> None:
     """Write history.parquet (epoch, loss, val_loss) into `folder`."""
-    epochs = list(range(1, len(fit.loss) + 1))
-    val_loss: list[float | None] = [*fit.val_loss] or [None] * len(epochs)
-    history = pa.table(
-        {"epoch": pa.array(epochs, pa.int32()), "loss": fit.loss, "val_loss": pa.array(val_loss, pa.float64())}
-    )
-    pq.write_table(history, folder / "history.parquet", compression="zstd")
+    epochs = pa.array(range(1, len(fit.loss) + 1), pa.int32())
+    val_loss = pa.array(fit.val_loss, pa.float64()) if fit.val_loss else pa.nulls(len(epochs), pa.float64())
+    curve = pa.table({"epoch": epochs, "loss": fit.loss, "val_loss": val_loss})
+    pq.write_table(curve, folder / "history.parquet", compression="zstd")

@@ -1,6 +1,6 @@
-"""A search of one family's settings: who is tried, how long, and who wins.
+"""A search of one model's settings: what is tried, for how long, and what wins.
 
-Trial 0 is the family's default configuration and is tried alone, so that on large data the budget of
+Trial 0 is the model's default configuration and is tried alone, so that on large data the budget of
 seconds may be spent before more is begun. Then follow rounds of trials, each a step of successive halving
 (Jamieson and Talwalkar 2016, "Non-stochastic Best Arm Identification and Hyperparameter Optimization"): all are
 trained for the first epochs, the best third anew for as many epochs as they need. Configurations are drawn by
@@ -11,17 +11,17 @@ The course of a search hangs on its seed and on the validation losses that it is
 these run out before the trials do. Nothing here knows a test rating.
 """
 
-import json
 import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from recsys.errors import TrialsFailed
-from recsys.evaluation.comparison import SearchedSetting, Trial, Tuning
-from recsys.settings import FitSettings, TuningSettings
-from recsys.store import Manifest
-from recsys.tuning.spaces import Between, Family, OneOf, Value
+from recsys.evaluation.results import SearchedSetting, Trial, Tuning
+from recsys.models.search_space import Between, OneOf, SearchSpace, as_json, contains, decoded, distribution, encoded
+from recsys.models.settings import FitSettings, with_former_names
+from recsys.settings import TuningSettings
+from recsys.store.store import Manifest
 
 if TYPE_CHECKING:
     import optuna
@@ -46,12 +46,9 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search ends with.
+    """What a search ends with: its course, and the winner's settings; the defaults where every trial failed.
 
-    Attributes:
-        tuning: its course.
-        settings: the winner's; the defaults where every trial failed.
-        chosen: the winner's training, which chose the number of epochs; why there is none where every trial failed.
+    `chosen` is the winner's training, which chose the number of epochs; why there is none where every trial failed.
     """
 
     tuning: Tuning
@@ -83,40 +80,37 @@ class _Tried:
 
 
 def search(
-    family: Family, title: str, defaults: FitSettings, budget: TuningSettings, seed: int
+    name: str, title: str, space: SearchSpace, defaults: FitSettings, budget: TuningSettings, seed: int
 ) -> Generator[list[Attempt], Sequence[Manifest | Exception], Found]:
-    """Search a family's settings: yield attempts to be trained side by side, be sent how they went.
+    """Search a model's settings: yield attempts to be trained side by side, be sent how they went.
 
     Sent back is, for each attempt in order, the manifest of its training, whose facts are those of
-    `recsys.training.trial.try_settings`, or what it raised.
+    `recsys.training.train.fit_and_validate`, or what it raised.
 
-    Args:
-        family: what may vary.
-        title: how the report calls the winner.
-        defaults: trial 0, and what every other trial has where nothing varies.
-        budget: how many trials, of how many epochs, and after how many seconds of training none is begun.
-        seed: of the configurations that are drawn.
+    `defaults` are trial 0, and what every other trial has where nothing varies; `budget` says how many trials, of how
+    many epochs, and after how many seconds of training none is begun.
     """
-    family = family.searched_by(budget.trials)
+    space = space.for_trials(budget.trials)
+    first_epochs = budget.trial_epochs // FIRST_EPOCHS
     tried: list[_Tried] = []
     study = None
     while not tried or (len(tried) < budget.trials and _seconds(tried) < budget.seconds):
         if not tried:
             begun = [_Tried(0, defaults)]
         else:
-            study = study or _study(family, seed, tried[0])
+            study = study or _study(space, seed, tried[0])
             count = min(ROUND, budget.trials - len(tried))
-            begun = [_draw(study, family, defaults, budget, len(tried) + more) for more in range(count)]
+            begun = [_draw(study, space, defaults, budget, len(tried) + more) for more in range(count)]
         tried += begun
         if len(begun) > 1:
-            yield from _train(begun, lambda settings: _shortened(settings, budget))
+            yield from _train(begun, lambda x: x.model_copy(update={"epochs": max(1, min(x.epochs, first_epochs))}))
         going_on = sorted((one for one in begun if not one.reason), key=lambda one: one.loss)
         going_on = [one for one in going_on[: math.ceil(len(begun) / SURVIVORS)] if not one.whole]
         if going_on:
             yield from _train(going_on, lambda settings: settings)
         for one in begun:
             _learn(study, one)
-    return _found(family, title, budget, tried)
+    return _found(name, title, space, budget, tried)
 
 
 def _train(trials: list[_Tried], changed: Callable[[FitSettings], FitSettings]) -> Asking:
@@ -129,42 +123,35 @@ def _train(trials: list[_Tried], changed: Callable[[FitSettings], FitSettings]) 
         one.seconds += outcome["facts"]["seconds"]
         one.reason = outcome["facts"].get("failed")
         one.made = None if one.reason else outcome
-        one.whole = one.made is not None and (
-            one.facts["stopped_early"] or len(one.facts["val_loss"]) == one.settings.epochs
-        )
-
-
-def _shortened(settings: FitSettings, budget: TuningSettings) -> FitSettings:
-    return settings.model_copy(update={"epochs": max(1, min(settings.epochs, budget.trial_epochs // FIRST_EPOCHS))})
+        facts = one.facts
+        one.whole = bool(facts) and (facts["stopped_early"] or len(facts["val_loss"]) == one.settings.epochs)
 
 
 def _seconds(tried: list[_Tried]) -> float:
     return sum(one.seconds for one in tried)
 
 
-def _study(family: Family, seed: int, default: _Tried) -> "optuna.Study":
+def _study(space: SearchSpace, seed: int, default: _Tried) -> "optuna.Study":
     """An Optuna study that knows how the default configuration went, where that lies in the space."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=ROUND - 1, multivariate=True, constant_liar=True)
     study = optuna.create_study(sampler=sampler, pruner=optuna.pruners.NopPruner())
-    study.enqueue_trial({name: _encoded(where, family.known[name]) for name, where in family.space.items()})
-    values = {name: getattr(default.settings, name) for name in family.space}
-    if default.made and all(_contains(where, values[name]) for name, where in family.space.items()):
-        study.add_trial(
-            optuna.trial.create_trial(
-                params={name: _encoded(where, values[name]) for name, where in family.space.items()},
-                distributions={name: _distribution(where) for name, where in family.space.items()},
-                value=default.loss,
-            )
-        )
+    study.enqueue_trial({name: encoded(where, where.known) for name, where in space.fields.items()})
+    values = {name: getattr(default.settings, name) for name in space.fields}
+    if default.made and all(contains(where, values[name]) for name, where in space.fields.items()):
+        params = {name: encoded(where, values[name]) for name, where in space.fields.items()}
+        distributions = {name: distribution(where) for name, where in space.fields.items()}
+        study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=default.loss))
     return study
 
 
-def _draw(study: "optuna.Study", family: Family, defaults: FitSettings, budget: TuningSettings, number: int) -> _Tried:
-    drawn = study.ask({name: _distribution(where) for name, where in family.space.items()})
-    values = {name: _decoded(where, drawn.params[name]) for name, where in family.space.items()}
+def _draw(
+    study: "optuna.Study", space: SearchSpace, defaults: FitSettings, budget: TuningSettings, number: int
+) -> _Tried:
+    drawn = study.ask({name: distribution(where) for name, where in space.fields.items()})
+    values = {name: decoded(where, drawn.params[name]) for name, where in space.fields.items()}
     settings = type(defaults).model_validate(defaults.model_dump() | values | {"epochs": budget.trial_epochs})
     return _Tried(number, settings, drawn)
 
@@ -184,44 +171,17 @@ def _learn(study: "optuna.Study | None", one: _Tried) -> None:
         study.tell(one.drawn, state=TrialState.PRUNED)
 
 
-def _distribution(where: Between | OneOf) -> "optuna.distributions.BaseDistribution":
-    from optuna.distributions import CategoricalDistribution, FloatDistribution
-
-    if isinstance(where, Between):
-        return FloatDistribution(where.low, where.high, log=where.log)
-    return CategoricalDistribution([json.dumps(value) for value in where.values])
-
-
-def _contains(where: Between | OneOf, value: Any) -> bool:
-    if isinstance(where, Between):
-        return where.low <= float(value) <= where.high
-    return _plain(value) in where.values
-
-
-def _encoded(where: Between | OneOf, value: Any) -> Any:
-    return value if isinstance(where, Between) else json.dumps(_plain(value))
-
-
-def _decoded(where: Between | OneOf, value: Any) -> Any:
-    return value if isinstance(where, Between) else json.loads(value)
-
-
-def _plain(value: Any) -> Value:
-    """A setting as JSON has it."""
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _found(family: Family, title: str, budget: TuningSettings, tried: list[_Tried]) -> Found:
+def _found(name: str, title: str, space: SearchSpace, budget: TuningSettings, tried: list[_Tried]) -> Found:
     able = [one for one in tried if one.whole] or [one for one in tried if one.made]
     winner = min(able, key=lambda one: one.loss, default=None)
     tuning = Tuning(
-        name=family.name,
+        name=name,
         title=title,
         trials_allowed=budget.trials,
         seconds_allowed=budget.seconds,
         seconds_used=_seconds(tried),
-        searched=[_searched(name, where) for name, where in family.space.items()],
-        trials=[_trial(family, one) for one in tried],
+        searched=[_searched(field, where) for field, where in space.fields.items()],
+        trials=[_trial(space, one) for one in tried],
         winner=winner.number if winner else None,
     )
     if winner is None or winner.made is None:
@@ -235,11 +195,11 @@ def _searched(name: str, where: Between | OneOf) -> SearchedSetting:
     return SearchedSetting(name=name, choices=list(where.values), ordered=where.ordered)
 
 
-def _trial(family: Family, one: _Tried) -> Trial:
+def _trial(space: SearchSpace, one: _Tried) -> Trial:
     return Trial(
         number=one.number,
         state="failed" if one.reason else "finished" if one.whole else "pruned",
-        settings={name: _plain(getattr(one.settings, name)) for name in family.space},
+        settings=with_former_names({name: as_json(getattr(one.settings, name)) for name in space.fields}),
         epochs=len(one.facts.get("val_loss", [])),
         best_epoch=one.facts.get("best_epoch"),
         val_mse=one.loss if one.made else None,

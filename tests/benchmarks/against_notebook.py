@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from recsys.data.sources import locate
+from recsys.data.source import locate
 from recsys.settings import DataSettings, Engine
 from tests.benchmarks.measuring import Process, report, run
 from tests.benchmarks.seeds import spread_of_seeds

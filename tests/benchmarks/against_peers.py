@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from recsys.data.encoding import encode
-from recsys.data.reading import ingest
-from recsys.data.sources import locate
+from recsys.data.encode import encode
+from recsys.data.ingest import ingest
+from recsys.data.source import locate
 from recsys.settings import DataSettings
 from tests.benchmarks.made_ratings import write_ratings
 from tests.benchmarks.measuring import RESULTS, ROOT, report, run

@@ -18,13 +18,13 @@ from typing import Any
 import matplotlib
 import numpy as np
 
-from recsys.data.encoding import encode
-from recsys.data.reading import ingest
-from recsys.data.splitting import split
-from recsys.models.dnn import build_dnn
+from recsys.data.encode import encode
+from recsys.data.ingest import ingest
+from recsys.data.split import split
 from recsys.models.mf import build_mf
-from recsys.models.predicting import predictor
-from recsys.seeds import derive_seed
+from recsys.models.mlp import build_dnn
+from recsys.models.predictor import KerasPredictor
+from recsys.seeding import derive_seed
 from recsys.settings import DataSettings, FitSettings, Settings, SplitSettings
 from recsys.training.fit import Fit, FitData
 from recsys.training.train import train
@@ -78,7 +78,7 @@ class Prepared:
         user, item, rating = (
             column[self.rows.validation] for column in (self.rows.user, self.rows.item, self.rows.rating)
         )
-        return float(np.mean((predictor(model)(user, item) - rating) ** 2))
+        return float(np.mean((KerasPredictor(model).predict(user, item) - rating) ** 2))
 
 
 def main() -> None:

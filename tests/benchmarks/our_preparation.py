@@ -7,9 +7,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from recsys.data.encoding import encode
-from recsys.data.reading import ingest
-from recsys.data.splitting import split
+from recsys.data.encode import encode
+from recsys.data.ingest import ingest
+from recsys.data.split import split
 from recsys.settings import DataSettings, SplitSettings
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from recsys.models.dnn import build_dnn
 from recsys.models.mf import build_mf
+from recsys.models.mlp import build_dnn
 from recsys.settings import DNNSettings, Engine, MFSettings
 from recsys.training.fit import FitData
 from recsys.training.train import train

@@ -6,7 +6,7 @@ import pytest
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import get_client
 
-from deployments.automations import AUTOMATIONS, SOME_BLOCK, automations, set_up
+from deployments.automations import AUTOMATIONS, PLACEHOLDER, automations, set_up
 from recsys.errors import BadSettings
 
 
@@ -28,7 +28,7 @@ def test_each_is_created_once_and_tells_the_block_that_is_named(prefect_server: 
     assert list(created) == sorted(names)
     told = [block for blocks in created.values() for block in blocks if block]
     assert told == [block._block_document_id] * 2
-    assert SOME_BLOCK not in told
+    assert PLACEHOLDER not in told
 
 
 def test_a_block_that_is_not_there_is_a_sentence(prefect_server: str) -> None:

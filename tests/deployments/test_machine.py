@@ -16,9 +16,9 @@ import httpx
 import psutil
 import pytest
 
-from deployments.background import Background
-from deployments.declared import ROOT, declared
-from flows.places import PLACES
+from deployments.config import ROOT, deployments
+from deployments.process import Background
+from flows.access import ALLOWED_PATHS
 from tests.factories import small_settings, write_ratings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -48,7 +48,7 @@ class Machine:
             "PREFECT_HOME": str(self.root / "prefect-home"),
             "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
             "PYTHONPATH": str(self.root),
-            PLACES: str(self.root.parent.parent),
+            ALLOWED_PATHS: str(self.root.parent.parent),
         }
 
     def make(self, target: str) -> subprocess.CompletedProcess[str]:
@@ -77,7 +77,7 @@ class Machine:
             time.sleep(1)
 
     def deployment(self, name: str) -> dict[str, Any]:
-        full_name = next(one.full_name for one in declared() if one.name == name)
+        full_name = next(one.full_name for one in deployments() if one.name == name)
         return dict(self.ask("GET", f"/deployments/name/{full_name}"))
 
     def begin(self, name: str, settings: dict[str, Any]) -> str:
@@ -138,7 +138,7 @@ def endless(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_all_that_runs_on_one_store_shares_one_slot(machine: Machine) -> None:
-    limits = [machine.deployment(one.name)["global_concurrency_limit"] for one in declared()]
+    limits = [machine.deployment(one.name)["global_concurrency_limit"] for one in deployments()]
     assert len({limit["id"] for limit in limits}) == 1
     assert limits[0]["limit"] == 1
     assert [limit["name"] for limit in machine.ask("POST", "/v2/concurrency_limits/filter", {})] == [limits[0]["name"]]
@@ -146,7 +146,7 @@ def test_all_that_runs_on_one_store_shares_one_slot(machine: Machine) -> None:
 
 def test_deploying_again_leaves_what_runs_alone(machine: Machine) -> None:
     def seen() -> list[Any]:
-        found = [machine.deployment(one.name) for one in declared()]
+        found = [machine.deployment(one.name) for one in deployments()]
         return [(one["id"], len(one["schedules"]), one["global_concurrency_limit"]["id"]) for one in found]
 
     before, pids = seen(), machine.pids()

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from flows.places import PLACES
+from flows.access import ALLOWED_PATHS
 from tests.deployments.composed import ROOT, SECRETS, Service, services
 from tests.deployments.postgres import Postgres, running_postgres
 from tests.factories import small_settings, write_ratings
@@ -74,7 +74,7 @@ def running(service: Service, here: dict[str, str], healthy: str, place: Path) -
             **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")},
             **{name: moved(value) for name, value in service["environment"].items()},
             "PREFECT_HOME": str(place),
-            PLACES: str(place.parent.parent),
+            ALLOWED_PATHS: str(place.parent.parent),
         },
         stdout=(place / "log").open("wb"),
         stderr=subprocess.STDOUT,

@@ -93,13 +93,13 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     ),
     "one column": (
         text("rating\n5\n4\n"),
-        " has only one column, 'rating' is its first line; ratings need user, item and rating: name what"
-        " stands between them with --separator.",
+        " has only one column, 'rating' is its first line; ratings need user, item and rating: name the"
+        " separator of the columns with --separator.",
     ),
     "two columns": (
         text("userId,rating\n1,5\n2,4\n"),
         " has only two columns, 'userId,rating' is its first line; ratings need user, item and rating: "
-        "name what stands between them with --separator.",
+        "name the separator of the columns with --separator.",
     ),
     "no rating column": (
         text("userId,movieId,genre\n1,1,drama\n"),
@@ -395,7 +395,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     ),
     "a pickle": (
         pickle.dumps({"ratings": [1, 2, 3]}),
-        " is a pickle, which runs what it likes when it is read; write it as CSV with one rating per line.",
+        " is a pickle, which can run any code when it is read; write it as CSV with one rating per line.",
     ),
     "JSON, a list": (
         text(json.dumps([{"user": 1, "item": 1, "rating": 5}])),
@@ -420,7 +420,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "YAML": (
         text("ratings:\n- user: 1\n  item: 1\n"),
         " has only one column, 'ratings:' is its first line; ratings need user, item and rating: name "
-        "what stands between them with --separator.",
+        "the separator of the columns with --separator.",
     ),
     "a Git LFS pointer": (
         text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"),
@@ -429,7 +429,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "a letter": (
         text("Dear colleague,\nplease find the ratings attached.\nYours, Ann\n"),
         " has only two columns, 'Dear colleague,' is its first line; ratings need user, item and rating:"
-        " name what stands between them with --separator.",
+        " name the separator of the columns with --separator.",
     ),
     "gzip, cut": (
         gzip.compress(text(HEADER + ROWS * 1000))[:-40],
@@ -506,8 +506,8 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     ),
     "zip of a workbook's name": (
         zipped({"ratings.xlsx": "x"}),
-        " has only one column, 'x' is its first line; ratings need user, item and rating: name what "
-        "stands between them with --separator.",
+        " has only one column, 'x' is its first line; ratings need user, item and rating: name the "
+        "separator of the columns with --separator.",
     ),
     "parquet, cut": (
         parquet(user=[1, 2], item=[1, 2], rating=[5.0, 4.0])[:-20],
@@ -584,7 +584,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "notes above the table": (
         text("Export of 2020-01-01\n\n" + HEADER + ROWS),
         " has only one column, 'Export of 2020-01-01' is its first line; ratings need user, item and "
-        "rating: name what stands between them with --separator.",
+        "rating: name the separator of the columns with --separator.",
     ),
     "the header again in the middle": (
         text(HEADER + ROWS + HEADER + ROWS),

@@ -12,7 +12,7 @@ from tempfile import mkdtemp
 import atheris
 
 with atheris.instrument_imports(include=["recsys.data"]):
-    from recsys.data.reading import ingest
+    from recsys.data.ingest import ingest
     from recsys.errors import UserError
     from recsys.settings import DataSettings
 

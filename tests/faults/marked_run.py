@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from flows.interruption import end_with_a_sentence
+from flows.stdio import handle_early_interrupt
 
 MARKS = Path(sys.argv.pop(1))
 HOLD = os.environ.get("HOLD")
@@ -39,8 +39,8 @@ def come_to(place: str) -> None:
 
 
 def mark_builds() -> None:
-    from recsys.fingerprint import Fingerprint
-    from recsys.store import Facts, Manifest, Store
+    from recsys.store.fingerprint import Fingerprint
+    from recsys.store.store import Facts, Manifest, Store
 
     build_unmarked = Store._build
 
@@ -57,7 +57,7 @@ def mark_builds() -> None:
     Store._build = build_marked  # type: ignore[method-assign, assignment]
 
 
-end_with_a_sentence()
+handle_early_interrupt()
 mark("start")
 mark_builds()
 runpy.run_path("flows/compare.py", run_name="__main__")

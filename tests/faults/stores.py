@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from recsys.artefacts import MANIFEST, manifest_in
-from recsys.store import Store
-from tasks.records import KEYS, recorded
+from recsys.store.artifacts import MANIFEST, manifest_in
+from recsys.store.store import Store
+from tasks.cache import RECORDS, recorded
 
 
 def check_store(root: Path, *, records: bool = True) -> int:
@@ -19,7 +19,7 @@ def check_store(root: Path, *, records: bool = True) -> int:
     artefacts = [path for path in root.glob(f"*/*/{MANIFEST}") if not path.parent.name.startswith(".")]
     for path in artefacts:
         store.verify(manifest_in(path.read_bytes(), path.parent))
-    for path in (root / KEYS).glob("[!.]*") if records else ():
+    for path in (root / RECORDS).glob("[!.]*") if records else ():
         recorded(str(root), path.name)
     return len(artefacts)
 

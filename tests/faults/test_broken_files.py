@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys.data.reading import ingest
+from recsys.data.ingest import ingest
 from recsys.errors import BadRatings
 from recsys.settings import DataSettings
 from tests.factories import small_settings

@@ -12,12 +12,11 @@ from pathlib import Path
 import pytest
 
 from flows.compare import wire
-from flows.planning import Planned, Planning
-from recsys.artefacts import MADE_FROM, MANIFEST
-from recsys.data.sources import locate
+from flows.plan import Planned, Planner
+from recsys.data.source import locate
 from recsys.errors import DamagedArtefact
-from recsys.seals import sealed, unsealed
 from recsys.settings import Settings
+from recsys.store.artifacts import MADE_FROM, MANIFEST, verified, with_checksum
 from tests.factories import small_settings
 from tests.faults.conftest import Tell
 from tests.faults.stores import check_store, hidden
@@ -204,7 +203,7 @@ def test_a_store_that_is_deleted_under_a_run_is_made_again(
 
 
 def planned(settings: Settings) -> list[Planned]:
-    planning = Planning(settings.output.store)
+    planning = Planner(settings.output.store)
     wire(settings, locate(settings.data), planning)
     return planning.tasks
 
@@ -222,7 +221,7 @@ def test_no_file_of_the_store_is_used_once_it_has_changed(
     settings = undisturbed.model_copy(update={"output": undisturbed.output.model_copy(update={"store": str(store)})})
     for path in (store / "results" / "keys").iterdir():
         moved = {"storage_key": str(store / "results" / "values" / path.name)}
-        path.write_bytes(sealed(unsealed(path.read_bytes(), path) | moved))
+        path.write_bytes(with_checksum(verified(path.read_bytes(), path) | moved))
     assert all(task.cached for task in planned(settings))
     moments = random.Random(2)
     found, notes = 0, 0
@@ -232,7 +231,7 @@ def test_no_file_of_the_store_is_used_once_it_has_changed(
         layer = path.relative_to(store).parts[0]
         if path.name in (MANIFEST, MADE_FROM):
             with pytest.raises(DamagedArtefact):
-                unsealed(path.read_bytes(), path)
+                verified(path.read_bytes(), path)
             found += 1
         elif layer in {"digests", "notes", "locks", "history", "compared"}:
             assert all(task.cached for task in planned(settings)), path

@@ -18,8 +18,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from recsys.artefacts import MANIFEST
-from recsys.pruning import prune
+from recsys.store.artifacts import MANIFEST
+from recsys.store.prune import prune
 from tests.factories import small_settings
 from tests.faults.conftest import Tell
 from tests.faults.stores import check_store, hidden

@@ -14,14 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recsys.artefacts import FileEntry, Manifest, sha256_of
-from recsys.data.openers import chunks, opened
-from recsys.data.reading import check
+from recsys.data.dialect import chunks, open_ratings
+from recsys.data.ingest import check
 from recsys.errors import BadRatings, DamagedArtefact
-from recsys.seals import sealed
 from recsys.settings import DataSettings, MFSettings
-from recsys.store import Store
-from tasks.records import result_of
+from recsys.store.artifacts import FileEntry, Manifest, sha256_of, with_checksum
+from recsys.store.store import Store
+from tasks.cache import result_of
 from tests.faults.conftest import Tell
 from tests.processes import ROOT
 
@@ -54,11 +53,11 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
 def test_a_bomb_is_refused_before_it_fills_a_disk(
     kind: str, tmp_path: Path, tell: Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recsys.data.openers.ALWAYS_UNPACKED", HUGE // 3)
+    monkeypatch.setattr("recsys.data.dialect.UNLIMITED_BYTES", HUGE // 3)
     bomb = tmp_path / "ratings.packed"
     bomb.write_bytes(PACKERS[kind](b"1,1,5\n" * (HUGE // 6)))
     taken: list[int] = []
-    with opened(bomb) as source, pytest.raises(BadRatings, match="more than 100 times its size") as refused:
+    with open_ratings(bomb) as source, pytest.raises(BadRatings, match="more than 100 times its size") as refused:
         taken.extend(map(len, chunks(source)))
     assert "\n" not in str(refused.value)
     read = sum(taken)
@@ -72,7 +71,7 @@ def test_a_member_that_points_outside_is_read_and_written_nowhere(name: str, tmp
     inside.mkdir(parents=True)
     (inside / "r.zip").write_bytes(zipped(b"1,2,3\n", name))
     before = sorted(tmp_path.rglob("*"))
-    with opened(inside / "r.zip") as source:
+    with open_ratings(inside / "r.zip") as source:
         assert b"".join(chunks(source)) == b"1,2,3\n"
     assert sorted(tmp_path.rglob("*")) == before
     tell(f"a zip whose member is called {name}", "0 files written")
@@ -81,14 +80,14 @@ def test_a_member_that_points_outside_is_read_and_written_nowhere(name: str, tmp
 def test_a_link_in_an_archive_is_not_followed(tmp_path: Path, tell: Tell) -> None:
     (tmp_path / "secret").write_text("1,2,3\n")
     (tmp_path / "r.zip").write_bytes(zipped(str(tmp_path / "secret").encode(), mode=0o120777))
-    with opened(tmp_path / "r.zip") as source:
+    with open_ratings(tmp_path / "r.zip") as source:
         assert b"".join(chunks(source)) == str(tmp_path / "secret").encode()
     tell("a zip whose member is a symbolic link", "its target was not read")
 
 
 def crafted(path: Path, change: Callable[[dict[str, object]], None]) -> Path:
     from recsys.models.mf import build_mf
-    from recsys.models.saving import save_model
+    from recsys.models.serialization import save_model
 
     save_model(build_mf(5, 6, MFSettings(embedding_size=2), seed=1), path)
     with zipfile.ZipFile(path) as archive:
@@ -125,7 +124,7 @@ def test_a_crafted_model_is_never_executed(
     what: str, change: Callable[[dict[str, object]], None], tmp_path: Path, tell: Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from recsys.backend import keras
-    from recsys.models.saving import load_model
+    from recsys.models.serialization import load_model
 
     path = crafted(tmp_path / "model.keras", change)
     asked: list[object] = []
@@ -165,8 +164,8 @@ def test_a_manifest_that_leads_out_of_the_store_is_damaged(place: str, tmp_path:
     with pytest.raises(DamagedArtefact, match="no path in a store"):
         store.verify(made)
     record = {"serializer": {"type": "json"}, "storage_key": str(secret)}
-    with pytest.raises(DamagedArtefact, match="leads elsewhere"):
-        result_of(sealed(record), store.root / "results" / "values" / "key")
+    with pytest.raises(DamagedArtefact, match="points elsewhere"):
+        result_of(with_checksum(record), store.root / "results" / "values" / "key")
     tell(f"a manifest that names {place.format('an absolute path')}, with the right digest", "refused")
 
 
@@ -193,7 +192,7 @@ def test_no_code_of_ours_reads_or_writes_pickles(tell: Tell) -> None:
 def test_a_parquet_file_of_more_rows_than_anybody_rates_is_refused(
     tmp_path: Path, tell: Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recsys.data.openers.ALWAYS_UNPACKED", 2**20)
+    monkeypatch.setattr("recsys.data.dialect.UNLIMITED_BYTES", 2**20)
     rows = 5_000_000
     zeros = pa.array(np.zeros(rows, np.int8))
     table = pa.table(dict.fromkeys(("user", "item", "rating"), zeros))

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from flows.session import Session
 from flows.terminal import TaskLines
-from recsys.legible import FORMULA_STARTS
 from recsys.settings import Settings
+from recsys.text import FORMULA_STARTS
 from tasks.progress import Event
 from tests.factories import small_settings
 from tests.faults.conftest import Tell
@@ -96,7 +96,7 @@ def test_no_text_moves_the_terminal(
     session.console = Console(force_terminal=True, width=200, highlight=False, color_system=None)
     session.explain()
     from flows.terminal import show_header
-    from recsys.data.sources import locate
+    from recsys.data.source import locate
 
     show_header(session.console, settings, locate(settings.data), [])
     lines = TaskLines(session.console)

@@ -19,9 +19,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recsys.data.encoding import encode
-from recsys.data.reading import Ingested, ingest
-from recsys.data.splitting import split
+from recsys.data.encode import encode
+from recsys.data.ingest import Ingested, ingest
+from recsys.data.split import split
 from recsys.errors import UserError
 from recsys.settings import DataSettings, SplitSettings
 from tests.faults.conftest import Tell

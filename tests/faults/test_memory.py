@@ -70,7 +70,7 @@ def test_addresses_that_do_not_do_for_tensorflow_are_told(
     code, complaints = run(settings, server, tmp_path, limited)
     assert code == 2
     assert complaints == [
-        f"compare: TensorFlow reserves about 4.5 GB of addresses, and ulimit -v allows {allowed / 1e9:.1f} GB: "
+        f"compare: TensorFlow reserves about 4.5 GB of address space, and ulimit -v allows {allowed / 1e9:.1f} GB: "
         "raise it, or limit what is used (a cgroup) instead of what is reserved."
     ]
     assert not check_store(Path(settings.output.store))

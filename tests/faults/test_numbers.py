@@ -17,10 +17,10 @@ import pytest
 from recsys.backend import keras
 from recsys.errors import BadSettings, TrainingDiverged
 from recsys.models.biased_mf import build_biased_mf
-from recsys.models.deep import build_deep
-from recsys.models.dnn import build_dnn
 from recsys.models.mf import build_mf
-from recsys.models.predicting import predictor
+from recsys.models.mlp import build_dnn
+from recsys.models.neumf import build_deep
+from recsys.models.predictor import KerasPredictor
 from recsys.settings import BiasedMFSettings, DNNSettings, Engine, FitSettings, MFSettings, TunedDNNSettings
 from recsys.training.fit import FitData
 from recsys.training.train import train
@@ -75,7 +75,7 @@ def fitted(model: str, ratings: npt.NDArray[np.floating], engine: Engine, learni
     except TrainingDiverged as error:
         return "diverged" if sentence in str(error) else str(error)
     assert np.isfinite([*fit.loss, *fit.val_loss]).all()
-    assert np.isfinite(predictor(built)(user, item)).all()
+    assert np.isfinite(KerasPredictor(built).predict(user, item)).all()
     return "sane"
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from recsys.pruning import LEAST_AGE, Pruned, prune
 from recsys.settings import Settings
+from recsys.store.prune import MIN_AGE, Pruned, prune
 from tests.factories import small_settings
 from tests.faults.conftest import Tell
 from tests.faults.stores import check_store, hidden
@@ -65,11 +65,11 @@ class Runs:
         """Remove what nobody has used for a day, after two days in which nobody did."""
         if not (self._store / "locks").is_dir():
             return
-        long_ago = time.time() - 2 * LEAST_AGE
+        long_ago = time.time() - 2 * MIN_AGE
         for file in self._store.rglob("*.json"):
             with suppress(FileNotFoundError):
                 os.utime(file, (long_ago, long_ago))
-        pruned = prune(self._store, LEAST_AGE)
+        pruned = prune(self._store, MIN_AGE)
         if pruned.artefacts:
             self.prunings.append(pruned)
 

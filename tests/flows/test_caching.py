@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from recsys.evaluation.comparison import Comparison
-from recsys.fingerprint import code_of
-from recsys.seals import sealed, unsealed
+from recsys.evaluation.results import Comparison
 from recsys.settings import Settings
+from recsys.store.artifacts import verified, with_checksum
+from recsys.store.fingerprint import code_of
 from tasks.progress import LISTENERS, Event
 from tests.factories import small_settings, write_ratings
 
@@ -78,10 +78,10 @@ def finished(run: Run, ratings: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 def plan(settings: Settings) -> dict[str, str]:
     from flows.compare import wire
-    from flows.planning import Planning
-    from recsys.data.sources import locate
+    from flows.plan import Planner
+    from recsys.data.source import locate
 
-    planning = Planning(settings.output.store)
+    planning = Planner(settings.output.store)
     wire(settings, locate(settings.data), planning)
     return {planned.task: planned.why for planned in planning.tasks}
 
@@ -186,10 +186,10 @@ def test_changed_code_of_the_network_recomputes_its_branch_only(
     run: Run, finished: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def changed(modules: tuple[str, ...]) -> dict[str, str]:
-        return {name: "new" if name == "recsys.models.dnn" else digest for name, digest in code_of(modules).items()}
+        return {name: "new" if name == "recsys.models.mlp" else digest for name, digest in code_of(modules).items()}
 
-    monkeypatch.setattr("tasks.caching.code_of", changed)
-    assert plan(finished())["train_dnn"] == "recsys/models/dnn.py changed"
+    monkeypatch.setattr("tasks.cache.code_of", changed)
+    assert plan(finished())["train_dnn"] == "recsys/models/mlp.py changed"
     assert run(finished()).computed() == {"train_dnn"}
 
 
@@ -231,8 +231,8 @@ def test_refresh_recomputes_everything_to_the_same_models(run: Run, finished: Ma
 
 def test_a_record_that_is_no_json_is_refused(run: Run, finished: MakeSettings) -> None:
     for record in (Path(finished().output.store) / "results" / "keys").iterdir():
-        metadata = unsealed(record.read_bytes(), record)
-        record.write_bytes(sealed(metadata | {"serializer": {"type": "pickle"}}))
+        metadata = verified(record.read_bytes(), record)
+        record.write_bytes(with_checksum(metadata | {"serializer": {"type": "pickle"}}))
     assert re.fullmatch("the result of the record [0-9a-f]{32} is not JSON", plan(finished())["ingest"])
     run(finished())
     assert set(plan(finished()).values()) == {""}

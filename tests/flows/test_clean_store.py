@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from flows.clean_store import main
-from recsys.artefacts import MANIFEST
-from recsys.fingerprint import Fingerprint
-from recsys.remote import WORKING_COPIES
-from recsys.store import Store
+from recsys.store.artifacts import MANIFEST
+from recsys.store.fingerprint import Fingerprint
+from recsys.store.remote import WORKING_COPIES
+from recsys.store.store import Store
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_of_a_shared_store_only_the_working_copy_is_cleaned(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--older-than", "soon"], "--older-than soon is no time: say it in days or weeks, such as 30d or 8w."),
+        (["--older-than", "soon"], "--older-than soon is not a time: give days or weeks, such as 30d or 8w."),
         (["--older-than", "0d"], "What was used within a day stays"),
         (["--older-than", "30d", "--store", "/"], "/ is no store: give the folder that runs were told with --store."),
         (["--older-then", "30d"], "--older-then"),

@@ -2,14 +2,12 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from flows.command_line import from_yaml, merged, option
-from recsys.errors import BadSettings
-from recsys.settings import Settings
 from tests.factories import write_ratings
 
 ROOT = Path(__file__).parent.parent.parent
@@ -135,58 +133,75 @@ def test_on_a_terminal_it_is_a_question(tmp_path: Path) -> None:
     assert b"compare: Prefect's server at http://127.0.0.1:9/api does not answer: start it" in shown
 
 
-def test_options_on_the_command_line_win_over_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "run.yaml"
-    path.write_text("protocol: notebook\ndata:\n  max_rows: 7\ndnn:\n  dropout: 0.5\n  units: [64, 32]\n")
-    base = from_yaml(str(path))
-    assert (base.data.max_rows, base.dnn.units, base.protocol) == (7, (64, 32), "notebook")
-    both = merged(base, Settings.model_validate({"dnn": {"dropout": 0.1}, "data": {"bad_rows": "quarantine"}}))
-    assert (both.dnn.dropout, both.dnn.units) == (0.1, (64, 32))
-    assert (both.data.max_rows, both.data.bad_rows, both.protocol) == (7, "quarantine", "notebook")
-
-
-def test_a_fold_on_the_command_line_is_one_of_the_folds_of_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "run.yaml"
-    path.write_text("split:\n  split_by: kfold\n  folds: 10\n")
-    assert merged(from_yaml(str(path)), Settings.model_validate({"split": {"fold": 7}})).split.fold == 7
-    with pytest.raises(BadSettings, match="Fold 10 does not exist: 10 folds"):
-        merged(from_yaml(str(path)), Settings.model_validate({"split": {"fold": 10}}))
+@pytest.fixture
+def script(tmp_path: Path) -> list[str]:
+    """Return the command of the installed script, written as an installer writes it."""
+    entry = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]["mf-or-dnn"]
+    module, function = entry.split(":")
+    path = tmp_path / "bin" / "mf-or-dnn"
+    path.parent.mkdir()
+    path.write_text(
+        f"import sys\nfrom {module} import {function}\nif __name__ == '__main__':\n    sys.exit({function}())\n"
+    )
+    return [sys.executable, str(path)]
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
+    ("arguments", "code", "output"),
     [
-        ("dnn:\n  dropout: 2\n", "dnn.dropout should be less than 1, not 2."),
-        ("dnn:\n  droput: 0.1\n", "dnn.droput is no setting"),
-        ("- 1\n", "should be a valid dictionary"),
-        ("a: [", "is not YAML"),
+        (["--help"], 0, "Usage: mf-or-dnn"),
+        (["--plan", "--ratings", "my.csv"], 0, "to run: first run"),
+        (["--test-size", "1.5"], 2, "mf-or-dnn: --test-size should be less than 1"),
+        (["--ratings", "absent.csv"], 2, "mf-or-dnn: absent.csv does not exist"),
     ],
 )
-def test_a_bad_settings_file_is_named_with_its_mistake(text: str, sentence: str, tmp_path: Path) -> None:
-    path = tmp_path / "run.yaml"
-    path.write_text(text)
-    with pytest.raises(BadSettings, match=r"run\.yaml") as refused:
-        from_yaml(str(path))
-    assert sentence in str(refused.value)
+def test_the_installed_script_does_the_same_under_its_own_name(
+    script: list[str], arguments: list[str], code: int, output: str, tmp_path: Path
+) -> None:
+    write_ratings(tmp_path / "my.csv")
+    mine, file = (
+        subprocess.run(
+            [*command, *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        for command in (script, [sys.executable, str(ROOT / "flows" / "compare.py")])
+    )
+    assert (mine.returncode, file.returncode) == (code, code)
+    assert output in mine.stdout + mine.stderr
+    for text, other in ((mine.stdout, file.stdout), (mine.stderr, file.stderr)):
+        assert text.replace("Usage: mf-or-dnn", "Usage: compare").replace("mf-or-dnn: ", "compare: ") == other
 
 
-@pytest.mark.parametrize(
-    ("place", "expected"),
-    [
-        (("split", "test_size"), "--test-size"),
-        (("dnn_tuned", "learning_rate"), "--dnn-tuned.learning-rate"),
-        (("dnn", "units", 0), "--dnn.units"),
-        (("seed",), "--seed"),
-    ],
-)
-def test_a_field_is_called_by_its_option(place: tuple[int | str, ...], expected: str) -> None:
-    assert option(place) == expected
+@pytest.mark.parametrize("module", ["cyclopts", "prefect"])
+def test_an_interrupt_during_an_import_is_a_sentence(script: list[str], module: str, tmp_path: Path) -> None:
+    fake = tmp_path / "fake" / f"{module}.py"
+    fake.parent.mkdir()
+    fake.write_text("import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)\n")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(fake.parent), str(ROOT)])}
+    for name, command in (("mf-or-dnn", script), ("compare", [sys.executable, str(ROOT / "flows" / "compare.py")])):
+        done = subprocess.run([*command, "--plan"], env=environment, capture_output=True, text=True, timeout=50)
+        assert (done.returncode, done.stdout) == (130, "")
+        assert done.stderr == f"{name}: stopped before anything was begun.\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+def test_the_installed_script_prepares_its_streams(script: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*script, "--help"], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith("mf-or-dnn: standard output cannot be written (No space left on device)")
 
 
 @pytest.mark.parametrize(
     ("prepare", "sentence"),
     [
-        ("mkdir here && cd here && rmdir ../here", "does not exist any more: call it in another."),
+        ("mkdir here && cd here && rmdir ../here", "no longer exists: change to another one."),
         ("mkdir $'\\xff' && cd $'\\xff'", "is not UTF-8: rename "),
     ],
 )

@@ -11,7 +11,7 @@ from tests.factories import DIVERGING, small_settings, write_ratings
 
 def test_a_diverging_model_leaves_the_others_and_the_report_alone(prefect_server: str, tmp_path: Path) -> None:
     from flows.compare import compare
-    from flows.running import ModelsFailed
+    from flows.executor import ModelsFailed
 
     settings = small_settings(write_ratings(tmp_path / "ratings.csv"), tmp_path, dnn=DIVERGING)
     with pytest.raises(ModelsFailed, match="train_dnn failed: dnn: the loss became") as failed:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from recsys.evaluation.comparison import Comparison
-from recsys.history import read
+from recsys.evaluation.results import Comparison
 from recsys.settings import Settings
-from recsys.store import Store
+from recsys.store.run_history import read
+from recsys.store.store import Store
 from tests.factories import small_settings, write_ratings
 
 Run = Callable[[Settings], Comparison]
@@ -61,7 +61,7 @@ def test_a_run_with_other_settings_is_shown_beside_the_one_before_and_again_chan
     page = (report / "report.html").read_text(encoding="utf-8")
     assert "How the scores moved" in page
     assert "mf.epochs 2 → 3" in page
-    assert "mf.epochs 2 → 3" in [row["Changed since the run before"] for row in rows_in_the_ui()]
+    assert "mf.epochs 2 → 3" in [row["Changed since the previous run"] for row in rows_in_the_ui()]
 
     before = contents(report)
     assert run(other).history == history

@@ -7,10 +7,10 @@ import sys
 import time
 from pathlib import Path
 
-from recsys.evaluation.comparison import Comparison, ModelResult
-from recsys.seals import sealed, unsealed
+from recsys.evaluation.results import Comparison, ModelResult
 from recsys.settings import Settings
-from recsys.store import sha256_of
+from recsys.store.artifacts import verified, with_checksum
+from recsys.store.store import sha256_of
 from tests.factories import write_ratings
 from tests.interrupting import MANY_EPOCHS, checkpoint, config, long_settings
 
@@ -59,9 +59,9 @@ def test_it_goes_on_from_the_last_kept_epoch_to_the_same_bits(prefect_server: st
     interrupted, undisturbed = (long_settings(ratings, tmp_path / name) for name in ("interrupted", "undisturbed"))
     left = killed_in_its_long_training(interrupted, tmp_path, prefect_server)
     assert "train_mf" not in models(interrupted)
-    state = unsealed((left / "state.json").read_bytes(), left)
+    state = verified((left / "state.json").read_bytes(), left)
     assert state["epoch"] < MANY_EPOCHS
-    (left / "state.json").write_bytes(sealed({**state, "seconds": SPENT_BEFORE}))
+    (left / "state.json").write_bytes(with_checksum({**state, "seconds": SPENT_BEFORE}))
 
     continued, at_once = finished(interrupted), finished(undisturbed)
     assert continued.fit_seconds >= SPENT_BEFORE > at_once.fit_seconds

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from recsys.settings import Settings
-from recsys.store import sha256_of
+from recsys.store.store import sha256_of
 from tests.factories import small_settings, write_ratings
 
 

@@ -20,10 +20,9 @@ import flows.runners
 from flows.runners import check_installed, started
 from recsys.errors import BadRatings, BadSettings, WorkersUnavailable
 from recsys.settings import ScalingSettings, Settings
-from recsys.store import sha256_of
+from recsys.store.store import sha256_of
 from tasks.progress import LISTENERS, Event
-from tasks.report import RECIPE as REPORT
-from tasks.score import RECIPE as SCORE
+from tasks.report import REPORT, SCORE
 from tests.factories import DIVERGING, small_settings, write_ratings
 
 ROOT = Path(__file__).parent.parent.parent
@@ -125,7 +124,7 @@ def test_the_flow_hears_of_every_task_that_it_runs_and_how_far_it_is(
         assert of_task[-1].status == "done"
         assert any(event.status == "running" for event in of_task)
     assert any(event.task == "train_mf" and event.text.startswith("epoch 2/2") for event in heard)
-    assert not list((Path(settings.output.store) / "relay").glob("*"))
+    assert not list((Path(settings.output.store) / "channels").glob("*"))
 
 
 @pytest.mark.slow
@@ -139,13 +138,13 @@ def test_a_mistake_in_the_ratings_is_the_same_sentence_from_a_worker(
     ratings.write_text(ratings.read_text() + "3,4,good\n")
     with pytest.raises(BadRatings, match=r"ratings\.csv, line 402: rating 'good' is not a number"):
         compare(small_settings(ratings, tmp_path, scaling={"runner": runner, "workers": 2}))
-    assert not list((tmp_path / "store" / "relay").glob("*"))
+    assert not list((tmp_path / "store" / "channels").glob("*"))
 
 
 @pytest.mark.slow
 def test_a_model_that_fails_in_a_worker_leaves_the_others_alone(prefect_server: str, tmp_path: Path) -> None:
     from flows.compare import compare
-    from flows.running import ModelsFailed
+    from flows.executor import ModelsFailed
 
     ratings = write_ratings(tmp_path / "ratings.csv")
     settings = small_settings(ratings, tmp_path, dnn=DIVERGING, scaling={"runner": "processes", "workers": 2})
@@ -305,7 +304,7 @@ def test_a_cluster_that_does_not_answer_is_one_sentence(monkeypatch: pytest.Monk
 
     with (
         dask.config.set({"scheduler-address": "tcp://127.0.0.1:9", "distributed.comm.timeouts.connect": "1s"}),
-        pytest.raises(WorkersUnavailable, match="--runner dask: no workers are to be had"),
+        pytest.raises(WorkersUnavailable, match="--runner dask: the workers could not be started"),
         started(ScalingSettings(runner="dask")),
     ):
         pass

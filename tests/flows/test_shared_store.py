@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from recsys.remote import WORKING_COPIES, remote_at
 from recsys.settings import Settings
+from recsys.store.remote import WORKING_COPIES, remote_at
 from tasks.progress import LISTENERS, Event
 from tests.factories import small_settings, write_ratings
 
@@ -79,10 +79,10 @@ def run(settings: Settings) -> set[str]:
 
 def plan(settings: Settings) -> dict[str, str]:
     from flows.compare import wire
-    from flows.planning import Planning
-    from recsys.data.sources import locate
+    from flows.plan import Planner
+    from recsys.data.source import locate
 
-    planning = Planning(settings.output.store)
+    planning = Planner(settings.output.store)
     wire(settings, locate(settings.data), planning)
     return {planned.task: planned.why for planned in planning.tasks}
 

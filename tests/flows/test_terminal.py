@@ -3,10 +3,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from flows.planning import Planned
+from flows.plan import Planned
 from flows.terminal import TaskLines, show_header
-from recsys.data.sources import Source
-from recsys.settings import Settings
+from recsys.data.source import Source
+from recsys.settings import DataSettings, Settings
 from tasks.progress import Event
 
 
@@ -43,7 +43,7 @@ def test_ends_are_named() -> None:
 
 def test_the_header_names_the_data_their_licence_and_the_work_ahead() -> None:
     console = Console(file=io.StringIO(), width=100, color_system=None)
-    source = Source("ml-1m", "MovieLens 1M", "Free for research.", Path("ratings.dat"), None, None)
+    source = Source("ml-1m", "MovieLens 1M", "Free for research.", Path("ratings.dat"), None, DataSettings())
     show_header(console, Settings(seed=7), source, [Planned("ingest", ""), Planned("encode", "first run")])
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue().splitlines() == [

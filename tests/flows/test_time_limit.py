@@ -16,7 +16,7 @@ def test_a_model_that_takes_too_long_is_given_up_and_the_others_are_reported(
     prefect_server: str, tmp_path: Path
 ) -> None:
     from flows.compare import compare
-    from flows.running import ModelsFailed
+    from flows.executor import ModelsFailed
 
     ratings = write_ratings(tmp_path / "ratings.csv", rows=20_000, users=300, items=300)
     settings = small_settings(ratings, tmp_path, protocol="notebook", mf=LONG, scaling={"time_limit": 1})

@@ -113,7 +113,7 @@ def test_the_log_tells_the_story_in_order(runs: list[Seen]) -> None:
         "tastes.csv: protocol notebook, 1 seed from 42",
         "ingest: 400 ratings",
         "encode: 20 users, 30 items, 400 ratings",
-        "split · notebook · random 42: 320 ratings to train on, 80 to validate on, 80 to test on",
+        "split · notebook · random 42: 320 training ratings, 80 validation ratings, 80 test ratings",
         "train mf · 4 factors · seed 42: validation MSE",
         "Report: ",
     ]

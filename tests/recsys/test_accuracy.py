@@ -8,11 +8,12 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
+from recsys.data.datasets import SAMPLE
 from recsys.data.sample import write_sample
-from recsys.data.splitting import split
+from recsys.data.split import split
 from recsys.models.baselines import Baseline, Rows, fit_baselines
 from recsys.models.biased_mf import build_biased_mf
-from recsys.settings import SAMPLE_ROWS, BiasedMFSettings, SplitSettings
+from recsys.settings import BiasedMFSettings, SplitSettings
 from recsys.training.fit import FitData
 from recsys.training.train import train
 
@@ -30,9 +31,9 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> tuple[FitData, npt.NDArra
     """The sample under the notebook's split, and the test rows."""
     folder = tmp_path_factory.mktemp("sample")
     write_sample(folder)
-    ratings = pd.read_csv(folder / "ratings.csv", nrows=SAMPLE_ROWS)
+    ratings = pd.read_csv(folder / "ratings.csv", nrows=SAMPLE.max_rows)
     user, item = (np.unique(ratings[name], return_inverse=True)[1].astype(np.int32) for name in ("userId", "movieId"))
-    split(SAMPLE_ROWS, SplitSettings(), "fair", folder)
+    split(len(ratings), SplitSettings(), "fair", folder)
     train_rows, validation, test = (np.load(folder / f"{name}.npy") for name in ("train", "validation", "test"))
     rating = ratings["rating"].to_numpy(np.float32)
     return FitData(user, item, rating, train_rows, validation), test

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from recsys.memory import watched_memory
+from recsys.memory import peak_memory
 
 MEGABYTES = 200
 
@@ -18,18 +18,18 @@ def hold_for_a_moment() -> None:
 
 
 def test_memory_that_is_held_for_a_moment_is_seen_after_it_has_been_given_back() -> None:
-    with watched_memory(0.01) as before:
+    with peak_memory(0.01) as before:
         pass
-    with watched_memory(0.01) as during:
+    with peak_memory(0.01) as during:
         hold_for_a_moment()
-    with watched_memory(0.01) as after:
+    with peak_memory(0.01) as after:
         pass
     assert during.megabytes - before.megabytes == pytest.approx(MEGABYTES, rel=0.15)
     assert after.megabytes < during.megabytes - MEGABYTES / 2
 
 
 def fail_while_watched(threads: int) -> None:
-    with watched_memory():
+    with peak_memory():
         assert threading.active_count() == threads + 1
         raise ValueError("broken")
 

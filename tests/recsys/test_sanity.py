@@ -7,7 +7,7 @@ import pytest
 from recsys.models.baselines import Rows, fit_baselines, fit_biases
 from recsys.models.biased_mf import build_biased_mf
 from recsys.settings import BiasedMFSettings
-from recsys.training.compiled import train_compiled
+from recsys.training.compiled.engine import train_compiled
 from recsys.training.fit import FitData
 from recsys.training.train import train
 

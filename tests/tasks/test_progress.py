@@ -1,8 +1,24 @@
+"""Progress in the UI and on the terminal, and the messages between the processes of a run."""
+
+import json
+from pathlib import Path
+
 import pytest
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES
 
 import tasks.progress
-from tasks.progress import LISTENERS, STOP, Event, Stopped, TaskProgress, progress_key
+from tasks.progress import (
+    LISTENERS,
+    STOP,
+    Channel,
+    Event,
+    Message,
+    Receiver,
+    Stopped,
+    TaskProgress,
+    progress_key,
+    receiving,
+)
 
 
 @pytest.fixture
@@ -78,3 +94,67 @@ def test_each_run_of_a_task_has_an_artifact_of_its_own_with_the_same_key_in_ever
     run: str, key: str
 ) -> None:
     assert progress_key(run) == key
+
+
+@pytest.fixture
+def channel(tmp_path: Path) -> Channel:
+    return Channel(tmp_path / "store" / "channels" / "run")
+
+
+def test_a_message_is_received_once_and_in_order_and_nothing_is_left(channel: Channel) -> None:
+    received: list[Message] = []
+    with receiving(channel, received.append) as receiver:
+        channel.send({"number": 1})
+        channel.send({"number": 2, "text": "étude"})
+        receiver.receive()
+        receiver.receive()
+        assert received == [{"number": 1}, {"number": 2, "text": "étude"}]
+        channel.send({"number": 3})
+    assert received[2:] == [{"number": 3}]
+    assert not list(channel.folder.parent.iterdir())
+
+
+def test_each_process_writes_a_file_of_its_own(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    received: list[Message] = []
+    with receiving(channel, received.append):
+        for process in (11, 12):
+            monkeypatch.setattr("os.getpid", lambda process=process: process)
+            channel.send({"from": process})
+        assert len(list(channel.folder.iterdir())) == 2
+    assert sorted(message["from"] for message in received) == [11, 12]
+
+
+def test_a_line_that_is_being_written_is_received_when_it_is_whole(channel: Channel) -> None:
+    received: list[Message] = []
+    channel.folder.mkdir(parents=True)
+    receiver = Receiver(channel, received.append)
+    with (channel.folder / "other.jsonl").open("w") as file:
+        file.write(json.dumps({"number": 1}) + '\n{"num')
+        file.flush()
+        receiver.receive()
+        assert received == [{"number": 1}]
+        file.write('ber": 2}\n')
+        file.flush()
+        receiver.receive()
+    assert received == [{"number": 1}, {"number": 2}]
+
+
+def test_tasks_are_asked_to_end_and_do_so_too_when_their_flow_is_over(channel: Channel) -> None:
+    with receiving(channel, print):
+        assert not channel.stopped
+        channel.stop()
+        assert channel.stopped
+    assert channel.stopped
+    channel.send({"to": "nobody"})
+    assert not channel.folder.exists()
+
+
+def test_what_a_killed_run_left_is_removed_and_what_a_living_one_has_is_not(channel: Channel) -> None:
+    left = Channel(channel.folder.with_name("killed"))
+    left.folder.mkdir(parents=True)
+    left.send({"number": 1})
+    living = Channel(channel.folder.with_name("living"))
+    with receiving(living, print), receiving(channel, print):
+        assert not left.folder.exists()
+        assert living.folder.is_dir()
+    assert not list(channel.folder.parent.iterdir())

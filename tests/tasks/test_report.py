@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from recsys.settings import Settings
-from tasks.report import RECIPE
+from tasks.report import REPORT
 
 
 def key(place: Path, **changes: Any) -> str:
     nothing: dict[str, Any] = {"data": {}, "models": {}, "others": {}, "source": {}, "tuning": []}
     settings = Settings.model_validate(changes)
-    return RECIPE.fingerprint({**nothing, "settings": settings, "store": str(place)}).key
+    return REPORT.fingerprint({**nothing, "settings": settings, "store": str(place)}).key
 
 
 @pytest.mark.parametrize("changed", [{"ranking_users": 201}, {"ranking_threshold": 4.0}])

@@ -197,14 +197,16 @@ def test_a_continuation_at_the_wrong_place_is_thrown_away(server: Server, tmp_pa
 
 def test_wrong_content_is_removed_and_named(server: Server, tmp_path: Path) -> None:
     server.content = b"<html>Please log in to the hotel's network</html>"
-    with pytest.raises(DatasetUnavailable, match=f"does not have the content that was looked at here .{MD5}"):
+    with pytest.raises(DatasetUnavailable, match=f"does not have the expected content .{MD5}"):
         fetch(server, tmp_path)
     assert files(tmp_path) == []
 
 
 def test_a_missing_file_is_not_asked_for_twice(server: Server, tmp_path: Path) -> None:
     server.script = ["404"]
-    with pytest.raises(DatasetUnavailable, match=r"is not to be had \(HTTP 404\); download .* by hand .* --ratings\.$"):
+    with pytest.raises(
+        DatasetUnavailable, match=r"cannot be downloaded \(HTTP 404\); download .* by hand .* --ratings\.$"
+    ):
         fetch(server, tmp_path)
     assert len(server.requests) == 1
 
@@ -319,5 +321,5 @@ def test_who_waits_for_another_process_is_told(server: Server, tmp_path: Path) -
     )
     waiting.start()
     waiting.join(5)
-    assert texts[0] == "waiting for another process that fetches ml.zip"
+    assert texts[0] == "waiting for another process that downloads ml.zip"
     assert (tmp_path / "ml.zip").read_bytes() == CONTENT

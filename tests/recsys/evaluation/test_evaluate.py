@@ -3,24 +3,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recsys.evaluation.comparison import Comparison
 from recsys.evaluation.evaluate import evaluate
+from recsys.evaluation.inputs import Fitted, Ratings, TrainedModel
 from recsys.evaluation.ranking import lists_to_rank, rank
-from recsys.evaluation.ratings import Ratings
-from recsys.evaluation.rows import Fitted, TrainedModel
+from recsys.evaluation.results import Comparison
 from recsys.models import item_knn
 from recsys.models.baselines import fit_baselines
 from recsys.models.mf import build_mf
-from recsys.models.predicting import Predict
-from recsys.models.saving import load_model, save_model
-from recsys.seeds import derive_seed
+from recsys.models.serialization import load_model, save_model
+from recsys.seeding import derive_seed
 from recsys.settings import EvidenceSettings, MFSettings, Protocol, RankingSettings, SplitSettings
+from tests.factories import TablePredictor
 
 USERS, ITEMS, ROWS = 8, 9, 200
 FACTS: dict[str, Any] = {
@@ -318,15 +316,11 @@ def test_lists_are_those_of_unclipped_predictions_and_of_the_cold_rule(
     answers["ruled"][cold.reshape(USERS, ITEMS)] = bias_only.predict(user[cold], item[cold])
     seed = derive_seed(1, "ranking")
     lists = lists_to_rank(known, part["test"], USERS, ITEMS, threshold=2, most=3, seed=seed)
-    rankings = {name: rank(lists, _from(scores)) for name, scores in answers.items()}
+    rankings = {name: rank(lists, TablePredictor(scores)) for name, scores in answers.items()}
     assert rankings["own"] != rankings["ruled"]
     assert comparison.models[0].ranking == rankings["ruled" if protocol == "fair" else "own"]
     assert comparison.ranking == lists.facts
     assert lists.facts.users == 3 < lists.facts.eligible_users
-
-
-def _from(scores: npt.NDArray[np.floating]) -> Predict:
-    return lambda user, item: scores[user, item]
 
 
 def test_ranking_can_be_turned_off(ratings: Ratings, trained: dict[str, TrainedModel]) -> None:

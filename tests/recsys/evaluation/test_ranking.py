@@ -8,9 +8,10 @@ from scipy import sparse
 from scipy.stats import rankdata
 from sklearn.metrics import ndcg_score, recall_score
 
-from recsys.evaluation.comparison import Ranking
 from recsys.evaluation.ranking import Lists, Rows, lists_to_rank, rank
-from recsys.models.predicting import Codes, Predict
+from recsys.evaluation.results import Ranking
+from recsys.models.predictor import Codes, Predictor
+from tests.factories import TablePredictor
 
 USERS, ITEMS = 30, 40
 
@@ -38,10 +39,6 @@ def listed(train: Rows, validation: Rows, test: Rows, **changes: Any) -> Lists:
     return lists_to_rank(known, test, chosen.pop("users", USERS), chosen.pop("items", ITEMS), **chosen)  # type: ignore[arg-type]
 
 
-def scoring(table: npt.NDArray[np.floating]) -> Predict:
-    return lambda user, item: table[user, item]
-
-
 def table_of(seed: int, levels: int | None = None) -> npt.NDArray[np.float32]:
     """Scores of all pairs: all different, or with so many levels and thus many ties."""
     random = np.random.default_rng(seed)
@@ -50,8 +47,8 @@ def table_of(seed: int, levels: int | None = None) -> npt.NDArray[np.float32]:
     return random.permutation(USERS * ITEMS).reshape(USERS, ITEMS).astype(np.float32)
 
 
-def ranked(lists: Lists, predict: Predict, **changes: Any) -> Ranking:
-    ranking = rank(lists, predict, **changes)
+def ranked(lists: Lists, predictor: Predictor, **changes: Any) -> Ranking:
+    ranking = rank(lists, predictor, **changes)
     assert ranking is not None
     return ranking
 
@@ -96,7 +93,7 @@ def test_metrics_are_those_of_plain_loops(levels: int | None, threshold: float) 
     split, table = random_split(), table_of(1, levels)
     lists = listed(*split, threshold=threshold)
     assert (lists.relevant.sum(axis=1).max() > 10) == (threshold == 1.0)
-    ranking = ranked(lists, scoring(table))
+    ranking = ranked(lists, TablePredictor(table))
     expected = by_loops(split, table, threshold, lists.item.tolist())
     assert ranking.model_dump() == pytest.approx(expected)
     assert (expected["tied_users"] > 0) == (levels is not None)
@@ -108,7 +105,7 @@ def test_ndcg_is_scikit_learns_where_no_scores_are_equal() -> None:
     seen_by, relevant_for = (in_code_order(lists, columns) for columns in (lists.seen, lists.relevant))
     for user, seen, relevant in zip(lists.user, seen_by, relevant_for, strict=True):
         scores.append(ndcg_score([relevant[~seen]], [table[user][~seen]], k=10))
-    assert ranked(lists, scoring(table)).ndcg_at_10 == pytest.approx(np.mean(scores))
+    assert ranked(lists, TablePredictor(table)).ndcg_at_10 == pytest.approx(np.mean(scores))
 
 
 def test_recall_and_mrr_are_those_of_scikit_learn_and_scipy_where_no_scores_are_equal() -> None:
@@ -119,14 +116,14 @@ def test_recall_and_mrr_are_those_of_scikit_learn_and_scipy_where_no_scores_are_
         place = rankdata(-table[user][~seen])
         recalls.append(recall_score(relevant[~seen], place <= 10))
         reciprocals.append(1 / place[relevant[~seen]].min())
-    ranking = ranked(lists, scoring(table))
+    ranking = ranked(lists, TablePredictor(table))
     assert [ranking.recall_at_10, ranking.mrr] == pytest.approx([np.mean(recalls), np.mean(reciprocals)])
     assert 0 < ranking.recall_at_10 < ranking.mrr < 1
 
 
 def test_equal_scores_stand_in_the_drawn_order() -> None:
     nothing = rows_of((0, 0, 3.0))
-    flat = scoring(np.zeros((2, 12)))
+    flat = TablePredictor(np.zeros((2, 12)))
     third, last = (int(listed(nothing, rows_of(), nothing, users=2, items=12).item[place]) for place in (2, 11))
     early = ranked(listed(nothing, rows_of(), rows_of((1, third, 5.0)), users=2, items=12), flat)
     late = ranked(listed(nothing, rows_of(), rows_of((1, last, 5.0)), users=2, items=12), flat)
@@ -146,7 +143,7 @@ def test_equal_scores_favour_no_low_code() -> None:
     """Items of low codes are the liked ones, and a constant knows nothing of it."""
     items = 1000
     liked = rows_of(*[(0, item, 5.0) for item in range(10)])
-    flat = scoring(np.zeros((1, items)))
+    flat = TablePredictor(np.zeros((1, items)))
     found = [
         ranked(listed(rows_of((0, 999, 3.0)), rows_of(), liked, users=1, items=items, seed=seed), flat).ndcg_at_10
         for seed in range(50)
@@ -160,7 +157,7 @@ def test_a_users_own_items_are_left_out_and_those_of_others_are_not(seen_in: str
     other = rows_of((2, 3, 3.0))
     train, validation = (best_two, other) if seen_in == "train" else (other, best_two)
     lists = listed(train, validation, rows_of((0, 2, 5.0), (1, 1, 5.0)), users=3, items=15)
-    falling = scoring(np.tile(-np.arange(15.0), (3, 1)))
+    falling = TablePredictor(np.tile(-np.arange(15.0), (3, 1)))
     assert lists.user.tolist() == [0, 1]
     assert ranked(lists, falling).mrr == pytest.approx((1 + 1 / 2) / 2)
 
@@ -174,7 +171,7 @@ def test_an_item_rated_again_in_the_test_is_not_relevant() -> None:
 def test_a_short_list_does_not_cover_what_was_left_out_of_it() -> None:
     train = rows_of(*((0, item, 3.0) for item in range(12)))
     lists = listed(train, rows_of(), rows_of((0, 15, 5.0)), users=1, items=16)
-    ranking = ranked(lists, scoring(-np.arange(16.0)[None]))
+    ranking = ranked(lists, TablePredictor(-np.arange(16.0)[None]))
     assert (ranking.coverage_at_10, ranking.mrr, ranking.ndcg_at_10_error) == (4 / 16, 1 / 4, None)
     assert ranking.tied_users == 0
 
@@ -190,7 +187,7 @@ def test_users_without_a_relevant_item_are_counted_and_not_ranked() -> None:
 def test_nobody_to_rank_for_gives_no_ranking() -> None:
     lists = listed(rows_of((0, 0, 3.0)), rows_of(), rows_of((0, 1, 2.0)))
     assert (lists.facts.users, lists.facts.users_without) == (0, 1)
-    assert rank(lists, scoring(table_of(1))) is None
+    assert rank(lists, TablePredictor(table_of(1))) is None
 
 
 def test_a_threshold_is_reached_by_a_rating_that_single_precision_rounds_down() -> None:
@@ -215,16 +212,18 @@ def test_a_draw_is_of_the_size_asked_for_and_hangs_on_the_seed_alone() -> None:
 
 @pytest.mark.parametrize("levels", [None, 3])
 def test_size_of_the_blocks_changes_nothing_but_how_much_is_asked_at_once(levels: int | None) -> None:
-    lists, table, asked = listed(*random_split()), table_of(3, levels), list[int]()
+    lists, asked = listed(*random_split()), list[int]()
 
-    def predict(user: Codes, item: Codes) -> npt.NDArray[np.floating]:
-        asked.append(len(user))
-        return table[user, item]
+    class Counting(TablePredictor):
+        def predict(self, user: Codes, item: Codes) -> npt.NDArray[np.floating]:
+            asked.append(len(user))
+            return super().predict(user, item)
 
-    whole = rank(lists, predict)
+    predictor = Counting(table_of(3, levels))
+    whole = rank(lists, predictor)
     assert asked == [len(lists.user) * ITEMS]
     for pairs, most in ((1, ITEMS), (ITEMS * 7 + 3, ITEMS * 7)):
         asked.clear()
-        assert rank(lists, predict, pairs) == whole
+        assert rank(lists, predictor, pairs) == whole
         assert max(asked) == most
         assert sum(asked) == len(lists.user) * ITEMS

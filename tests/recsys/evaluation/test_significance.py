@@ -6,9 +6,9 @@ import numpy.typing as npt
 import pytest
 from scipy.stats import norm, ttest_rel
 
-from recsys.evaluation.comparison import Difference
-from recsys.evaluation.effect import smallest_effect
+from recsys.evaluation.results import Difference
 from recsys.evaluation.significance import compare_pairs, holm
+from recsys.evaluation.thresholds import smallest_effect
 
 Floats = npt.NDArray[np.float64]
 Rows = tuple[npt.NDArray[np.int64], Floats, dict[str, Floats]]

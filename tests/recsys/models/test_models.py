@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from recsys.backend import keras
-from recsys.models.dnn import build_dnn
 from recsys.models.mf import build_mf
-from recsys.models.saving import load_model, save_model, summary_of
+from recsys.models.mlp import build_dnn
+from recsys.models.serialization import load_model, save_model, summary_of
 from recsys.settings import DNNSettings, MFSettings, TunedDNNSettings
 
 USERS, ITEMS = 702, 8227

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recsys.evaluation.comparison import (
+from recsys.evaluation.metrics import user_rmse
+from recsys.evaluation.results import (
     BaselineResult,
     Combination,
     Comparison,
     DataFacts,
     FailedModel,
-    History,
+    LearningCurve,
     ModelResult,
     OtherScore,
     OtherSplit,
@@ -27,9 +28,8 @@ from recsys.evaluation.comparison import (
     Spread,
     Tuning,
 )
-from recsys.evaluation.effect import smallest_effect
-from recsys.evaluation.metrics import user_rmse
 from recsys.evaluation.significance import compare_pairs
+from recsys.evaluation.thresholds import smallest_effect
 from recsys.settings import SplitBy
 
 TITLES = {
@@ -80,20 +80,20 @@ PARAMETERS = {
 Made = tuple[Comparison, pd.DataFrame]
 
 
-def history(loss: list[float], val_loss: list[float]) -> History:
-    return History(loss=loss, val_loss=val_loss)
+def learning_curve(loss: list[float], val_loss: list[float]) -> LearningCurve:
+    return LearningCurve(loss=loss, val_loss=val_loss)
 
 
-HISTORIES = {
-    "mf": history(
+LEARNING_CURVES = {
+    "mf": learning_curve(
         [13.1, 7.9, 2.74, 1.41, 1.05, 0.86, 0.73, 0.64, 0.57, 0.51],
         [11.9, 4.8, 2.1, 1.55, 1.33, 1.22, 1.19, 1.182, 1.19, 1.204],
     ),
-    "dnn": history(
+    "dnn": learning_curve(
         [1.163, 0.774, 0.708, 0.629, 0.541, 0.461, 0.398, 0.346, 0.304, 0.271],
         [0.831, 0.795, 0.804, 0.816, 0.845, 0.868, 0.89, 0.904, 0.942, 0.949],
     ),
-    "dnn_tuned": history([1.18, 0.81, 0.754, 0.709, 0.665], [0.827, 0.796, 0.7985, 0.8016, 0.7996]),
+    "dnn_tuned": learning_curve([1.18, 0.81, 0.754, 0.709, 0.665], [0.827, 0.796, 0.7985, 0.8016, 0.7996]),
 }
 SETTINGS: dict[str, dict[str, int | float | str | list[int]]] = {
     "mf": {"embedding_size": 50, "epochs": 10, "batch_size": 64, "learning_rate": 0.001, "patience": 0},
@@ -141,9 +141,9 @@ def comparison_of(predictions: pd.DataFrame, protocol: str) -> Comparison:
     models = [
         ModelResult(
             **row_of(predictions, name, variance),
-            history=history(
-                [loss * variance for loss in HISTORIES[name].loss],
-                [loss * variance for loss in HISTORIES[name].val_loss],
+            history=learning_curve(
+                [loss * variance for loss in LEARNING_CURVES[name].loss],
+                [loss * variance for loss in LEARNING_CURVES[name].val_loss],
             ),
             scored_epoch=2 if name == "dnn_tuned" else 10,
             stopped_early=name == "dnn_tuned",
@@ -202,7 +202,7 @@ def row_of(predictions: pd.DataFrame, name: str, variance: float) -> dict[str, A
         "title": TITLES[name],
         **whole.model_dump(exclude={"rows"}),
         "user_rmse": user_rmse(
-            predictions["user"].to_numpy(), predictions["rating"].to_numpy(), predictions[name].to_numpy()
+            predictions["rating"].to_numpy(), predictions[name].to_numpy(), predictions["user"].to_numpy()
         ),
         "parameters": PARAMETERS.get(name, 1),
         "epochs": {"mf": 10, "mf_tuned": 10, "dnn": 10, "dnn_tuned": 5}.get(name, 0),

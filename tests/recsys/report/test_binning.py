@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recsys.report.binning import bin_starts, error_by_activity, spread, thinned
+from recsys.report.sections.error_plots import bin_starts, error_by_activity, spread
+from recsys.report.sections.overfitting import thinned
 
 
 def test_few_ratings_get_a_box_each_with_the_quantiles_of_their_predictions() -> None:

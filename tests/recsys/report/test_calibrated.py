@@ -1,10 +1,9 @@
 import pandas as pd
 
 from recsys.evaluation.calibration import Bin, Calibration
-from recsys.evaluation.comparison import Comparison
-from recsys.report.calibrated import calibration_sentence
-from recsys.report.calibration_plots import calibrations
-from recsys.report.canvas import style
+from recsys.evaluation.results import Comparison
+from recsys.report.sections.error_plots import calibration_sentence, calibrations
+from recsys.report.svg import style
 
 GOOD = Bin(rows=500, predicted=3.0, actual=3.01, reach=0.05)
 OFF = Bin(rows=500, predicted=4.5, actual=4.1, reach=0.05)
@@ -28,7 +27,7 @@ def test_calibrated_is_said_only_within_the_noise() -> None:
 
 def test_slope_tells_too_extreme_from_too_timid() -> None:
     assert "too extreme, as ratings differ by 0.70 where they differ by 1" in said(0.7, 0.05, GOOD)
-    assert "too timid, as ratings differ by 1.30 where they differ by 1" in said(1.3, 0.05, GOOD)
+    assert "not spread out enough, as ratings differ by 1.30 where they differ by 1" in said(1.3, 0.05, GOOD)
 
 
 def test_nothing_is_claimed_of_predictions_without_a_slope() -> None:

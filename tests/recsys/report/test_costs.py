@@ -4,12 +4,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from recsys.evaluation.comparison import Comparison
-from recsys.report.canvas import style
-from recsys.report.cost_plots import accuracy_against_cost
-from recsys.report.costs import COST_HEADINGS, all_in_findings, all_in_seconds, cost_rows
-from recsys.report.tables import table_rows
-from recsys.report.wording import size
+from recsys.evaluation.results import Comparison
+from recsys.report.sections.cost import COST_HEADINGS, accuracy_against_cost, all_in_findings, all_in_seconds, cost_rows
+from recsys.report.sections.results import table_rows
+from recsys.report.svg import style
+from recsys.text import size
 
 Build = Callable[..., Comparison]
 
@@ -65,7 +64,7 @@ def test_the_whole_cost_is_told_only_where_there_was_more_than_a_fit(
     ]
     searched = search(often, mf_tuned=30, dnn_tuned=80)
     assert all_in_findings(searched)[0].text == (
-        "With all seeds and the search for settings, tuned DNN took 100 s of training, tuned MF 50 s: "
+        "With all seeds and the hyperparameter search, tuned DNN took 100 s of training, tuned MF 50 s: "
         "2.0 times as long."
     )
 

@@ -3,10 +3,9 @@ from typing import Any
 
 import pytest
 
-from recsys.evaluation.comparison import Comparison, RatingCount
-from recsys.report.canvas import style
-from recsys.report.data_facts import data_facts
-from recsys.report.score_plots import histogram
+from recsys.evaluation.results import Comparison, RatingCount
+from recsys.report.sections.data import data_facts, histogram
+from recsys.report.svg import style
 
 Build = Callable[..., Comparison]
 

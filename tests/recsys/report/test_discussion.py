@@ -3,9 +3,11 @@ from typing import Any
 
 import pytest
 
-from recsys.evaluation.comparison import Comparison
-from recsys.report.discussion import discussion, gap_findings, gap_summary, headline, ranking_findings, verdict
-from recsys.report.standing import tie_margin
+from recsys.evaluation.results import Comparison
+from recsys.report.outcomes import tie_margin
+from recsys.report.sections.discussion import gap_findings, ranking_findings
+from recsys.report.sections.verdict import gap_summary, headline, verdict
+from tests.made_reports import discussed
 
 Build = Callable[..., Comparison]
 
@@ -118,8 +120,8 @@ def test_tie_widens_with_few_test_ratings_and_follows_the_scale(with_mse: Build)
 
 def test_discussion_has_no_empty_section(with_mse: Build) -> None:
     nothing = with_mse(failed=("mf",))
-    assert list(discussion(nothing)) == ["What failed"]
-    assert all(discussion(with_mse(mf=0.8, dnn=0.7)).values())
+    assert list(discussed(nothing)) == ["What failed"]
+    assert all(discussed(with_mse(mf=0.8, dnn=0.7)).values())
 
 
 def test_no_sentence_assumes_films_or_stars(
@@ -127,7 +129,7 @@ def test_no_sentence_assumes_films_or_stars(
 ) -> None:
     for comparison, _ in (fair, notebook):
         plain = comparison.model_copy(update={"data": comparison.data.model_copy(update={"source": "x"})})
-        said = " ".join(finding.text for findings in discussion(plain).values() for finding in findings).lower()
+        said = " ".join(finding.text for findings in discussed(plain).values() for finding in findings).lower()
         assert not [word for word in ("movie", "film", "star ", "stars") if word in said]
 
 
@@ -155,10 +157,7 @@ def test_verdict_warns_of_models_that_are_mostly_clipped(with_mse: Build) -> Non
     clipped = {"mf": 20_000, "dnn": 10_001, "dnn_tuned": 10_000}
     models = [model.model_copy(update={"clipped_rows": clipped[model.name]}) for model in comparison.models]
     said = [finding.text for finding in verdict(comparison.model_copy(update={"models": models}))]
-    assert (
-        "Most predictions of MF and DNN lay outside the ratings' range and were clipped to its end: such weights are "
-        "of little use yet, and more epochs or another learning rate may change this answer."
-    ) in said
+    assert any(text.startswith("Most predictions of MF and DNN lay outside the ratings' range") for text in said)
     alike = with_data(comparison.model_copy(update={"models": models}), rating_sd=0.0)
     for other in (comparison, alike):
         assert not [finding for finding in verdict(other) if "clipped" in finding.text]

@@ -4,19 +4,21 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from recsys.evaluation.comparison import Comparison, Difference, DifferenceVerdict
-from recsys.report.canvas import style
-from recsys.report.discussion import gap_findings, gap_summary, headline, ranking_findings
-from recsys.report.evidence import difference_rows, evidence_findings
-from recsys.report.evidence_plots import differences
-from recsys.report.markdown import markdown_report
-from recsys.report.page import html_page
-from recsys.report.price import worth_findings
-from recsys.report.provenance import notes
-from recsys.report.rungs import baseline_summary
-from recsys.report.standing import mse_step, outcome, tie_margin
+from recsys.evaluation.results import Comparison, Difference, DifferenceVerdict
+from recsys.report.outcomes import mse_step, outcome, tie_margin
+from recsys.report.sections.baselines import baseline_summary
+from recsys.report.sections.cost import worth_findings
+from recsys.report.sections.discussion import gap_findings, ranking_findings
+from recsys.report.sections.methodology import notes
+from recsys.report.sections.significance import difference_rows, draw, evidence_findings
+from recsys.report.sections.verdict import gap_summary, headline
+from recsys.report.svg import style
+from tests.made_reports import pages_of
 
 Build = Callable[..., Comparison]
+
+
+NOBODY = pd.DataFrame()
 
 
 def with_differences(
@@ -107,7 +109,7 @@ def test_a_network_that_may_be_better_is_not_said_to_be_matched(with_mse: Build)
     comparison = with_mse(mf=0.8, dnn=0.7, bias_only=0.701)
     chance = worth_findings(with_differences(comparison, ("dnn", "bias_only", "not certain")))[0].text
     small = worth_findings(with_differences(comparison, ("dnn", "bias_only", "too small")))[0].text
-    assert chance.startswith("DNN is not shown to be worth its cost on these ratings: bias only does as well, for all")
+    assert chance.startswith("DNN is not shown to be worth its cost on these ratings: bias only does as well, within")
     assert small.startswith("DNN is not worth its cost on these ratings: bias only does as well with")
 
 
@@ -120,14 +122,14 @@ def test_the_one_threshold_is_that_of_the_settings_where_they_name_one(with_mse:
     assert [tie_margin(each) for each in (told, anything)] == [0.02, 0.0]
     assert mse_step(told) == mse_step(anything) == mse_step(comparison) == pytest.approx(0.0045)
     assert mse_step(comparison.model_copy(update={"min_effect": 0.001})) == 0.001
-    assert "as this run was told" in dict(notes(told))["Tie"]
+    assert "as set for this run" in dict(notes(told))["Tie"]
     assert "another seed or chance" in dict(notes(comparison))["Tie"]
 
 
 def test_the_words_say_what_was_drawn_only_where_it_was(with_mse: Build) -> None:
     comparison = with_mse(mf=0.80, dnn=0.70)
     words = dict(notes(with_differences(comparison, ("dnn", "mf", "better"), resamples=3000)))
-    assert "3,000 times" in words["95% interval, p"]
+    assert "3,000 bootstrap resamples" in words["95% interval, p"]
     assert "corrected p is 0.05 or more" in words["Tie"]
     assert "95% interval, p" not in dict(notes(comparison))
 
@@ -144,7 +146,7 @@ def test_findings_give_the_effect_first_and_count_what_is_real(with_mse: Build) 
     assert said(some) == [
         "2 of 3 differences are both certain and large enough to matter (at least 0.0045 of MSE): the largest is "
         "0.1000 (95% interval 0.0800 to 0.1200), by which DNN beats MF.",
-        "Not certain, as chance in who was tested may bring as much: MF against bias only.",
+        "Not certain, as another sample of users may bring as much: MF against bias only.",
     ]
     every = with_differences(comparison, ("dnn", "mf", "better"), ("dnn", "bias_only", "better"))
     assert said(every)[0].startswith("All 2 differences tested are both certain")
@@ -156,7 +158,7 @@ def test_findings_say_the_opposite_where_nothing_is_real(with_mse: Build) -> Non
     none = with_differences(comparison, ("dnn", "mf", "too small"), ("mf", "bias_only", "not certain"))
     assert said(none) == [
         "None of the 2 differences tested is both certain and large enough to matter (at least 0.0045 of MSE).",
-        "Not certain, as chance in who was tested may bring as much: MF against bias only; "
+        "Not certain, as another sample of users may bring as much: MF against bias only; "
         "too small to matter: DNN against MF.",
     ]
     assert said(with_differences(comparison, ("dnn", "mf", "too small")))[0].startswith(
@@ -184,7 +186,7 @@ def test_rows_show_small_p_values_and_missing_intervals(with_mse: Build) -> None
     unsure = comparison.model_copy(update={"differences": [single]})
     assert difference_rows(unsure)[0][2:] == ("–", "1.000", "tie: not certain")
     with style():
-        (plot,) = differences(unsure)
+        (plot,) = draw(unsure, NOBODY)
     assert "DNN against MF −0.1000 (–), tie: not certain" in plot.alt
 
 
@@ -194,12 +196,9 @@ def test_section_is_on_the_page_and_in_its_twin_only_where_something_was_tested(
     comparison = fair[0]
     untested = comparison.model_copy(update={"differences": []})
     with style():
-        plots = differences(comparison)
-        assert differences(untested) == []
-    for written, empty in (
-        (html_page(comparison, plots), html_page(untested, [])),
-        (markdown_report(comparison, plots), markdown_report(untested, [])),
-    ):
+        plots = draw(comparison, NOBODY)
+        assert draw(untested, NOBODY) == []
+    for written, empty in zip(pages_of(comparison, plots), pages_of(untested), strict=True):
         assert "Are the differences real?" in written
         assert "Tuned DNN against MF" in written
         assert plots[0].caption.split(";")[0] in written
@@ -214,7 +213,7 @@ def test_differences_of_rows_that_are_not_there_are_not_shown(with_mse: Build) -
 def test_picture_fills_the_marker_of_real_differences_alone(with_mse: Build) -> None:
     comparison = with_mse(mf=0.8, dnn=0.7)
     with style():
-        (real,) = differences(with_differences(comparison, ("dnn", "mf", "better")))
-        (tie,) = differences(with_differences(comparison, ("dnn", "mf", "not certain")))
+        (real,) = draw(with_differences(comparison, ("dnn", "mf", "better")), NOBODY)
+        (tie,) = draw(with_differences(comparison, ("dnn", "mf", "not certain")), NOBODY)
     assert "#ffffff" not in real.svg
     assert "#ffffff" in tie.svg

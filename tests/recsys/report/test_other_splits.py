@@ -3,17 +3,15 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
-from recsys.evaluation.comparison import Comparison, Difference, DifferenceVerdict
-from recsys.report.duel import duel_under
-from recsys.report.markdown import markdown_report
-from recsys.report.other_splits import (
-    OTHER_SPLITS_TITLE,
+from recsys.evaluation.results import Comparison, Difference, DifferenceVerdict
+from recsys.report.outcomes import duel_under
+from recsys.report.sections.splits import (
     other_split_findings,
     over_random_splits,
     split_headings,
     split_rows,
 )
-from recsys.report.page import html_page
+from tests.made_reports import pages_of
 
 Build = Callable[..., Comparison]
 
@@ -30,8 +28,8 @@ def said(comparison: Comparison) -> list[str]:
         (
             0.95,
             0.85,
-            "Under the cut in time the answer turns round: there the winner is dnn by 0.1000. No answer holds for "
-            "every use.",
+            "Under the cut in time the answer is reversed: there the winner is dnn by 0.1000. The answer depends on "
+            "the split.",
         ),
     ],
 )
@@ -107,10 +105,7 @@ def test_table_begins_with_the_split_of_the_page(with_mse: Build, split_also: Bu
 
 def test_section_is_there_only_with_other_splits(whole: tuple[Comparison, pd.DataFrame]) -> None:
     alone = whole[0].model_copy(update={"other_splits": []})
-    for written, empty in (
-        (html_page(whole[0], []), html_page(alone, [])),
-        (markdown_report(whole[0], []), markdown_report(alone, [])),
-    ):
-        assert OTHER_SPLITS_TITLE in written
+    for written, empty in zip(pages_of(whole[0]), pages_of(alone), strict=True):
+        assert "Under other splits" in written
         assert "under the random split" in written
-        assert OTHER_SPLITS_TITLE not in empty
+        assert "Under other splits" not in empty

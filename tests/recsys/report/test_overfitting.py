@@ -2,15 +2,15 @@ from collections.abc import Callable
 
 import pytest
 
-from recsys.evaluation.comparison import Comparison, History
-from recsys.report.overfitting import overfits, overfitting
+from recsys.evaluation.results import Comparison, LearningCurve
+from recsys.report.sections.overfitting import overfits, overfitting
 
 Build = Callable[..., Comparison]
 
 
 def said(comparison: Comparison, loss: list[float], val_loss: list[float], scored_epoch: int = 1) -> str:
     model = comparison.models[0].model_copy(
-        update={"history": History(loss=loss, val_loss=val_loss), "scored_epoch": scored_epoch}
+        update={"history": LearningCurve(loss=loss, val_loss=val_loss), "scored_epoch": scored_epoch}
     )
     return overfitting(comparison, model)
 
@@ -45,20 +45,20 @@ def test_rise_of_both_losses_is_not_overfitting(comparison: Comparison) -> None:
 
 def test_loss_that_still_falls_asks_for_more_epochs(comparison: Comparison) -> None:
     assert "more epochs might lower its error further" in said(comparison, [1.0, 0.8], [1.0, 0.9])
-    assert "all but stopped falling" in said(comparison, [1.0, 0.8, 0.7], [1.0, 0.9, 0.8999])
+    assert "almost stopped falling" in said(comparison, [1.0, 0.8, 0.7], [1.0, 0.9, 0.8999])
 
 
 def test_loss_above_that_of_the_mean_has_hardly_begun_to_fall(comparison: Comparison) -> None:
     text = said(comparison, [9.0, 8.99, 8.98], [9.0, 8.99, 8.98])
-    assert "all but stopped" not in text
+    assert "almost stopped" not in text
     assert text.endswith(
-        "by no more than a tie in that epoch, though it is still above 1.0000, what answering the mean every time "
-        "costs: it has hardly begun to learn, and more epochs or a higher learning rate might lower its error."
+        "by no more than a tie in that epoch, though it is still above 1.0000, the MSE of predicting the "
+        "mean: it has hardly begun to learn, and more epochs or a higher learning rate might lower its error."
     )
 
 
 def test_weights_as_good_as_the_best_are_not_said_to_be_worse(comparison: Comparison) -> None:
-    assert "not at its best" not in said(comparison, [0.9, 0.9], [0.8, 0.8], scored_epoch=2)
+    assert "not that of its best epoch" not in said(comparison, [0.9, 0.9], [0.8, 0.8], scored_epoch=2)
 
 
 def test_one_epoch_or_none_tells_nothing(comparison: Comparison) -> None:
@@ -73,7 +73,9 @@ def test_protocol_notebook_calls_its_held_out_loss_a_test_loss(with_mse: Build) 
 
 
 def test_few_validation_ratings_need_a_larger_rise(comparison: Comparison) -> None:
-    model = comparison.models[0].model_copy(update={"history": History(loss=[1, 0.8, 0.6], val_loss=[1, 0.9, 0.95])})
+    model = comparison.models[0].model_copy(
+        update={"history": LearningCurve(loss=[1, 0.8, 0.6], val_loss=[1, 0.9, 0.95])}
+    )
     few = comparison.model_copy(update={"data": comparison.data.model_copy(update={"validation_rows": 20})})
     many = comparison.model_copy(update={"data": comparison.data.model_copy(update={"validation_rows": 20_000})})
     assert overfits(many, model)

@@ -1,9 +1,10 @@
 from collections.abc import Callable
 
-from recsys.evaluation.comparison import Comparison
-from recsys.report.discussion import discussion, headline
-from recsys.report.price import cost_findings, worth_findings, worth_summary
-from recsys.report.rungs import baseline_findings, baseline_summary, skipped_findings
+from recsys.evaluation.results import Comparison
+from recsys.report.sections.baselines import baseline_findings, baseline_summary, skipped_findings
+from recsys.report.sections.cost import cost_findings, worth_findings, worth_summary
+from recsys.report.sections.verdict import headline
+from tests.made_reports import discussed
 
 Build = Callable[..., Comparison]
 
@@ -45,17 +46,17 @@ def test_cheapest_of_equals_is_named(with_mse: Build) -> None:
 
 def test_network_that_beats_everything_cheaper_buys_something(with_mse: Build) -> None:
     text = worth_findings(timed(with_mse(mf=0.8, dnn=0.7, bias_only=0.75), mf=10, dnn=40))[0].text
-    assert text.startswith("DNN buys 0.1000 of MSE over MF for 30 s more of fitting")
+    assert "MSE 0.1000 below that of MF for 30 s more training" in text
 
 
 def test_faster_network_is_not_said_to_take_longer(with_mse: Build) -> None:
     text = worth_findings(timed(with_mse(mf=0.8, dnn=0.7), mf=40, dnn=10))[0].text
-    assert "for no more time of fitting" in text
+    assert "for no more training" in text
 
 
 def test_worse_but_faster_network_is_not_called_worth_anything(with_mse: Build) -> None:
     text = worth_findings(timed(with_mse(mf=0.7, dnn=0.8), mf=40, dnn=10))[0].text
-    assert text == "DNN is matched by nothing that is cheaper in both time and parameters."
+    assert text == "DNN: nothing that is cheaper in both time and parameters predicts as well."
 
 
 def test_worth_is_one_sentence_only_where_one_rival_beats_all_networks(with_mse: Build) -> None:
@@ -73,15 +74,15 @@ def test_baselines_are_beaten_tied_or_lost_to(with_mse: Build) -> None:
 
 
 def test_model_that_does_not_beat_averages_has_learnt_nothing_beyond_them(with_mse: Build) -> None:
-    nothing = "nothing learnt beyond the averages"
+    nothing = "no lower than that of user and item biases alone"
     assert nothing in baseline_findings(with_mse(mf=0.8, bias_only=0.7, global_mean=0.9))[0].text
     assert nothing in baseline_findings(with_mse(mf=0.7, bias_only=0.701, global_mean=0.9))[0].text
     assert nothing not in baseline_findings(with_mse(mf=0.6, bias_only=0.7, global_mean=0.9))[0].text
 
 
 def test_model_worse_than_the_mean_is_told_so(with_mse: Build) -> None:
-    assert "Answering the mean" in baseline_findings(with_mse(mf=1.2, bias_only=0.7, global_mean=0.9))[0].text
-    assert "Answering the mean" not in baseline_findings(with_mse(mf=0.8, bias_only=0.7, global_mean=0.9))[0].text
+    assert "Predicting the mean" in baseline_findings(with_mse(mf=1.2, bias_only=0.7, global_mean=0.9))[0].text
+    assert "Predicting the mean" not in baseline_findings(with_mse(mf=0.8, bias_only=0.7, global_mean=0.9))[0].text
 
 
 def test_missing_baselines_are_said_to_be_missing(with_mse: Build) -> None:
@@ -116,7 +117,7 @@ def test_what_hangs_on_the_seeds_is_no_part_of_the_answer(with_mse: Build, repea
 def test_skipped_baseline_is_said_with_its_reason(with_mse: Build) -> None:
     comparison = with_mse(mf=0.8, bias_only=0.7, skipped=("item_knn",))
     assert [finding.text for finding in skipped_findings(comparison)] == ["Item kNN was left out: too many items."]
-    assert skipped_findings(comparison)[0] in discussion(comparison)["Against the baselines"]
+    assert skipped_findings(comparison)[0] in discussed(comparison)["Against the baselines"]
     assert skipped_findings(with_mse(mf=0.8, item_knn=0.7)) == []
 
 

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from recsys.errors import BadManifest
-from recsys.evaluation.comparison import Comparison, OtherScore, OtherSplit, Trial, Tuning
-from recsys.report.machine import processor_name
-from recsys.report.run_manifest import RunManifest, read_manifest, run_manifest, written_out
+from recsys.evaluation.results import Comparison, OtherScore, OtherSplit, Trial, Tuning
+from recsys.report.manifest import RunManifest, processor_name, read_manifest, run_manifest, written_out
 from recsys.settings import DataSettings, Settings
-from recsys.store import Manifest
+from recsys.store.store import Manifest
 
 FILE = {"path": "ratings/abc/ratings.parquet", "sha256": "12" * 32, "bytes": 7}
 ARTEFACTS = {
@@ -57,7 +56,7 @@ def test_it_comes_back_from_its_file_to_the_last_digit(fair: tuple[Comparison, A
     assert (again.budget.trials, again.budget.seconds) == (allowed.trials, allowed.seconds)
     assert again.ratings.sha256 == "ab" * 32
     assert again.tuning[0].trials[0].val_mse == 0.1 + 0.2
-    assert {"recsys.models.dnn", "recsys.training.compiled", "recsys.data.reading"} <= set(again.code)
+    assert {"recsys.models.mlp", "recsys.training.compiled.engine", "recsys.data.ingest"} <= set(again.code)
 
 
 def test_where_things_are_kept_is_not_recorded(fair: tuple[Comparison, Any]) -> None:

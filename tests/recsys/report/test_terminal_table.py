@@ -4,7 +4,7 @@ import pandas as pd
 from rich.console import Console
 
 from flows.terminal import show_comparison
-from recsys.evaluation.comparison import Comparison
+from recsys.evaluation.results import Comparison
 
 Made = tuple[Comparison, pd.DataFrame]
 

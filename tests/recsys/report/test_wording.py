@@ -1,6 +1,6 @@
 import pytest
 
-from recsys.report.wording import count, inside, listing, number, percent, seconds, short, stopped, times
+from recsys.text import count, inside, listing, number, percent, seconds, short, stopped, times
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -12,9 +13,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from recsys.evaluation.comparison import Comparison, FailedModel, History, SearchedSetting
+from recsys.evaluation.results import Comparison, FailedModel, LearningCurve, SearchedSetting
 from recsys.report.markdown import embedded_markdown, escaped
-from recsys.report.write import write_report
+from tests.made_reports import pages_of, publish_made
 from tests.made_searches import dnn_search, mf_search, trial, tuning
 
 Made = tuple[Comparison, pd.DataFrame]
@@ -50,9 +51,7 @@ class Page(HTMLParser):
 
 
 def write(made: Made, folder: Path) -> Path:
-    folder.mkdir(parents=True)
-    write_report(*made, folder)
-    return folder
+    return publish_made(*made, folder)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -182,8 +181,8 @@ def test_searches_are_in_the_page_its_twin_and_files_of_their_own(searched_folde
     parsed = Page((searched_folder / "report.html").read_text(encoding="utf-8"))
     markdown = (searched_folder / "report.md").read_text(encoding="utf-8")
     assert len(parsed.ids) == len(set(parsed.ids))
-    assert ["Trials begun", "24", "30"] in [[cell.strip() for cell in row] for row in parsed.rows]
-    assert "| Trials begun | 24 | 30 |" in markdown
+    assert ["Trials run", "24", "30"] in [[cell.strip() for cell in row] for row in parsed.rows]
+    assert "| Trials run | 24 | 30 |" in markdown
     assert "How the settings were searched" in markdown
     assert pq.read_table(searched_folder / "trials.parquet").num_rows == 54
     assert (searched_folder / "trials.csv").read_text(encoding="utf-8").count("\n") == 55
@@ -254,7 +253,9 @@ def without_neighbours(made: Made) -> Made:
 
 def long_history(made: Made) -> Made:
     comparison, predictions = made
-    history = History(loss=[1 / (1 + n) for n in range(10_000)], val_loss=[1 + 1 / (1 + n) for n in range(10_000)])
+    history = LearningCurve(
+        loss=[1 / (1 + n) for n in range(10_000)], val_loss=[1 + 1 / (1 + n) for n in range(10_000)]
+    )
     models = [model.model_copy(update={"history": history}) for model in comparison.models]
     return comparison.model_copy(update={"models": models}), predictions
 
@@ -296,12 +297,24 @@ def test_report_is_written_whatever_the_size_and_scale(
     assert "nan" not in " ".join(cell.lower() for row in Page(page).rows for cell in row)
 
 
-def test_terminal_and_markdown_do_not_load_matplotlib() -> None:
-    modules = "recsys.report.tables, recsys.report.discussion, recsys.report.markdown"
+def test_terminal_and_pages_do_not_load_matplotlib() -> None:
+    modules = "recsys.report.sections.results, recsys.report.sections.verdict, recsys.report.publish"
     check = f"import sys, {modules}; sys.exit('matplotlib' in sys.modules or 'tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
 
 
 def test_plots_do_not_load_pyplot() -> None:
-    check = "import sys, recsys.report.write; sys.exit('matplotlib.pyplot' in sys.modules)"
+    drawing = "from recsys.report.svg import sheet, style\nwith style(): sheet(3.0)"
+    check = f"import sys, recsys.report.sections.tuning_plots\n{drawing}\nsys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+SNAPSHOT = Path(__file__).parent / "snapshot.md"
+
+
+def test_sentences_of_a_whole_report_are_those_that_were_reviewed(whole: Made) -> None:
+    """To review a change: MF_OR_DNN_SNAPSHOT=write python -m pytest -n0 tests/recsys/report -k reviewed; git diff."""
+    text = pages_of(whole[0])[1]
+    if os.environ.get("MF_OR_DNN_SNAPSHOT") == "write":
+        SNAPSHOT.write_text(text, encoding="utf-8", newline="\n")
+    assert text == SNAPSHOT.read_text(encoding="utf-8")

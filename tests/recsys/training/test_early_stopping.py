@@ -1,6 +1,6 @@
 import pytest
 
-from recsys.training.early_stopping import EarlyStopping
+from recsys.training.callbacks import EarlyStopping
 
 
 def epochs_run(losses: list[float], patience: int) -> tuple[int, EarlyStopping]:

@@ -6,9 +6,9 @@ import pytest
 
 from recsys.backend import keras
 from recsys.errors import TrainingDiverged
-from recsys.models.deep import build_deep
-from recsys.models.dnn import build_dnn
 from recsys.models.mf import build_mf
+from recsys.models.mlp import build_dnn
+from recsys.models.neumf import build_deep
 from recsys.settings import DNNSettings, Engine, MFSettings, TunedDNNSettings
 from recsys.training.fit import Fit, FitData
 from recsys.training.keras_engine import train_keras

@@ -2,16 +2,17 @@
 
 import json
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pyarrow.parquet as pq
 
-from recsys.models.mf import build_mf
+from recsys.models.specs import MODEL
 from recsys.settings import MFSettings
 from recsys.training.fit import FitData
-from recsys.training.train import train_and_save
+from recsys.training.train import fit_and_save, fit_model
 
 
 def test_a_saved_training_tells_its_course_its_times_and_its_memory(tmp_path: Path) -> None:
@@ -20,7 +21,9 @@ def test_a_saved_training_tells_its_course_its_times_and_its_memory(tmp_path: Pa
     data = FitData(user, item, random.normal(size=300).astype(np.float32), np.arange(250), np.arange(250, 300))
     settings = MFSettings(epochs=3, embedding_size=4)
     before = psutil.Process().memory_info().rss / 1e6
-    facts = train_and_save(build_mf(9, 9, settings, 1), data, settings, 1, tmp_path)
+    facts = fit_and_save(
+        partial(fit_model, "mf", MODEL["mf"].build, None, 9, 9, data, settings, 1), settings, tmp_path, "model.keras"
+    )
     assert facts["peak_mb"] > before / 2
     assert facts["peak_mb"] * 1e6 < psutil.virtual_memory().total
     assert datetime.fromisoformat(facts["started"]) <= datetime.fromisoformat(facts["ended"])

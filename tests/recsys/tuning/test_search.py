@@ -7,13 +7,20 @@ from typing import Any
 import pytest
 
 from recsys.errors import TrialsFailed
+from recsys.models.search_space import Between, OneOf, SearchSpace, as_json
+from recsys.models.specs import MODEL, TUNED, ModelSpec
 from recsys.settings import BiasedMFSettings, FitSettings, Settings, TuningSettings
-from recsys.store import Manifest
-from recsys.tuning.search import FIRST_EPOCHS, ROUND, Attempt, Found, _plain, search
-from recsys.tuning.spaces import DNN, FAMILIES, MF, Between, Family, OneOf
+from recsys.store.store import Manifest
+from recsys.tuning.search import FIRST_EPOCHS, ROUND, Attempt, Found, search
 
 Outcome = Manifest | Exception
 DEFAULTS = BiasedMFSettings(epochs=40)
+MF, DNN = MODEL["mf_tuned"], MODEL["dnn_tuned"]
+
+
+def space_of(model: ModelSpec) -> SearchSpace:
+    assert model.space
+    return model.space
 
 
 def outcome(losses: list[float], seconds: float = 1.0, **facts: Any) -> Manifest:
@@ -39,10 +46,10 @@ def bowl(attempt: Attempt) -> Outcome:
 
 
 def run(
-    train: Callable[[Attempt], Outcome], budget: TuningSettings, seed: int = 1, family: Family = MF
+    train: Callable[[Attempt], Outcome], budget: TuningSettings, seed: int = 1, model: ModelSpec = MF
 ) -> tuple[Found, list[list[Attempt]]]:
-    defaults = DEFAULTS if family is MF else family.defaults(Settings())
-    searching = search(family, "tuned", defaults, budget, seed)
+    defaults = DEFAULTS if model is MF else Settings().of(model)
+    searching = search(model.name, "tuned", space_of(model), defaults, budget, seed)
     asked = [next(searching)]
     while True:
         try:
@@ -64,11 +71,11 @@ def test_the_default_configuration_is_tried_first_alone_and_whole() -> None:
     assert asked[0] == [Attempt(0, DEFAULTS)]
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-def test_what_is_known_to_be_good_is_tried_next(family: Family) -> None:
-    _, asked = run(lambda attempt: outcome([1.0]), TuningSettings(budget=1), family=family)
+@pytest.mark.parametrize("model", TUNED, ids=lambda model: model.name)
+def test_what_is_known_to_be_good_is_tried_next(model: ModelSpec) -> None:
+    _, asked = run(lambda attempt: outcome([1.0]), TuningSettings(budget=1), model=model)
     second = asked[1][0].settings
-    assert {name: _plain(getattr(second, name)) for name in family.space} == family.known
+    assert {name: as_json(getattr(second, name)) for name in space_of(model).fields} == space_of(model).known
 
 
 def test_a_third_of_a_round_goes_on_after_the_first_epochs_and_has_the_best_of_them() -> None:
@@ -84,24 +91,24 @@ def test_a_third_of_a_round_goes_on_after_the_first_epochs_and_has_the_best_of_t
     assert sorted(states) == ["finished"] * 2 + ["pruned"] * 4
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize("model", TUNED, ids=lambda model: model.name)
 @pytest.mark.parametrize("budget", [1, 3.4])
-def test_both_families_have_as_many_trials_and_all_in_their_space(family: Family, budget: float) -> None:
+def test_both_families_have_as_many_trials_and_all_in_their_space(model: ModelSpec, budget: float) -> None:
     allowed = TuningSettings(budget=budget)
-    found, asked = run(lambda attempt: outcome([1.0 + attempt.number]), allowed, family=family)
+    found, asked = run(lambda attempt: outcome([1.0 + attempt.number]), allowed, model=model)
     assert len(found.tuning.trials) == allowed.trials
     for settings in [attempt.settings for attempts in asked[1:] for attempt in attempts]:
-        for name, where in family.space.items():
+        for name, where in space_of(model).fields.items():
             value = getattr(settings, name)
             if isinstance(where, Between):
                 assert where.low <= value <= where.high
             else:
-                assert _plain(value) in where.values
+                assert as_json(value) in where.values
 
 
 @pytest.mark.parametrize(("budget", "varied"), [(1, False), (4, True)])
 def test_only_many_trials_vary_what_is_costly_or_seldom_of_use(budget: float, varied: bool) -> None:
-    found, asked = run(lambda attempt: outcome([1.0 + attempt.number]), TuningSettings(budget=budget), family=DNN)
+    found, asked = run(lambda attempt: outcome([1.0 + attempt.number]), TuningSettings(budget=budget), model=DNN)
     drawn = [attempt.settings for attempts in asked[1:] for attempt in attempts]
     assert ({settings.model_dump()["activation"] for settings in drawn} != {"relu"}) == varied
     (searched,) = [one for one in found.tuning.searched if one.name == "activation"]
@@ -169,10 +176,10 @@ def test_the_winner_brings_the_training_that_chose_its_epochs() -> None:
     )
 
 
-@pytest.mark.parametrize("family", [MF, DNN], ids=lambda family: family.name)
-def test_every_point_of_a_space_is_a_valid_setting(family: Family) -> None:
-    defaults = family.defaults(Settings())
-    for name, where in family.space.items():
+@pytest.mark.parametrize("model", TUNED, ids=lambda model: model.name)
+def test_every_point_of_a_space_is_a_valid_setting(model: ModelSpec) -> None:
+    defaults = Settings().of(model)
+    for name, where in space_of(model).fields.items():
         ends = (where.low, where.high) if isinstance(where, Between) else where.values
         assert all(type(defaults).model_validate(defaults.model_dump() | {name: value}) for value in ends)
         assert isinstance(where, Between | OneOf)

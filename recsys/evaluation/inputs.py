@@ -1,0 +1,194 @@
+"""What a comparison reads: the ratings with their split, and the trained models."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from sklearn.model_selection import train_test_split
+
+from recsys.evaluation.results import DataFacts, RatingCount
+from recsys.memory import require_memory
+from recsys.models.predictor import Codes
+from recsys.models.specs import MODEL
+from recsys.settings import Protocol, SplitSettings
+from recsys.store.store import Manifest, Store
+
+Rows = npt.NDArray[np.integer]
+Columns = tuple[Codes, Codes, npt.NDArray[np.float32]]
+"""User codes, item codes and ratings, shape (rows,) each."""
+
+Made = Manifest | Exception
+"""An artefact, or why there is none."""
+
+Models = Mapping[str, Mapping[str, Made]]
+"""Row -> its fits by seed, and as `chosen` the fit that chose the number of epochs, where that is another."""
+
+CHOSEN = "chosen"
+
+MOST_VALUES = 50
+"""Rating scales with more distinct values are binned."""
+
+BYTES_PER_RATING = 58
+"""Peak memory of a comparison, most of it for the biases, measured on 20 million ratings."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """One trained model on disk; `facts` are what `recsys.training.train.fit_and_save` returned."""
+
+    seed: int
+    path: Path
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model of the comparison, trained with one seed or several.
+
+    Attributes:
+        fits: one a seed.
+        chosen: the facts of the fit that chose the number of epochs on validation ratings, where `fits` are refits to
+            training and validation ratings.
+        validation: .npy file of that fit's predictions of the validation ratings, where they were kept.
+    """
+
+    fits: Sequence[Fitted]
+    chosen: Mapping[str, Any] | None = None
+    validation: Path | None = None
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """Ratings as codes, and the three sets of row numbers.
+
+    `user`, `item` and `rating` are of shape (ratings,). In protocol notebook, `validation` are the test rows. `users`
+    is a parquet file code -> id, `items` one code -> id, title.
+    """
+
+    user: Codes
+    item: Codes
+    rating: npt.NDArray[np.float32]
+    train: Rows
+    validation: Rows
+    test: Rows
+    users: Path
+    items: Path
+
+    def columns(self, rows: Rows) -> Columns:
+        """Return the ratings of some rows, in memory."""
+        return np.asarray(self.user[rows]), np.asarray(self.item[rows]), np.asarray(self.rating[rows])
+
+
+@dataclass(frozen=True)
+class Known:
+    """The ratings that may be used before the test.
+
+    The scored baselines are fitted to all of them (`fitted`); hyperparameters and blend weights are chosen by fits to
+    `kept`, on the rest (`choosing`).
+    """
+
+    fitted: Columns
+    kept: Columns
+    choosing: Columns
+
+
+@dataclass(frozen=True)
+class Tested:
+    """The test rows: codes, ratings and which of them are cold, shape (rows,) each."""
+
+    user: Codes
+    item: Codes
+    rating: npt.NDArray[np.float32]
+    cold: npt.NDArray[np.bool_]
+
+
+def known_ratings(ratings: Ratings, protocol: Protocol, split: SplitSettings) -> Known:
+    """Return the ratings that may be used before the test.
+
+    In protocol `fair`, validation ratings choose, and training and validation ratings are fitted. In protocol
+    `notebook` the validation ratings are the test ratings, so that a part of the training ratings chooses.
+    """
+    if protocol == "fair":
+        fitted = np.concatenate([ratings.train, ratings.validation])
+        return Known(*(ratings.columns(rows) for rows in (fitted, ratings.train, ratings.validation)))
+    kept, choosing = train_test_split(ratings.train, test_size=split.validation_size, random_state=split.split_seed)
+    return Known(*(ratings.columns(rows) for rows in (ratings.train, kept, choosing)))
+
+
+def data_facts(ratings: Ratings, users: int, items: int, cold: int, data: Mapping[str, Any]) -> DataFacts:
+    """Return the facts of the ratings, of which `cold` are cold test ratings; `data` are those they do not show."""
+    rows = len(ratings.rating)
+    counted = pc.value_counts(pa.array(np.asarray(ratings.rating))).sort()
+    values = counted.field("values").to_numpy().astype(np.float64)
+    counts = counted.field("counts").to_numpy()
+    mean = float(values @ counts) / rows
+    return DataFacts(
+        rows=rows,
+        users=users,
+        items=items,
+        density=rows / (users * items),
+        train_rows=len(ratings.train),
+        validation_rows=len(ratings.validation),
+        test_rows=len(ratings.test),
+        cold_test_rows=cold,
+        rating_mean=mean,
+        rating_sd=float(np.sqrt((values - mean) ** 2 @ counts / rows)),
+        rating_min=float(values[0]),
+        rating_max=float(values[-1]),
+        histogram=_histogram(values, counts),
+        **data,
+    )
+
+
+def _histogram(values: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]) -> list[RatingCount]:
+    if len(values) <= MOST_VALUES:
+        return [
+            RatingCount(rating=float(str(np.float32(value))), upper=None, rows=int(count))
+            for value, count in zip(values, counts, strict=True)
+        ]
+    binned, edges = np.histogram(values, bins=30, weights=counts)
+    return [
+        RatingCount(rating=float(low), upper=float(high), rows=int(count))
+        for low, high, count in zip(edges[:-1], edges[1:], binned, strict=True)
+    ]
+
+
+def load_ratings(store: Store, data: Mapping[str, Manifest]) -> Ratings:
+    """Map the ratings and their split into memory.
+
+    `data` are the manifests of `codes`, `training` and `test`.
+
+    Raises:
+        NotEnoughMemory: there is too little to compare models on them.
+    """
+    rows = data["codes"]["facts"]["rows"]
+    require_memory(f"Comparing on {rows:,} ratings", rows * BYTES_PER_RATING)
+    arrays = store.paths(data["codes"], data["training"], data["test"])
+    return Ratings(
+        **{name: np.load(arrays[name], mmap_mode="r") for name in ("user", "item", "rating", "train", "validation")},
+        test=np.load(arrays["test"], mmap_mode="r"),
+        users=arrays["users"],
+        items=arrays["items"],
+    )
+
+
+def load_models(store: Store, models: Models) -> tuple[dict[str, TrainedModel], dict[str, str]]:
+    """Return the trained models, and the reasons of those that failed; one failed fit fails its model."""
+    trained, failed = {}, {}
+    for name, made in models.items():
+        fits = {key: fit for key, fit in made.items() if not isinstance(fit, Exception)}
+        if len(fits) < len(made):
+            failed[name] = next(str(fit) for fit in made.values() if isinstance(fit, Exception))
+            continue
+        chosen = fits.pop(CHOSEN, None)
+        trained[name] = TrainedModel(
+            fits=[Fitted(int(seed), store.path(fit, MODEL[name].file), fit["facts"]) for seed, fit in fits.items()],
+            chosen=chosen["facts"] if chosen else None,
+            validation=store.paths(chosen).get("validation") if chosen else None,
+        )
+    return trained, failed

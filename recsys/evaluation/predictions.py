@@ -1,0 +1,146 @@
+"""Predictions of the test ratings, clipped and with bias_only for cold ratings, and their metrics."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import stdtrit
+
+from recsys.evaluation.inputs import Tested, TrainedModel
+from recsys.evaluation.metrics import rating_scores
+from recsys.evaluation.results import Contribution, LearningCurve, ModelResult, Ranking, Score, SeedResult, Spread
+from recsys.evaluation.thresholds import LEVEL
+from recsys.models.predictor import Codes, Floats, Predictor
+from recsys.models.settings import with_former_names
+from recsys.models.specs import ROW
+
+
+@dataclass(frozen=True)
+class Warm:
+    """Which users and items have a fitted rating: bool, shape (users,) and (items,)."""
+
+    users: npt.NDArray[np.bool_]
+    items: npt.NDArray[np.bool_]
+
+    @classmethod
+    def after(cls, user: Codes, item: Codes, users: int, items: int) -> "Warm":
+        """Return the users and items of some fitted ratings, by their codes."""
+        return cls(np.bincount(user, minlength=users) > 0, np.bincount(item, minlength=items) > 0)
+
+    def cold(self, user: Codes, item: Codes) -> npt.NDArray[np.bool_]:
+        """Return which rows are cold: their user or item is not warm."""
+        return ~(self.users[user] & self.items[item])
+
+
+@dataclass(frozen=True)
+class BiasesWhereCold:
+    """A predictor with the answer of `biases` in every cold row."""
+
+    predictor: Predictor
+    biases: Predictor
+    warm: Warm
+
+    def predict(self, user: Codes, item: Codes) -> Floats:
+        """Return predicted ratings, shape (rows,)."""
+        prediction, cold = np.array(self.predictor.predict(user, item)), self.warm.cold(user, item)
+        prediction[cold] = self.biases.predict(user[cold], item[cold])
+        return prediction
+
+
+def clipped(prediction: Floats, bounds: tuple[float, float] | None) -> Floats:
+    """Return the predictions, clipped where there are bounds."""
+    return np.clip(prediction, *bounds) if bounds else prediction
+
+
+@dataclass
+class Predictions:
+    """The predictions of all models and baselines.
+
+    Attributes:
+        test: name -> predictions of the test ratings, float32 of shape (rows,), one for each fit.
+        validation: name -> predictions of the ratings that choose, by a fit without them.
+        microseconds: name -> time of one prediction.
+        ranking: name -> ranking metrics of the first fit.
+        clipped: name -> how many predictions of the first fit had to be clipped.
+    """
+
+    test: dict[str, list[Floats]] = field(default_factory=dict)
+    validation: dict[str, Floats] = field(default_factory=dict)
+    microseconds: dict[str, float] = field(default_factory=dict)
+    ranking: dict[str, Ranking | None] = field(default_factory=dict)
+    clipped: dict[str, int] = field(default_factory=dict)
+
+    def add(self, name: str, predictor: Predictor, test: Tested, bounds: tuple[float, float] | None) -> None:
+        """Add the predictions of one fit."""
+        start = time.perf_counter()
+        prediction = predictor.predict(test.user, test.item).astype(np.float32, copy=False)
+        taken = time.perf_counter() - start
+        if name not in self.test:
+            self.microseconds[name] = 1e6 * taken / len(prediction)
+            low, high = bounds or (-np.inf, np.inf)
+            self.clipped[name] = int(((prediction < low) | (prediction > high)).sum())
+        self.test.setdefault(name, []).append(clipped(prediction, bounds))
+
+
+def scores(test: Tested, predicted: Sequence[Floats]) -> dict[str, Any]:
+    """Return the metrics of the predictions of one or more fits, shape (rows,) each, averaged: fields of a row."""
+
+    def mean(rows: npt.NDArray[np.bool_] | slice, *, of_subset: bool) -> dict[str, float | None]:
+        rating, user = test.rating[rows], test.user[rows]
+        fits = [rating_scores(rating, prediction[rows], user, of_subset=of_subset) for prediction in predicted]
+        known = {key: [value for fit in fits if (value := fit[key]) is not None] for key in fits[0]}
+        return {key: float(np.mean(values)) if values else None for key, values in known.items()}
+
+    def subset(rows: npt.NDArray[np.bool_]) -> Score | None:
+        return Score.model_validate({"rows": int(rows.sum()), **mean(rows, of_subset=True)}) if rows.any() else None
+
+    return {**mean(slice(None), of_subset=False), "warm": subset(~test.cold), "cold": subset(test.cold)}
+
+
+def model_result(
+    name: str,
+    model: TrainedModel,
+    test: Tested,
+    predicted: Predictions,
+    *,
+    refitted_rows: int | None,
+    contributions: list[Contribution],
+) -> ModelResult:
+    """Return the row of a model, refitted to `refitted_rows` ratings where another fit chose the number of epochs."""
+    first = model.fits[0].facts
+    chosen = model.chosen or first
+    seeds = []
+    for fit, prediction in zip(model.fits, predicted.test[name], strict=True):
+        found = {"seed": fit.seed, "fit_seconds": round(fit.facts["seconds"], 3)}
+        seeds.append(SeedResult.model_validate(found | rating_scores(test.rating, prediction, test.user)))
+    return ModelResult(
+        name=name,
+        title=ROW[name].title,
+        epochs=len(chosen["loss"]),
+        fit_seconds=round(first["seconds"], 3),
+        history=LearningCurve(loss=chosen["loss"], val_loss=chosen["val_loss"]),
+        peak_mb=first.get("peak_mb"),
+        file_bytes=model.fits[0].path.stat().st_size,
+        refitted_rows=refitted_rows,
+        clipped_rows=predicted.clipped[name],
+        predict_microseconds=predicted.microseconds[name],
+        settings=with_former_names(chosen["settings"]),
+        ranking=predicted.ranking[name],
+        contributions=contributions,
+        seeds=seeds,
+        spread=_spread([one.mse for one in seeds]),
+        **{key: first[key] for key in ("parameters", "summary", "engine", "device", "started", "ended")},
+        **{key: chosen[key] for key in ("best_epoch", "scored_epoch", "stopped_early")},
+        **scores(test, predicted.test[name]),
+    )
+
+
+def _spread(mse: Sequence[float]) -> Spread | None:
+    if len(mse) < 2:
+        return None
+    mean, sd = float(np.mean(mse)), float(np.std(mse, ddof=1))
+    reach = float(stdtrit(len(mse) - 1, 1 - LEVEL / 2)) * sd / len(mse) ** 0.5
+    return Spread(sd=sd, low=mean - reach, high=mean + reach)

@@ -1,0 +1,337 @@
+"""The results of a run, which every table, plot, sentence and file is made from."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from recsys.settings import Protocol, SplitBy
+from recsys.store.run_history import PastRun
+
+DifferenceVerdict = Literal["better", "worse", "too small", "not certain"]
+"""How a row compares with another; the last two are ties: of no practical size, or not significant."""
+
+
+class Result(BaseModel):
+    """A frozen part of the comparison."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Measured(Result):
+    """A part with values of metrics: those declared, and whatever else `recsys.evaluation.metrics.METRICS` has."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    def metric(self, key: str) -> float | None:
+        """Return the value of a metric, None where it is not known."""
+        value: float | None = getattr(self, key, None)
+        return value
+
+
+class Score(Measured):
+    """The metrics of predictions of `rows` test ratings; r2 is None where the ratings do not vary."""
+
+    rows: int
+    mse: float
+    rmse: float
+    mae: float
+    r2: float | None
+
+
+class LearningCurve(Result):
+    """Mean squared error per epoch, in squared rating units; entry k belongs to epoch k + 1."""
+
+    loss: list[float]
+    val_loss: list[float]
+
+
+class Ranking(Measured):
+    """The metrics of the ranked lists of `users`.
+
+    `ndcg_at_10_error` is the standard error of the mean over the users, None for a single user. `tied_users` have
+    equal scores at the tenth and the eleventh place.
+    """
+
+    users: int
+    ndcg_at_10: float
+    ndcg_at_10_error: float | None
+    recall_at_10: float
+    mrr: float
+    coverage_at_10: float
+    tied_users: int
+
+
+class RankedLists(Result):
+    """Whose lists were ranked: `users`, drawn from `eligible_users` if there are more of them.
+
+    A test user is eligible with a relevant item: a test rating of at least `threshold`, in rating units, of an item
+    without a training or validation rating of the user; `users_without` have none. `items` is the catalogue's size.
+    """
+
+    users: int
+    eligible_users: int
+    users_without: int
+    items: int
+    threshold: float
+
+
+class BaselineResult(Measured):
+    """One row of the table.
+
+    `predict_microseconds` is the time of one prediction of many made together. `ranking` is None where none was ranked.
+    """
+
+    name: str
+    title: str
+    mse: float
+    rmse: float
+    user_rmse: float
+    mae: float
+    r2: float | None
+    parameters: int
+    epochs: int
+    best_epoch: int | None
+    fit_seconds: float
+    predict_microseconds: float | None = None
+    warm: Score | None
+    cold: Score | None
+    ranking: Ranking | None
+
+
+class SeedResult(Result):
+    """The metrics and fit time of one initialisation seed."""
+
+    seed: int
+    mse: float
+    rmse: float
+    mae: float
+    fit_seconds: float
+
+
+class Spread(Result):
+    """Spread of the MSE over the seeds, in squared rating units.
+
+    `sd` is the standard deviation; `low` and `high` are the ends of the 95% interval of the mean (Student's t).
+    """
+
+    sd: float
+    low: float
+    high: float
+
+
+DENSE_LAYERS, DOT_PRODUCT = "dense layers", "dot product"
+
+
+class Contribution(Result):
+    """Ablation of one addend of a network's output sum, on the warm test ratings.
+
+    `sd` is the standard deviation of the addend, in rating units; `mse_without` is the MSE on all test ratings with the
+    addend replaced by its mean, without training again.
+    """
+
+    name: str
+    sd: float
+    mse_without: float
+
+
+class ModelResult(BaselineResult):
+    """The row of a trained model.
+
+    Metrics are means over `seeds`; `spread` is None with a single seed. Everything else is of the first seed. `history`
+    and `best_epoch`, the epoch (1-based) of the lowest validation loss, are of the fit that chose the number of epochs;
+    the scored weights are those of `scored_epoch`, or where `refitted_rows` is a number, of a refit to so many training
+    and validation ratings for that many epochs. `peak_mb` is the peak memory of the process, other work included.
+    `clipped_rows` test predictions were outside of `Comparison.clipped_to`. `contributions` are those of a network
+    whose output is a sum.
+    """
+
+    seeds: list[SeedResult] = []
+    spread: Spread | None = None
+    refitted_rows: int | None = None
+    file_bytes: int | None = None
+    peak_mb: float | None = None
+    contributions: list[Contribution] = []
+    history: LearningCurve
+    scored_epoch: int
+    stopped_early: bool
+    started: datetime
+    ended: datetime
+    clipped_rows: int
+    settings: dict[str, int | float | str | list[int]]
+    summary: str
+    engine: str
+    device: str
+
+
+class Combination(BaselineResult):
+    """An ensemble: a row whose predictions combine those of other rows.
+
+    `kind` is "seeds" for the mean of one model's seeds, "blend" for a weighted sum of `members` (names of rows), whose
+    `weights` were chosen on validation ratings. Its costs are the sums of its members'.
+    """
+
+    kind: Literal["seeds", "blend"]
+    members: list[str]
+    weights: list[float]
+
+
+class Trial(Result):
+    """One configuration that a search tried.
+
+    `settings` are those of the searched fields. `val_mse` is its lowest validation loss within `epochs`, at
+    `best_epoch`; None where it failed, for `reason`. A trial is "pruned" where others of its round were better after
+    the first epochs. `seconds` is its whole training time.
+    """
+
+    number: int
+    state: Literal["finished", "pruned", "failed"]
+    settings: dict[str, int | float | bool | str | list[int]]
+    epochs: int
+    best_epoch: int | None
+    val_mse: float | None
+    seconds: float
+    parameters: int | None
+    reason: str | None = None
+
+
+class SearchedSetting(Result):
+    """A searched field: between `low` and `high`, or one of `choices`, whose ends are edges if they are `ordered`."""
+
+    name: str
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    choices: list[int | float | bool | str | list[int]] = []
+    ordered: bool = False
+
+
+class Tuning(Result):
+    """The search of one family: `name` is the row that its winner became.
+
+    Trial 0 is the family's default configuration. `winner` is the number of the chosen trial, None where all failed.
+    """
+
+    name: str
+    title: str
+    trials_allowed: int
+    seconds_allowed: float
+    seconds_used: float
+    searched: list[SearchedSetting]
+    trials: list[Trial]
+    winner: int | None
+
+
+class FailedModel(Result):
+    """A model or baseline without a row, and why."""
+
+    name: str
+    title: str
+    reason: str
+
+
+class RatingCount(Result):
+    """Number of ratings of one value, or in [rating, upper) where values are binned."""
+
+    rating: float
+    upper: float | None
+    rows: int
+
+
+class DataFacts(Result):
+    """The ratings of the comparison, after bad rows were quarantined and repeated pairs resolved.
+
+    `cold_test_rows` are test ratings whose user or item has no training rating.
+    """
+
+    source: str
+    licence: str | None
+    rows: int
+    users: int
+    items: int
+    density: float
+    train_rows: int
+    validation_rows: int
+    test_rows: int
+    cold_test_rows: int
+    rating_mean: float
+    rating_sd: float
+    rating_min: float
+    rating_max: float
+    histogram: list[RatingCount]
+    quarantined_rows: int
+    repeated_pairs: int
+    duplicates: str
+    ignored_columns: list[str]
+
+
+class Difference(Result):
+    """The difference of the test errors of two rows, and its significance.
+
+    `mse_difference` is the MSE of `name` less that of `other`, in squared rating units: below 0, `name` is the better.
+    `low` and `high` are the ends of its 95% interval, None where all test ratings are of one user. `p` is two-sided,
+    `p_corrected` the same after Holm's correction over all differences.
+    """
+
+    name: str
+    other: str
+    mse_difference: float
+    low: float | None
+    high: float | None
+    p: float
+    p_corrected: float
+    verdict: DifferenceVerdict
+
+
+class OtherScore(Result):
+    """The MSE of a row under another split, in squared rating units."""
+
+    name: str
+    title: str
+    mse: float
+
+
+class OtherSplit(Result):
+    """The same comparison under another split, with everything tuned, trained and tested again."""
+
+    split_by: SplitBy
+    split_seed: int
+    test_rows: int
+    cold_test_rows: int
+    rating_sd: float
+    scores: list[OtherScore]
+    differences: list[Difference]
+
+
+class Comparison(Result):
+    """A whole comparison.
+
+    `clipped_to` is the range of the training ratings that predictions were clipped to, None in protocol notebook, which
+    does not clip. `folds` and `fold` count where `split_by` is kfold. `ranking` is None where ranking was turned off.
+    `skipped` are baselines that these ratings are too many for. `differences` has each pair of models, and each model
+    against bias_only. `tuning` is empty in protocol notebook. `history` has what came out over time of runs that can be
+    compared with this one, oldest first and this one last, each result once; empty where there is nothing to compare.
+    """
+
+    protocol: Protocol
+    seed: int
+    split_by: SplitBy
+    split_seed: int
+    folds: int
+    fold: int
+    test_size: float
+    validation_size: float
+    clipped_to: tuple[float, float] | None
+    data: DataFacts
+    ranking: RankedLists | None
+    models: list[ModelResult]
+    baselines: list[BaselineResult]
+    combinations: list[Combination] = []
+    failed: list[FailedModel]
+    skipped: list[FailedModel]
+    min_effect: float | None
+    resamples: int
+    differences: list[Difference]
+    tuning: list[Tuning] = []
+    other_splits: list[OtherSplit] = []
+    history: list[PastRun] = []

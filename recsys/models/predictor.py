@@ -1,0 +1,98 @@
+"""What predicts ratings, and what a model may read of the ratings that it is fitted to."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys.backend import keras
+from recsys.models.serialization import load_model, save_model, summary_of
+
+Codes = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.floating]
+
+CHUNK = 65_536
+"""Ratings predicted at once: some 100 MB of activations for layers of 128 units."""
+
+
+class TrainingRatings(Protocol):
+    """Ratings as codes, shape (ratings,) each; what a model's build function may read of them is said by `train`."""
+
+    @property
+    def user(self) -> Codes:
+        """Codes of the users."""
+
+    @property
+    def item(self) -> Codes:
+        """Codes of the items."""
+
+    @property
+    def rating(self) -> npt.NDArray[np.float32]:
+        """Ratings, in rating units."""
+
+    @property
+    def train(self) -> npt.NDArray[np.integer]:
+        """Numbers of the rows to fit."""
+
+    @property
+    def mean(self) -> float:
+        """Mean of the training ratings, in rating units."""
+
+
+class Predictor(Protocol):
+    """Whatever predicts ratings: a model, a baseline or a combination of these."""
+
+    def predict(self, user: Codes, item: Codes) -> Floats:
+        """Return predicted ratings, all arrays of shape (rows,): float32 of models, float64 of baselines."""
+
+
+class SavedPredictor(Predictor, Protocol):
+    """A trained model, which can be kept in a file; that file holds no pickle."""
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were learnt."""
+
+    @property
+    def summary(self) -> str:
+        """What it is made of, as a table of plain text."""
+
+    def save(self, path: Path) -> None:
+        """Write it to `path`, byte for byte the same for the same model."""
+
+
+@dataclass(frozen=True)
+class KerasPredictor:
+    """A Keras model from [user code, item code], shape (batch, 1) each, to ratings, shape (batch, 1)."""
+
+    model: keras.Model
+
+    def predict(self, user: Codes, item: Codes) -> Floats:
+        """Return predicted ratings, float32 of shape (rows,), a chunk at a time."""
+        if not len(user):
+            return np.empty(0, np.float32)
+        chunks = [slice(start, start + CHUNK) for start in range(0, len(user), CHUNK)]
+        found = [np.asarray(self.model([user[rows, None], item[rows, None]], training=False)) for rows in chunks]
+        return np.concatenate(found)[:, 0]
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were learnt."""
+        return sum(math.prod(variable.shape) for variable in self.model.trainable_variables)
+
+    @property
+    def summary(self) -> str:
+        """Its layers, as a table of plain text."""
+        return summary_of(self.model)
+
+    def save(self, path: Path) -> None:
+        """Write the model to `path` (.keras), which opens with stock Keras."""
+        save_model(self.model, path)
+
+
+def load_keras(path: Path) -> KerasPredictor:
+    """Read what `KerasPredictor.save` wrote, as `load_model` does."""
+    return KerasPredictor(load_model(path))

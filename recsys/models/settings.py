@@ -1,0 +1,109 @@
+"""The settings of each model, without Keras."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from cyclopts import Parameter
+from pydantic import AliasChoices, Field, model_validator
+
+from recsys.config import SettingsModel
+
+FORMER_NAMES = {"implicit_items": "history"}
+"""Setting -> its name in version 0.1, which options, files and readers of comparison.json may still use."""
+
+Activation = Literal["relu", "tanh", "gelu", "silu"]
+EmbeddingSize = Annotated[int, Field(le=4096, description="embedding size (number of factors) of each user and item")]
+Epochs = Annotated[int, Field(ge=1, le=10_000, description="maximum number of epochs")]
+BatchSize = Annotated[int, Field(ge=1, description="batch size, in ratings")]
+Patience = Annotated[
+    int,
+    Field(
+        ge=0,
+        description="early stopping: epochs without a lower validation loss after which training stops and the best "
+        "weights are restored; 0: no early stopping, the last weights are kept",
+    ),
+]
+Dropout = Annotated[float, Field(ge=0, lt=1, description="dropout rate of the hidden layers")]
+BiasL2 = Annotated[float, Field(ge=0, le=100, description="L2 regularisation of the biases, per rating")]
+
+
+class FitSettings(SettingsModel):
+    """Hyperparameters that every model has."""
+
+    embedding_size: Annotated[EmbeddingSize, Field(ge=1)] = 50
+    epochs: Epochs = 10
+    batch_size: BatchSize = 64
+    learning_rate: float = Field(1e-3, gt=0, le=10, description="learning rate of Adam")
+    patience: Patience = 0
+
+
+class MFSettings(FitSettings):
+    """Plain matrix factorisation: the dot product of the user and item embeddings."""
+
+
+class BiasedMFSettings(FitSettings):
+    """Matrix factorisation with global mean, biases and L2 regularisation; with 0 factors, the biases only."""
+
+    embedding_size: Annotated[EmbeddingSize, Field(ge=0)] = 100
+    batch_size: BatchSize = 256
+    epochs: Epochs = 60
+    patience: Patience = 3
+    user_bias: bool = Field(True, description="add a user bias")
+    item_bias: bool = Field(True, description="add an item bias")
+    l2_factors: float = Field(0.12, ge=0, le=100, description="L2 regularisation of the factors, per rating")
+    l2_biases: BiasL2 = 0.02
+    initial_sd: float = Field(0.05, gt=0, le=10, description="standard deviation of the initial factors")
+    implicit_items: Annotated[int, Parameter(name=("implicit-items", FORMER_NAMES["implicit_items"]))] = Field(
+        0,
+        ge=0,
+        le=1000,
+        validation_alias=AliasChoices("implicit_items", FORMER_NAMES["implicit_items"]),
+        description="items per user read as implicit feedback (SVD++), at most; 0: plain matrix factorisation",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.implicit_items and not self.embedding_size:
+            raise ValueError(
+                f"implicit_items {self.implicit_items} needs factors, which embedding_size 0 leaves out: choose "
+                "implicit_items 0 or an embedding_size of 1 or more"
+            )
+        return self
+
+
+class DNNSettings(FitSettings):
+    """Deep network (MLP) on the concatenated user and item embeddings."""
+
+    units: tuple[Annotated[int, Field(ge=1, le=65_536)], ...] = Field(
+        (128, 128), min_length=1, description="units of each hidden layer, first to last"
+    )
+    dropout: Dropout = 0.0
+
+
+class TunedDNNSettings(DNNSettings):
+    """Deep network with optional biases, dot product and regularisation; by default the notebook's network."""
+
+    dropout: Dropout = 0.3
+    epochs: Epochs = 20
+    patience: Patience = 3
+    activation: Activation = Field("relu", description="activation function of the hidden layers")
+    input_dropout: float = Field(0.0, ge=0, lt=1, description="dropout rate of the concatenated embeddings")
+    batch_normalisation: bool = Field(False, description="batch normalisation of the hidden layers")
+    l2_embeddings: float = Field(0.0, ge=0, le=100, description="L2 regularisation of the embeddings, per rating")
+    l2_kernels: float = Field(0.0, ge=0, le=100, description="L2 regularisation of the weights of the dense layers")
+    biases: bool = Field(False, description="add the global mean, a user bias and an item bias to the output")
+    l2_biases: BiasL2 = 0.02
+    dot_factors: int = Field(
+        0,
+        ge=0,
+        le=4096,
+        description="size of further embeddings whose dot product is added to the output (NeuMF); 0: none",
+    )
+    l2_dot: float = Field(
+        0.12, ge=0, le=100, description="L2 regularisation of the embeddings of the dot product, per rating"
+    )
+
+
+def with_former_names(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with those that were renamed also under their name in version 0.1, for readers of results."""
+    return {**settings, **{FORMER_NAMES[name]: settings[name] for name in FORMER_NAMES if name in settings}}

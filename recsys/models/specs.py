@@ -1,0 +1,200 @@
+"""The rows of the comparison, one record each: whoever adds a model adds its module, its record and its settings here.
+
+Titles, order, colours, tasks, settings, searches, blends and the report all read these records. Nothing here loads
+Keras or TensorFlow.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from recsys.config import SettingsModel, section
+from recsys.models.search_space import Between, OneOf, SearchSpace
+from recsys.models.settings import BiasedMFSettings, DNNSettings, FitSettings, MFSettings, TunedDNNSettings
+
+Family = Literal["mf", "dnn"]
+"""Matrix factorisation, or deep network."""
+
+
+@dataclass(frozen=True)
+class Colour:
+    """The colour of a row in plots: on the light page, on paper and in files, and on the dark page."""
+
+    light: str
+    dark: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowSpec:
+    """A row of the table.
+
+    Attributes:
+        name: in settings, files and seeds.
+        title: in sentences and tables.
+        colour: None for the grey of the means.
+        marker: Matplotlib's; also the line differs between models and baselines, so that a plot reads in grey.
+        blended: whether it may have a weight in the blend.
+    """
+
+    name: str
+    title: str
+    colour: Colour | None = None
+    marker: str = "D"
+    blended: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec(RowSpec):
+    """A model that is trained, either a Keras model by our engines or by a fit of its own.
+
+    Functions are named as "module:function" (`pkgutil.resolve_name`) and imported where they are called.
+
+    Attributes:
+        settings: class of its settings, which are the field `name` of `Settings`.
+        detail: what the name of a training's run tells of the settings, as a format string over `settings`.
+        build: of a Keras model, the function (users, items, settings, seed, ratings) -> untrained model; `ratings`
+            is a `recsys.models.predictor.TrainingRatings`.
+        fit: of any other model, the function (users, items, data, settings, seed, progress, checkpoint) ->
+            (`recsys.models.predictor.SavedPredictor`, `recsys.training.fit.Fit`).
+        load: of such a model, the function path -> `recsys.models.predictor.Predictor`.
+        libraries: packages that make its numbers.
+        space: what is searched in protocol `fair`; without one it is trained with its settings as they are.
+        in_notebook: whether the class notebook has it, so that protocol `notebook` trains it.
+        defaults: what its default settings are called in the report.
+    """
+
+    family: Family
+    settings: type[FitSettings]
+    detail: str
+    build: str | None = None
+    fit: str | None = None
+    load: str = "recsys.models.predictor:load_keras"
+    file: str = "model.keras"
+    libraries: tuple[str, ...] = ("keras", "numpy", "tensorflow")
+    space: SearchSpace | None = None
+    in_notebook: bool = False
+    defaults: str = "the default settings"
+
+    @property
+    def module(self) -> str:
+        """The module of the model's build or fit function."""
+        return str(self.build or self.fit).partition(":")[0]
+
+    @property
+    def short_name(self) -> str:
+        """The name of its trials."""
+        return self.name.removesuffix("_tuned")
+
+
+MODELS: tuple[ModelSpec, ...] = (
+    ModelSpec(
+        name="mf",
+        title="MF",
+        family="mf",
+        settings=MFSettings,
+        build="recsys.models.mf:build",
+        detail="{settings.embedding_size} factors",
+        colour=Colour("#0072b2", "#5ab4f2"),
+        marker="o",
+        in_notebook=True,
+    ),
+    ModelSpec(
+        name="mf_tuned",
+        title="tuned MF",
+        family="mf",
+        settings=BiasedMFSettings,
+        build="recsys.models.biased_mf:build",
+        detail="{settings.embedding_size} factors",
+        colour=Colour("#4b3fae", "#a99df5"),
+        marker="P",
+        blended=True,
+        space=SearchSpace(
+            fields={
+                "embedding_size": OneOf((50, 100, 200), known=100),
+                "l2_factors": Between(0.03, 0.3, log=True, known=0.15),
+                "l2_biases": Between(0.003, 0.1, log=True, known=0.02),
+                "learning_rate": Between(3e-4, 3e-3, log=True, known=1e-3),
+                "batch_size": OneOf((128, 256, 512), known=256),
+                "implicit_items": OneOf((0, 20, 50), known=0),
+            },
+            further=frozenset({"implicit_items"}),
+        ),
+    ),
+    ModelSpec(
+        name="dnn",
+        title="DNN",
+        family="dnn",
+        settings=DNNSettings,
+        build="recsys.models.mlp:build",
+        detail="dropout {settings.dropout:g}",
+        colour=Colour("#d55e00", "#ff9b52"),
+        marker="s",
+        in_notebook=True,
+    ),
+    ModelSpec(
+        name="dnn_tuned",
+        title="tuned DNN",
+        family="dnn",
+        settings=TunedDNNSettings,
+        build="recsys.models.neumf:build",
+        detail="dropout {settings.dropout:g}",
+        colour=Colour("#009e73", "#41d1a2"),
+        marker="^",
+        blended=True,
+        in_notebook=True,
+        defaults="the notebook's hand-tuned point",
+        space=SearchSpace(
+            fields={
+                "embedding_size": OneOf((25, 50, 100), known=50),
+                "units": OneOf(
+                    ([64], [128], [256], [64, 64], [128, 64], [128, 128], [128, 64, 32]), ordered=False, known=[64]
+                ),
+                "activation": OneOf(("relu", "gelu", "tanh"), ordered=False, known="relu"),
+                "dropout": Between(0.0, 0.6, known=0.3),
+                "input_dropout": Between(0.0, 0.5, known=0.0),
+                "batch_normalisation": OneOf((False, True), ordered=False, known=False),
+                "l2_embeddings": Between(0.003, 0.3, log=True, known=0.02),
+                "l2_kernels": Between(0.001, 0.05, log=True, known=0.02),
+                "biases": OneOf((True, False), ordered=False, known=True),
+                "dot_factors": OneOf((0, 50, 100), known=100),
+                "l2_dot": Between(0.03, 0.3, log=True, known=0.12),
+                "learning_rate": Between(3e-4, 3e-3, log=True, known=1e-3),
+                "batch_size": OneOf((128, 256, 512), known=256),
+            },
+            further=frozenset({"activation", "batch_normalisation", "biases", "dot_factors", "batch_size"}),
+        ),
+    ),
+)
+"""In the order of the table."""
+
+
+class ModelSections(SettingsModel):
+    """A section of settings for each model."""
+
+    mf: Annotated[MFSettings, section("Matrix factorisation", 4, flat=False)] = MFSettings()
+    mf_tuned: Annotated[BiasedMFSettings, section("Tuned matrix factorisation (protocol fair)", 4, flat=False)] = (
+        BiasedMFSettings()
+    )
+    dnn: Annotated[DNNSettings, section("Deep network", 5, flat=False)] = DNNSettings()
+    dnn_tuned: Annotated[TunedDNNSettings, section("Tuned deep network", 6, flat=False)] = TunedDNNSettings()
+
+
+BASELINES: tuple[RowSpec, ...] = (
+    RowSpec(name="item_knn", title="item kNN", colour=Colour("#6d7986", "#9aa5b2"), marker="X", blended=True),
+    RowSpec(name="bias_only", title="bias only", colour=Colour("#3f4a57", "#ccd2da"), blended=True),
+    RowSpec(name="item_mean", title="item mean"),
+    RowSpec(name="user_mean", title="user mean"),
+    RowSpec(name="global_mean", title="global mean"),
+)
+"""In the order of the table, below the models."""
+
+MODEL: Mapping[str, ModelSpec] = {spec.name: spec for spec in MODELS}
+ROW: Mapping[str, RowSpec] = {spec.name: spec for spec in (*MODELS, *BASELINES)}
+TUNED: tuple[ModelSpec, ...] = tuple(spec for spec in MODELS if spec.space)
+NOTEBOOK: tuple[ModelSpec, ...] = tuple(spec for spec in MODELS if spec.in_notebook)
+
+
+def family_of(name: str) -> Family | None:
+    """Return the family of a row, None for a row that is no model of ours."""
+    spec = MODEL.get(name)
+    return spec.family if spec else None

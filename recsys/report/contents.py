@@ -1,0 +1,75 @@
+"""The sections of the report in their order: a new one is a module, and a line here."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from recsys.evaluation.results import Comparison
+from recsys.report.section import Plot, Report, Section
+from recsys.report.sections import (
+    cost,
+    data,
+    discussion,
+    errors,
+    methodology,
+    overfitting,
+    ranking,
+    results,
+    seeds,
+    significance,
+    splits,
+    trends,
+    tuning,
+    verdict,
+)
+from recsys.report.svg import style
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Entry(NamedTuple):
+    """What makes a section, None where it has nothing to say, and what draws its plots, if it has any."""
+
+    section: Callable[[Comparison, Sequence[Plot]], Section | None]
+    draw: "Callable[[Comparison, pd.DataFrame], list[Plot]] | None" = None
+
+
+SECTIONS = (
+    Entry(results.section, results.draw),
+    Entry(significance.section, significance.draw),
+    Entry(seeds.section),
+    Entry(splits.section),
+    Entry(cost.section, cost.draw),
+    Entry(ranking.section),
+    Entry(trends.section),
+    Entry(discussion.section),
+    Entry(tuning.section, tuning.draw),
+    Entry(data.section, data.draw),
+    Entry(overfitting.section, overfitting.draw),
+    Entry(errors.predicted_section, errors.draw),
+    Entry(errors.activity_section),
+    Entry(errors.calibration_section),
+    Entry(methodology.models_section),
+    Entry(methodology.section),
+)
+"""The plots of past runs are drawn with them, when a report is published."""
+
+
+def draw_plots(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
+    """Draw the report's plots; those that have nothing to show are left out.
+
+    `predictions` has a row per test rating, with the columns user, item, rating, cold, user_ratings, item_ratings
+    and one per scored model and baseline.
+    """
+    with style():
+        return [plot for entry in SECTIONS if entry.draw for plot in entry.draw(comparison, predictions)]
+
+
+def report_of(comparison: Comparison, plots: Sequence[Plot]) -> Report:
+    """Return what the pages show of a comparison and its plots."""
+    sections = [entry.section(comparison, plots) for entry in SECTIONS]
+    return Report(
+        f"Deep network or matrix factorisation? · protocol {comparison.protocol} · {comparison.data.source}",
+        verdict.section(comparison, plots),
+        [section for section in sections if section],
+    )

@@ -1,0 +1,297 @@
+"""The section on hyperparameter tuning: budgets, winners and warnings, and the trials as tables and files."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from recsys.evaluation.results import Comparison, Trial, Tuning
+from recsys.report.outcomes import in_order, mse_step
+from recsys.report.searches import (
+    MIN_FOR_IMPORTANCE,
+    SettingValue,
+    State,
+    budget,
+    draws,
+    edge,
+    improvement,
+    in_state,
+    pareto_front,
+    range_text,
+    same_budget,
+    setting_text,
+    setting_title,
+    starting_point,
+    trial_of,
+    val_error,
+    validation_tie_margin,
+    winner,
+)
+from recsys.report.section import Finding, Plot, Section, Table, plots_of, text_table
+from recsys.report.sections import network_shape
+from recsys.text import NOTHING, count, escape_cell, inside, listing, number, opening, seconds, stopped
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+TITLE = "How the settings were searched"
+BUDGET_CAPTION = "Budgets and winners. Settings were chosen on validation ratings only, never on test ratings."
+TRIALS_CAPTION = "Validation MSE is the lowest of all epochs; training time counts all of a trial's epochs."
+
+STATES: tuple[State, ...] = ("finished", "pruned", "failed")
+
+MOST_TRIALS = 30
+"""Trials of a search that the report shows; trials.csv and trials.parquet have them all."""
+
+
+def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
+    """Return the section; None where nothing was searched."""
+    if not comparison.tuning:
+        return None
+    warnings, shape = search_warnings(comparison), network_shape.section(comparison, plots)
+    short_of = Section("", "Where the searches fell short", warnings, tone="warn") if warnings else None
+    parts = [part for part in (short_of, shape) if part]
+    tables, shown = [budget_table(comparison), *trial_tables(comparison)], plots_of(plots, "search")
+    return Section("search", TITLE, search_findings(comparison), tables, shown, parts=parts, beside="tables")
+
+
+def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
+    """Draw the plots of the searches; inside `svg.style`."""
+    from recsys.report.sections.tuning_plots import network_shapes, searches
+
+    return [*searches(comparison), *network_shapes(comparison)]
+
+
+def search_findings(comparison: Comparison) -> list[Finding]:
+    """The budget, each search's winner and whether it is at the edge of a range, and what accuracy cost."""
+    tunings = in_order(comparison.tuning)
+    found = [
+        ("search budget", _shared_budget(comparison)),
+        *(("search winner", _winner(comparison, tuning)) for tuning in tunings),
+        *(("search range", _edges(tuning)) for tuning in tunings),
+        ("search cost", _cost(comparison)),
+        ("importance", _too_few_for_importance(comparison)),
+    ]
+    return [Finding(topic, text) for topic, text in found if text]
+
+
+def search_warnings(comparison: Comparison) -> list[Finding]:
+    """Unequal budgets, trials that were allowed and did not run, and trials that failed."""
+    found = [("unequal searches", _unequal_budgets(comparison))]
+    for tuning in in_order(comparison.tuning):
+        found += [("unused trials", _unused_trials(comparison, tuning)), ("failed trials", _failed_trials(tuning))]
+    return [Finding(topic, text) for topic, text in found if text]
+
+
+def _shared_budget(comparison: Comparison) -> str:
+    tunings = in_order(comparison.tuning)
+    if len(tunings) < 2 or not same_budget(tunings):
+        return ""
+    used = [
+        f"{inside(tuning.title)} used {count(len(tuning.trials), 'trial')} and {seconds(tuning.seconds_used)}"
+        for tuning in tunings
+    ]
+    return f"Each search had the same budget, {budget(tunings[0])}; {listing(used)}."
+
+
+def _winner(comparison: Comparison, tuning: Tuning) -> str:
+    won = winner(tuning)
+    if won is None:
+        return ""
+    name, reached = inside(tuning.title), f"a validation MSE of {number(won.val_mse, mse_step(comparison))}"
+    if not draws(tuning):
+        return f"Only trial 0 of {name}, {starting_point(tuning)}, was run, with {reached}."
+    if won.number == 0:
+        others = "the other trial was not" if draws(tuning) == 1 else f"none of the {draws(tuning):,} others was"
+        return f"Trial 0 of {name}, {starting_point(tuning)}, won with {reached}: {others} better."
+    text, first = f"Trial {won.number:,} of {name} won with {reached},", trial_of(tuning, 0)
+    if first is None:
+        return f"{text} but trial 0 is missing, so the improvement is unknown."
+    return f"{text} {_against_start(comparison, tuning, first)} {_changes(tuning, first, won)}".strip()
+
+
+def _against_start(comparison: Comparison, tuning: Tuning, first: Trial) -> str:
+    gained, step = improvement(tuning), mse_step(comparison)
+    if gained is None:
+        state = {"pruned": "was pruned", "failed": "failed"}.get(first.state, "")
+        return f"but trial 0 {state}, so the improvement is unknown."
+    by_chance = "; chance may explain that" if gained <= validation_tie_margin(comparison) else ""
+    start = f"{number(first.val_mse, step)} of trial 0, {starting_point(tuning)}"
+    return f"{number(gained, step)} below the {start}{by_chance}."
+
+
+def _changes(tuning: Tuning, first: Trial, won: Trial) -> str:
+    changed, same = [], []
+    for name in (setting.name for setting in tuning.searched):
+        new, old = won.settings.get(name), first.settings.get(name)
+        if new != old:
+            changed.append(f"{setting_title(name)} {setting_text(new)} instead of {setting_text(old)}")
+        elif name in won.settings:
+            same.append(setting_title(name))
+    if not changed:
+        return ""
+    return f"It has {listing(changed)}{f'; {listing(same)} did not change' if same else ''}."
+
+
+def _edges(tuning: Tuning) -> str:
+    won = winner(tuning)
+    if won is None:
+        return ""
+    found = [
+        f"{setting_title(setting.name)} {setting_text(won.settings[setting.name])}, at the {side} end of the searched "
+        f"range ({range_text(setting)})"
+        for setting in tuning.searched
+        if setting.name in won.settings and (side := edge(setting, won.settings[setting.name]))
+    ]
+    return f"The winner of {inside(tuning.title)} has {listing(found)}: a wider range may be better." if found else ""
+
+
+def _cost(comparison: Comparison) -> str:
+    """The training time of the best trial, and of the fastest one that ties with it."""
+    front, step, margin = pareto_front(comparison), mse_step(comparison), validation_tie_margin(comparison)
+    if sum(len(in_state(tuning, "finished")) for tuning in comparison.tuning) < 2:
+        return ""
+    searched, best = front[-1]
+    text = f"The trial of the lowest validation MSE, {number(best.val_mse, step)}, took {seconds(best.seconds)} "
+    text += f"of training (trial {best.number:,} of {inside(searched.title)})"
+    tuning, fastest = next(entry for entry in front if val_error(entry[1]) <= val_error(best) + margin)
+    which = "no faster trial"
+    if fastest is not best:
+        which = f"trial {fastest.number:,} of {inside(tuning.title)} took {seconds(fastest.seconds)} and"
+    return f"{text}; {which} came within {number(margin, step)} of it, the margin of a tie."
+
+
+def _too_few_for_importance(comparison: Comparison) -> str:
+    finished = {tuning.title: len(in_state(tuning, "finished")) for tuning in in_order(comparison.tuning)}
+    few = [f"{inside(title)} has {trials:,}" for title, trials in finished.items() if trials < MIN_FOR_IMPORTANCE]
+    if not few:
+        return ""
+    return f"Estimating which settings matter takes {MIN_FOR_IMPORTANCE} finished trials: {listing(few)}."
+
+
+def _unequal_budgets(comparison: Comparison) -> str:
+    tunings = in_order(comparison.tuning)
+    if len(tunings) == 1:
+        return f"Only {inside(tunings[0].title)} was tuned by a search; the models that it is compared with were not."
+    if not tunings or same_budget(tunings):
+        return ""
+    budgets = [f"{inside(tuning.title)} {budget(tuning)}" for tuning in tunings]
+    return f"The searches had unequal budgets: {listing(budgets)}. The smaller budget is a disadvantage."
+
+
+def _unused_trials(comparison: Comparison, tuning: Tuning) -> str:
+    used = len(tuning.trials)
+    if used >= tuning.trials_allowed:
+        return ""
+    why = f"although only {seconds(tuning.seconds_used)} of {seconds(tuning.seconds_allowed)} of training were used"
+    if tuning.seconds_used >= tuning.seconds_allowed:
+        why = f"as its {seconds(tuning.seconds_allowed)} of training were used up"
+    text = f"{opening(inside(tuning.title))} ran {used:,} of its {count(tuning.trials_allowed, 'trial')}, {why}"
+    others = [other for other in in_order(comparison.tuning) if len(other.trials) > used]
+    ahead = [f"{inside(other.title)} ({len(other.trials):,})" for other in others]
+    return f"{text}: fewer than {listing(ahead)}." if ahead else f"{text}."
+
+
+def _failed_trials(tuning: Tuning) -> str:
+    failed, name = in_state(tuning, "failed"), inside(tuning.title)
+    if not failed:
+        return ""
+    text = f"{len(failed):,} of the {count(len(tuning.trials), 'trial')} of {name} failed"
+    if len(failed) == len(tuning.trials):
+        text = f"Every trial of {name} failed, so no settings were chosen"
+    reason = next((trial.reason for trial in failed if trial.reason), None)
+    return stopped(f"{text}: {reason}") if reason else f"{text}."
+
+
+def budget_table(comparison: Comparison) -> Table:
+    """What each search was allowed, used and found: a row a fact, a column a search."""
+    tunings = in_order(comparison.tuning)
+    columns = [_budget_column(comparison, tuning) for tuning in tunings]
+    rows = [[name, *(column[name] for column in columns)] for name in (columns[0] if columns else ())]
+    return text_table(BUDGET_CAPTION, ["Search", *(opening(tuning.title) for tuning in tunings)], rows)
+
+
+def _budget_column(comparison: Comparison, tuning: Tuning) -> dict[str, str]:
+    step, first, won = mse_step(comparison), trial_of(tuning, 0), winner(tuning)
+    return {
+        "Settings searched": f"{len(tuning.searched):,}",
+        "Trials allowed": f"{tuning.trials_allowed:,}",
+        "Trials run": f"{len(tuning.trials):,}",
+        **{f"of which {state}": f"{len(in_state(tuning, state)):,}" for state in STATES},
+        "Training allowed": seconds(tuning.seconds_allowed),
+        "Training used": seconds(tuning.seconds_used),
+        "Winner": NOTHING if won is None else f"trial {won.number:,}",
+        "Its validation MSE": number(won.val_mse if won else None, step),
+        "Validation MSE of trial 0": number(first.val_mse if first else None, step),
+        "Improvement over trial 0": number(improvement(tuning), step),
+    }
+
+
+def trial_tables(comparison: Comparison) -> list[Table]:
+    """A folded table of the best trials of each search."""
+    return [_trial_table(comparison, tuning) for tuning in in_order(comparison.tuning) if tuning.trials]
+
+
+def _trial_table(comparison: Comparison, tuning: Tuning) -> Table:
+    total = len(tuning.trials)
+    best_first = sorted(tuning.trials, key=lambda trial: (STATES.index(trial.state), val_error(trial), trial.number))
+    which = f"The best {MOST_TRIALS} of {total:,} trials" if total > MOST_TRIALS else f"All {total:,} trials"
+    names = [setting.name for setting in tuning.searched]
+    headings = ["Trial", "Validation MSE", "State", "Epochs", "Best epoch", "Training", "Parameters"]
+    headings += [opening(setting_title(name)) for name in names]
+    rows = [_trial_row(comparison, trial, names) for trial in best_first[:MOST_TRIALS]]
+    return text_table(TRIALS_CAPTION, headings, rows, title=f"{which} of {inside(tuning.title)}, the best first")
+
+
+def _trial_row(comparison: Comparison, trial: Trial, names: list[str]) -> list[str]:
+    return [
+        f"{trial.number:,}",
+        number(trial.val_mse, mse_step(comparison)),
+        f"{trial.state}: {stopped(trial.reason)}" if trial.reason else trial.state,
+        f"{trial.epochs:,}",
+        NOTHING if trial.best_epoch is None else f"{trial.best_epoch:,}",
+        seconds(trial.seconds),
+        NOTHING if trial.parameters is None else f"{trial.parameters:,}",
+        *(setting_text(trial.settings.get(name)) for name in names),
+    ]
+
+
+def trials_table(comparison: Comparison) -> "pa.Table":
+    """All trials in the order they were started.
+
+    Returns:
+        Columns family (name of the tuned model), number, state, val_mse (squared rating units), best_epoch, epochs,
+        seconds, parameters, reason, and `settings.<name>` for each setting that any search varied, null where the
+        family's search did not vary it.
+    """
+    import pyarrow as pa
+
+    trials = [(tuning.name, trial) for tuning in in_order(comparison.tuning) for trial in tuning.trials]
+    columns = {"family": pa.array([family for family, _ in trials], pa.string())}
+    kinds = {"state": pa.string(), "val_mse": pa.float64(), "seconds": pa.float64(), "reason": pa.string()}
+    for name in ("number", "state", "val_mse", "best_epoch", "epochs", "seconds", "parameters", "reason"):
+        columns[name] = pa.array([getattr(trial, name) for _, trial in trials], kinds.get(name, pa.int64()))
+    for name in dict.fromkeys(setting.name for tuning in in_order(comparison.tuning) for setting in tuning.searched):
+        columns[f"settings.{name}"] = pa.array(_same_type([trial.settings.get(name) for _, trial in trials]))
+    return pa.table(columns)
+
+
+def _same_type(values: list[SettingValue | None]) -> list[Any]:
+    """Values of one type, or integers among other numbers, as they are; a mixture as texts."""
+    kinds = {type(value) for value in values if value is not None}
+    if len(kinds) <= 1 or kinds == {int, float}:
+        return values
+    return [None if value is None else setting_text(value) for value in values]
+
+
+def trials_csv(comparison: Comparison) -> str:
+    """The same table as CSV, numbers in full, units of layers as 128-64."""
+    table = trials_table(comparison)
+    text = io.StringIO()
+    lines = csv.DictWriter(text, fieldnames=table.column_names, lineterminator="\n")
+    lines.writeheader()
+    for row in table.to_pylist():
+        values = {name: setting_text(value) if isinstance(value, list) else value for name, value in row.items()}
+        lines.writerow({name: escape_cell(value) for name, value in values.items()})
+    return text.getvalue()

@@ -1,0 +1,265 @@
+"""The answer of the first screen: who wins, by how much, how certain that is, and what would change it."""
+
+from collections.abc import Sequence
+from statistics import NormalDist
+
+from recsys.evaluation.results import Comparison, Difference, ModelResult
+from recsys.evaluation.thresholds import LEVEL
+from recsys.report.drift import drift_warnings
+from recsys.report.outcomes import (
+    Duel,
+    best,
+    best_network,
+    duel,
+    effect,
+    factorisation,
+    in_order,
+    is_uncertain,
+    mse_step,
+    networks,
+    outcome,
+    rmse_step,
+    tie_margin,
+)
+from recsys.report.section import Finding, Plot, Section, findings_on, plots_of
+from recsys.report.sections.baselines import baseline_summary, other_seeds_may_beat
+from recsys.report.sections.cold_start import mostly_clipped
+from recsys.report.sections.cost import worth_summary
+from recsys.report.sections.discussion import combination_summary, contribution_summary, failure_findings
+from recsys.report.sections.methodology import few_test_ratings, limits, optimism
+from recsys.report.sections.seeds import seeds_in_words, turned_pairs
+from recsys.report.sections.splits import by_effect, manner, split_names
+from recsys.text import count, inside, listing, number, opening, percent, short, times, verb
+
+
+def section(comparison: Comparison, plots: Sequence[Plot]) -> Section:
+    """The first screen: the answer, what there is to know of it, and warnings of what moved since the runs before."""
+    drift = drift_warnings(comparison)
+    return Section(
+        "answer",
+        headline(comparison),
+        verdict(comparison),
+        plots=plots_of(plots, "answer"),
+        parts=[Section("", "Moved since the runs before", drift, tone="warn")] if drift else [],
+    )
+
+
+def typical_error(comparison: Comparison) -> list[Finding]:
+    """Mean absolute error of the factorisation and of the best network; empty without both."""
+    model, network = factorisation(comparison), best_network(comparison)
+    if model is None or network is None:
+        return []
+    step, data = rmse_step(comparison), comparison.data
+    text = f"Mean absolute error: {number(model.mae, step)} for {inside(model.title)} and {number(network.mae, step)} "
+    text += f"for {inside(network.title)}; ratings run from {short(data.rating_min)} to {short(data.rating_max)}."
+    return [Finding("typical error", text)]
+
+
+def certainty_summary(comparison: Comparison) -> list[Finding]:
+    """The interval of the difference between factorisation and best network, and what it was computed on."""
+    contest = duel(comparison)
+    if contest is None:
+        return []
+    likely, seeds, interval = "", seeds_in_words(comparison), _lead_interval(contest)
+    if interval is not None:
+        (low, high), step = interval, mse_step(comparison)
+        size = f"{number(low, step)} to" if low > 0 else f"between {number(-low, step)} above and"
+        size += f" {number(high, step)} below"
+        likely = f"The MSE of {inside(contest.better.title)} is {size} that of {inside(contest.worse.title)} "
+        likely += "(95% confidence interval over users). "
+    basis = f"Basis: {count(comparison.data.test_rows, 'test rating')} (split: {manner(comparison)}), "
+    basis += f"each model trained {'once' if seeds == '1 seed' else f'with {seeds}'}."
+    return [Finding("certainty", likely + basis)]
+
+
+def _lead_interval(contest: Duel) -> tuple[float, float] | None:
+    """The 95% interval of how far the better row's MSE is below the other's, if there is one."""
+    if contest.reach is None or contest.gap > 0:
+        return contest.reach
+    return -contest.reach[1], -contest.reach[0]
+
+
+MOST_TIMES = 1000
+"""Larger factors of the number of test users are not written out."""
+
+
+def what_would_change_it(comparison: Comparison) -> list[Finding]:
+    """What it would take for another answer to factorisation against the best network; empty without both."""
+    contest = duel(comparison)
+    if contest is None:
+        return []
+    texts = [_size_or_certainty(comparison, contest), _by_seeds(comparison, contest), _by_splits(comparison)]
+    return [Finding("change", f"What would change this: {' '.join(text for text in texts if text)}")]
+
+
+def _size_or_certainty(comparison: Comparison, contest: Duel) -> str:
+    step, gap, smallest, tested = mse_step(comparison), abs(contest.gap), effect(comparison), contest.tested
+    if contest.outcome != "tie":
+        return _lead(comparison, contest)
+    if tested is None:
+        margin = number(tie_margin(comparison), step)
+        return f"a difference of more than {margin} would be one; it is {number(gap, step)}."
+    if tested.verdict == "too small":
+        larger = f", {times(smallest / gap)} as large as it is" if gap > 0 else ""
+        return f"to matter, the difference would have to be at least {number(smallest, step)}{larger}."
+    return _more_users(comparison, tested)
+
+
+def _lead(comparison: Comparison, contest: Duel) -> str:
+    """How far a winner's lead is from the largest tie."""
+    step, smallest = mse_step(comparison), effect(comparison) if contest.tested else tie_margin(comparison)
+    text = f"the {number(abs(contest.gap), step)} by which {inside(contest.better.title)} leads would have to "
+    text += f"fall below {number(smallest, step)} to make a tie" if smallest > 0 else "vanish"
+    interval = _lead_interval(contest)
+    if interval is None:
+        return f"{text}."
+    only = "even" if interval[0] >= smallest else "and"
+    return f"{text}; {only} the near end of its 95% interval is {number(interval[0], step)}."
+
+
+def _more_users(comparison: Comparison, tested: Difference) -> str:
+    """How many times the test users would settle an uncertain difference, if it stayed as it is."""
+    gap, smallest = abs(tested.mse_difference), effect(comparison)
+    if tested.low is None or tested.high is None:
+        return "ratings of more than one test user."
+    half = (tested.high - tested.low) / 2
+    factors = [(half * _wider(comparison, tested) / gap) ** 2] if gap > 0 else []
+    factors += [(half / (smallest - gap)) ** 2] if gap < smallest else []  # intervals shrink with the root of the users
+    if not factors:
+        return ""
+    factor = min(factors)
+    many = f"about {times(factor)} as many" if factor >= 1.05 else "a few more"
+    many = f"more than {MOST_TIMES:,} times as many" if factor > MOST_TIMES else many
+    settled = "show that the difference is too small to matter" if gap < smallest else "make the difference certain"
+    return f"{many} test users would {settled}, if it stayed at {number(gap, mse_step(comparison))}."
+
+
+def _wider(comparison: Comparison, tested: Difference) -> float:
+    """How many times as wide the interval is that a difference has to clear once its p is corrected after Holm."""
+    step_down = len(comparison.differences) - sum(other.p < tested.p for other in comparison.differences)
+    quantile = NormalDist().inv_cdf
+    return quantile(LEVEL / 2 / step_down) / quantile(LEVEL / 2)
+
+
+def _by_seeds(comparison: Comparison, contest: Duel) -> str:
+    """How often single seeds would have given the other winner; empty where never, or where there is none."""
+    models = {model.name: model for model in comparison.models}
+    pairs, turned = turned_pairs(models[contest.better.name], models[contest.worse.name])
+    if contest.outcome == "tie" or not turned:
+        return ""
+    return f"Other seeds: in {turned:,} of {pairs:,} pairs of seeds, {inside(contest.worse.title)} has no higher error."
+
+
+def _by_splits(comparison: Comparison) -> str:
+    """Which other splits change the answer; empty where there are no others."""
+    found = by_effect(comparison)
+    if not found:
+        return ""
+    parts = [
+        f"under {split_names([split for split, _ in found[what]])} it {what}"
+        for what in ("becomes a tie", "is decided", "is reversed")
+        if what in found
+    ]
+    if not parts:
+        many = len(found["holds"])
+        return "The one other split does not." if many == 1 else f"None of the {many:,} other splits does."
+    return f"Another split: {'; '.join(parts)}."
+
+
+def headline(comparison: Comparison) -> str:
+    """The answer in one sentence without a full stop: networks against factorisation, and both against averages."""
+    model, reason = factorisation(comparison), unanswered(comparison)
+    if reason or model is None:
+        return f"No answer: {reason}"
+    return _duel(comparison, model) + _baseline_clause(comparison)
+
+
+def unanswered(comparison: Comparison) -> str:
+    """Why networks cannot be compared with factorisation here; empty where they can."""
+    if not comparison.models:
+        return "every model failed" if comparison.failed else "no model was scored"
+    if factorisation(comparison) is None:
+        return "there is no matrix factorisation to compare with"
+    if not networks(comparison):
+        return "there is no deep network to compare with matrix factorisation"
+    if comparison.data.rating_sd == 0:
+        return f"every rating is {short(comparison.data.rating_mean)}, there is nothing to predict"
+    if comparison.protocol == "fair" and comparison.data.cold_test_rows == comparison.data.test_rows:
+        return "every test rating is of a user or an item without any training rating"
+    return ""
+
+
+def _duel(comparison: Comparison, model: ModelResult) -> str:
+    rivals, groups = networks(comparison), dict[str, list[str]](better=[], tie=[], worse=[])
+    for rival in rivals:
+        groups[outcome(comparison, rival, model)].append(inside(rival.title))
+    uncertain = [inside(rival.title) for rival in rivals if is_uncertain(comparison, rival, model)]
+    better, tied, worse = (listing(groups[name]) for name in ("better", "tie", "worse"))
+    name = inside(model.title)
+    if better:
+        clauses = [
+            f"{better} {verb(groups['better'], 'predict')} these ratings better than {name}",
+            f"{tied} {verb(groups['tie'], 'tie')} with {name}" if tied else "",
+            f"{worse} {verb(groups['worse'], 'do')} not" if worse else "",
+        ]
+    elif worse:
+        clauses = [f"{name} predicts these ratings better than {worse}{f' and ties with {tied}' if tied else ''}"]
+    elif uncertain:
+        level = [title for title in groups["tie"] if title not in uncertain]
+        clauses = [f"{listing([*level, name])} predict these ratings equally well" if level else ""]
+        clauses.append(f"{listing(uncertain)} cannot be told apart from {name} on these ratings")
+    else:
+        clauses = [f"{listing([*groups['tie'], name])} predict these ratings equally well"]
+    return opening("; ".join(clause for clause in clauses if clause))
+
+
+def _baseline_clause(comparison: Comparison) -> str:
+    rival = best(in_order(comparison.baselines))
+    if rival is None:
+        return ""
+    results = {outcome(comparison, model, rival) for model in comparison.models}
+    if results == {"worse"}:
+        return f"; no model is as good as the baseline “{inside(rival.title)}”"
+    if "better" in results or any(other_seeds_may_beat(comparison, model, rival) for model in comparison.models):
+        return ""  # an answer should not hang on the seeds that were drawn
+    return f"; no model beats the baseline “{inside(rival.title)}”"
+
+
+def verdict(comparison: Comparison) -> list[Finding]:
+    """The few sentences of the first screen and the terminal."""
+    answered = not unanswered(comparison)
+    findings = [
+        *failure_findings(comparison),
+        *(typical_error(comparison) if answered else []),
+        *gap_summary(comparison),
+        *(certainty_summary(comparison) if answered else []),
+        *contribution_summary(comparison),
+        *combination_summary(comparison),
+        *worth_summary(comparison),
+        *baseline_summary(comparison),
+        *(what_would_change_it(comparison) if answered else []),
+    ]
+    if comparison.models:
+        chosen = optimism(comparison) if comparison.protocol == "notebook" else ""
+        texts = [mostly_clipped(comparison), few_test_ratings(comparison), chosen, limits(comparison)]
+        findings += findings_on("caution", texts)
+    return findings
+
+
+def gap_summary(comparison: Comparison) -> list[Finding]:
+    """The gaps between the networks and the factorisation in one sentence."""
+    model, rivals = factorisation(comparison), networks(comparison)
+    if model is None or not rivals:
+        return []
+    step, parts = mse_step(comparison), []
+    for network in rivals:
+        gap = abs(network.mse - model.mse)
+        direction = "lower" if network.mse < model.mse else "higher"
+        share = percent(gap / model.mse) if model.mse > 0 else ""
+        size = f"{number(gap, step)}{share and f' ({share})'} {direction}"
+        if outcome(comparison, network, model) == "tie":
+            tie = f"{number(gap, step)}{share and f' or {share}'} {direction}" if gap else "no difference at all"
+            size = f"in a tie ({tie})"
+        parts.append(f"{inside(network.title)} is {size}")
+    against = f"Against {inside(model.title)} with a test MSE of {number(model.mse, step)}"
+    return [Finding("gap", f"{against}, {listing(parts)}.")]

@@ -1,0 +1,1 @@
+"""The artefact store: folders named by what made them, complete or absent, verified by digest."""

@@ -1,0 +1,1 @@
+"""The compiled engine: Keras's own numbers, ten to a hundred times sooner."""

@@ -1,0 +1,98 @@
+"""An interrupted training's last finished epoch, on disk.
+
+A checkpoint is one folder, `epoch-00007`, in the folder of the training: `state.json` and `arrays.npz`.
+It is written under a temporary name, flushed, and renamed, so that it is complete or absent; then the
+one before is removed. Nothing in it is pickled.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys.errors import DamagedArtefact
+from recsys.store.artifacts import verified, with_checksum
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training after its last finished `epoch` (from 1), with the losses of each epoch and the seconds so far.
+
+    `arrays` are weights and moments, and the best weights.
+    """
+
+    epoch: int
+    loss: list[float]
+    val_loss: list[float]
+    seconds: float
+    arrays: Arrays
+
+
+def fingerprint(facts: dict[str, Any], arrays: Iterable[npt.NDArray[Any]]) -> str:
+    """A digest of everything that a training's numbers depend on: JSON, and arrays that are read a piece at a time."""
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for array in arrays:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        flat = np.ascontiguousarray(array).reshape(-1)
+        for start in range(0, flat.size, 1 << 22):
+            digest.update(flat[start : start + (1 << 22)].data)
+    return digest.hexdigest()
+
+
+def save(folder: Path, mark: str, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint into `folder`, made if missing, under the training's fingerprint; remove older ones."""
+    folder.mkdir(parents=True, exist_ok=True)
+    complete = folder / f"epoch-{checkpoint.epoch:05}"
+    partial = folder / f".{complete.name}-{os.getpid()}"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    state = {name: value for name, value in vars(checkpoint).items() if name != "arrays"}
+    with open(partial / "arrays.npz", "wb") as file:
+        np.savez(file, allow_pickle=False, **checkpoint.arrays)
+        os.fsync(file.fileno())
+    with open(partial / "state.json", "wb") as file:
+        file.write(with_checksum({"fingerprint": mark, **state}))
+        file.flush()
+        os.fsync(file.fileno())
+    older = [path for path in _parts(folder) if path != partial]
+    shutil.rmtree(complete, ignore_errors=True)
+    partial.rename(complete)
+    for path in older:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def load(folder: Path, mark: str) -> Checkpoint | None:
+    """The newest checkpoint of the training with this fingerprint; None if there is none that can be read."""
+    for path in sorted(folder.glob("epoch-*"), reverse=True):
+        try:
+            state = verified((path / "state.json").read_bytes(), path)
+            if state.pop("fingerprint") != mark:
+                continue
+            with np.load(path / "arrays.npz", allow_pickle=False) as arrays:
+                return Checkpoint(**state, arrays={name: arrays[name] for name in arrays.files})
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, DamagedArtefact):
+            continue  # cut or damaged: train again
+    return None
+
+
+def clear(folder: Path) -> None:
+    """Remove the checkpoints of a finished training, and the folder if nothing else is in it."""
+    for path in _parts(folder):
+        shutil.rmtree(path, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def _parts(folder: Path) -> list[Path]:
+    return [*folder.glob("epoch-*"), *folder.glob(".epoch-*")]

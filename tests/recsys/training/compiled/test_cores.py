@@ -1,0 +1,36 @@
+"""What a training computes does not depend on how many cores there are."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+TRAIN = """
+import hashlib
+import numpy as np
+from recsys.models.mlp import build_dnn
+from recsys.settings import DNNSettings
+from recsys.training.compiled.engine import train_compiled
+from recsys.training.fit import FitData
+
+random = np.random.default_rng(0)
+user, item = (random.integers(top, size=9_000).astype(np.int32) for top in (300, 2_000))
+rating = random.integers(1, 6, size=9_000).astype(np.float32)
+data = FitData(user, item, rating, np.arange(8_192), np.arange(8_192, 9_000))
+settings = DNNSettings(epochs=2, batch_size=4_096)
+model = build_dnn(300, 2_000, settings, 1)
+train_compiled(model, data, settings, 1)
+predicted = model.predict_on_batch([user[:, None], item[:, None]])
+print(hashlib.sha256(b"".join(np.asarray(x).tobytes() for x in (*model.weights, predicted))).hexdigest())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot keep a process on one core")
+def test_one_core_gives_the_bits_of_all_cores() -> None:
+    one = f"import os\nos.sched_setaffinity(0, {{{min(os.sched_getaffinity(0))}}})\n"
+    digests = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        for code in (TRAIN, one + TRAIN)
+    ]
+    assert digests[0] == digests[1]

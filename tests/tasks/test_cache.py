@@ -1,0 +1,150 @@
+"""How tasks are cached: Prefect's records, in a store that machines share."""
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import cloudpickle
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+from prefect.results import ResultStore
+from prefect.serializers import JSONSerializer
+
+from recsys.errors import DamagedArtefact
+from recsys.store.fingerprint import Fingerprint
+from recsys.store.remote import WORKING_COPIES
+from recsys.store.store import Manifest, Store
+from tasks.cache import RECORDS, RESULTS, VerifiedRecords, cached_in, recorded
+from tasks.data import encode
+
+KEY = "0123456789abcdef"
+FINGERPRINT = Fingerprint(task="encode", layer="codes", inputs={}, settings={}, code={}, versions={})
+
+Machine = Callable[[str], VerifiedRecords]
+
+
+@pytest.fixture
+def on(memory: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """Return a function that opens the records of the store on a machine."""
+
+    def open_on(machine: str) -> VerifiedRecords:
+        monkeypatch.setenv(WORKING_COPIES, str(tmp_path / machine))
+        return VerifiedRecords(store=memory)
+
+    return open_on
+
+
+def finish(records: VerifiedRecords, serializer: str = "json") -> dict[str, Manifest]:
+    """Do what Prefect does when a task has finished, and return the task's result."""
+    store = Store(records.store)
+    result = {"codes": store.make(FINGERPRINT, lambda folder: {"bytes": (folder / "a.txt").write_text("alpha")})}
+    value = store.root / RESULTS / KEY
+    value.parent.mkdir(parents=True)
+    value.write_text(json.dumps(result))
+    metadata = {"storage_key": str(value), "serializer": {"type": serializer}}
+    records.write_path(KEY, json.dumps(metadata).encode())
+    return result
+
+
+def test_another_machine_reads_the_record_of_one_and_has_the_files_that_it_names(on: Machine) -> None:
+    result = finish(on("one"))
+    other = on("other")
+    metadata = json.loads(other.read_path(KEY))
+    store = Store(other.store)
+    assert metadata["storage_key"] == str(store.root / RESULTS / KEY)
+    assert json.loads(Path(metadata["storage_key"]).read_bytes()) == result
+    assert (store.root / result["codes"]["files"][0]["path"]).read_text() == "alpha"
+
+
+def test_a_task_keeps_its_results_in_the_working_copy_of_the_machine_that_runs_it(
+    on: Machine, memory: str, tmp_path: Path
+) -> None:
+    on("one")
+    sent = cloudpickle.dumps(cached_in(memory, encode))
+    on("other")
+    task = cloudpickle.loads(sent)
+    storages = ResultStore(
+        result_storage=task.result_storage, metadata_storage=task.cache_policy.key_storage, serializer=JSONSerializer()
+    )
+    result = storages.create_result_record({}, key=KEY)
+    assert result.metadata.storage_key == str(Store(memory).root / RESULTS / KEY)
+    assert str(tmp_path / "other") in result.metadata.storage_key
+    storages.persist_result_record(result)
+    assert recorded(memory, KEY) == {}
+
+
+def test_no_path_of_a_machine_travels(on: Machine, tmp_path: Path) -> None:
+    finish(on("one"))
+    assert not [path for path, file in MemoryFileSystem.store.items() if str(tmp_path).encode() in file.getvalue()]
+
+
+def test_planning_reads_the_record_and_no_more(on: Machine) -> None:
+    result = finish(on("one"))
+    other = on("other")
+    assert recorded(other.store, KEY) == result
+    assert not (Store(other.store).root / "codes").exists()
+    with pytest.raises(FileNotFoundError):
+        recorded(other.store, "fedcba9876543210")
+
+
+def test_a_record_whose_files_are_damaged_is_none(on: Machine, caplog: pytest.LogCaptureFixture) -> None:
+    result = finish(on("one"))
+    MemoryFileSystem.store[f"/bucket/store/{result['codes']['files'][0]['path']}"].write(b"alphA")
+    with caplog.at_level(logging.WARNING), pytest.raises(DamagedArtefact):
+        on("other").read_path(KEY)
+    assert "is damaged (a.txt has changed since it was written); it is made anew" in caplog.text
+
+
+@pytest.mark.parametrize("folder", [RECORDS, RESULTS])
+def test_a_record_of_which_a_part_is_missing_is_none(on: Machine, folder: str) -> None:
+    finish(on("one"))
+    del MemoryFileSystem.store[f"/bucket/store/{folder}/{KEY}"]
+    with pytest.raises(ValueError, match="does not exist"):
+        on("other").read_path(KEY)
+
+
+@pytest.mark.parametrize("document", [b"{", b"[]"])
+def test_a_record_that_is_none_is_refused(on: Machine, document: bytes) -> None:
+    finish(on("one"))
+    MemoryFileSystem().pipe_file(f"/bucket/store/{RECORDS}/{KEY}", document)
+    with pytest.raises(DamagedArtefact, match="memory://bucket/store/results/keys/0123456789abcdef cannot be read"):
+        on("other").read_path(KEY)
+
+
+def test_a_record_that_would_be_unpickled_is_refused(on: Machine) -> None:
+    finish(on("one"), serializer="pickle")
+    with pytest.raises(DamagedArtefact, match="is not JSON"):
+        on("other").read_path(KEY)
+
+
+def test_what_the_bucket_lost_is_sent_again_when_it_is_read_here(on: Machine, memory: str) -> None:
+    from recsys.store.remote import remote_at
+
+    result = finish(on("one"))
+    MemoryFileSystem.store.clear()
+    remote_at.cache_clear()  # another process
+    on("one").read_path(KEY)
+    assert recorded(on("other").store, KEY) == result
+
+
+def test_a_record_that_cannot_be_sent_fails_nothing(
+    on: Machine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ConnectionError("no route to the bucket")
+
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", fail)
+    with caplog.at_level(logging.WARNING):
+        finish(on("one"))
+    assert "the record of a task was not sent: The store memory://bucket/store cannot be written" in caplog.text
+    assert (Store(on("one").store).root / RECORDS / KEY).exists()
+
+
+def test_a_result_that_is_made_anew_replaces_its_record(on: Machine) -> None:
+    one = on("one")
+    finish(one)
+    value = Store(one.store).root / RESULTS / KEY
+    value.write_text("{}")
+    one.write_path(KEY, json.dumps({"storage_key": str(value), "serializer": {"type": "json"}}).encode())
+    assert recorded(on("other").store, KEY) == {}
