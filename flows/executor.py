@@ -101,7 +101,7 @@ class Executor:
     refresh: bool
     dispatcher: "Dispatcher"
     _promises: list["Promise"] = field(default_factory=list)
-    _tasks: dict[str, Task[..., Any]] = field(default_factory=dict)
+    _tasks: dict[tuple[str, str], Task[..., Any]] = field(default_factory=dict)
 
     def run(self, task: Task[..., Any], /, **arguments: Any) -> Any:
         """Run a task and return its result, or raise what it raised."""
@@ -134,15 +134,16 @@ class Executor:
 
     def _submit(self, task: Task[..., Any], arguments: dict[str, Any]) -> "Promise":
         report_event(Event(task.name, "waiting"))
-        if task.name not in self._tasks:
+        key = task.name, str(task.task_run_name)  # a task that chooses epochs differs in the name of its runs alone
+        if key not in self._tasks:
             configured = task.with_options(
                 on_running=[*task.on_running_hooks, _report_start],
                 on_completion=[log_result],
                 timeout_seconds=self.scaling.seconds,
                 **RETRYING,
             )
-            self._tasks[task.name] = cached_in(self.store, configured, refresh=self.refresh)
-        return self.dispatcher.submit(self._tasks[task.name], arguments)
+            self._tasks[key] = cached_in(self.store, configured, refresh=self.refresh)
+        return self.dispatcher.submit(self._tasks[key], arguments)
 
 
 def _report_end(receiver: Receiver | None, promise: "Promise") -> None:

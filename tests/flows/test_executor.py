@@ -3,15 +3,18 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from prefect import State
 from prefect.context import FlowRunContext
 from prefect.states import Completed
 
-from flows.executor import Dispatcher, Promise
+from flows.executor import Dispatcher, Executor, Promise
 from recsys.errors import WorkersUnavailable
+from recsys.settings import ScalingSettings
+from tasks.train import TRAIN, choosing
 
 
 class Future:
@@ -146,3 +149,18 @@ def test_a_runner_that_does_not_start_is_an_error_at_once() -> None:
         Dispatcher(broken()),
     ):
         pass
+
+
+def test_runs_that_choose_epochs_and_others_of_the_same_task_keep_their_names(tmp_path: Path) -> None:
+    names = []
+
+    class Recorder:
+        def submit(self, task: Any, arguments: dict[str, Any]) -> Promise:
+            names.append(task.task_run_name)
+            return Promise(task.name)
+
+    executor = Executor(str(tmp_path), ScalingSettings(), refresh=False, dispatcher=cast(Dispatcher, Recorder()))
+    for task in (choosing(TRAIN["mf"]), TRAIN["mf"], choosing(TRAIN["mf"])):
+        executor.submit(task)
+    detail = "mf · {settings.embedding_size} factors · seed {seed}"
+    assert names == [f"choose epochs of {detail}", f"train {detail}", f"choose epochs of {detail}"]
