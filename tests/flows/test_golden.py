@@ -43,6 +43,7 @@ def leaves(document: Any, place: str = "") -> Iterator[tuple[str, Any]]:
         yield place, document
 
 
+@pytest.mark.timeout(900)  # on a busy machine
 @pytest.mark.parametrize("protocol", ["fair", "notebook"])
 def test_the_comparison_is_the_one_on_record(protocol: Protocol, prefect_server: str, tmp_path: Path) -> None:
     from flows.compare import compare

@@ -132,7 +132,7 @@ def called(project: Path, *arguments: str, **environment: str) -> str:
         env={**os.environ, "PYTHONPATH": str(project), **environment},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=800,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -144,6 +144,7 @@ def test_help_has_its_settings(project: Path) -> None:
     assert "ratings of the mean that each side starts with" in " ".join(text.split())
 
 
+@pytest.mark.timeout(900)  # on a busy machine
 def test_it_is_trained_tuned_scored_blended_and_plotted(project: Path, prefect_server: str, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     user, item = np.divmod(random.permutation(30 * 40)[:900], 40)
