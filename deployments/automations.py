@@ -61,8 +61,12 @@ def set_up(path: Path, notify: str | None) -> list[str]:
 
 def automations(path: Path, block: UUID = PLACEHOLDER) -> Iterator[AutomationCore]:
     """Yield the automations of a YAML file, with the id of the notification block in place of the placeholder."""
-    text = path.read_text(encoding="utf-8").replace(str(PLACEHOLDER), str(block))
-    yield from map(AutomationCore.model_validate, yaml.safe_load(text)["automations"])
+    for document in yaml.safe_load(path.read_text(encoding="utf-8"))["automations"]:
+        automation = AutomationCore.model_validate(document)
+        for action in automation.actions:
+            if isinstance(action, SendNotification) and action.block_document_id == PLACEHOLDER:
+                action.block_document_id = block
+        yield automation
 
 
 def block_id(notify: str) -> UUID:
