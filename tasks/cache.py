@@ -40,6 +40,7 @@ class Recipe:
         facts: whether the manifests' facts count as well, as they do where a task shows them.
         files: arguments that are paths: the file's digest counts.
         settings: arguments that are settings: their values count.
+        constants: what else counts, by name, though no argument.
         unread: fields of those settings that this task does not read, in the form of Pydantic's `exclude`.
         code: modules of `recsys` that the task runs; all that they import counts as well.
         libraries: packages that compute the task's numbers.
@@ -51,6 +52,7 @@ class Recipe:
     facts: bool = False
     files: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
+    constants: Mapping[str, Any] = field(default_factory=dict)
     unread: Mapping[str, Any] = field(default_factory=dict)
     code: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
@@ -63,7 +65,7 @@ class Recipe:
             layer=self.layer,
             inputs={name: _contents(arguments[name], self.facts) for name in self.manifests}
             | {name: _digest(store, arguments[name]) for name in self.files},
-            settings={name: _values(arguments[name], self.unread) for name in self.settings},
+            settings={name: _values(arguments[name], self.unread) for name in self.settings} | dict(self.constants),
             code=_code(store, self.code),
             versions=versions_of(self.libraries),
         )

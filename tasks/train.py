@@ -69,6 +69,7 @@ def _recipe(spec: ModelSpec, task: str, layer: str, *manifests: str) -> Recipe:
         layer=layer,
         manifests=manifests,
         settings=("settings", "seed", "engine"),
+        constants={"standardised": True} if spec.standardised else {},
         code=(spec.module, "recsys.training.train"),
         libraries=spec.libraries,
     )
@@ -97,6 +98,7 @@ def _make(spec: ModelSpec, recipe: Recipe, **arguments: Any) -> Manifest:
             settings,
             arguments["seed"],
             TaskProgress(recipe.task),
+            standardised=spec.standardised and arguments["training"]["facts"]["protocol"] == "fair",
             engine=arguments["engine"],
             checkpoint=recipe.checkpoint(arguments),
         )

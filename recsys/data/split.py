@@ -75,7 +75,7 @@ def split(
     named = dict(zip(("train", "validation", "test"), parts, strict=True))
     for name, part in named.items():
         np.save(folder / f"{name}.npy", part)
-    return {f"{name}_rows": len(part) for name, part in named.items()}
+    return {"protocol": protocol, **{f"{name}_rows": len(part) for name, part in named.items()}}
 
 
 def _random(rows: int, settings: SplitSettings, protocol: Protocol) -> Parts:

@@ -7,7 +7,7 @@ from recsys.evaluation.inputs import Tested
 from recsys.evaluation.metrics import mse
 from recsys.evaluation.predictions import clipped
 from recsys.evaluation.results import DENSE_LAYERS, DOT_PRODUCT, Contribution
-from recsys.models.predictor import Floats, KerasPredictor, Predictor
+from recsys.models.predictor import RESCALED, Floats, KerasPredictor, Predictor
 
 ADDENDS = {
     "output_dnn": DENSE_LAYERS,
@@ -31,12 +31,13 @@ def contributions(
     layers = {layer.name: layer for layer in predictor.model.layers}
     if "sum" not in layers:
         return []
+    scale = layers[RESCALED].scale if RESCALED in layers else 1.0
     user, item = test.user[warm], test.item[warm]
     prediction = predictor.predict(user, item).astype(np.float64)
     found = []
     for name in (name for name in ADDENDS if name in layers):
         addend = KerasPredictor(keras.Model(predictor.model.inputs, layers[name].output))
-        part = addend.predict(user, item).astype(np.float64)
+        part = scale * addend.predict(user, item).astype(np.float64)
         without = answered.astype(np.float64)
         without[warm] = clipped(prediction - part + part.mean(), bounds)
         mse_without = mse(test.rating.astype(np.float64), without, test.user)

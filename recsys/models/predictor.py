@@ -17,6 +17,9 @@ Floats = npt.NDArray[np.floating]
 CHUNK = 65_536
 """Ratings predicted at once: some 100 MB of activations for layers of 128 units."""
 
+RESCALED = "rating_units"
+"""The layer that turns predictions of standardised ratings into predictions of ratings."""
+
 
 class TrainingRatings(Protocol):
     """Ratings as codes, shape (ratings,) each; what a model's build function may read of them is said by `train`."""
@@ -60,15 +63,22 @@ class SavedPredictor(Predictor, Protocol):
     def summary(self) -> str:
         """What it is made of, as a table of plain text."""
 
+    def rescaled(self, scale: float, offset: float) -> "SavedPredictor":
+        """Return what predicts `scale` times its predictions plus `offset`."""
+
     def save(self, path: Path) -> None:
         """Write it to `path`, byte for byte the same for the same model."""
 
 
 @dataclass(frozen=True)
 class KerasPredictor:
-    """A Keras model from [user code, item code], shape (batch, 1) each, to ratings, shape (batch, 1)."""
+    """A Keras model from [user code, item code], shape (batch, 1) each, to ratings, shape (batch, 1).
+
+    `learnt` is how many numbers were learnt, where these are not the weights of the model.
+    """
 
     model: keras.Model
+    learnt: int | None = None
 
     def predict(self, user: Codes, item: Codes) -> Floats:
         """Return predicted ratings, float32 of shape (rows,), a chunk at a time."""
@@ -81,12 +91,20 @@ class KerasPredictor:
     @property
     def parameters(self) -> int:
         """How many numbers were learnt."""
+        if self.learnt is not None:
+            return self.learnt
         return sum(math.prod(variable.shape) for variable in self.model.trainable_variables)
 
     @property
     def summary(self) -> str:
         """Its layers, as a table of plain text."""
         return summary_of(self.model)
+
+    def rescaled(self, scale: float, offset: float) -> "KerasPredictor":
+        """Return the same model with one more layer, RESCALED."""
+        rescaling = keras.layers.Rescaling(scale, offset=offset, name=RESCALED)
+        model = keras.Model(self.model.inputs, rescaling(self.model.output), name=self.model.name)
+        return KerasPredictor(model, self.learnt)
 
     def save(self, path: Path) -> None:
         """Write the model to `path` (.keras), which opens with stock Keras."""

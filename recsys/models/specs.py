@@ -60,6 +60,8 @@ class ModelSpec(RowSpec):
         libraries: packages that make its numbers.
         space: what is searched in protocol `fair`; without one it is trained with its settings as they are.
         in_notebook: whether the class notebook has it, so that protocol `notebook` trains it.
+        standardised: whether it is fitted to the ratings less their mean, divided by their standard deviation, so that
+            its settings mean the same on any scale. The notebook's models are not.
         defaults: what its default settings are called in the report.
     """
 
@@ -73,6 +75,7 @@ class ModelSpec(RowSpec):
     libraries: tuple[str, ...] = ("keras", "numpy", "tensorflow")
     space: SearchSpace | None = None
     in_notebook: bool = False
+    standardised: bool = False
     defaults: str = "the default settings"
 
     @property
@@ -108,6 +111,7 @@ MODELS: tuple[ModelSpec, ...] = (
         colour=Colour("#4b3fae", "#a99df5"),
         marker="P",
         blended=True,
+        standardised=True,
         space=SearchSpace(
             fields={
                 "embedding_size": OneOf((50, 100, 200), known=100),
@@ -141,6 +145,7 @@ MODELS: tuple[ModelSpec, ...] = (
         colour=Colour("#009e73", "#41d1a2"),
         marker="^",
         blended=True,
+        standardised=True,
         in_notebook=True,
         defaults="the notebook's hand-tuned point",
         space=SearchSpace(

@@ -10,6 +10,9 @@ import numpy.typing as npt
 
 from recsys.errors import BadSettings
 
+GRID = 2.0**16
+"""Steps of standardised ratings to 1."""
+
 
 @dataclass(frozen=True)
 class FitData:
@@ -39,6 +42,19 @@ class FitData:
         """The same ratings, all of them to fit on and none to validate on."""
         rows = np.concatenate([self.train, self.validation])
         return replace(self, train=rows, validation=rows[:0])
+
+    def standardised(self) -> tuple[Self, float, float]:
+        """Return the same with standardised ratings, and the standard deviation and mean of the training ratings.
+
+        Standardised ratings are rounded to multiples of 2**-16, so that another scale or origin of the ratings, whose
+        mean and standard deviation are rounded otherwise, gives the same bits. Where all ratings are equal, they are
+        divided by 1.
+        """
+        ratings = self.rating[self.train].astype(np.float64)
+        mean = float(ratings.mean())
+        sd = float(ratings.std()) or 1.0
+        standard = np.rint((self.rating.astype(np.float64) - mean) / sd * GRID) / GRID
+        return replace(self, rating=standard.astype(np.float32)), sd, mean
 
     def require_rows(self, model: str, patience: int) -> None:
         """Check that there is something to train on, and to validate on where early stopping asks for it.
@@ -78,6 +94,11 @@ class Fit:
     seconds: float
     engine: str
     device: str
+
+    def rescaled(self, scale: float) -> Self:
+        """Return the same with losses of predictions that are `scale` times as large."""
+        losses = {name: [loss * scale**2 for loss in getattr(self, name)] for name in ("loss", "val_loss")}
+        return replace(self, **losses)
 
 
 class Batches(NamedTuple):

@@ -68,18 +68,26 @@ def fit_model(
     seed: int,
     progress: Progress = silent,
     *,
+    standardised: bool = False,
     engine: Engine = "compiled",
     checkpoint: Path | None = None,
 ) -> tuple[SavedPredictor, Fit]:
     """Build a model, for so many user and item codes, and fit it as `train` does, or have it fit itself.
 
-    Its seeds are derived from `seed`, the run's, and its name; `build` and `fit_itself` are functions that
+    Where it is fitted to `standardised` ratings, its predictions and losses are turned back into rating units. Its
+    seeds are derived from `seed`, the run's, and its name; `build` and `fit_itself` are functions that
     `recsys.models.specs.ModelSpec` describes, of which one is given.
 
     Raises:
         TrainingDiverged: a loss became NaN or infinite.
     """
     own = derive_seed(seed, name)
+    if standardised:
+        given, scale, offset = data.standardised()
+        found, course = fit_model(
+            name, build, fit_itself, users, items, given, settings, seed, progress, engine=engine, checkpoint=checkpoint
+        )
+        return found.rescaled(scale, offset), course.rescaled(scale)
     if fit_itself:
         fitted: tuple[SavedPredictor, Fit] = resolve_name(fit_itself)(
             users, items, data, settings, own, progress, checkpoint

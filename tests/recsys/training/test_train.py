@@ -10,7 +10,7 @@ import psutil
 import pyarrow.parquet as pq
 
 from recsys.models.specs import MODEL
-from recsys.settings import MFSettings
+from recsys.settings import BiasedMFSettings, MFSettings
 from recsys.training.fit import FitData
 from recsys.training.train import fit_and_save, fit_model
 
@@ -30,3 +30,27 @@ def test_a_saved_training_tells_its_course_its_times_and_its_memory(tmp_path: Pa
     assert pq.read_table(tmp_path / "history.parquet").column("loss").to_pylist() == facts["loss"]
     assert (tmp_path / "model.keras").is_file()
     assert json.loads(json.dumps(facts)) == facts
+
+
+def test_ratings_of_another_scale_give_the_same_model_on_that_scale() -> None:
+    random = np.random.default_rng(0)
+    user, item = (random.integers(9, size=300).astype(np.int32) for _ in range(2))
+    rating = random.integers(1, 11, size=300).astype(np.float32) / 2
+    settings = BiasedMFSettings(epochs=3, embedding_size=4)
+    found = []
+    for scale, offset in ((1, 0), (20, 0), (1, -10)):
+        data = FitData(user, item, scale * rating + np.float32(offset), np.arange(250), np.arange(250, 300))
+        predictor, fit = fit_model(
+            "mf_tuned", MODEL["mf_tuned"].build, None, 9, 9, data, settings, 1, standardised=True
+        )
+        found.append(((predictor.predict(user, item) - offset) / scale, np.array(fit.val_loss) / scale**2))
+    for prediction, losses in found[1:]:
+        np.testing.assert_allclose(prediction, found[0][0], atol=1e-5)
+        np.testing.assert_allclose(losses, found[0][1], rtol=1e-6)
+
+
+def test_ratings_that_are_all_equal_are_standardised_to_0() -> None:
+    code = np.zeros(4, np.int32)
+    given, scale, offset = FitData(code, code, np.full(4, 3, np.float32), np.arange(4), np.arange(0)).standardised()
+    assert not given.rating.any()
+    assert (scale, offset) == (1.0, 3.0)
