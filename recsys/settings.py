@@ -15,6 +15,7 @@ from recsys.config import SettingsModel, section
 from recsys.data.datasets import DATASETS, SAMPLE
 from recsys.models.settings import BiasedMFSettings as BiasedMFSettings  # also for whoever uses the library
 from recsys.models.settings import DNNSettings as DNNSettings
+from recsys.models.settings import EmbeddingSettings as EmbeddingSettings
 from recsys.models.settings import FitSettings as FitSettings
 from recsys.models.settings import MFSettings as MFSettings
 from recsys.models.settings import TunedDNNSettings as TunedDNNSettings

@@ -30,18 +30,23 @@ BiasL2 = Annotated[float, Field(ge=0, le=100, description="L2 regularisation of 
 class FitSettings(SettingsModel):
     """Hyperparameters that every model has."""
 
-    embedding_size: Annotated[EmbeddingSize, Field(ge=1)] = 50
     epochs: Epochs = 10
-    batch_size: BatchSize = 64
-    learning_rate: float = Field(1e-3, gt=0, le=10, description="learning rate of Adam")
     patience: Patience = 0
 
 
-class MFSettings(FitSettings):
+class EmbeddingSettings(FitSettings):
+    """Hyperparameters of every model of embeddings that our engines train."""
+
+    embedding_size: Annotated[EmbeddingSize, Field(ge=1)] = 50
+    batch_size: BatchSize = 64
+    learning_rate: float = Field(1e-3, gt=0, le=10, description="learning rate of Adam")
+
+
+class MFSettings(EmbeddingSettings):
     """Plain matrix factorisation: the dot product of the user and item embeddings."""
 
 
-class BiasedMFSettings(FitSettings):
+class BiasedMFSettings(EmbeddingSettings):
     """Matrix factorisation with global mean, biases and L2 regularisation; with 0 factors, the biases only."""
 
     embedding_size: Annotated[EmbeddingSize, Field(ge=0)] = 100
@@ -71,7 +76,7 @@ class BiasedMFSettings(FitSettings):
         return self
 
 
-class DNNSettings(FitSettings):
+class DNNSettings(EmbeddingSettings):
     """Deep network (MLP) on the concatenated user and item embeddings."""
 
     units: tuple[Annotated[int, Field(ge=1, le=65_536)], ...] = Field(

@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from recsys.backend import device, keras
-from recsys.models.settings import FitSettings
+from recsys.models.settings import EmbeddingSettings
 from recsys.progress import Progress
 from recsys.seeding import epoch_order
 from recsys.training.callbacks import EarlyStopping, require_finite_loss, require_finite_weights, require_float32
@@ -15,7 +15,7 @@ VALIDATION_BATCH = 8192
 """Ratings per forward pass on validation rows: their loss does not depend on it, their time does."""
 
 
-def train_keras(model: keras.Model, data: FitData, settings: FitSettings, seed: int, progress: Progress) -> Fit:
+def train_keras(model: keras.Model, data: FitData, settings: EmbeddingSettings, seed: int, progress: Progress) -> Fit:
     """Fit `model` with Adam on the mean squared error, an epoch at a time.
 
     Each epoch is one call of `fit` on rows that are shuffled here: Keras would draw the order from

@@ -16,7 +16,7 @@ from recsys.backend import keras
 from recsys.errors import TrainingDiverged
 from recsys.memory import peak_memory, release_memory
 from recsys.models.predictor import KerasPredictor, SavedPredictor
-from recsys.models.settings import FitSettings
+from recsys.models.settings import EmbeddingSettings, FitSettings
 from recsys.progress import Progress, silent
 from recsys.seeding import derive_seed
 from recsys.settings import Engine
@@ -28,7 +28,7 @@ from recsys.training.keras_engine import train_keras
 def train(
     model: keras.Model,
     data: FitData,
-    settings: FitSettings,
+    settings: EmbeddingSettings,
     seed: int,
     progress: Progress = silent,
     *,
@@ -93,6 +93,7 @@ def fit_model(
             users, items, data, settings, own, progress, checkpoint
         )
         return fitted
+    assert isinstance(settings, EmbeddingSettings), "what our engines train has embeddings"
     built = resolve_name(str(build))(users, items, settings, own, data)
     shuffling = derive_seed(seed, name, "shuffling")
     fit = train(built, data, settings, shuffling, progress, engine=engine, checkpoint=checkpoint)

@@ -25,7 +25,7 @@ from recsys.models.mf import build_mf
 from recsys.models.mlp import build_dnn
 from recsys.models.predictor import KerasPredictor
 from recsys.seeding import derive_seed
-from recsys.settings import DataSettings, FitSettings, Settings, SplitSettings
+from recsys.settings import DataSettings, EmbeddingSettings, Settings, SplitSettings
 from recsys.training.fit import Fit, FitData
 from recsys.training.train import train
 from tests.benchmarks.notebook import show_losses
@@ -38,7 +38,7 @@ class NotebookModel:
     """One of the notebook's three models: how it is built, and its settings."""
 
     build: Callable[..., Any]
-    settings: FitSettings
+    settings: EmbeddingSettings
 
 
 def notebook_models() -> dict[str, NotebookModel]:

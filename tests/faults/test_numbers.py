@@ -21,7 +21,7 @@ from recsys.models.mf import build_mf
 from recsys.models.mlp import build_dnn
 from recsys.models.neumf import build_deep
 from recsys.models.predictor import KerasPredictor
-from recsys.settings import BiasedMFSettings, DNNSettings, Engine, FitSettings, MFSettings, TunedDNNSettings
+from recsys.settings import BiasedMFSettings, DNNSettings, EmbeddingSettings, Engine, MFSettings, TunedDNNSettings
 from recsys.training.fit import FitData
 from recsys.training.train import train
 from tests.factories import SMALL_MODELS, small_settings
@@ -50,7 +50,7 @@ LEARNING_RATES = (1e-3, 10.0)
 
 Build = Callable[[Any, float], keras.Model]
 
-MODELS: dict[str, tuple[type[FitSettings], Build]] = {
+MODELS: dict[str, tuple[type[EmbeddingSettings], Build]] = {
     "mf": (MFSettings, lambda settings, mean: build_mf(USERS, ITEMS, settings, 1)),
     "tuned mf": (BiasedMFSettings, lambda settings, mean: build_biased_mf(USERS, ITEMS, settings, 1, mean)),
     "dnn": (DNNSettings, lambda settings, mean: build_dnn(USERS, ITEMS, settings, 1)),

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from recsys.backend import keras
 from recsys.backend import tensorflow as tf
-from recsys.models.settings import FitSettings
+from recsys.models.settings import EmbeddingSettings
 from recsys.progress import Progress, silent
 from recsys.seeding import epoch_order
 from recsys.training.callbacks import EarlyStopping, ProgressReporter, require_finite_loss, require_finite_weights
@@ -38,7 +38,7 @@ CHECKPOINT_SHARE = 0.05
 def train_compiled(
     model: keras.Model,
     data: FitData,
-    settings: FitSettings,
+    settings: EmbeddingSettings,
     seed: int,
     progress: Progress = silent,
     checkpoint: Path | None = None,
@@ -71,7 +71,9 @@ def train_compiled(
 class _Training:
     """One training under way."""
 
-    def __init__(self, model: keras.Model, data: FitData, settings: FitSettings, seed: int, schedule: Schedule) -> None:
+    def __init__(
+        self, model: keras.Model, data: FitData, settings: EmbeddingSettings, seed: int, schedule: Schedule
+    ) -> None:
         self.model, self.data, self.settings, self.seed, self.schedule = model, data, settings, seed, schedule
         self.anatomy: Anatomy = parse_model(model)
         self.program: Program = program_for(self.anatomy, settings.batch_size)

@@ -39,7 +39,7 @@ def test_ratings_of_another_scale_give_the_same_model_on_that_scale() -> None:
     settings = BiasedMFSettings(epochs=3, embedding_size=4)
     found = []
     for scale, offset in ((1, 0), (20, 0), (1, -10)):
-        data = FitData(user, item, scale * rating + np.float32(offset), np.arange(250), np.arange(250, 300))
+        data = FitData(user, item, (scale * rating + offset).astype(np.float32), np.arange(250), np.arange(250, 300))
         predictor, fit = fit_model(
             "mf_tuned", MODEL["mf_tuned"].build, None, 9, 9, data, settings, 1, standardised=True
         )

@@ -9,7 +9,7 @@ import pytest
 from recsys.errors import TrialsFailed
 from recsys.models.search_space import SearchSpace
 from recsys.models.specs import MODEL
-from recsys.settings import BiasedMFSettings, TuningSettings
+from recsys.settings import BiasedMFSettings, EmbeddingSettings, TuningSettings
 from recsys.store.store import Manifest, Store
 from recsys.tuning import cache as remembered
 from recsys.tuning.cache import Outcomes, remembered_search
@@ -43,6 +43,7 @@ def asked_for(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def train(attempt: Attempt) -> Manifest:
+    assert isinstance(attempt.settings, EmbeddingSettings)
     losses = [attempt.settings.learning_rate + 1 / epoch for epoch in range(1, attempt.settings.epochs + 1)]
     facts = {"val_loss": losses, "seconds": 1.5, "stopped_early": False, "best_epoch": len(losses), "parameters": 7}
     return Manifest(kind="trial", key=f"{losses}", files=[], seconds=1.5, facts=facts)

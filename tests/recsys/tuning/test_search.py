@@ -9,7 +9,7 @@ import pytest
 from recsys.errors import TrialsFailed
 from recsys.models.search_space import Between, OneOf, SearchSpace, as_json
 from recsys.models.specs import MODEL, TUNED, ModelSpec
-from recsys.settings import BiasedMFSettings, FitSettings, Settings, TuningSettings
+from recsys.settings import BiasedMFSettings, EmbeddingSettings, Settings, TuningSettings
 from recsys.store.store import Manifest
 from recsys.tuning.search import FIRST_EPOCHS, ROUND, Attempt, Found, search
 
@@ -35,7 +35,7 @@ def outcome(losses: list[float], seconds: float = 1.0, **facts: Any) -> Manifest
     )
 
 
-def distance(settings: FitSettings) -> float:
+def distance(settings: EmbeddingSettings) -> float:
     """A bowl whose bottom is at 0.1 for l2_factors."""
     assert isinstance(settings, BiasedMFSettings)
     return 1 + math.log(settings.l2_factors / 0.1) ** 2

@@ -21,7 +21,7 @@ from recsys.models.mlp import build_dnn
 from recsys.models.neumf import build_deep
 from recsys.progress import silent
 from recsys.seeding import epoch_order
-from recsys.settings import BiasedMFSettings, DNNSettings, FitSettings, MFSettings, TunedDNNSettings
+from recsys.settings import BiasedMFSettings, DNNSettings, EmbeddingSettings, MFSettings, TunedDNNSettings
 from recsys.training.callbacks import ProgressReporter
 from recsys.training.compiled.dropout import mask, site_keys
 from recsys.training.compiled.engine import train_compiled
@@ -30,7 +30,7 @@ from recsys.training.compiled.step import program_for
 from recsys.training.fit import Fit, FitData
 
 USERS, ITEMS, BATCH, SEED = 9, 40, 16, 11
-SETTINGS = FitSettings(epochs=3, batch_size=BATCH, learning_rate=0.01)
+SETTINGS = EmbeddingSettings(epochs=3, batch_size=BATCH, learning_rate=0.01)
 layers = keras.layers
 
 
