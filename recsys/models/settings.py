@@ -12,6 +12,10 @@ FORMER_NAMES = {"implicit_items": "history"}
 """Setting -> its name in version 0.1, which options, files and readers of comparison.json may still use."""
 
 Activation = Literal["relu", "tanh", "gelu", "silu"]
+Histories = Annotated[
+    Literal["none", "user", "item", "both"],
+    Field(description="whose histories are read: which items a user rated, which users rated an item, or both"),
+]
 EmbeddingSize = Annotated[int, Field(le=4096, description="embedding size (number of factors) of each user and item")]
 Epochs = Annotated[int, Field(ge=1, le=10_000, description="maximum number of epochs")]
 BatchSize = Annotated[int, Field(ge=1, description="batch size, in ratings")]
@@ -74,6 +78,17 @@ class BiasedMFSettings(EmbeddingSettings):
                 "implicit_items 0 or an embedding_size of 1 or more"
             )
         return self
+
+
+class BayesMFSettings(FitSettings):
+    """Bayesian matrix factorisation by Gibbs sampling; with 0 factors, the biases only."""
+
+    embedding_size: Annotated[EmbeddingSize, Field(ge=0)] = 16
+    epochs: Annotated[int, Field(ge=1, le=10_000, description="sweeps of the Gibbs sampler")] = 300
+    burn_in: float = Field(0.2, ge=0, lt=1, description="share of the sweeps before the first draw that counts")
+    histories: Histories = "both"
+    user_noise: bool = Field(True, description="noise of each user's own size, beside the items'")
+    item_noise: bool = Field(True, description="noise of each item's own size, beside the users'")
 
 
 class DNNSettings(EmbeddingSettings):

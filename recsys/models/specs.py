@@ -10,7 +10,14 @@ from typing import Annotated, Literal
 
 from recsys.config import SettingsModel, section
 from recsys.models.search_space import Between, OneOf, SearchSpace
-from recsys.models.settings import BiasedMFSettings, DNNSettings, FitSettings, MFSettings, TunedDNNSettings
+from recsys.models.settings import (
+    BayesMFSettings,
+    BiasedMFSettings,
+    DNNSettings,
+    FitSettings,
+    MFSettings,
+    TunedDNNSettings,
+)
 
 Family = Literal["mf", "dnn"]
 """Matrix factorisation, or deep network."""
@@ -125,6 +132,28 @@ MODELS: tuple[ModelSpec, ...] = (
         ),
     ),
     ModelSpec(
+        name="bayes_mf",
+        title="Bayesian MF",
+        family="mf",
+        settings=BayesMFSettings,
+        fit="recsys.training.gibbs.fit:fit",
+        load="recsys.models.bayes_mf:load",
+        libraries=("numba", "numpy"),
+        detail="{settings.embedding_size} factors",
+        colour=Colour("#7b2d8b", "#d18be0"),
+        marker="h",
+        blended=True,
+        standardised=True,
+        space=SearchSpace(
+            fields={
+                "embedding_size": OneOf((8, 16, 24, 32), known=16),
+                "user_noise": OneOf((True, False), ordered=False, known=True),
+                "item_noise": OneOf((True, False), ordered=False, known=True),
+            },
+            further=frozenset({"user_noise", "item_noise"}),
+        ),
+    ),
+    ModelSpec(
         name="dnn",
         title="DNN",
         family="dnn",
@@ -180,6 +209,7 @@ class ModelSections(SettingsModel):
     mf_tuned: Annotated[BiasedMFSettings, section("Tuned matrix factorisation (protocol fair)", 4, flat=False)] = (
         BiasedMFSettings()
     )
+    bayes_mf: Annotated[BayesMFSettings, section("Bayesian matrix factorisation", 4, flat=False)] = BayesMFSettings()
     dnn: Annotated[DNNSettings, section("Deep network", 5, flat=False)] = DNNSettings()
     dnn_tuned: Annotated[TunedDNNSettings, section("Tuned deep network", 6, flat=False)] = TunedDNNSettings()
 

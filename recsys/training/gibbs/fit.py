@@ -1,0 +1,212 @@
+"""Fitting Bayesian matrix factorisation: the chain, its validation, its checkpoints and what it leaves."""
+
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys.errors import TrainingDiverged
+from recsys.memory import require_memory
+from recsys.models.bayes_mf import BayesianFactors
+from recsys.models.factor_model import factor_model
+from recsys.models.predictor import KerasPredictor
+from recsys.models.settings import BayesMFSettings
+from recsys.progress import Progress
+from recsys.training.callbacks import ProgressReporter
+from recsys.training.compiled import checkpoint as checkpoints
+from recsys.training.fit import Fit, FitData
+from recsys.training.gibbs.kernels import Codes, Table
+from recsys.training.gibbs.posterior import Posterior
+from recsys.training.gibbs.sampler import Sampler
+
+NAME = "bayes_mf"
+
+FLAT = 1e-3
+"""The validation error has flattened where it fell by less than this, in variances of the ratings."""
+
+CHECKED_ROWS = 20_000
+"""Training ratings that the compression is checked on where there are no validation ratings."""
+
+BYTES_PER_RATING = 60
+"""Of the training ratings in both orders, while they are sorted."""
+
+BYTES_PER_NUMBER = 110
+"""Of the parameters of a row: the draw, its prior, side information, the sums and the draws that are kept."""
+
+CHECKPOINT_SHARE = 0.05
+"""Share of the time that checkpoints may take."""
+
+
+def fit(
+    users: int,
+    items: int,
+    data: FitData,
+    settings: BayesMFSettings,
+    seed: int,
+    progress: Progress,
+    checkpoint: Path | None,
+) -> tuple[BayesianFactors, Fit]:
+    """Draw `settings.epochs` sweeps from the posterior of standardised training ratings; the draws' mean is the model.
+
+    An epoch is a sweep. The validation loss is that of the mean of the draws so far, from `burn_in` on. It ends the
+    chain early where it fell by less than FLAT within `settings.patience` sweeps.
+
+    Raises:
+        BadSettings: there are no training ratings, or `patience` without validation ratings.
+        NotEnoughMemory: there is no room for the ratings and the parameters.
+        TrainingDiverged: a draw is not finite.
+    """
+    data.require_rows(NAME, settings.patience)
+    numbers = (users + items) * (settings.embedding_size + 1)
+    require_memory(
+        f"Sampling {settings.embedding_size} factors from {len(data.train):,} ratings",
+        BYTES_PER_RATING * len(data.train) + BYTES_PER_NUMBER * numbers,
+    )
+    chain = _Chain((users, items), data, settings, seed)
+    return chain.run(ProgressReporter(progress, settings.epochs, len(data.train)), checkpoint)
+
+
+@dataclass
+class _Course:
+    """The losses of a chain so far, and the sum of its draws' predictions of the checked rows."""
+
+    loss: list[float] = field(default_factory=list)
+    val_loss: list[float] = field(default_factory=list)
+    total: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+
+
+class _Chain:
+    """A chain under way."""
+
+    def __init__(self, sizes: tuple[int, int], data: FitData, settings: BayesMFSettings, seed: int) -> None:
+        self.data, self.settings, self.seed = data, settings, seed
+        self.burnt = math.floor(settings.burn_in * settings.epochs)
+        train, validates = data.train, len(data.validation) > 0
+        self.sampler = Sampler.begin(sizes, self._columns(train), settings, seed)
+        self.checked = data.validation if validates else train[:CHECKED_ROWS]
+        self.user, self.item, self.rating = self._columns(self.checked)
+        self.validates = validates
+        self.posterior = Posterior(settings.epochs - self.burnt)
+        self.course = _Course(total=np.zeros(len(self.checked)))
+
+    def run(self, teller: ProgressReporter, folder: Path | None) -> tuple[BayesianFactors, Fit]:
+        mark = checkpoints.fingerprint(*self._fingerprint()) if folder else ""
+        found = checkpoints.load(folder, mark) if folder else None
+        begun = time.perf_counter() - (found.seconds if found else 0.0)
+        saved, cost = time.perf_counter(), 0.0
+        if found:
+            self._resume(found)
+            teller.continued(NAME, found.epoch)
+        while len(self.course.loss) < self.settings.epochs and not self._flat():
+            val_loss = self._sweep()
+            teller.epoch(len(self.course.loss), self.course.loss[-1], val_loss)
+            now = time.perf_counter()
+            if folder and cost <= CHECKPOINT_SHARE * (now - saved):
+                checkpoints.save(folder, mark, self._checkpoint(now - begun))
+                saved = time.perf_counter()
+                cost = saved - now
+        sweeps = len(self.course.loss)
+        teller.finished(sweeps, self.course.loss[-1])
+        predictor = self._predictor()
+        if folder:
+            checkpoints.clear(folder)
+        losses = self.course.val_loss
+        return predictor, Fit(
+            loss=self.course.loss,
+            val_loss=losses,
+            best_epoch=int(np.argmin(losses)) + 1 if losses else None,
+            scored_epoch=sweeps,
+            stopped_early=sweeps < self.settings.epochs,
+            seconds=time.perf_counter() - begun,
+            engine="gibbs",
+            device="CPU",
+        )
+
+    def _sweep(self) -> float | None:
+        sampler, course = self.sampler, self.course
+        sampler.sweep()
+        if not math.isfinite(sampler.loss):
+            raise TrainingDiverged(f"{NAME}: sweep {sampler.sweeps} drew numbers that are not finite.")
+        course.loss.append(sampler.loss)
+        predicted: npt.NDArray[Any] = sampler.predict(self.user, self.item)
+        if sampler.sweeps > self.burnt:
+            self.posterior.add(sampler)
+            course.total += predicted
+            predicted = course.total / self.posterior.count
+        if not self.validates:
+            return None
+        course.val_loss.append(float(np.mean((predicted - self.rating) ** 2, dtype=np.float64)))
+        return course.val_loss[-1]
+
+    def _flat(self) -> bool:
+        """Whether the validation error of the mean has fallen too little for too long."""
+        losses, patience = self.course.val_loss, self.settings.patience
+        if not patience or len(losses) - self.burnt <= patience:
+            return False
+        return losses[-1 - patience] - losses[-1] < FLAT
+
+    def _predictor(self) -> BayesianFactors:
+        """Compress the mean of the draws, and measure what that loses."""
+        factors = self.posterior.mean()
+        sampler = self.sampler
+        numbers = sum(len(side.theta) for side in (sampler.users, sampler.items)) * sampler.users.size
+        mean = KerasPredictor(factor_model(factors, NAME), numbers)
+        whole = self.course.total / self.posterior.count
+        kept = mean.predict(self.user, self.item)
+        errors = [float(np.mean((one - self.rating) ** 2, dtype=np.float64)) for one in (whole, kept)]
+        rows = f"{len(self.user):,} {'validation' if self.validates else 'training'} ratings"
+        about = (
+            f"The mean of {self.posterior.count:,} draws of {self.settings.embedding_size} factors, as one model of "
+            f"{factors.user.shape[1]} factors: on {rows} its MSE is {errors[1] / errors[0]:.2%} of the whole mean's."
+        )
+        return BayesianFactors(mean, self.posterior.some(), about)
+
+    def _columns(self, rows: npt.NDArray[np.integer]) -> tuple[Codes, Codes, Table]:
+        data = self.data
+        return np.asarray(data.user[rows]), np.asarray(data.item[rows]), np.asarray(data.rating[rows])
+
+    def _fingerprint(self) -> tuple[dict[str, Any], list[npt.NDArray[Any]]]:
+        facts = {"settings": self.settings.model_dump(mode="json"), "seed": self.seed, "sizes": self._sizes}
+        data = self.data
+        return facts, [data.user, data.item, data.rating[data.train], data.train, data.validation]
+
+    @property
+    def _sizes(self) -> list[int]:
+        return [len(side.theta) for side in (self.sampler.users, self.sampler.items)]
+
+    def _checkpoint(self, seconds: float) -> checkpoints.Checkpoint:
+        sampler, posterior = self.sampler, self.posterior
+        arrays = {"total": self.course.total, "alpha": np.array(sampler.alpha)}
+        for name, side in (("users", sampler.users), ("items", sampler.items)):
+            arrays |= {f"{name}_{field}": np.asarray(getattr(side, field)) for field in SIDE}
+            if side.link is not None:
+                arrays[f"{name}_link"] = side.link
+        if posterior.biases is not None and posterior.factors is not None:
+            arrays |= dict(zip(SUMS, (*posterior.biases, *posterior.factors), strict=True))
+        arrays |= {f"kept_{name}": np.stack(kept) for name, kept in posterior.kept.items()}
+        return checkpoints.Checkpoint(len(self.course.loss), self.course.loss, self.course.val_loss, seconds, arrays)
+
+    def _resume(self, found: checkpoints.Checkpoint) -> None:
+        sampler, posterior, arrays = self.sampler, self.posterior, found.arrays
+        self.course = _Course(list(found.loss), list(found.val_loss), arrays["total"])
+        sampler.sweeps, sampler.alpha, sampler.loss = found.epoch, float(arrays["alpha"]), found.loss[-1]
+        for name, side in (("users", sampler.users), ("items", sampler.items)):
+            for attribute in SIDE:
+                value = arrays[f"{name}_{attribute}"]
+                setattr(side, attribute, value if value.shape else float(value))
+            side.link = arrays.get(f"{name}_link")
+        posterior.count = max(0, found.epoch - self.burnt)
+        if posterior.count:
+            of_users, of_items, left, right = (arrays[name] for name in SUMS)
+            posterior.biases, posterior.factors = (of_users, of_items), (left, right)
+        for name in arrays:
+            if name.startswith("kept_"):
+                posterior.kept[name.removeprefix("kept_")] = list(arrays[name])
+
+
+SIDE = ("theta", "noise", "mean", "precision", "prior", "ridge")
+SUMS = ("user_biases", "item_biases", "left_factors", "right_factors")

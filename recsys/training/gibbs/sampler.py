@@ -1,0 +1,232 @@
+"""Bayesian matrix factorisation with side information, by Gibbs sampling.
+
+    r = μ + b_u + c_i + p_u · q_i + ε,    ε ~ N(0, 1 / (α a_u d_i)),    θ_u = (b_u, p_u) ~ N(m + B'f_u, Λ⁻¹)
+
+and the same for items (Salakhutdinov and Mnih 2008, 'Bayesian Probabilistic Matrix Factorization Using Markov Chain
+Monte Carlo'; for B, Macau, see `side_information`; Rendle, Zhang and Koren 2019, 'On the Difficulty of Evaluating
+Baselines', for what such a sampler reaches). a_u and d_i are precisions of each user's and item's own noise.
+
+Random numbers of a sweep are drawn from the seed and the sweep's number, so that a sampler that goes on from a
+checkpoint, or works in another thread, draws the same.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys.models.settings import BayesMFSettings
+from recsys.training.gibbs.kernels import (
+    LANE,
+    Codes,
+    Table,
+    draw_rows,
+    predict,
+    scatter,
+    squared_errors,
+    weighted_sums,
+)
+from recsys.training.gibbs.side_information import Doubles, Histories, Ratings
+
+INITIAL_SD = 0.1
+INITIAL_PRECISION = 5.0
+INITIAL_NOISE_PRECISION = 1.5
+INITIAL_RIDGE = 10.0
+OWN_NOISE_RATINGS = 10.0
+"""How strongly the noise of a user or item is drawn to the common one, in ratings."""
+
+FIRST_SIDE_SWEEP = 7
+"""The sweep from which side information counts; before, there is nothing to learn from."""
+
+
+@dataclass
+class Side:
+    """The parameters of the users, or of the items.
+
+    Attributes:
+        ratings: the training ratings in the order of this side's rows.
+        histories: its side information, None where it has none.
+        theta: (bias, factors, zeros) of each row, float32 of shape (rows, width).
+        noise: a_u or d_i, float32 of shape (rows,).
+        mean: m, shape (size,).
+        precision: Λ, shape (size, size).
+        link: B, shape (others, size), None before the first.
+        ridge: λ, the precision of B beside Λ.
+        prior: m + B'f of each row, shape (rows, size).
+    """
+
+    ratings: Ratings
+    histories: Histories | None
+    theta: Table
+    noise: Table
+    mean: Doubles
+    precision: Doubles
+    prior: Doubles
+    link: Doubles | None = None
+    ridge: float = INITIAL_RIDGE
+
+    @property
+    def size(self) -> int:
+        """Numbers of each row: the bias and the factors."""
+        return len(self.mean)
+
+    def draw_rows(self, other: "Side", alpha: float, random: np.random.Generator) -> None:
+        """Draw θ of every row, given the other side."""
+        design = other.theta.copy()
+        design[:, 0] = 1
+        pull = np.zeros_like(self.theta)
+        pull[:, : self.size] = np.einsum("ri,ij->rj", self.prior, self.precision)
+        draw_rows(
+            0,
+            len(self.theta),
+            self.ratings.start,
+            self.ratings.other,
+            self.ratings.rating,
+            np.float32(alpha) * self.noise,
+            other.noise,
+            design,
+            np.ascontiguousarray(other.theta[:, 0]),
+            pull,
+            self.precision.astype(np.float32),
+            random.standard_normal((len(self.theta), self.size), np.float32),
+            self.theta,
+        )
+
+    def draw_prior(self, random: np.random.Generator) -> None:
+        """Draw Λ and m, given θ and B."""
+        rows, size = len(self.theta), self.size
+        theta = self.theta[:, :size].astype(np.float64)
+        own = theta - (self.prior - self.mean) if self.link is not None else theta
+        average = own.sum(axis=0) / rows
+        centred = own - average
+        scale = np.eye(size) + scatter(centred, centred) + rows / (rows + 1) * np.outer(average, average)
+        freedom = size + 1 + rows
+        if self.link is not None:
+            scale += self.ridge * scatter(self.link, self.link)
+            freedom += len(self.link)
+        self.precision = _wishart(scale, freedom, random)
+        shrunk = rows * average / (rows + 1)
+        deviation = _normal(self.precision, 1, random)[0] / np.sqrt(rows + 1)
+        offset = self.prior - self.mean
+        self.mean = shrunk + deviation
+        self.prior = offset + self.mean
+
+    def draw_link(self, random: np.random.Generator) -> None:
+        """Draw B and its ridge, given θ, m and Λ."""
+        if self.histories is None:
+            return
+        rows, size, features = len(self.theta), self.size, self.histories.others
+        target = self.theta[:, :size] - self.mean + _normal(self.precision, rows, random)
+        right = self.histories.transposed_times(target)
+        right += np.sqrt(self.ridge) * _normal(self.precision, features, random)
+        self.link = self.histories.solve(right, self.ridge)
+        spread = float(np.einsum("ij,ij->", scatter(self.link, self.link), self.precision))
+        self.ridge = float(random.gamma((features * size + 1) / 2, 2 / (spread + 1)))
+        self.prior = self.mean + self.histories.times(self.link)
+
+
+@dataclass
+class Sampler:
+    """A chain of draws of all parameters.
+
+    `order` leads from places in the order of the users to those in the order of the items, int64 of shape (ratings,).
+    """
+
+    settings: BayesMFSettings
+    seed: int
+    users: Side
+    items: Side
+    order: npt.NDArray[np.int64]
+    alpha: float = INITIAL_NOISE_PRECISION
+    sweeps: int = 0
+    loss: float = field(default=float("nan"))
+
+    @classmethod
+    def begin(
+        cls, sizes: tuple[int, int], rows: tuple[Codes, Codes, Table], settings: BayesMFSettings, seed: int
+    ) -> "Sampler":
+        """Return a chain before its first sweep.
+
+        Args:
+            sizes: numbers of user and item codes.
+            rows: user codes, item codes and ratings of the training rows, shape (rows,) each, the ratings
+                standardised.
+        """
+        user, item, rating = rows
+        by_user, of_users = Ratings.of(sizes[0], user, item, rating)
+        by_item, of_items = Ratings.of(sizes[1], item, user, rating)
+        place = np.empty(len(user), np.int64)
+        place[of_users] = np.arange(len(user))
+        random = np.random.default_rng([seed, 0])
+        size = settings.embedding_size + 1
+        width = -(-size // LANE) * LANE
+
+        def side(ratings: Ratings, transposed: Ratings, reads: bool) -> Side:
+            theta = np.zeros((len(ratings.counts), width), np.float32)
+            theta[:, 1:size] = INITIAL_SD * random.standard_normal((len(theta), size - 1), np.float32)
+            histories = Histories(ratings, transposed) if reads else None
+            prior = np.zeros((len(theta), size))
+            noise = np.ones(len(theta), np.float32)
+            return Side(ratings, histories, theta, noise, np.zeros(size), INITIAL_PRECISION * np.eye(size), prior)
+
+        users = side(by_user, by_item, settings.histories in ("user", "both"))
+        items = side(by_item, by_user, settings.histories in ("item", "both"))
+        return cls(settings, seed, users, items, place[of_items])
+
+    def sweep(self) -> None:
+        """Draw every parameter once; `loss` is then the mean squared error of this draw on the training ratings."""
+        self.sweeps += 1
+        random = np.random.default_rng([self.seed, self.sweeps])
+        for side, other in ((self.users, self.items), (self.items, self.users)):
+            side.draw_rows(other, self.alpha, random)
+        for side in (self.users, self.items):
+            side.draw_prior(random)
+            if self.sweeps >= FIRST_SIDE_SWEEP:
+                side.draw_link(random)
+        self._draw_noise(random)
+
+    def predict(self, user: Codes, item: Codes) -> Table:
+        """Return the predictions of this draw, shape (pairs,)."""
+        found = np.empty(len(user), np.float32)
+        predict(user, item, self.users.theta, self.items.theta, found)
+        return found
+
+    def _draw_noise(self, random: np.random.Generator) -> None:
+        users, items = self.users, self.items
+        errors = np.empty(len(users.ratings.rating), np.float32)
+        of_users = users.ratings
+        squared_errors(of_users.start, of_users.other, of_users.rating, users.theta, items.theta, errors)
+        self.loss = float(errors.mean(dtype=np.float64))
+        sums = np.empty(len(users.theta), np.float32)
+        weighted_sums(of_users.start, of_users.other, items.noise, errors, sums)
+        total = float(np.einsum("i,i->", sums.astype(np.float64), users.noise.astype(np.float64)))
+        self.alpha = float(random.gamma(1 + len(errors) / 2, 1 / (1 + total / 2)))
+        if self.settings.user_noise:
+            users.noise = _own_noise(of_users, self.alpha * sums, random)
+        if self.settings.item_noise:
+            of_items = items.ratings
+            sums = np.empty(len(items.theta), np.float32)
+            weighted_sums(of_items.start, of_items.other, users.noise, errors[self.order], sums)
+            items.noise = _own_noise(of_items, self.alpha * sums, random)
+
+
+def _own_noise(ratings: Ratings, errors: Table, random: np.random.Generator) -> Table:
+    shape = (OWN_NOISE_RATINGS + ratings.counts) / 2
+    rate = (OWN_NOISE_RATINGS + errors.astype(np.float64)) / 2
+    return (random.standard_gamma(shape) / rate).astype(np.float32)
+
+
+def _wishart(scale: Doubles, freedom: int, random: np.random.Generator) -> Doubles:
+    """Draw from Wishart(scale⁻¹, freedom), shape (size, size), by Bartlett's decomposition."""
+    size = len(scale)
+    lower = np.linalg.cholesky(np.linalg.inv(scale))
+    factor = np.tril(random.standard_normal((size, size)), -1)
+    factor[np.diag_indices(size)] = np.sqrt(random.chisquare(freedom - np.arange(size)))
+    root = lower @ factor
+    return root @ root.T
+
+
+def _normal(precision: Doubles, rows: int, random: np.random.Generator) -> Doubles:
+    """Draw from N(0, precision⁻¹), shape (rows, size)."""
+    inverse = np.linalg.inv(np.linalg.cholesky(precision))
+    return np.einsum("ri,ij->rj", random.standard_normal((rows, len(precision))), inverse)
