@@ -208,5 +208,5 @@ class _Chain:
                 posterior.kept[name.removeprefix("kept_")] = list(arrays[name])
 
 
-SIDE = ("theta", "noise", "mean", "precision", "prior", "ridge")
+SIDE = ("theta", "noise", "mean", "precision", "offset", "ridge")
 SUMS = ("user_biases", "item_biases", "left_factors", "right_factors")

@@ -14,7 +14,8 @@ LANE = 8
 """Numbers of a vector register of AVX2."""
 
 BLOCK = 32
-"""Rows whose equations are solved side by side, one in each place of the innermost loops."""
+"""Rows whose equations are solved side by side, one in each place of the innermost loops. The loops have it as an
+argument, as the compiler would unroll one of known length and then find no vectors in it."""
 
 Table = npt.NDArray[np.float32]
 Places = npt.NDArray[np.int64]
@@ -25,107 +26,128 @@ compiled: Any = numba.njit(nogil=True, cache=True, fastmath={"contract", "reasso
 
 
 @compiled
+def outer_products(theta: Table, size: int, products: Table) -> None:
+    """Write the lower triangle of x x', row after row, then x, for x = (1, factors) of each row of `theta`.
+
+    `products` has the shape (rows, size (size + 1) / 2 + size). With these at hand, a row's equations are sums of long
+    rows of numbers, which is several times as fast as short loops over the factors of each rating.
+    """
+    for row in range(len(theta)):
+        at = 0
+        for i in range(size):
+            left = theta[row, i] if i else np.float32(1.0)
+            products[row, at] = left
+            for j in range(1, i + 1):
+                products[row, at + j] = left * theta[row, j]
+            at += i + 1
+        for i in range(size):
+            products[row, at + i] = theta[row, i] if i else np.float32(1.0)
+
+
+@compiled
 def draw_rows(
     first: int,
     last: int,
+    block: int,
     start: Places,
     other: Codes,
     rating: Table,
     row_precision: Table,
     other_precision: Table,
-    design: Table,
+    products: Table,
     offset: Table,
     pull: Table,
-    prior_precision: Table,
+    prior: Table,
     noise: Table,
     drawn: Table,
 ) -> None:
     """Draw rows `first` to `last` of one side from their normal posteriors, given the other side.
 
-    With A = Λ + Σ w x x' and v = pull + Σ w (r - offset) x, where x is the other side's row of `design`, the draw is
+    With A = Λ + Σ w x x' and v = pull + Σ w (r - offset) x, where x = (1, factors) of the other side's row, the draw is
     N(A⁻¹ v, A⁻¹), by Cholesky's A = L L' and a row z of `noise`: L'θ = L⁻¹ v + z.
 
     Args:
+        first: the first row; `last` is the one after the last; `block`: BLOCK.
         start: where each row's ratings begin, shape (rows + 1,).
         other: the other side's code of each rating; `rating` less the mean; both in the order of the rows.
         row_precision: of the noise of this side's ratings, shape (rows,), the overall precision included.
         other_precision: of the noise of the other side's ratings, shape (others,).
-        design: x, shape (others, width), with a 1 in column 0.
+        products: `outer_products` of the other side.
         offset: biases of the other side, shape (others,).
         pull: Λ times the prior means, shape (rows, width).
-        prior_precision: Λ, shape (size, size).
+        prior: the lower triangle of Λ, row after row, shape (size (size + 1) / 2,).
         noise: standard normal numbers, shape (rows, size).
         drawn: written to, shape (rows, width).
     """
-    size, width = prior_precision.shape[0], design.shape[1]
-    gram = np.empty((size, width), np.float32)
-    right = np.empty(width, np.float32)
-    x = np.zeros((4, width), np.float32)
-    wx = np.zeros((4, size), np.float32)
-    a = np.zeros((size, size, BLOCK), np.float32)
-    v = np.zeros((size, BLOCK), np.float32)
-    inverse = np.empty(BLOCK, np.float32)
-    for block in range(first, last, BLOCK):
-        count = min(BLOCK, last - block)
-        for s in range(BLOCK):
-            row = block + min(s, count - 1)
+    triangle, size = len(prior), noise.shape[1]
+    sums = np.zeros((block, products.shape[1]), np.float32)
+    a = np.zeros((triangle, block), np.float32)
+    v = np.zeros((size, block), np.float32)
+    inverse = np.empty(block, np.float32)
+    nothing = np.float32(0.0)
+    for begin in range(first, last, block):
+        count = min(block, last - begin)
+        for s in range(count):
+            row = begin + s
+            for i in range(triangle):
+                sums[s, i] = prior[i]
             for i in range(size):
-                for j in range(width):
-                    gram[i, j] = 0.0
-                for j in range(i + 1):
-                    gram[i, j] = prior_precision[i, j]
-            right[:] = pull[row]
-            for at in range(start[row], start[row + 1], 4):
-                here = min(4, start[row + 1] - at)
-                for n in range(4):
-                    if n < here:
-                        j = other[at + n]
-                        w = row_precision[row] * other_precision[j]
-                        wr = w * (rating[at + n] - offset[j])
-                        for i in range(width):
-                            x[n, i] = design[j, i]
-                            right[i] += wr * design[j, i]
-                        for i in range(size):
-                            wx[n, i] = w * design[j, i]
-                    else:
-                        for i in range(size):
-                            wx[n, i] = 0.0
-                for i in range(size):
-                    w0, w1, w2, w3 = wx[0, i], wx[1, i], wx[2, i], wx[3, i]
-                    for j in range((i // LANE + 1) * LANE):
-                        gram[i, j] += w0 * x[0, j] + w1 * x[1, j] + w2 * x[2, j] + w3 * x[3, j]
-            for i in range(size):
-                for j in range(i + 1):
-                    a[i, j, s] = gram[i, j]
-                v[i, s] = right[i]
+                sums[s, triangle + i] = pull[row, i]
+            end = start[row + 1]
+            for at in range(start[row], end, 4):  # by fours, as the sums are then read and written less often
+                at1, at2, at3 = min(at + 1, end - 1), min(at + 2, end - 1), min(at + 3, end - 1)
+                j0, j1, j2, j3 = other[at], other[at1], other[at2], other[at3]
+                own = row_precision[row]
+                w0 = own * other_precision[j0]
+                w1 = own * other_precision[j1] if at + 1 < end else nothing
+                w2 = own * other_precision[j2] if at + 2 < end else nothing
+                w3 = own * other_precision[j3] if at + 3 < end else nothing
+                for i in range(triangle):
+                    pair = w0 * products[j0, i] + w1 * products[j1, i]
+                    sums[s, i] += pair + (w2 * products[j2, i] + w3 * products[j3, i])
+                w0 *= rating[at] - offset[j0]
+                w1 *= rating[at1] - offset[j1]
+                w2 *= rating[at2] - offset[j2]
+                w3 *= rating[at3] - offset[j3]
+                for i in range(triangle, triangle + size):
+                    pair = w0 * products[j0, i] + w1 * products[j1, i]
+                    sums[s, i] += pair + (w2 * products[j2, i] + w3 * products[j3, i])
+        for i in range(triangle):
+            for s in range(block):
+                a[i, s] = sums[s, i]
+        for i in range(size):
+            for s in range(block):
+                v[i, s] = sums[s, triangle + i]
         for k in range(size):
-            for s in range(BLOCK):
-                inverse[s] = np.float32(1.0) / np.sqrt(a[k, k, s])
-                a[k, k, s] = inverse[s]
-            for i in range(k + 1, size):
-                for s in range(BLOCK):
-                    a[i, k, s] *= inverse[s]
-            for i in range(k + 1, size):
-                for j in range(k + 1, i + 1):
-                    for s in range(BLOCK):
-                        a[i, j, s] -= a[i, k, s] * a[j, k, s]
-            for s in range(BLOCK):
+            pivot = k * (k + 1) // 2 + k
+            for s in range(block):
+                inverse[s] = np.float32(1.0) / np.sqrt(a[pivot, s])
+            for s in range(block):
+                a[pivot, s] = inverse[s]
                 v[k, s] *= inverse[s]
             for i in range(k + 1, size):
-                for s in range(BLOCK):
-                    v[i, s] -= a[i, k, s] * v[k, s]
+                base = i * (i + 1) // 2
+                for s in range(block):
+                    a[base + k, s] *= inverse[s]
+                for s in range(block):
+                    v[i, s] -= a[base + k, s] * v[k, s]
+                for j in range(k + 1, i + 1):
+                    column = j * (j + 1) // 2 + k
+                    for s in range(block):
+                        a[base + j, s] -= a[base + k, s] * a[column, s]
         for s in range(count):
             for i in range(size):
-                v[i, s] += noise[block + s, i]
+                v[i, s] += noise[begin + s, i]
         for k in range(size - 1, -1, -1):
             for i in range(k + 1, size):
-                for s in range(BLOCK):
-                    v[k, s] -= a[i, k, s] * v[i, s]
-            for s in range(BLOCK):
-                v[k, s] *= a[k, k, s]
+                place = i * (i + 1) // 2 + k
+                for s in range(block):
+                    v[k, s] -= a[place, s] * v[i, s]
+            for s in range(block):
+                v[k, s] *= a[k * (k + 1) // 2 + k, s]
         for s in range(count):
             for i in range(size):
-                drawn[block + s, i] = v[i, s]
+                drawn[begin + s, i] = v[i, s]
 
 
 @compiled
@@ -175,6 +197,19 @@ def gather_sums(start: Places, other: Codes, table: Table, found: Table) -> None
             j = other[at]
             for i in range(width):
                 found[row, i] += table[j, i]
+
+
+@compiled
+def multiply(table: Table, matrix: Table, found: Table) -> None:
+    """Write table matrix into `found`, (rows, width), for a matrix of shape (columns, width), in a fixed order."""
+    columns, width = matrix.shape
+    for row in range(len(table)):
+        for j in range(width):
+            found[row, j] = 0.0
+        for i in range(columns):
+            value = table[row, i]
+            for j in range(width):
+                found[row, j] += value * matrix[i, j]
 
 
 @compiled

@@ -17,10 +17,13 @@ import numpy.typing as npt
 
 from recsys.models.settings import BayesMFSettings
 from recsys.training.gibbs.kernels import (
+    BLOCK,
     LANE,
     Codes,
     Table,
     draw_rows,
+    multiply,
+    outer_products,
     predict,
     scatter,
     squared_errors,
@@ -41,18 +44,18 @@ FIRST_SIDE_SWEEP = 7
 
 @dataclass
 class Side:
-    """The parameters of the users, or of the items.
+    """The parameters of the users, or of the items. Tables are float32, of shape (rows, width) as in `kernels`.
 
     Attributes:
         ratings: the training ratings in the order of this side's rows.
         histories: its side information, None where it has none.
-        theta: (bias, factors, zeros) of each row, float32 of shape (rows, width).
+        theta: (bias, factors, zeros) of each row.
         noise: a_u or d_i, float32 of shape (rows,).
         mean: m, shape (size,).
         precision: Λ, shape (size, size).
-        link: B, shape (others, size), None before the first.
+        offset: B'f of each row.
+        link: B, a table of the other side's rows, None before the first.
         ridge: λ, the precision of B beside Λ.
-        prior: m + B'f of each row, shape (rows, size).
     """
 
     ratings: Ratings
@@ -61,8 +64,8 @@ class Side:
     noise: Table
     mean: Doubles
     precision: Doubles
-    prior: Doubles
-    link: Doubles | None = None
+    offset: Table
+    link: Table | None = None
     ridge: float = INITIAL_RIDGE
 
     @property
@@ -72,22 +75,22 @@ class Side:
 
     def draw_rows(self, other: "Side", alpha: float, random: np.random.Generator) -> None:
         """Draw θ of every row, given the other side."""
-        design = other.theta.copy()
-        design[:, 0] = 1
-        pull = np.zeros_like(self.theta)
-        pull[:, : self.size] = np.einsum("ri,ij->rj", self.prior, self.precision)
+        triangle = np.tril_indices(self.size)
+        products = np.empty((len(other.theta), len(triangle[0]) + self.size), np.float32)
+        outer_products(other.theta, self.size, products)
         draw_rows(
             0,
             len(self.theta),
+            BLOCK,
             self.ratings.start,
             self.ratings.other,
             self.ratings.rating,
             np.float32(alpha) * self.noise,
             other.noise,
-            design,
+            products,
             np.ascontiguousarray(other.theta[:, 0]),
-            pull,
-            self.precision.astype(np.float32),
+            _times(self.offset + self._padded(self.mean), self._padded(self.precision)),
+            self.precision[triangle].astype(np.float32),
             random.standard_normal((len(self.theta), self.size), np.float32),
             self.theta,
         )
@@ -95,34 +98,43 @@ class Side:
     def draw_prior(self, random: np.random.Generator) -> None:
         """Draw Λ and m, given θ and B."""
         rows, size = len(self.theta), self.size
-        theta = self.theta[:, :size].astype(np.float64)
-        own = theta - (self.prior - self.mean) if self.link is not None else theta
-        average = own.sum(axis=0) / rows
-        centred = own - average
-        scale = np.eye(size) + scatter(centred, centred) + rows / (rows + 1) * np.outer(average, average)
+        own = (self.theta - self.offset)[:, :size]
+        average = own.mean(axis=0, dtype=np.float64)
+        scale = np.eye(size) + scatter(own, own) - rows**2 / (rows + 1) * np.outer(average, average)
         freedom = size + 1 + rows
         if self.link is not None:
-            scale += self.ridge * scatter(self.link, self.link)
-            freedom += len(self.link)
+            link = self.link[:, :size]
+            scale += self.ridge * scatter(link, link)
+            freedom += len(link)
         self.precision = _wishart(scale, freedom, random)
-        shrunk = rows * average / (rows + 1)
-        deviation = _normal(self.precision, 1, random)[0] / np.sqrt(rows + 1)
-        offset = self.prior - self.mean
-        self.mean = shrunk + deviation
-        self.prior = offset + self.mean
+        deviation = random.standard_normal(size) @ _root_of_inverse(self.precision)
+        self.mean = (rows * average + np.sqrt(rows + 1) * deviation) / (rows + 1)
 
     def draw_link(self, random: np.random.Generator) -> None:
         """Draw B and its ridge, given θ, m and Λ."""
         if self.histories is None:
             return
-        rows, size, features = len(self.theta), self.size, self.histories.others
-        target = self.theta[:, :size] - self.mean + _normal(self.precision, rows, random)
+        size, features = self.size, self.histories.others
+        target = self.theta - self._padded(self.mean) + self._normal(len(self.theta), random)
         right = self.histories.transposed_times(target)
-        right += np.sqrt(self.ridge) * _normal(self.precision, features, random)
+        right += np.float32(np.sqrt(self.ridge)) * self._normal(features, random)
         self.link = self.histories.solve(right, self.ridge)
-        spread = float(np.einsum("ij,ij->", scatter(self.link, self.link), self.precision))
+        link = self.link[:, :size]
+        spread = float(np.einsum("ij,ij->", scatter(link, link), self.precision))
         self.ridge = float(random.gamma((features * size + 1) / 2, 2 / (spread + 1)))
-        self.prior = self.mean + self.histories.times(self.link)
+        self.offset = self.histories.times(self.link)
+
+    def _normal(self, rows: int, random: np.random.Generator) -> Table:
+        """Draw a table from N(0, Λ⁻¹)."""
+        drawn = random.standard_normal((rows, self.size), np.float32)
+        return _times(drawn, self._padded(_root_of_inverse(self.precision))[: self.size])
+
+    def _padded(self, array: Doubles) -> Table:
+        """Return a vector or matrix with zeros up to the width of the tables."""
+        width = self.theta.shape[1]
+        found = np.zeros((width,) * array.ndim, np.float32)
+        found[(slice(self.size),) * array.ndim] = array
+        return found
 
 
 @dataclass
@@ -165,9 +177,8 @@ class Sampler:
             theta = np.zeros((len(ratings.counts), width), np.float32)
             theta[:, 1:size] = INITIAL_SD * random.standard_normal((len(theta), size - 1), np.float32)
             histories = Histories(ratings, transposed) if reads else None
-            prior = np.zeros((len(theta), size))
             noise = np.ones(len(theta), np.float32)
-            return Side(ratings, histories, theta, noise, np.zeros(size), INITIAL_PRECISION * np.eye(size), prior)
+            return Side(ratings, histories, theta, noise, np.zeros(size), INITIAL_PRECISION * np.eye(size), 0 * theta)
 
         users = side(by_user, by_item, settings.histories in ("user", "both"))
         items = side(by_item, by_user, settings.histories in ("item", "both"))
@@ -226,7 +237,12 @@ def _wishart(scale: Doubles, freedom: int, random: np.random.Generator) -> Doubl
     return root @ root.T
 
 
-def _normal(precision: Doubles, rows: int, random: np.random.Generator) -> Doubles:
-    """Draw from N(0, precision⁻¹), shape (rows, size)."""
-    inverse = np.linalg.inv(np.linalg.cholesky(precision))
-    return np.einsum("ri,ij->rj", random.standard_normal((rows, len(precision))), inverse)
+def _root_of_inverse(precision: Doubles) -> Doubles:
+    """Return R with R'R = precision⁻¹, shape (size, size): standard normal rows times it are N(0, precision⁻¹)."""
+    return np.linalg.inv(np.linalg.cholesky(precision))
+
+
+def _times(table: Table, matrix: Table) -> Table:
+    found = np.empty((len(table), matrix.shape[1]), np.float32)
+    multiply(table, matrix, found)
+    return found

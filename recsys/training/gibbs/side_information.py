@@ -65,32 +65,33 @@ class Histories:
         self.values: Doubles | None = None
         if smaller <= MOST_DECOMPOSED:
             require_memory(f"Decomposing histories of {smaller:,} rows", 4 * 8 * smaller**2)
-            self.values, self.vectors = np.linalg.eigh(self._gram(smaller))
+            self.values, vectors = np.linalg.eigh(self._gram(smaller))
+            self.vectors = vectors.astype(np.float32)
 
-    def times(self, table: Doubles) -> Doubles:
+    def times(self, table: Table) -> Table:
         """Return F table, shape (rows, columns)."""
         return self.norm * _summed(self.ratings, table)
 
-    def transposed_times(self, table: Doubles) -> Doubles:
+    def transposed_times(self, table: Table) -> Table:
         """Return F' table, shape (others, columns)."""
         return _summed(self.transposed, self.norm * table)
 
-    def solve(self, right: Doubles, ridge: float) -> Doubles:
+    def solve(self, right: Table, ridge: float) -> Table:
         """Return X with (F'F + ridge I) X = right, shape (others, columns) both."""
         if self.values is None:
             return self._conjugate_gradients(right, ridge)
-        damped = (np.maximum(self.values, 0) + ridge)[:, None]
+        damped = (np.maximum(self.values, 0) + ridge).astype(np.float32)[:, None]
         if not self.of_rows:
             return self.vectors @ ((self.vectors.T @ right) / damped)
         # Woodbury's identity: F'F has more rows than FF'
         inner = self.vectors @ ((self.vectors.T @ self.times(right)) / damped)
-        return (right - self.transposed_times(inner)) / ridge
+        return (right - self.transposed_times(inner)) / np.float32(ridge)
 
     def _gram(self, size: int) -> Doubles:
         found = np.empty((size, size))
         for first in range(0, size, 64):
             some = np.arange(first, min(first + 64, size))
-            unit = np.zeros((size, len(some)))
+            unit = np.zeros((size, len(some)), np.float32)
             unit[some, np.arange(len(some))] = 1
             product = (
                 self.times(self.transposed_times(unit)) if self.of_rows else self.transposed_times(self.times(unit))
@@ -98,31 +99,38 @@ class Histories:
             found[:, some] = product
         return (found + found.T) / 2
 
-    def _conjugate_gradients(self, right: Doubles, ridge: float) -> Doubles:
+    def _conjugate_gradients(self, right: Table, ridge: float) -> Table:
         """Hestenes and Stiefel 1952, each column for itself, with the diagonal of F'F + ridge I as preconditioner."""
-        diagonal = _summed(self.transposed, self.norm.astype(np.float64) ** 2) + ridge
+        damping = np.float32(ridge)
+        diagonal = _summed(self.transposed, self.norm**2) + damping
         found, residual = np.zeros_like(right), right.copy()
-        preconditioned = residual / diagonal
-        direction = preconditioned.copy()
-        product = np.einsum("ri,ri->i", residual, preconditioned)
-        small = TOLERANCE**2 * np.einsum("ri,ri->i", right, right)
+        direction = residual / diagonal
+        product = _dots(residual, direction)
+        small = TOLERANCE**2 * _dots(right, right)
         for _ in range(MOST_STEPS):
-            if np.all(np.einsum("ri,ri->i", residual, residual) <= small):
+            if np.all(_dots(residual, residual) <= small):
                 break
-            image = self.transposed_times(self.times(direction)) + ridge * direction
-            curvature = np.einsum("ri,ri->i", direction, image)
-            step = np.divide(product, curvature, out=np.zeros_like(product), where=curvature > 0)
+            image = self.transposed_times(self.times(direction)) + damping * direction
+            step = _ratio(product, _dots(direction, image))
             found += step * direction
             residual -= step * image
             preconditioned = residual / diagonal
-            before, product = product, np.einsum("ri,ri->i", residual, preconditioned)
-            share = np.divide(product, before, out=np.zeros_like(product), where=before > 0)
-            direction = preconditioned + share * direction
+            before, product = product, _dots(residual, preconditioned)
+            direction = preconditioned + _ratio(product, before) * direction
         return found
 
 
-def _summed(ratings: Ratings, table: Doubles | Table) -> Doubles:
+def _dots(left: Table, right: Table) -> Doubles:
+    """Return the dot product of each column, float64 of shape (columns,)."""
+    return np.einsum("ri,ri->i", left, right, dtype=np.float64)
+
+
+def _ratio(above: Doubles, below: Doubles) -> Table:
+    return np.divide(above, below, out=np.zeros_like(above), where=below > 0).astype(np.float32)
+
+
+def _summed(ratings: Ratings, table: Table) -> Table:
     """Return, for each row, the sum of the rows of `table` over its ratings, shape (rows, columns)."""
     found = np.empty((len(ratings.counts), table.shape[1]), np.float32)
-    gather_sums(ratings.start, ratings.other, np.ascontiguousarray(table, np.float32), found)
-    return found.astype(np.float64)
+    gather_sums(ratings.start, ratings.other, np.ascontiguousarray(table), found)
+    return found
