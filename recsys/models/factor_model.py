@@ -15,7 +15,7 @@ class Factors(NamedTuple):
     """Vectors and biases of all users and items.
 
     Attributes:
-        user: shape (users, size).
+        user: shape (users, size); without columns the biases alone are left.
         item: shape (items, size).
         user_bias: shape (users,).
         item_bias: shape (items,).
@@ -36,15 +36,15 @@ def factor_model(factors: Factors, name: str) -> keras.Model:
     """
     user = keras.Input(shape=(1,), dtype="int32", name="user_input")
     item = keras.Input(shape=(1,), dtype="int32", name="movie_input")
-    vectors = [
-        _lookup("user_vectors", factors.user, user),
-        _lookup("item_vectors", factors.item, item),
-    ]
     addends = [
         keras.layers.Flatten(name="user_bias_flat")(_lookup("user_bias", factors.user_bias[:, None], user)),
         keras.layers.Flatten(name="item_bias_flat")(_lookup("item_bias", factors.item_bias[:, None], item)),
-        keras.layers.Flatten(name="dot_product_flat")(keras.layers.Dot(axes=2, name="dot_product")(vectors)),
     ]
+    if factors.user.shape[1]:
+        vectors = [_lookup("user_vectors", factors.user, user), _lookup("item_vectors", factors.item, item)]
+        addends.append(
+            keras.layers.Flatten(name="dot_product_flat")(keras.layers.Dot(axes=2, name="dot_product")(vectors))
+        )
     deviation = keras.layers.Add(name="deviation")(addends)
     rating = keras.layers.Rescaling(1.0, offset=factors.mean, name="rating")(deviation)
     return keras.Model(inputs=[user, item], outputs=rating, name=name)
