@@ -88,7 +88,8 @@ def _least_squares(products: _Products) -> Array:
 def _moved(weights: Array, share: float) -> Array:
     """Move the weights above 0 towards their mean, so that their sum stays."""
     used = weights > 0
-    return (1 - share) * weights + share * used * (weights.sum() / max(1, used.sum()))
+    moved: Array = (1 - share) * weights + share * used * (weights.sum() / max(1, used.sum()))
+    return moved
 
 
 def _share_of_equal_weights(parts: Sequence[_Products]) -> float:

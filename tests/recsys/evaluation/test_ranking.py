@@ -135,8 +135,10 @@ def test_equal_scores_stand_in_the_drawn_order() -> None:
 def test_what_differs_by_rounding_is_equal_on_every_scale_and_what_differs_by_more_is_not(
     scale: float, offset: float
 ) -> None:
-    split = [(user, item, scale * rating.astype(np.float64) + offset) for user, item, rating in random_split()]
-    lists = listed(*split, threshold=3 * scale + offset)
+    train, validation, test = (
+        (user, item, (scale * rating + offset).astype(np.float32)) for user, item, rating in random_split()
+    )
+    lists = listed(train, validation, test, threshold=3 * scale + offset)
     levels = table_of(1, 3) / 7.0
     noise = np.random.default_rng(2).uniform(-1, 1, size=levels.shape)
     plain, rounded, different = (

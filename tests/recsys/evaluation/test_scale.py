@@ -120,10 +120,10 @@ def test_errors_and_thresholds_scale_and_nothing_else_changes(comparisons: dict[
         assert [part.mse_without for part in other.contributions] == pytest.approx(
             [square * part.mse_without for part in row.contributions], rel=1e-4
         )
-    for blend, same in zip(before.combinations, after.combinations, strict=True):
-        assert same.members == blend.members
-        assert same.weights == pytest.approx(blend.weights, abs=1e-4)
-        assert same.equal_share == blend.equal_share
+    for combined, again in zip(before.combinations, after.combinations, strict=True):
+        assert again.members == combined.members
+        assert again.weights == pytest.approx(combined.weights, abs=1e-4)
+        assert again.equal_share == combined.equal_share
     effects = [smallest_effect(one.min_effect, one.data.rating_sd) for one in (before, after)]
     assert effects[1] == pytest.approx(square * effects[0])
     for difference, same in zip(before.differences, after.differences, strict=True):

@@ -83,11 +83,10 @@ def test_an_unknown_user_leans_to_popular_items_as_others_do_and_an_unknown_item
 @pytest.mark.parametrize(("scale", "offset"), [(20.0, 0.0), (1.0, -10.0), (-1.0, 0.0)])
 def test_another_scale_or_origin_of_the_ratings_changes_nothing_else(scale: float, offset: float) -> None:
     (user, item, rating), _ = ratings(rows=2000, noise=1.0)
-    rating = np.round(2 * rating) / 2
-    train, test = parts((user, item, rating), 1500)
-    moved = [(*rows[:2], scale * rows[2] + offset) for rows in (train, test)]
-    before, expected = fit_popularity_slope(train, test, USERS, ITEMS)
-    after, predicted = fit_popularity_slope(*moved, USERS, ITEMS)
+    halves = (np.round(2 * rating) / 2).astype(np.float32)
+    before, expected = fit_popularity_slope(*parts((user, item, halves), 1500), USERS, ITEMS)
+    moved = (scale * halves + offset).astype(np.float32)
+    after, predicted = fit_popularity_slope(*parts((user, item, moved), 1500), USERS, ITEMS)
     assert after.strength == before.strength
     assert predicted == pytest.approx(scale * expected + offset, rel=1e-9)
 
