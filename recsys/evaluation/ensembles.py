@@ -1,10 +1,10 @@
 """Rows that are made of other rows: the mean of a model's seeds, and a blend.
 
-The blend is stacking (Breiman 1996, "Stacked Regressions").
+The blend is stacking (Breiman 1996, "Stacked Regressions"), with weights that may be shrunk towards equal ones.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,19 @@ from recsys.evaluation.results import BaselineResult, Combination, ModelResult
 from recsys.models.predictor import Floats
 from recsys.models.specs import ROW, TUNED
 
+FOLDS = 5
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""How far the weights of a blend may be moved towards equal ones."""
 
-def blend_weights(rating: Floats, predicted: Mapping[str, Floats], mean: float) -> dict[str, float]:
+Array = npt.NDArray[np.float64]
+
+
+def blend_weights(rating: Floats, predicted: Mapping[str, Floats], mean: float) -> tuple[dict[str, float], float]:
     """Return the weights, none below 0, of the sum that errs least: mean + sum of w (prediction - mean).
+
+    Weights that are fitted to few ratings differ by chance. So those above 0 are moved towards their mean by the share
+    of SHARES that errs least in a cross-validation over these ratings, with every FOLDS-th rating in one fold; by
+    nothing, where that gains no more than one standard error over the folds.
 
     Args:
         rating: shape (rows,), ratings that none of the predictions was fitted to.
@@ -26,18 +36,71 @@ def blend_weights(rating: Floats, predicted: Mapping[str, Floats], mean: float) 
         mean: what a prediction of nothing is, in rating units.
 
     Returns:
-        The names whose weight is not 0: none, where no prediction differs from the mean.
+        The weights by name, without those that are 0: none, where no prediction differs from the mean. And the share.
     """
     deviations = np.stack([prediction.astype(np.float64) - mean for prediction in predicted.values()], axis=1)
-    # the normal equations are small where the rows are millions; einsum, as the bits of BLAS depend on the cores
-    gram = np.einsum("ri,rj->ij", deviations, deviations)
-    target = np.einsum("ri,r->i", deviations, rating.astype(np.float64) - mean)
+    target = rating.astype(np.float64) - mean
+    parts = [_Products.of(deviations[fold::FOLDS], target[fold::FOLDS]) for fold in range(FOLDS)]
+    share = _share_of_equal_weights(parts) if len(rating) >= FOLDS else 0.0
+    weights = _moved(_least_squares(_Products.added(parts)), share)
+    return {name: float(weight) for name, weight in zip(predicted, weights, strict=True) if weight > 0}, share
+
+
+class _Products(NamedTuple):
+    """Sums over rows, from which weights and their errors follow however many rows there are.
+
+    Of the products of members, shape (members, members), of members and ratings, shape (members,), and of squared
+    ratings, all less the mean; and the number of rows.
+    """
+
+    members: Array
+    ratings: Array
+    squares: float
+    rows: int
+
+    @classmethod
+    def of(cls, deviations: Array, target: Array) -> Self:
+        # einsum, as the bits of BLAS depend on the cores
+        members, ratings = np.einsum("ri,rj->ij", deviations, deviations), np.einsum("ri,r->i", deviations, target)
+        return cls(members, ratings, float(np.einsum("r,r->", target, target)), len(target))
+
+    @classmethod
+    def added(cls, parts: Sequence[Self]) -> Self:
+        members, ratings, squares, rows = zip(*parts, strict=True)
+        return cls(np.sum(members, axis=0), np.sum(ratings, axis=0), sum(squares), sum(rows))
+
+    def error(self, weights: Array) -> float:
+        """Mean squared error of the weighted sum."""
+        explained = 2 * np.einsum("i,i->", self.ratings, weights)
+        return float(self.squares - explained + np.einsum("i,ij,j->", weights, self.members, weights)) / self.rows
+
+
+def _least_squares(products: _Products) -> Array:
+    gram = products.members
     if not gram.any():
-        return {}
+        return np.zeros(len(gram))
     ridge = 1e-9 * np.trace(gram) / len(gram) * np.eye(len(gram))
     root = np.linalg.cholesky(gram + ridge).T
-    weights, _ = nnls(root, np.linalg.solve(root.T, target))
-    return {name: float(weight) for name, weight in zip(predicted, weights, strict=True) if weight > 0}
+    weights: Array = nnls(root, np.linalg.solve(root.T, products.ratings))[0]
+    return weights
+
+
+def _moved(weights: Array, share: float) -> Array:
+    """Move the weights above 0 towards their mean, so that their sum stays."""
+    used = weights > 0
+    moved: Array = (1 - share) * weights + share * used * (weights.sum() / max(1, used.sum()))
+    return moved
+
+
+def _share_of_equal_weights(parts: Sequence[_Products]) -> float:
+    errors = []
+    for left_out, part in enumerate(parts):
+        weights = _least_squares(_Products.added([*parts[:left_out], *parts[left_out + 1 :]]))
+        errors.append([part.error(_moved(weights, share)) for share in SHARES])
+    gains = np.array(errors)[:, :1] - np.array(errors)
+    best = int(gains.mean(axis=0).argmax())
+    chance = gains[:, best].std(ddof=1) / len(parts) ** 0.5
+    return SHARES[best] if gains[:, best].mean() > chance else 0.0
 
 
 def blended(predicted: Mapping[str, Floats], weights: Mapping[str, float], mean: float) -> Floats:
@@ -67,7 +130,12 @@ def combine(
     averaged = {name: np.asarray(np.mean(fits, axis=0, dtype=np.float64)) for name, fits in predicted.test.items()}
 
     def combined(
-        name: str, title: str, kind: Literal["seeds", "blend"], weights: Mapping[str, float], prediction: Floats
+        name: str,
+        title: str,
+        kind: Literal["seeds", "blend"],
+        weights: Mapping[str, float],
+        prediction: Floats,
+        equal_share: float = 0.0,
     ) -> tuple[Combination, npt.NDArray[np.float32]]:
         members = [(row[member], len(predicted.test[member])) for member in weights]
         combination = Combination(
@@ -76,6 +144,7 @@ def combine(
             kind=kind,
             members=list(weights),
             weights=list(weights.values()),
+            equal_share=equal_share,
             parameters=sum(member.parameters * fits for member, fits in members),
             epochs=0,
             best_epoch=None,
@@ -94,10 +163,10 @@ def combine(
     candidates = [name for name, spec in ROW.items() if spec.blended and name in averaged]
     members = {name: predicted.validation[name] for name in candidates if name in predicted.validation}
     mean = float(choosing.mean(dtype=np.float64))
-    weights = blend_weights(choosing, members, mean)
+    weights, share = blend_weights(choosing, members, mean)
     if len(weights) > 1:
         prediction = clipped(blended(averaged, weights, mean), bounds)
-        found.append(combined("blend", "blend", "blend", weights, prediction))
+        found.append(combined("blend", "blend", "blend", weights, prediction, share))
     return found
 
 

@@ -40,6 +40,7 @@ from recsys.evaluation.thresholds import smallest_effect
 from recsys.memory import release_memory
 from recsys.models.baselines import Baseline, fit_baselines
 from recsys.models.item_knn import ItemKNN, fit_item_knn, too_large
+from recsys.models.popularity_slope import PopularitySlope, fit_popularity_slope
 from recsys.models.predictor import Predictor
 from recsys.models.specs import MODEL, ROW
 from recsys.progress import Progress, silent
@@ -190,13 +191,16 @@ def _baselines(
     predicted: Predictions,
     bounds: tuple[float, float] | None,
     lists: Lists | None,
-) -> tuple[dict[str, Baseline | ItemKNN], list[FailedModel]]:
+) -> tuple[dict[str, Baseline | PopularitySlope | ItemKNN], list[FailedModel]]:
     """Fit the baselines and add their predictions; those that the ratings are too many for are named instead."""
     simple = fit_baselines(known.fitted, known.choosing, users, items, known.kept)
     of_kept = fit_baselines(known.kept, known.choosing, users, items)["bias_only"]
-    found: dict[str, Baseline | ItemKNN] = dict(simple)
+    slope, of_choosing = fit_popularity_slope(known.kept, known.choosing, users, items)
+    found: dict[str, Baseline | PopularitySlope | ItemKNN] = dict(simple)
+    found["popularity_slope"] = slope.refitted(known.fitted)
     choosing_user, choosing_item, _ = known.choosing
     predicted.validation["bias_only"] = clipped(of_kept.predict(choosing_user, choosing_item), bounds)
+    predicted.validation["popularity_slope"] = clipped(of_choosing, bounds)
     reason = too_large(known.fitted[0], np.concatenate([choosing_user, test.user]), users, items)
     if not reason:
         neighbours, of_choosing = fit_item_knn(known.kept, known.choosing, of_kept)
@@ -204,7 +208,7 @@ def _baselines(
         found["item_knn"] = neighbours.refitted(known.fitted, simple["bias_only"])
     for name, baseline in found.items():
         predicted.add(name, baseline, test, bounds)
-        predicted.ranking[name] = rank(lists, baseline) if lists and name in simple else None
+        predicted.ranking[name] = rank(lists, baseline) if lists and name != "item_knn" else None
     skipped = [FailedModel(name="item_knn", title=ROW["item_knn"].title, reason=reason)] if reason else []
     return found, skipped
 

@@ -17,8 +17,12 @@ from recsys.models.predictor import Codes, Predictor
 
 Rows = tuple[Codes, Codes, npt.NDArray[np.float32]]
 
+STEPS = 2.0**24
+"""Steps of predictions to one standard deviation of the ratings, about those of single precision: what differs by less
+differs by rounding, which is another on another scale of the ratings."""
+
 PAIRS = 1_048_576
-"""Pairs of a user and an item ranked at once: about 30 MB, or one list where the catalogue is larger."""
+"""Pairs of a user and an item ranked at once: about 40 MB, or one list where the catalogue is larger."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class Lists:
             which are not ranked.
         relevant: bool, shape (lists, items), columns as in `item`: unseen items with a high test rating of the user;
             at least one in every row.
+        mean: of the known ratings.
+        sd: standard deviation of the known ratings, in rating units; 1 where they are all equal.
         facts: how these users were chosen.
     """
 
@@ -39,6 +45,8 @@ class Lists:
     item: Codes
     seen: sparse.csr_array
     relevant: sparse.csr_array
+    mean: float
+    sd: float
     facts: RankedLists
 
 
@@ -54,8 +62,8 @@ def lists_to_rank(
     (rows,). `threshold` is the lowest rating of a relevant item, in rating units; None for the mean of the known
     ratings. `most` is above 0; `seed` is that of both draws.
     """
-    if threshold is None:
-        threshold = float(known[2].mean(dtype=np.float64))
+    mean = float(known[2].mean(dtype=np.float64))
+    threshold = mean if threshold is None else threshold
     seen = _marked(known[0], known[1], users, items)
     liked = test[2] >= np.float32(threshold)  # in single precision like the ratings, so that 3.6 reaches 3.6
     user, item = test[0][liked], test[1][liked]
@@ -70,6 +78,8 @@ def lists_to_rank(
         item=order,
         seen=seen[chosen][:, order],
         relevant=_marked(user, item, users, items)[chosen][:, order],
+        mean=mean,
+        sd=float(known[2].std(dtype=np.float64)) or 1.0,
         facts=RankedLists(
             users=len(chosen),
             eligible_users=len(eligible),
@@ -87,6 +97,7 @@ def _marked(user: Codes, item: Codes, users: int, items: int) -> sparse.csr_arra
 def rank(lists: Lists, predictor: Predictor, pairs: int = PAIRS) -> Ranking | None:
     """Rank the catalogue for every list by predicted rating, equal ones in the order of `lists.item`, and score it.
 
+    Predictions are equal within a step (see `STEPS`), so that another scale or origin of the ratings changes no order.
     `pairs` are predicted at once, at least one list's; it changes memory, not results. None where there is no list.
     """
     count, items = lists.relevant.shape
@@ -98,9 +109,8 @@ def rank(lists: Lists, predictor: Predictor, pairs: int = PAIRS) -> Ranking | No
     for start in range(0, count, block):
         part = slice(start, min(start + block, count))
         user = lists.user[part]
-        # single precision, as the reported predictions are: what differs by rounding alone is a tie
-        scores = predictor.predict(np.repeat(user, items), np.tile(lists.item, len(user))).astype(np.float32)
-        scores = scores.reshape(len(user), items)
+        predicted = predictor.predict(np.repeat(user, items), np.tile(lists.item, len(user))).astype(np.float64)
+        scores = np.rint((predicted - lists.mean) * (STEPS / lists.sd)).reshape(len(user), items)
         seen = lists.seen[part].toarray()
         scores[seen] = -np.inf
         order = np.argsort(-scores, axis=1, kind="stable")

@@ -168,12 +168,14 @@ class Combination(BaselineResult):
     """An ensemble: a row whose predictions combine those of other rows.
 
     `kind` is "seeds" for the mean of one model's seeds, "blend" for a weighted sum of `members` (names of rows), whose
-    `weights` were chosen on validation ratings. Its costs are the sums of its members'.
+    `weights` were chosen on validation ratings and moved towards equal ones by `equal_share`, from 0 to 1. Its costs
+    are the sums of its members'.
     """
 
     kind: Literal["seeds", "blend"]
     members: list[str]
     weights: list[float]
+    equal_share: float = 0.0
 
 
 class Trial(Result):

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,19 +53,19 @@ def fit_baselines(
     fitted, `without` is the rest of it: a regularisation chosen by ratings that were fitted would be too weak.
     """
     user, item, rating = train
-    mean, deviation = _centred(rating)
+    mean = float(rating.mean(dtype=np.float64))
     nobody, nothing = np.zeros(users), np.zeros(items)
 
     def chosen_biases() -> tuple[Floats, Floats]:
         kept = without or train
-        middle, spread = _centred(kept[2])
-        fitted = fit_biases(kept[0], kept[1], spread, users, items, DAMPINGS)
+        middle = float(kept[2].mean(dtype=np.float64))
+        fitted = fit_biases(*kept, users, items, DAMPINGS)
         u, i, r = validation
         errors = [float(np.mean((middle + b_u[u] + b_i[i] - r) ** 2)) for b_u, b_i in fitted]
         chosen = errors.index(min(errors))
         if without is None:
             return fitted[chosen]
-        return fit_biases(user, item, deviation, users, items, (DAMPINGS[chosen],))[0]
+        return fit_biases(*train, users, items, (DAMPINGS[chosen],))[0]
 
     def timed(fit: Callable[[], tuple[Floats, Floats]], parameters: int) -> Baseline:
         start = time.perf_counter()
@@ -72,34 +73,40 @@ def fit_baselines(
 
     return {
         "global_mean": timed(lambda: (nobody, nothing), 1),
-        "user_mean": timed(lambda: (damped_mean(user, deviation, users, 0), nothing), users + 1),
-        "item_mean": timed(lambda: (nobody, damped_mean(item, deviation, items, 0)), items + 1),
+        "user_mean": timed(lambda: (mean_deviations(user, rating, mean, users), nothing), users + 1),
+        "item_mean": timed(lambda: (nobody, mean_deviations(item, rating, mean, items)), items + 1),
         "bias_only": timed(chosen_biases, users + items + 1),
     }
 
 
-def _centred(rating: Ratings) -> tuple[float, Ratings]:
-    """The mean, and the ratings less their mean."""
-    mean = float(rating.mean(dtype=np.float64))
-    deviation = np.empty(len(rating), np.float32)
-    return mean, np.subtract(rating, mean, out=deviation, dtype=np.float64, casting="same_kind")
-
-
-def damped_mean(code: Codes, deviation: Ratings, codes: int, damping: float) -> Floats:
-    """Return sum(deviation) / (count + damping) per code, 0 for a code without rows.
-
-    The damping reads as so many ratings of exactly the mean that every user or item starts with.
-    """
-    totals = np.bincount(code, weights=deviation, minlength=codes)
-    counts = np.bincount(code, minlength=codes) + damping
-    means: Floats = np.divide(totals, counts, out=np.zeros(codes), where=counts > 0)
+def mean_deviations(code: Codes, rating: Ratings, mean: float, codes: int) -> Floats:
+    """Return the mean of rating - mean per code, shape (codes,), 0 for a code without rows."""
+    counts = np.bincount(code, minlength=codes)
+    sums = sums_of_deviations(code, counts, rating, mean)
+    means: Floats = np.divide(sums, counts, out=np.zeros(codes), where=counts > 0)
     return means
+
+
+def sums_of_deviations(code: Codes, counts: npt.NDArray[Any], rating: Ratings, mean: float) -> Floats:
+    """Return the sum of rating - mean per code, of which there are `counts`, shape (codes,).
+
+    Ratings are summed before the mean is taken off, which is exact, so that codes with equal means stay equal on any
+    scale of the ratings.
+    """
+    sums: Floats = np.bincount(code, weights=rating, minlength=len(counts)) - mean * counts
+    return sums
+
+
+def pair_counts(user: Codes, item: Codes, users: int, items: int) -> sparse.csr_array:
+    """Return how often each user has rated each item, float64 of shape (users, items)."""
+    counts = sparse.csr_array((np.ones(len(user), np.float32), (user, item)), shape=(users, items))
+    return counts.astype(np.float64)
 
 
 def fit_biases(
     user: Codes,
     item: Codes,
-    deviation: Ratings,
+    rating: Ratings,
     users: int,
     items: int,
     dampings: tuple[float, ...],
@@ -117,16 +124,17 @@ def fit_biases(
     are one product with the matrix of counts.
 
     Args:
-        deviation: ratings less their mean, shape (rows,) like the codes of their users and items.
+        rating: shape (rows,) like the codes of their users and items.
         dampings: each λ, in ratings; above 0.
         sweeps: how often both sides are solved, at most.
-        tolerance: stop when no user bias moves by more than this share of the deviations' spread.
+        tolerance: stop when no user bias moves by more than this share of the ratings' standard deviation.
     """
-    counts = sparse.csr_array((np.ones(len(user), np.float32), (user, item)), shape=(users, items)).astype(np.float64)
+    mean = float(rating.mean(dtype=np.float64))
+    counts = pair_counts(user, item, users, items)
     of_users, of_items = counts.sum(axis=1), counts.sum(axis=0)
-    user_sums = np.bincount(user, weights=deviation, minlength=users)
-    item_sums = np.bincount(item, weights=deviation, minlength=items)
-    still = tolerance * float(deviation.std())
+    user_sums = sums_of_deviations(user, of_users, rating, mean)
+    item_sums = sums_of_deviations(item, of_items, rating, mean)
+    still = tolerance * float(rating.std(dtype=np.float64))
     found: list[tuple[Floats, Floats]] = []
     for damping in dampings:
         of_user = np.zeros(users)

@@ -49,7 +49,7 @@ class Predictor(Protocol):
     """Whatever predicts ratings: a model, a baseline or a combination of these."""
 
     def predict(self, user: Codes, item: Codes) -> Floats:
-        """Return predicted ratings, all arrays of shape (rows,): float32 of models, float64 of baselines."""
+        """Return predicted ratings, all arrays of shape (rows,), in single or double precision."""
 
 
 class SavedPredictor(Predictor, Protocol):
@@ -81,12 +81,19 @@ class KerasPredictor:
     learnt: int | None = None
 
     def predict(self, user: Codes, item: Codes) -> Floats:
-        """Return predicted ratings, float32 of shape (rows,), a chunk at a time."""
+        """Return predicted ratings, shape (rows,), a chunk at a time.
+
+        They are float32, or where standardised predictions are rescaled, float64, so that those that differ still do.
+        """
         if not len(user):
             return np.empty(0, np.float32)
+        last = self.model.layers[-1]
+        standardised = last.name == RESCALED
+        model = keras.Model(self.model.inputs, last.input) if standardised else self.model
         chunks = [slice(start, start + CHUNK) for start in range(0, len(user), CHUNK)]
-        found = [np.asarray(self.model([user[rows, None], item[rows, None]], training=False)) for rows in chunks]
-        return np.concatenate(found)[:, 0]
+        parts = [np.asarray(model([user[rows, None], item[rows, None]], training=False)) for rows in chunks]
+        found = np.concatenate(parts)[:, 0]
+        return last.scale * found.astype(np.float64) + last.offset if standardised else found
 
     @property
     def parameters(self) -> int:

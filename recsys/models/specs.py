@@ -216,6 +216,13 @@ class ModelSections(SettingsModel):
 
 BASELINES: tuple[RowSpec, ...] = (
     RowSpec(name="item_knn", title="item kNN", colour=Colour("#6d7986", "#9aa5b2"), marker="X", blended=True),
+    RowSpec(
+        name="popularity_slope",
+        title="popularity slope",
+        colour=Colour("#8a5a2b", "#d3a273"),
+        marker="v",
+        blended=True,
+    ),
     RowSpec(name="bias_only", title="bias only", colour=Colour("#3f4a57", "#ccd2da"), blended=True),
     RowSpec(name="item_mean", title="item mean"),
     RowSpec(name="user_mean", title="user mean"),

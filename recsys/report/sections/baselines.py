@@ -68,9 +68,15 @@ def _lesson(comparison: Comparison, model: BaselineResult) -> str:
     if mean is not None and outcome(comparison, model, mean) == "worse":
         return "Predicting the mean of the training ratings has a lower error."
     averages = bias_only(comparison)
-    if averages is None or outcome(comparison, model, averages) == "better":
-        return ""
-    return (
-        "Its test error is no lower than that of user and item biases alone: it has learnt no interaction between "
-        "users and items that helps."
-    )
+    if averages is not None and outcome(comparison, model, averages) != "better":
+        return (
+            "Its test error is no lower than that of user and item biases alone: it has learnt no interaction between "
+            "users and items that helps."
+        )
+    slope = next((row for row in comparison.baselines if row.name == "popularity_slope"), None)
+    if slope is not None and outcome(comparison, model, slope) != "better":
+        return (
+            "Its test error is no lower than that of biases and one number per user, how much the user leans to "
+            "popular items: it is not shown to have learnt more than that."
+        )
+    return ""

@@ -169,6 +169,8 @@ def _made_of(comparison: Comparison, made: Combination) -> str:
 def _against_single(comparison: Comparison, made: Combination) -> str:
     step, single = mse_step(comparison), best(scored(comparison))
     weights = ", with weights chosen on validation ratings" if made.kind == "blend" else ""
+    if made.equal_share:
+        weights += f" and moved by {made.equal_share:.0%} towards equal ones, which did better in cross-validation"
     text = (
         f"{opening(inside(made.title))} is {_made_of(comparison, made)}{weights}; its MSE is {number(made.mse, step)}"
     )

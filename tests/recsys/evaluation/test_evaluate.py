@@ -107,7 +107,7 @@ def test_scores_are_those_of_the_predictions(ratings: Ratings, trained: dict[str
         assert row.user_rmse == pytest.approx(by_user.mean())
     assert predictions["user"].iloc[0] == f"u{ratings.user[150]}"
     assert predictions["item"].iloc[0] == 100 + ratings.item[150]
-    baselines = ["global_mean", "user_mean", "item_mean", "bias_only", "item_knn"]
+    baselines = ["global_mean", "user_mean", "item_mean", "bias_only", "popularity_slope", "item_knn"]
     assert [row.name for row in comparison.baselines] == baselines
 
 
@@ -176,7 +176,7 @@ def test_test_ratings_change_nothing_but_the_scores(ratings: Ratings, trained: d
     _, before = compared(ratings, trained)
     ratings.rating[ratings.test] = 1000.0
     _, after = compared(ratings, trained)
-    names = ["mf", "global_mean", "user_mean", "item_mean", "bias_only", "item_knn"]
+    names = ["mf", "global_mean", "user_mean", "item_mean", "bias_only", "popularity_slope", "item_knn"]
     assert before[names].equals(after[names])
     assert not before["rating"].equals(after["rating"])
 

@@ -131,6 +131,23 @@ def test_equal_scores_stand_in_the_drawn_order() -> None:
     assert [late.mrr, late.recall_at_10, late.ndcg_at_10] == pytest.approx([1 / 12, 0, 0])
 
 
+@pytest.mark.parametrize(("scale", "offset"), [(1.0, 0.0), (20.0, 0.0), (1.0, -10.0), (0.01, 700.0)])
+def test_what_differs_by_rounding_is_equal_on_every_scale_and_what_differs_by_more_is_not(
+    scale: float, offset: float
+) -> None:
+    train, validation, test = (
+        (user, item, (scale * rating + offset).astype(np.float32)) for user, item, rating in random_split()
+    )
+    lists = listed(train, validation, test, threshold=3 * scale + offset)
+    levels = table_of(1, 3) / 7.0
+    noise = np.random.default_rng(2).uniform(-1, 1, size=levels.shape)
+    plain, rounded, different = (
+        ranked(lists, TablePredictor(scale * (levels + step * noise) + offset)) for step in (0, 1e-12, 1e-5)
+    )
+    assert plain == rounded
+    assert plain.tied_users > 0 == different.tied_users
+
+
 def test_order_of_equals_is_drawn_by_the_seed_alone_and_holds_every_item_once() -> None:
     split = random_split()
     first, of_fewer, other_seed = listed(*split), listed(*split, most=8), listed(*split, seed=2)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recsys.models.baselines import DAMPINGS, damped_mean, fit_baselines, fit_biases
+from recsys.models.baselines import DAMPINGS, fit_baselines, fit_biases, mean_deviations
 
 
 def data(
@@ -13,9 +13,12 @@ def data(
     return user, item, 3 + of_user[user] + of_item[item] + 0.5 * random.normal(size=rows)
 
 
-def test_a_damped_mean_starts_with_so_many_ratings_of_zero() -> None:
-    code = np.array([0, 0, 2], np.int32)
-    assert damped_mean(code, np.array([1.0, 3.0, 5.0]), 3, 2).tolist() == [1.0, 0.0, pytest.approx(5 / 3)]
+def test_codes_of_equal_means_deviate_alike_whatever_their_ratings() -> None:
+    code = np.array([0, 0, 1, 1, 2], np.int32)
+    ratings = np.array([0.5, 4.5, 2.0, 3.0, 2.7], np.float32)
+    found = mean_deviations(code, ratings, float(ratings.mean(dtype=np.float64)), 4)
+    assert found[0] == found[1] == pytest.approx(-0.04)
+    assert found[3] == 0
 
 
 def test_means_are_pandas_means() -> None:

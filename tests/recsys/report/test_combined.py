@@ -44,6 +44,14 @@ def test_combination_is_below_or_above_the_best_single_row_or_ties_with_it(with_
     assert "which ties with that of the best single predictor" in said(0.701)
 
 
+def test_weights_that_were_moved_towards_equal_ones_are_said_to_be(with_mse: Build, combine: Build) -> None:
+    comparison = combine(with_mse(mf=0.8, dnn=0.7), "blend", 0.65, {"mf": 0.4, "dnn": 0.6})
+    assert "equal" not in combination_findings(comparison)[0].text
+    moved = [made.model_copy(update={"equal_share": 0.5}) for made in comparison.combinations]
+    text = combination_findings(comparison.model_copy(update={"combinations": moved}))[0].text
+    assert "chosen on validation ratings and moved by 50% towards equal ones" in text
+
+
 def test_mean_of_seeds_has_no_weights_to_choose(with_mse: Build, combine: Build) -> None:
     text = combination_findings(combine(with_mse(mf=0.8, dnn=0.7), "seeds", 0.65, {"mf": 1.0}))[0].text
     assert text.startswith("Seeds of MF is the mean of the predictions of all seeds of MF; its MSE is 0.6500")

@@ -80,6 +80,21 @@ def test_model_that_does_not_beat_averages_has_learnt_nothing_beyond_them(with_m
     assert nothing not in baseline_findings(with_mse(mf=0.6, bias_only=0.7, global_mean=0.9))[0].text
 
 
+def test_model_that_beats_averages_but_not_popularity_is_told_so(with_mse: Build) -> None:
+    def said(mf: float, slope: float) -> str:
+        comparison = with_mse(mf=mf, bias_only=0.9, item_mean=slope)
+        rows = [
+            row.model_copy(update={"name": "popularity_slope"} if row.name == "item_mean" else {})
+            for row in comparison.baselines
+        ]
+        return baseline_findings(comparison.model_copy(update={"baselines": rows}))[0].text
+
+    lesson = "how much the user leans to popular items"
+    assert lesson in said(mf=0.8, slope=0.801)
+    assert lesson not in said(mf=0.7, slope=0.8)
+    assert lesson not in said(mf=0.9, slope=0.8)
+
+
 def test_model_worse_than_the_mean_is_told_so(with_mse: Build) -> None:
     assert "Predicting the mean" in baseline_findings(with_mse(mf=1.2, bias_only=0.7, global_mean=0.9))[0].text
     assert "Predicting the mean" not in baseline_findings(with_mse(mf=0.8, bias_only=0.7, global_mean=0.9))[0].text

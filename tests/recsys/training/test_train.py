@@ -9,6 +9,9 @@ import numpy as np
 import psutil
 import pyarrow.parquet as pq
 
+from recsys.backend import keras
+from recsys.models.mf import build_mf
+from recsys.models.predictor import KerasPredictor, load_keras
 from recsys.models.specs import MODEL
 from recsys.settings import BiasedMFSettings, MFSettings
 from recsys.training.fit import FitData
@@ -47,6 +50,24 @@ def test_ratings_of_another_scale_give_the_same_model_on_that_scale() -> None:
     for prediction, losses in found[1:]:
         np.testing.assert_allclose(prediction, found[0][0], atol=1e-5)
         np.testing.assert_allclose(losses, found[0][1], rtol=1e-6)
+
+
+def test_rescaled_predictions_differ_where_standardised_ones_do_and_are_those_of_the_saved_model(
+    tmp_path: Path,
+) -> None:
+    plain = KerasPredictor(build_mf(90, 90, MFSettings(embedding_size=4), seed=1))
+    user, item = (code.ravel().astype(np.int32) for code in np.meshgrid(np.arange(90), np.arange(90)))
+    expected = plain.predict(user, item)
+    moved = plain.rescaled(1.06, -600.47)
+    moved.save(tmp_path / "model.keras")
+    for predictor in (moved, load_keras(tmp_path / "model.keras")):
+        found = predictor.predict(user, item)
+        np.testing.assert_array_equal(
+            np.unique(found, return_inverse=True)[1], np.unique(expected, return_inverse=True)[1]
+        )
+        np.testing.assert_allclose(found, 1.06 * expected.astype(float) - 600.47, rtol=1e-14)
+    stock = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    np.testing.assert_allclose(np.asarray(stock([user[:, None], item[:, None]]))[:, 0], found, rtol=1e-6)
 
 
 def test_ratings_that_are_all_equal_are_standardised_to_0() -> None:
