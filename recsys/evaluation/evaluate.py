@@ -23,6 +23,7 @@ from recsys.evaluation.inputs import (
     load_models,
     load_ratings,
 )
+from recsys.evaluation.intervals import intervals
 from recsys.evaluation.predictions import BiasesWhereCold, Predictions, Warm, clipped, model_result, scores
 from recsys.evaluation.ranking import Lists, lists_to_rank, rank
 from recsys.evaluation.results import (
@@ -30,6 +31,7 @@ from recsys.evaluation.results import (
     Comparison,
     Contribution,
     FailedModel,
+    Interval,
     ModelResult,
     OtherScore,
     OtherSplit,
@@ -109,6 +111,7 @@ def evaluate(
     for number, (name, model) in enumerate(trained.items()):
         progress(number, len(trained), f"predicting with {ROW[name].title}")
         parts: list[Contribution] = []
+        spread: list[Interval] = []
         for fit in model.fits:
             trained_model: Predictor = resolve_name(MODEL[name].load)(fit.path)
             predictor = trained_model
@@ -118,11 +121,13 @@ def evaluate(
             if name not in predicted.ranking:
                 predicted.ranking[name] = rank(lists, predictor) if lists else None
                 parts = contributions(trained_model, test, predicted.test[name][0], bounds)
+                spread = intervals(trained_model, test, bounds)
         if protocol == "fair" and model.validation:
             chosen = np.where(unknown, predicted.validation["bias_only"], np.load(model.validation))
             predicted.validation[name] = clipped(chosen, bounds)
         refitted_rows = fitted_rows if model.chosen else None
-        models.append(model_result(name, model, test, predicted, refitted_rows=refitted_rows, contributions=parts))
+        more = {"refitted_rows": refitted_rows, "contributions": parts, "intervals": spread}
+        models.append(model_result(name, model, test, predicted, more))
     rows = [
         BaselineResult(
             name=name,

@@ -1,7 +1,7 @@
 """Predictions of the test ratings, clipped and with bias_only for cold ratings, and their metrics."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from scipy.special import stdtrit
 
 from recsys.evaluation.inputs import Tested, TrainedModel
 from recsys.evaluation.metrics import rating_scores
-from recsys.evaluation.results import Contribution, LearningCurve, ModelResult, Ranking, Score, SeedResult, Spread
+from recsys.evaluation.results import LearningCurve, ModelResult, Ranking, Score, SeedResult, Spread
 from recsys.evaluation.thresholds import LEVEL
 from recsys.models.predictor import Codes, Floats, Predictor
 from recsys.models.settings import with_former_names
@@ -101,15 +101,9 @@ def scores(test: Tested, predicted: Sequence[Floats]) -> dict[str, Any]:
 
 
 def model_result(
-    name: str,
-    model: TrainedModel,
-    test: Tested,
-    predicted: Predictions,
-    *,
-    refitted_rows: int | None,
-    contributions: list[Contribution],
+    name: str, model: TrainedModel, test: Tested, predicted: Predictions, more: Mapping[str, Any]
 ) -> ModelResult:
-    """Return the row of a model, refitted to `refitted_rows` ratings where another fit chose the number of epochs."""
+    """Return the row of a model; `more` are fields that neither its fits nor its predictions tell."""
     first = model.fits[0].facts
     chosen = model.chosen or first
     seeds = []
@@ -124,17 +118,16 @@ def model_result(
         history=LearningCurve(loss=chosen["loss"], val_loss=chosen["val_loss"]),
         peak_mb=first.get("peak_mb"),
         file_bytes=model.fits[0].path.stat().st_size,
-        refitted_rows=refitted_rows,
         clipped_rows=predicted.clipped[name],
         predict_microseconds=predicted.microseconds[name],
         settings=with_former_names(chosen["settings"]),
         ranking=predicted.ranking[name],
-        contributions=contributions,
         seeds=seeds,
         spread=_spread([one.mse for one in seeds]),
         **{key: first[key] for key in ("parameters", "summary", "engine", "device", "started", "ended")},
         **{key: chosen[key] for key in ("best_epoch", "scored_epoch", "stopped_early")},
         **scores(test, predicted.test[name]),
+        **more,
     )
 
 

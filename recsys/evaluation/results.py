@@ -135,6 +135,17 @@ class Contribution(Result):
     mse_without: float
 
 
+class Interval(Result):
+    """Prediction intervals that are to hold a rating with probability `level`.
+
+    `covered` is the share of the warm test ratings inside, `width` the mean width, in rating units.
+    """
+
+    level: float
+    covered: float
+    width: float
+
+
 class ModelResult(BaselineResult):
     """The row of a trained model.
 
@@ -143,7 +154,7 @@ class ModelResult(BaselineResult):
     the scored weights are those of `scored_epoch`, or where `refitted_rows` is a number, of a refit to so many training
     and validation ratings for that many epochs. `peak_mb` is the peak memory of the process, other work included.
     `clipped_rows` test predictions were outside of `Comparison.clipped_to`. `contributions` are those of a network
-    whose output is a sum.
+    whose output is a sum, `intervals` those of a model that knows its uncertainty.
     """
 
     seeds: list[SeedResult] = []
@@ -152,6 +163,7 @@ class ModelResult(BaselineResult):
     file_bytes: int | None = None
     peak_mb: float | None = None
     contributions: list[Contribution] = []
+    intervals: list[Interval] = []
     history: LearningCurve
     scored_epoch: int
     stopped_early: bool

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,14 @@ class Predictor(Protocol):
 
     def predict(self, user: Codes, item: Codes) -> Floats:
         """Return predicted ratings, all arrays of shape (rows,), in single or double precision."""
+
+
+@runtime_checkable
+class UncertainPredictor(Predictor, Protocol):
+    """A predictor that knows how far off it may be."""
+
+    def standard_deviation(self, user: Codes, item: Codes) -> Floats:
+        """Return the standard deviation of a rating about its prediction, in rating units, shape (rows,)."""
 
 
 class SavedPredictor(Predictor, Protocol):

@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from recsys.evaluation.results import Comparison
-from recsys.report.section import Finding, Plot, Section, plots_of
+from recsys.evaluation.results import Comparison, ModelResult
+from recsys.report.section import Plot, Section, findings_on, plots_of
+from recsys.text import inside, listing, opening
 
 if TYPE_CHECKING:
     import pandas as pd
+
+CLOSE = 0.03
+"""How far the share of ratings inside of intervals may be from what they promise."""
 
 
 def predicted_section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
@@ -26,17 +30,33 @@ def activity_section(comparison: Comparison, plots: Sequence[Plot]) -> Section |
 
 
 def calibration_section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
-    """Mean ratings by mean prediction; None without plots."""
+    """Mean ratings by mean prediction, and how often intervals hold the rating; None without plots."""
     text = (
         "Mean rating by mean prediction: calibrated predictions lie on the dotted diagonal. The bar at a point is the "
         "deviation to expect from noise; below, the number of test ratings in each bin."
     )
-    return _of_plots(plots, "calibration", "Do predictions mean what they say?", text)
+    return _of_plots(
+        plots, "calibration", "Do predictions mean what they say?", text, *map(_intervals, comparison.models)
+    )
 
 
-def _of_plots(plots: Sequence[Plot], anchor: str, title: str, text: str) -> Section | None:
+def _intervals(model: ModelResult) -> str:
+    """How often the intervals of a model hold the rating; empty for a model without intervals."""
+    if not model.intervals:
+        return ""
+    told = [
+        f"{one.level:.0%} intervals hold {one.covered:.1%} of the warm test ratings (mean width {one.width:.3g})"
+        for one in model.intervals
+    ]
+    widest = max(model.intervals, key=lambda one: abs(one.covered - one.level))
+    gap = widest.covered - widest.level
+    verdict = "they mean what they say" if abs(gap) <= CLOSE else "too wide" if gap > 0 else "too narrow"
+    return f"{opening(inside(model.title))}: {listing(told)}: {verdict}."
+
+
+def _of_plots(plots: Sequence[Plot], anchor: str, title: str, *texts: str) -> Section | None:
     shown = plots_of(plots, anchor)
-    return Section(anchor, title, [Finding(anchor, text)], plots=shown) if shown else None
+    return Section(anchor, title, findings_on(anchor, texts), plots=shown) if shown else None
 
 
 def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
