@@ -204,14 +204,14 @@ def test_budget_has_a_column_a_search_and_counts_every_trial_once(searched: Buil
     table = budget_table(comparison)
     assert [heading.text for heading in table.headings] == ["Search", "Tuned MF", "Tuned DNN"]
     rows = {row[0]: row[1] for row in cells(table)}
-    assert [rows[name] for name in rows if name.startswith("of which")] == ["2", "1", "1"]
-    assert (rows["Trials allowed"], rows["Trials run"], rows["Winner"]) == ("5", "4", "trial 1")
-    assert (rows["Its validation MSE"], rows["Improvement over trial 0"]) == ("0.7000", "0.1000")
+    assert [rows[name] for name in rows if name.startswith("of which")] == ["2", "1", "1", "3"]
+    assert (rows["Trials allowed"], rows["Trials run"], rows["Winner"]) == ("5", "4", "trial 1 of tuned MF")
+    assert (rows["Its validation MSE"], rows["Improvement over these"]) == ("0.7000", "0.1000")
 
 
 def test_search_without_a_winner_has_dashes(searched: Build) -> None:
     rows = {row[0]: row[1] for row in cells(budget_table(searched(tuning("mf_tuned", [trial(0, None)]))))}
-    assert (rows["Winner"], rows["Its validation MSE"], rows["Improvement over trial 0"]) == ("–", "–", "–")
+    assert (rows["Winner"], rows["Its validation MSE"], rows["Improvement over these"]) == ("–", "–", "–")
 
 
 def test_tables_show_the_best_trials_and_say_how_many_there_are(searched: Build) -> None:
@@ -226,14 +226,15 @@ def test_tables_show_the_best_trials_and_say_how_many_there_are(searched: Build)
 
 def test_failed_trial_is_shown_with_its_reason(searched: Build) -> None:
     (table,) = trial_tables(searched(tuning("mf_tuned", [trial(0, 0.8), trial(1, None)])))
-    assert cells(table)[1][:3] == ["1", "–", "failed: its loss became NaN."]
+    assert cells(table)[1][:4] == ["1", "tuned MF", "–", "failed: its loss became NaN."]
 
 
 def test_files_have_every_trial_and_a_column_for_each_setting_of_either_search(searched: Build) -> None:
     comparison = searched(mf_search(40), dnn_search(35))
     table = trials_table(comparison)
     rows = table.to_pylist()
-    assert [row["family"] for row in rows] == ["mf_tuned"] * 40 + ["dnn_tuned"] * 35
+    assert [row["family"] for row in rows] == ["mf"] * 40 + ["dnn"] * 35
+    assert [row["model"] for row in rows] == ["mf_tuned"] * 40 + ["dnn_tuned"] * 35
     for row, tried in zip(rows, [tried for search in comparison.tuning for tried in search.trials], strict=True):
         assert {name: row[f"settings.{name}"] for name in tried.settings} == tried.settings
         assert (row["val_mse"], row["state"], row["reason"]) == (tried.val_mse, tried.state, tried.reason)
