@@ -296,21 +296,18 @@ def trials_table(comparison: Comparison) -> "pa.Table":
     import pyarrow as pa
 
     tunings = in_order(comparison.tuning)
-    trials = [
-        (tuning.family or family_of(tuning.name), model_of(tuning, trial), trial)
-        for tuning in tunings
-        for trial in tuning.trials
-    ]
+    trials = [(tuning, trial) for tuning in tunings for trial in tuning.trials]
+    families = [tuning.family or family_of(tuning.name) for tuning, _ in trials]
     columns = {
-        "family": pa.array([family for family, _, _ in trials], pa.string()),
-        "model": pa.array([model for _, model, _ in trials], pa.string()),
+        "family": pa.array(families, pa.string()),
+        "model": pa.array([model_of(tuning, trial) for tuning, trial in trials], pa.string()),
     }
     kinds = {"state": pa.string(), "val_mse": pa.float64(), "seconds": pa.float64(), "reason": pa.string()}
     kinds["sampled"] = pa.bool_()
     for name in ("number", "state", "val_mse", "sampled", "best_epoch", "epochs", "seconds", "parameters", "reason"):
-        columns[name] = pa.array([getattr(trial, name) for _, _, trial in trials], kinds.get(name, pa.int64()))
+        columns[name] = pa.array([getattr(trial, name) for _, trial in trials], kinds.get(name, pa.int64()))
     for name in dict.fromkeys(setting.name for tuning in tunings for setting in tuning.searched):
-        columns[f"settings.{name}"] = pa.array(_same_type([trial.settings.get(name) for _, _, trial in trials]))
+        columns[f"settings.{name}"] = pa.array(_same_type([trial.settings.get(name) for _, trial in trials]))
     return pa.table(columns)
 
 

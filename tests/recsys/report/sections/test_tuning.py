@@ -22,7 +22,7 @@ from recsys.report.sections.tuning import (
     trials_csv,
     trials_table,
 )
-from tests.made_searches import DNN_START, MF_START, Settings, dnn_search, mf_search, trial, tuning
+from tests.made_searches import DNN_START, MF_START, Settings, dnn_search, family_search, mf_search, trial, tuning
 
 Build = Callable[..., Comparison]
 
@@ -222,6 +222,28 @@ def test_tables_show_the_best_trials_and_say_how_many_there_are(searched: Build)
     (few,) = trial_tables(searched(mf_search(4)))
     assert few.title == "All 4 trials of tuned MF, the best first"
     assert all(len(row) == len(few.headings) for row in few.rows)
+
+
+def test_a_search_of_several_models_is_called_by_its_family_and_names_the_model_of_each_trial(
+    searched: Build,
+) -> None:
+    comparison = searched(family_search(), dnn(0.8, 0.75, seconds_used=60.0))
+    (text,) = [text for text in said(comparison, "search winner") if "tuned MF" in text]
+    assert text.startswith(
+        "Trial 4 of tuned MF won with a validation MSE of 0.7600, 0.0100 below the 0.7700 of trial 0"
+    )
+    assert "l2 factors 0.14 instead of 0.1;" in text
+    assert text.endswith("The lowest of the other models: histories 0.7680.")
+    assert "Matrix factorisation" in [heading.text for heading in budget_table(comparison).headings]
+    rows = {row[0]: row[1] for row in cells(budget_table(comparison))}
+    assert (rows["Models"], rows["of which drawn"]) == ("tuned MF and histories", "3")
+    table = trial_tables(comparison)[0]
+    assert table.title == "All 7 trials of matrix factorisation, the best first"
+    assert [row[:2] for row in cells(table)][:3] == [["4", "tuned MF"], ["3", "histories"], ["0", "tuned MF"]]
+    assert "pruned on a sample of users" in [row[3] for row in cells(table)]
+    assert "on a sample" in table.caption
+    assert "tuned MF has 3, histories has 2 and tuned DNN has 2" in said(comparison, "importance")[0]
+    assert {row["model"] for row in trials_table(comparison).to_pylist()} == {"mf_tuned", "histories", "dnn_tuned"}
 
 
 def test_failed_trial_is_shown_with_its_reason(searched: Build) -> None:
