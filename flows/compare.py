@@ -8,6 +8,7 @@ if __name__ == "__main__":
 
     main()  # never returns: the command line imports this module once its streams are prepared
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -17,13 +18,14 @@ from flows.access import check_paths
 from flows.executor import Interpreter, executor
 from flows.notify import announce_run, notify_changed_verdict, notify_failure
 from recsys.data.source import Source, locate
+from recsys.models.search_space import DataSize
 from recsys.models.settings import FitSettings
-from recsys.models.specs import MODELS, NOTEBOOK, TUNED
+from recsys.models.specs import MODELS, NOTEBOOK, Family
 from recsys.seeding import derive_seed
 from recsys.settings import Settings, SplitSettings
 from recsys.store.store import Store
 from recsys.tuning.cache import remembered_search
-from recsys.tuning.search import Found, search
+from recsys.tuning.search import Families, Found, allowance, search, searched_families
 from tasks.data import download, encode, ingest, split
 from tasks.report import report, score
 from tasks.train import TRAIN, TRY, choosing
@@ -62,9 +64,11 @@ def wire_split(settings: Settings, how: SplitSettings, encoded: Any, dag: Interp
     given = {"codes": codes, "training": parts["training"], "engine": settings.engine, "store": store}
     data = {"codes": codes, "training": parts["training"], "test": parts["test"]}
 
-    def fits(name: str, model: FitSettings, chosen: Any = None) -> dict[str, Any]:
+    def fits(
+        name: str, model: FitSettings, chosen: Any = None, seeds: Sequence[int] = settings.seeds
+    ) -> dict[str, Any]:
         wired = {"chosen": chosen} if chosen else {}
-        for seed in settings.seeds:
+        for seed in seeds:
             wired[str(seed)] = dag.submit(TRAIN[name], settings=model, seed=seed, chosen=chosen, **given)
         return wired
 
@@ -78,41 +82,64 @@ def wire_split(settings: Settings, how: SplitSettings, encoded: Any, dag: Interp
         for name, model in plain.items()
     }
     models = {name: fits(name, model, first[name]) for name, model in plain.items()}
-    found = tune(settings, dag, seed=settings.seed, **given)
-    models |= {name: fits(name, one.settings, one.chosen) for name, one in found.items()}
+    size = _size(codes, parts["training"], dag)
+    families = searched_families(settings, size)
+    found = tune(settings, families, size, dag, seed=settings.seed, **given)
+    for family, members in families.items():
+        known = dag.unknown([found[family]]) is None
+        winner = found[family].tuning.name if known else members[0].name
+        for name in (member.name for member in members):
+            row = found[family].rows[name]
+            models[name] = fits(name, row.settings, row.fit, settings.seeds if name == winner else settings.seeds[:1])
     return {"data": data, "models": models, "tuning": [one.tuning for one in found.values()]}
 
 
-def tune(settings: Settings, dag: Interpreter, **arguments: Any) -> dict[str, Found | Any]:
-    """Search the settings of each tuned model on validation rows, with the same budget, and return what was found.
+def _size(codes: Any, training: Any, dag: Interpreter) -> DataSize:
+    """The size of the data; in a plan, where it is not known yet, that of next to none."""
+    if dag.unknown([codes, training]) is not None:
+        return DataSize(ratings=1, users=1, items=1)
+    facts = codes["facts"]
+    return DataSize(ratings=training["facts"]["train_rows"], users=facts["users"], items=facts["items"])
+
+
+def tune(
+    settings: Settings, families: Families, size: DataSize, dag: Interpreter, **arguments: Any
+) -> dict[Family, Found | Any]:
+    """Search the models and settings of each family on validation rows, with the same budget; return what was found.
 
     Each trial is given `arguments`. Of a search with a trial whose result `dag` does not know, the result is unknown.
     """
     begin = search if settings.refresh else partial(remembered_search, Store(settings.output.store))
-    searches = {}
-    for spec in TUNED:
-        if spec.space:
-            seed = derive_seed(settings.seed, spec.name, "search")
-            space, model = spec.space, settings.of(spec)
-            searches[spec.name] = begin(spec.name, spec.title, space, model, settings.tuning, seed)
-    asked = {name: next(searching) for name, searching in searches.items()}
-    found: dict[str, Found | Any] = {}
+    allowed = allowance(settings, families, size)
+    searches = {
+        family: begin(family, members, allowed, derive_seed(settings.seed, family, "search"))
+        for family, members in families.items()
+    }
+    asked = {family: next(searching) for family, searching in searches.items()}
+    found: dict[Family, Found | Any] = {}
     while asked:
-        attempts = [(name, attempt) for name, attempts in asked.items() for attempt in attempts]
-        calls = [(TRY[name], {"number": one.number, "settings": one.settings, **arguments}) for name, one in attempts]
-        outcomes = dag.gather(calls)
-        for name in list(asked):
-            of_model = [outcome for (model, _), outcome in zip(attempts, outcomes, strict=True) if model == name]
-            unknown = dag.unknown(of_model)
+        attempts = [(family, attempt) for family, attempts in asked.items() for attempt in attempts]
+        outcomes = dag.gather(
+            [
+                (
+                    TRY[one.model],
+                    {"number": one.number, "settings": one.settings, "sampled": one.sampled, **arguments},
+                )
+                for _, one in attempts
+            ]
+        )
+        for family in list(asked):
+            of_family = [outcome for (other, _), outcome in zip(attempts, outcomes, strict=True) if other == family]
+            unknown = dag.unknown(of_family)
             try:
                 if unknown is None:
-                    asked[name] = searches[name].send(of_model)
+                    asked[family] = searches[family].send(of_family)
                     continue
-                found[name] = unknown
+                found[family] = unknown
             except StopIteration as end:
-                found[name] = end.value
-            del asked[name]
-    return found
+                found[family] = end.value
+            del asked[family]
+    return {family: found[family] for family in families}
 
 
 @flow(

@@ -44,7 +44,7 @@ class Unknown:
         """An attribute of what a search would find."""
         return self
 
-    chosen = tuning = settings
+    fit = rows = tuning = settings
 
 
 @dataclass

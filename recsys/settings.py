@@ -140,25 +140,26 @@ class TuningSettings(SettingsModel):
         1,
         ge=0,
         le=10_000,
-        description="budget of the hyperparameter search (protocol fair): 1 means 4 trials each for MF and DNN, none "
-        "started after 120 s of training; 10 means ten times as much; 0: no search, the settings are used as given",
+        description="budget of the hyperparameter search (protocol fair): 1 means 4 drawn trials each for MF and DNN "
+        "after those of known settings; 10 means ten times as much, but none started after 1200 s of training (more on "
+        "more than 100,000 ratings); 0: no search, each model is tried once with its settings as given",
     )
-    trial_epochs: int = Field(
-        48,
+    trial_epochs: int | None = Field(
+        None,
         ge=1,
         le=10_000,
-        description="maximum number of epochs of a trial; trial 0 has the epochs of its model's settings",
+        description="maximum number of epochs of a trial; those of the given settings have their own "
+        "(default: as the model's search space says)",
     )
 
     @property
-    def trials(self) -> int:
-        """Trials of each family, including trial 0, the given settings."""
-        return max(1, round(4 * self.budget))
+    def draws(self) -> int:
+        """Trials that are drawn, at least, after those of known settings."""
+        return round(4 * self.budget)
 
-    @property
-    def seconds(self) -> float:
-        """Seconds of training after which a family starts no further trials."""
-        return 120 * self.budget
+    def seconds(self, ratings: int) -> float:
+        """Seconds of training on so many ratings after which a family begins no trials that need not be."""
+        return 120 * self.budget * max(1.0, ratings / 100_000)
 
 
 class EvidenceSettings(SettingsModel):

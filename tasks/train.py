@@ -12,6 +12,7 @@ from prefect import Task, task
 
 from recsys.models.settings import FitSettings
 from recsys.models.specs import MODELS, TUNED, ModelSpec
+from recsys.seeding import derive_seed
 from recsys.settings import Engine
 from recsys.store.store import Facts, Manifest, Store
 from tasks.cache import ByFingerprint, Recipe
@@ -25,7 +26,7 @@ def choosing(train: Task[..., Any]) -> Task[..., Any]:
 
 
 def _train(spec: ModelSpec) -> Task[..., Manifest]:
-    recipe = _recipe(spec, f"train_{spec.name}", "models", "codes", "training", "chosen")
+    recipe = _recipe(spec, f"train_{spec.name}", "models", ("codes", "training", "chosen"))
 
     def train(
         settings: FitSettings,
@@ -39,7 +40,8 @@ def _train(spec: ModelSpec) -> Task[..., Manifest]:
         """Train a model and keep it, unless the store has it.
 
         `chosen` is the fit that chose the number of epochs on the validation rows: these are then fitted too, for that
-        many epochs. Without it the fit chooses for itself; an exception, why that fit failed, is raised.
+        many epochs, or for those of the settings where the model does not choose them. Without it the fit chooses for
+        itself; an exception, why that fit failed, is raised.
         """
         if isinstance(chosen, Exception):
             raise chosen
@@ -50,25 +52,35 @@ def _train(spec: ModelSpec) -> Task[..., Manifest]:
 
 
 def _try(spec: ModelSpec) -> Task[..., Manifest]:
-    recipe = _recipe(spec, f"try_{spec.short_name}", "trials", "codes", "training")
+    recipe = _recipe(spec, f"try_{spec.short_name}", "trials", ("codes", "training"), "sampled")
 
     def try_settings(
-        number: int, settings: FitSettings, codes: Manifest, training: Manifest, seed: int, engine: Engine, store: str
+        number: int,
+        settings: FitSettings,
+        codes: Manifest,
+        training: Manifest,
+        seed: int,
+        engine: Engine,
+        store: str,
+        sampled: int,
     ) -> Manifest:
-        """Try settings on the validation rows, unless the store has the result, which does not depend on `number`."""
-        inputs = {"codes": codes, "training": training}
+        """Try settings on the validation rows, unless the store has the result, which does not depend on `number`.
+
+        With `sampled`, only some users have ratings, so many that these are about so many training ratings.
+        """
+        inputs = {"codes": codes, "training": training, "sampled": sampled}
         return _make(spec, recipe, **inputs, settings=settings, seed=seed, engine=engine, store=store)
 
     name = f"try {spec.short_name} · {spec.detail} · {{settings.epochs}} epochs · trial {{number}}"
     return _task(spec, try_settings, recipe, name, "trial")
 
 
-def _recipe(spec: ModelSpec, task: str, layer: str, *manifests: str) -> Recipe:
+def _recipe(spec: ModelSpec, task: str, layer: str, manifests: tuple[str, ...], *settings: str) -> Recipe:
     return Recipe(
         task=task,
         layer=layer,
         manifests=manifests,
-        settings=("settings", "seed", "engine"),
+        settings=("settings", "seed", "engine", *settings),
         constants={"standardised": True} if spec.standardised else {},
         code=(spec.module, "recsys.training.train"),
         libraries=spec.libraries,
@@ -82,21 +94,25 @@ def _make(spec: ModelSpec, recipe: Recipe, **arguments: Any) -> Manifest:
         from recsys.training.fit import FitData
         from recsys.training.train import fit_and_save, fit_and_validate, fit_model
 
-        codes, settings = arguments["codes"], arguments["settings"]
+        codes, settings, seed = arguments["codes"], arguments["settings"], arguments["seed"]
+        users = codes["facts"]["users"]
         data = FitData.load(Store(arguments["store"]).paths(codes, arguments["training"]))
         if chosen := arguments.get("chosen"):
             data = data.with_validation
-            settings = settings.model_copy(update={"epochs": chosen["facts"]["scored_epoch"], "patience": 0})
+            epochs = chosen["facts"]["scored_epoch"] if spec.chooses_epochs else settings.epochs
+            settings = settings.model_copy(update={"epochs": epochs, "patience": 0})
+        if sampled := arguments.get("sampled"):
+            data, users = data.of_some_users(sampled, derive_seed(seed, "users of the first step of a search"))
         fit_it = partial(
             fit_model,
             spec.name,
             spec.build,
             spec.fit,
-            codes["facts"]["users"],
+            users,
             codes["facts"]["items"],
             data,
             settings,
-            arguments["seed"],
+            seed,
             TaskProgress(recipe.task),
             standardised=spec.standardised and arguments["training"]["facts"]["protocol"] == "fair",
             engine=arguments["engine"],

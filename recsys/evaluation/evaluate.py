@@ -44,7 +44,7 @@ from recsys.models.baselines import Baseline, fit_baselines
 from recsys.models.item_knn import ItemKNN, fit_item_knn, too_large
 from recsys.models.popularity_slope import PopularitySlope, fit_popularity_slope
 from recsys.models.predictor import Predictor
-from recsys.models.specs import MODEL, ROW
+from recsys.models.specs import MODEL, ROW, Family
 from recsys.progress import Progress, silent
 from recsys.seeding import derive_seed
 from recsys.settings import EvidenceSettings, Protocol, RankingSettings, Settings, SplitSettings
@@ -108,6 +108,7 @@ def evaluate(
     item_ratings = np.bincount(known.fitted[1], minlength=items).astype(np.int32)
     del known  # hundreds of megabytes at 20 million ratings
     models: list[ModelResult] = []
+    winners = chosen_models(trained)
     for number, (name, model) in enumerate(trained.items()):
         progress(number, len(trained), f"predicting with {ROW[name].title}")
         parts: list[Contribution] = []
@@ -123,11 +124,13 @@ def evaluate(
                 parts = contributions(trained_model, test, predicted.test[name][0], bounds)
                 spread = intervals(trained_model, test, bounds)
         if protocol == "fair" and model.validation:
-            chosen = np.where(unknown, predicted.validation["bias_only"], np.load(model.validation))
-            predicted.validation[name] = clipped(chosen, bounds)
+            of_choosing = np.where(unknown, predicted.validation["bias_only"], np.load(model.validation))
+            predicted.validation[name] = clipped(of_choosing, bounds)
         refitted_rows = fitted_rows if model.chosen else None
+        family = MODEL[name].family
+        chosen = name == winners[family] if family in winners and MODEL[name].space else None
         more = {"refitted_rows": refitted_rows, "contributions": parts, "intervals": spread}
-        models.append(model_result(name, model, test, predicted, more))
+        models.append(model_result(name, model, test, predicted, more | {"family": family, "chosen": chosen}))
     rows = [
         BaselineResult(
             name=name,
@@ -186,6 +189,15 @@ def evaluate(
         other_splits=list(other_splits),
     )
     return comparison, predictions
+
+
+def chosen_models(trained: Mapping[str, TrainedModel]) -> dict[Family, str]:
+    """Return for each family the searched model of the lowest validation loss; the first of equals."""
+    losses: dict[Family, dict[str, float]] = {}
+    for name, model in trained.items():
+        if MODEL[name].space and model.chosen:
+            losses.setdefault(MODEL[name].family, {})[name] = model.chosen["val_loss"][model.chosen["scored_epoch"] - 1]
+    return {family: min(found, key=found.__getitem__) for family, found in losses.items()}
 
 
 def _baselines(
@@ -253,7 +265,9 @@ def score_split(
         test_rows=comparison.data.test_rows,
         cold_test_rows=comparison.data.cold_test_rows,
         rating_sd=comparison.data.rating_sd,
-        scores=[OtherScore(name=row.name, title=row.title, mse=row.mse) for row in rows],
+        scores=[
+            OtherScore(name=row.name, title=row.title, mse=row.mse, chosen=getattr(row, "chosen", None)) for row in rows
+        ],
         differences=comparison.differences,
     )
     (folder / "scores.json").write_text(found.model_dump_json(indent=1) + "\n")

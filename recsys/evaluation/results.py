@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 
+from recsys.models.specs import Family
 from recsys.settings import Protocol, SplitBy
 from recsys.store.run_history import PastRun
 
@@ -154,9 +155,12 @@ class ModelResult(BaselineResult):
     the scored weights are those of `scored_epoch`, or where `refitted_rows` is a number, of a refit to so many training
     and validation ratings for that many epochs. `peak_mb` is the peak memory of the process, other work included.
     `clipped_rows` test predictions were outside of `Comparison.clipped_to`. `contributions` are those of a network
-    whose output is a sum, `intervals` those of a model that knows its uncertainty.
+    whose output is a sum, `intervals` those of a model that knows its uncertainty. `chosen` is that of the models of
+    its `family` which had the lowest validation loss in the search, None where there was no such search.
     """
 
+    family: Family | None = None
+    chosen: bool | None = None
     seeds: list[SeedResult] = []
     spread: Spread | None = None
     refitted_rows: int | None = None
@@ -193,12 +197,15 @@ class Combination(BaselineResult):
 class Trial(Result):
     """One configuration that a search tried.
 
-    `settings` are those of the searched fields. `val_mse` is its lowest validation loss within `epochs`, at
-    `best_epoch`; None where it failed, for `reason`. A trial is "pruned" where others of its round were better after
-    the first epochs. `seconds` is its whole training time.
+    `model` is the name of the row whose model it is of, `settings` are those of the fields that are searched of this
+    model. `val_mse` is the validation loss of the weights that its last training of `epochs` kept, `best_epoch` the
+    epoch of the lowest one; None where it failed, for `reason`. A trial is "pruned" where others of its round were
+    better after the first epochs, or on the ratings of a sample of the users; if `sampled`, it was trained on these
+    alone, and `val_mse` cannot be compared with that of others. `seconds` is its whole training time.
     """
 
     number: int
+    model: str = ""
     state: Literal["finished", "pruned", "failed"]
     settings: dict[str, int | float | bool | str | list[int]]
     epochs: int
@@ -206,13 +213,15 @@ class Trial(Result):
     val_mse: float | None
     seconds: float
     parameters: int | None
+    sampled: bool = False
     reason: str | None = None
 
 
 class SearchedSetting(Result):
-    """A searched field: between `low` and `high`, or one of `choices`, whose ends are edges if they are `ordered`."""
+    """A searched field of a model: between `low` and `high`, or one of `choices`, whose ends are edges if `ordered`."""
 
     name: str
+    model: str = ""
     low: float | None = None
     high: float | None = None
     log: bool = False
@@ -221,19 +230,28 @@ class SearchedSetting(Result):
 
 
 class Tuning(Result):
-    """The search of one family: `name` is the row that its winner became.
+    """The search of one family: `name` is the row that its winner became, or the family's first where all failed.
 
-    Trial 0 is the family's default configuration. `winner` is the number of the chosen trial, None where all failed.
+    The first `points` trials are of known settings: first those that were given for each model, then known points of
+    their spaces. The others are drawn. `winner` is the number of the chosen trial, None where all failed.
     """
 
     name: str
     title: str
+    family: Family | None = None
+    points: int = 1
     trials_allowed: int
     seconds_allowed: float
     seconds_used: float
     searched: list[SearchedSetting]
     trials: list[Trial]
     winner: int | None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def searched_trials(self) -> int:
+        """The number of drawn trials that did not fail: 0 where nothing could be searched."""
+        return sum(trial.number >= self.points and trial.state != "failed" for trial in self.trials)
 
 
 class FailedModel(Result):
@@ -298,11 +316,12 @@ class Difference(Result):
 
 
 class OtherScore(Result):
-    """The MSE of a row under another split, in squared rating units."""
+    """The MSE of a row under another split, in squared rating units; `chosen` is as in `ModelResult`."""
 
     name: str
     title: str
     mse: float
+    chosen: bool | None = None
 
 
 class OtherSplit(Result):

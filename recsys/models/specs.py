@@ -65,7 +65,11 @@ class ModelSpec(RowSpec):
             (`recsys.models.predictor.SavedPredictor`, `recsys.training.fit.Fit`).
         load: of such a model, the function path -> `recsys.models.predictor.Predictor`.
         libraries: packages that make its numbers.
-        space: what is searched in protocol `fair`; without one it is trained with its settings as they are.
+        space: what is searched in protocol `fair`, where the model competes with the others of its family that have a
+            space, of which the cheapest comes first; without one it is trained with its settings as they are.
+        chooses_epochs: whether the epoch of the lowest validation loss is how long a refit is trained; not where the
+            schedule is fixed, or where more epochs are only ever better. Trials of such a model all have the epochs of
+            its space, if its settings do not have fewer, and a refit those of its settings.
         in_notebook: whether the class notebook has it, so that protocol `notebook` trains it.
         standardised: whether it is fitted to the ratings less their mean, divided by their standard deviation, so that
             its settings mean the same on any scale. The notebook's models are not.
@@ -81,6 +85,7 @@ class ModelSpec(RowSpec):
     file: str = "model.keras"
     libraries: tuple[str, ...] = ("keras", "numpy", "tensorflow")
     space: SearchSpace | None = None
+    chooses_epochs: bool = True
     in_notebook: bool = False
     standardised: bool = False
     defaults: str = "the default settings"
@@ -121,14 +126,15 @@ MODELS: tuple[ModelSpec, ...] = (
         standardised=True,
         space=SearchSpace(
             fields={
-                "embedding_size": OneOf((50, 100, 200), known=100),
-                "l2_factors": Between(0.03, 0.3, log=True, known=0.15),
-                "l2_biases": Between(0.003, 0.1, log=True, known=0.02),
+                "embedding_size": OneOf((50, 100, 200), sizes=True, known=100),
+                "l2_factors": Between(0.03, 0.3, log=True, penalty=True, known=0.15),
+                "l2_biases": Between(0.003, 0.1, log=True, penalty=True, known=0.02),
                 "learning_rate": Between(3e-4, 3e-3, log=True, known=1e-3),
                 "batch_size": OneOf((128, 256, 512), known=256),
                 "implicit_items": OneOf((0, 20, 50), known=0),
             },
             further=frozenset({"implicit_items"}),
+            simpler=({"embedding_size": 0, "implicit_items": 0},),
         ),
     ),
     ModelSpec(
@@ -179,7 +185,7 @@ MODELS: tuple[ModelSpec, ...] = (
         defaults="the notebook's hand-tuned point",
         space=SearchSpace(
             fields={
-                "embedding_size": OneOf((25, 50, 100), known=50),
+                "embedding_size": OneOf((25, 50, 100), sizes=True, known=50),
                 "units": OneOf(
                     ([64], [128], [256], [64, 64], [128, 64], [128, 128], [128, 64, 32]), ordered=False, known=[64]
                 ),
@@ -187,11 +193,11 @@ MODELS: tuple[ModelSpec, ...] = (
                 "dropout": Between(0.0, 0.6, known=0.3),
                 "input_dropout": Between(0.0, 0.5, known=0.0),
                 "batch_normalisation": OneOf((False, True), ordered=False, known=False),
-                "l2_embeddings": Between(0.003, 0.3, log=True, known=0.02),
+                "l2_embeddings": Between(0.003, 0.3, log=True, penalty=True, known=0.02),
                 "l2_kernels": Between(0.001, 0.05, log=True, known=0.02),
                 "biases": OneOf((True, False), ordered=False, known=True),
                 "dot_factors": OneOf((0, 50, 100), known=100),
-                "l2_dot": Between(0.03, 0.3, log=True, known=0.12),
+                "l2_dot": Between(0.03, 0.3, log=True, penalty=True, known=0.12),
                 "learning_rate": Between(3e-4, 3e-3, log=True, known=1e-3),
                 "batch_size": OneOf((128, 256, 512), known=256),
             },

@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any
 
 from recsys.evaluation.results import Comparison
+from recsys.models.specs import family_of
 from recsys.report.outcomes import mse_step, tie_margin
 from recsys.report.section import Finding
 from recsys.store.run_history import PastRun, PastScore, moment
@@ -49,11 +50,12 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any], missing: str
 
 
 def drift_warnings(comparison: Comparison) -> list[Finding]:
-    """Data drift, then accuracy drift, of the last of the runs; empty where there is no earlier one."""
+    """Data drift, other choices of models, and accuracy drift of the last run; empty where there is no earlier one."""
     if len(comparison.history) < 2:
         return []
     return [
         *(Finding("data drift", text) for text in data_drift(comparison.history)),
+        *(Finding("chosen model", text) for text in other_choices(*comparison.history[-2:])),
         *(Finding("accuracy drift", text) for text in accuracy_drift(comparison)),
     ]
 
@@ -133,6 +135,19 @@ def _cold_drift(earlier: Sequence[PastRun], now: PastRun) -> Iterator[str]:
             f"{percent(share)} of the test ratings are cold, as their user or item has no training rating: "
             f"{'up' if share > usual else 'down'} from {percent(usual)} {_reference(len(earlier))}."
         )
+
+
+def other_choices(before: PastRun, now: PastRun) -> Iterator[str]:
+    """Yield a sentence for each family whose search chose another model than in the run before."""
+    then, found = (
+        {family_of(score.name): score.title for score in run.scores if score.chosen} for run in (before, now)
+    )
+    for family in found:
+        if family in then and found[family] != then[family]:
+            yield (
+                f"On validation ratings, {inside(found[family])} is the best of its family now, where "
+                f"{inside(then[family])} was on {moment(before)}."
+            )
 
 
 def _reference(runs: int) -> str:

@@ -79,7 +79,7 @@ class RatingsFile(_Record):
 
 
 class Budget(_Record):
-    """The budget of each model's hyperparameter search."""
+    """The budget of each family's hyperparameter search, zeros where there was none."""
 
     trials: int
     seconds: float
@@ -125,7 +125,10 @@ def run_manifest(settings: Settings, artefacts: Mapping[str, Manifest], comparis
         settings=settings.model_copy(update={"data": written_out(settings.data)}),
         ratings=RatingsFile(source=comparison.data.source, sha256=artefacts["ratings"]["facts"]["sha256"]),
         seeds=settings.seeds,
-        budget=Budget(trials=settings.tuning.trials, seconds=settings.tuning.seconds),
+        budget=Budget(
+            trials=max((tuning.trials_allowed for tuning in comparison.tuning), default=0),
+            seconds=max((tuning.seconds_allowed for tuning in comparison.tuning), default=0.0),
+        ),
         artefacts={
             name: Artefact(key=made["key"], files=content(made), seconds=made["seconds"])
             for name, made in artefacts.items()

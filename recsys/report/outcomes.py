@@ -19,7 +19,16 @@ class Named(Protocol):
         """The name in settings and files."""
 
 
+class Candidate(Named, Protocol):
+    """A row that a search may have chosen."""
+
+    @property
+    def chosen(self) -> bool | None:
+        """Whether it is the one that the search of its family chose; None where there was no search."""
+
+
 Row = TypeVar("Row", bound=Named)
+OfFamily = TypeVar("OfFamily", bound=Candidate)
 Scored = TypeVar("Scored", bound=BaselineResult)
 
 
@@ -92,13 +101,16 @@ def in_order(rows: Sequence[Row]) -> list[Row]:
 
 
 def factorisation(comparison: Comparison) -> ModelResult | None:
-    """The matrix factorisation that networks are measured against, if one was scored: a tuned one, else a plain one."""
+    """The matrix factorisation that networks are measured against, if one was scored.
+
+    It is the one that the search chose on validation ratings, else a tuned one, else a plain one.
+    """
     return factorisation_among(comparison.models)
 
 
 def networks(comparison: Comparison) -> list[ModelResult]:
-    """The deep networks that were scored."""
-    return [model for model in in_order(comparison.models) if is_network(model.name)]
+    """The deep networks that are compared: the one that the search chose on validation ratings, else all."""
+    return networks_among(comparison.models)
 
 
 def is_network(name: str) -> bool:
@@ -106,10 +118,17 @@ def is_network(name: str) -> bool:
     return family_of(name) == "dnn"
 
 
-def factorisation_among(rows: Sequence[Row]) -> Row | None:
+def factorisation_among(rows: Sequence[OfFamily]) -> OfFamily | None:
     """The matrix factorisation that networks are measured against, among rows of any split."""
     family = [row for row in in_order(rows) if family_of(row.name) == "mf"]
-    return next((row for row in family if MODEL[row.name].space), next(iter(family), None))
+    ranked = [*(row for row in family if row.chosen), *(row for row in family if MODEL[row.name].space), *family]
+    return next(iter(ranked), None)
+
+
+def networks_among(rows: Sequence[OfFamily]) -> list[OfFamily]:
+    """The deep networks that are compared, among rows of any split."""
+    family = [row for row in in_order(rows) if is_network(row.name)]
+    return [row for row in family if row.chosen] or family
 
 
 def bias_only(comparison: Comparison) -> BaselineResult | None:
@@ -133,7 +152,7 @@ def every_row(comparison: Comparison) -> list[BaselineResult]:
 
 
 def best_network(comparison: Comparison) -> ModelResult | None:
-    """The deep network of the lowest test error, if one was scored."""
+    """The deep network that the search chose, else that of the lowest test error, if one was scored."""
     return best(networks(comparison))
 
 
@@ -143,7 +162,7 @@ def best_combination(comparison: Comparison) -> Combination | None:
     return leader if leader and single and outcome(comparison, leader, single) == "better" else None
 
 
-class Contestant(Named, Protocol):
+class Contestant(Candidate, Protocol):
     """A row under any split."""
 
     @property
@@ -201,7 +220,7 @@ def duel_under(comparison: Comparison, split: OtherSplit) -> Duel | None:
 
 def _duel(rows: Sequence[Contestant], differences: Sequence[Difference], margin: float) -> Duel | None:
     factorisation = factorisation_among(rows)
-    network = min((row for row in rows if is_network(row.name)), key=lambda row: row.mse, default=None)
+    network = min(networks_among(rows), key=lambda row: row.mse, default=None)
     if factorisation is None or network is None:
         return None
     gap, tested = network.mse - factorisation.mse, difference_of(differences, network.name, factorisation.name)

@@ -67,7 +67,9 @@ def _verdict(comparison: Comparison) -> tuple[Side | None, str | None]:
 def _score(row: BaselineResult) -> PastScore:
     if isinstance(row, ModelResult):
         sd = row.spread.sd if row.spread else None
-        return PastScore(name=row.name, title=row.title, kind="model", mse=row.mse, seeds=max(1, len(row.seeds)), sd=sd)
+        seeds = max(1, len(row.seeds))
+        named = {"name": row.name, "title": row.title, "kind": "model", "mse": row.mse}
+        return PastScore.model_validate({**named, "seeds": seeds, "sd": sd, "chosen": row.chosen})
     kind: Any = "combination" if isinstance(row, Combination) else "baseline"
     return PastScore(name=row.name, title=row.title, kind=kind, mse=row.mse)
 

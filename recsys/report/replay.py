@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from recsys.errors import BadManifest
+from recsys.evaluation.results import Tuning
+from recsys.models.specs import family_of
 from recsys.report.manifest import Environment, RunManifest
 from recsys.store.store import sha256_of
 from recsys.text import count, listed
@@ -107,18 +109,23 @@ def _moved(
 
 def _searches(before: RunManifest, now: RunManifest) -> Iterator[str]:
     """Searches with another number of trials, as time allowed, or with another winner."""
-    then = {tuning.name: tuning for tuning in before.tuning}
+    then = {_family(tuning): tuning for tuning in before.tuning}
     for tuning in now.tuning:
-        old = then.get(tuning.name)
-        if old and (len(old.trials), old.winner) != (len(tuning.trials), tuning.winner):
+        old = then.get(_family(tuning))
+        if old and (len(old.trials), old.name, old.winner) != (len(tuning.trials), tuning.name, tuning.winner):
             yield (
-                f"The search of {tuning.name} ran {count(len(old.trials), 'trial')} and chose {_which(old.winner)}, "
-                f"and now {count(len(tuning.trials), 'trial')} and {_which(tuning.winner)}."
+                f"A search ran {count(len(old.trials), 'trial')} and chose {_which(old)}, "
+                f"and now {count(len(tuning.trials), 'trial')} and {_which(tuning)}."
             )
 
 
-def _which(winner: int | None) -> str:
-    return "none" if winner is None else f"trial {winner}"
+def _family(tuning: Tuning) -> str | None:
+    """The family that a search is of, in records of earlier versions by the name of its row."""
+    return tuning.family or family_of(tuning.name)
+
+
+def _which(tuning: Tuning) -> str:
+    return "none" if tuning.winner is None else f"trial {tuning.winner} of {tuning.name}"
 
 
 def _files(before: RunManifest, now: RunManifest) -> Iterator[str]:

@@ -6,12 +6,15 @@ from typing import Literal
 
 from recsys.data.datasets import SAMPLE
 from recsys.evaluation.results import Comparison, SearchedSetting, Trial, Tuning
+from recsys.models.specs import ROW
 from recsys.report.outcomes import factorisation, gap_by_chance, in_order, is_network, networks
 from recsys.settings import Settings
 from recsys.text import NOTHING, count, inside, listing, percent, seconds, short
 
 SettingValue = int | float | bool | str | list[int]
 State = Literal["finished", "pruned", "failed"]
+
+FAMILY_TITLES = {"mf": "matrix factorisation", "dnn": "deep networks"}
 
 EDGE = 0.05  # share of a range, at either end, that counts as its edge
 
@@ -76,6 +79,50 @@ def edge(setting: SearchedSetting, value: SettingValue) -> Literal["lower", "upp
     return "upper" if at >= 1 - EDGE else None
 
 
+def parts(tuning: Tuning) -> list[Tuning]:
+    """A search taken apart: for each model that was tried its own trials and settings, in the order of the trials."""
+    names = dict.fromkeys(model_of(tuning, trial) for trial in tuning.trials)
+    found = []
+    for name in names:
+        trials = [trial for trial in tuning.trials if model_of(tuning, trial) == name]
+        won = tuning.winner if tuning.winner in {trial.number for trial in trials} else None
+        changes = {"name": name, "title": model_title(tuning, name), "trials": trials, "winner": won}
+        found.append(tuning.model_copy(update={**changes, "searched": searched_of(tuning, name)}))
+    return found
+
+
+def model_of(tuning: Tuning, trial: Trial) -> str:
+    """The name of the model that a trial is of."""
+    return trial.model or tuning.name
+
+
+def model_title(tuning: Tuning, name: str) -> str:
+    """The title of a model that was tried."""
+    return tuning.title if name == tuning.name else ROW[name].title if name in ROW else name
+
+
+def searched_of(tuning: Tuning, model: str) -> list[SearchedSetting]:
+    """The settings that were searched of a model."""
+    return [setting for setting in tuning.searched if setting.model in ("", model)]
+
+
+def search_title(tuning: Tuning) -> str:
+    """What was searched: a model, or a family of several."""
+    return FAMILY_TITLES[tuning.family] if tuning.family and len(parts(tuning)) > 1 else tuning.title
+
+
+def trial_title(tuning: Tuning, trial: Trial) -> str:
+    """A trial in a sentence: "trial 3 of tuned MF"."""
+    return f"trial {trial.number:,} of {inside(model_title(tuning, model_of(tuning, trial)))}"
+
+
+def start(tuning: Tuning) -> Trial | None:
+    """The trial with the settings as given of the model that won, or of the first one."""
+    won = winner(tuning)
+    model = model_of(tuning, won) if won else None
+    return next((trial for trial in tuning.trials if model in (None, model_of(tuning, trial))), None)
+
+
 def trial_of(tuning: Tuning, number: int | None) -> Trial | None:
     """The trial of this number, if there is one."""
     return next((trial for trial in tuning.trials if trial.number == number), None)
@@ -92,8 +139,8 @@ def in_state(tuning: Tuning, state: State) -> list[Trial]:
 
 
 def val_error(trial: Trial | None) -> float:
-    """A trial's validation MSE, in squared rating units; infinite where it has none."""
-    if trial is None or trial.val_mse is None or math.isnan(trial.val_mse):
+    """A trial's validation MSE, in squared rating units; infinite where it has none, or one of other ratings."""
+    if trial is None or trial.val_mse is None or trial.sampled or math.isnan(trial.val_mse):
         return math.inf
     return trial.val_mse
 
@@ -104,8 +151,8 @@ def scored_trials(tuning: Tuning) -> list[Trial]:
 
 
 def improvement(tuning: Tuning) -> float | None:
-    """How far the winner's validation MSE is below that of trial 0; None where either did not finish."""
-    first, won = trial_of(tuning, 0), winner(tuning)
+    """How far the winner's validation MSE is below that of its given settings; None where either did not finish."""
+    first, won = start(tuning), winner(tuning)
     if first is None or won is None or first.state != "finished":
         return None
     return val_error(first) - val_error(won)
@@ -117,8 +164,8 @@ def validation_tie_margin(comparison: Comparison) -> float:
 
 
 def starting_point(tuning: Tuning) -> str:
-    """What the settings of trial 0 are: the project's, or those that this run was given."""
-    first, known = trial_of(tuning, 0), Settings()
+    """What the given settings of the winner's model are: the project's, or those that this run was given."""
+    first, known = start(tuning), Settings()
     defaults = getattr(known, tuning.name).model_dump(mode="json") if tuning.name in Settings.model_fields else {}
     if first is None or any(defaults.get(name) != value for name, value in first.settings.items()):
         return "the settings that this run was given"
@@ -131,13 +178,15 @@ def budget(tuning: Tuning) -> str:
 
 
 def same_budget(tunings: Sequence[Tuning]) -> bool:
-    """Whether several searches had the same budget."""
-    return len({(tuning.trials_allowed, tuning.seconds_allowed) for tuning in tunings}) == 1
+    """Whether several searches had the same budget; where none drew any trial, its size is that of the family."""
+    return len({(tuning.trials_allowed, tuning.seconds_allowed) for tuning in tunings}) == 1 or not any(
+        draws(tuning) for tuning in tunings
+    )
 
 
 def draws(tuning: Tuning) -> int:
-    """The number of trials beyond trial 0."""
-    return sum(trial.number != 0 for trial in tuning.trials)
+    """The number of trials that were drawn."""
+    return sum(trial.number >= tuning.points for trial in tuning.trials)
 
 
 def draws_needed() -> int:
@@ -158,7 +207,7 @@ def pareto_front(comparison: Comparison) -> list[tuple[Tuning, Trial]]:
 def side_searches(comparison: Comparison) -> list[Tuning]:
     """The searches that chose the settings of the two sides compared: the factorisation's first, then the networks'.
 
-    A search of which only trial 0 ran chose nothing.
+    A search that drew no trial is none.
     """
     model = factorisation(comparison)
     sides = [*([model] if model else []), *networks(comparison)]
@@ -177,7 +226,7 @@ def equal_searches(comparison: Comparison) -> str:
     if not both_sides(searches) or not same_budget(searches):
         return ""
     used = [
-        f"{count(len(tuning.trials), 'trial')} in {seconds(tuning.seconds_used)} by {inside(tuning.title)}"
+        f"{count(len(tuning.trials), 'trial')} in {seconds(tuning.seconds_used)} by {inside(search_title(tuning))}"
         for tuning in searches
     ]
     return (
@@ -192,9 +241,9 @@ def unequal_searches(comparison: Comparison) -> str:
     if not searches or (both_sides(searches) and same_budget(searches)):
         return ""
     if both_sides(searches):
-        budgets = [f"{inside(tuning.title)} with {budget(tuning)}" for tuning in searches]
+        budgets = [f"{inside(search_title(tuning))} with {budget(tuning)}" for tuning in searches]
         return f"The two sides were tuned with unequal budgets: {listing(budgets)}."
-    side, names = is_network(searches[0].name), [inside(tuning.title) for tuning in searches]
+    side, names = is_network(searches[0].name), [inside(search_title(tuning)) for tuning in searches]
     others = [inside(row.title) for row in in_order(comparison.models) if is_network(row.name) != side]
     return (
         f"A search tuned the settings of {listing(names)} (budget: {listing(list(map(budget, searches)))}) but not "
@@ -204,7 +253,7 @@ def unequal_searches(comparison: Comparison) -> str:
 
 def head_start(comparison: Comparison) -> str:
     """What went into the searches on the embedded sample before they started; empty on other ratings."""
-    names = [inside(tuning.title) for tuning in side_searches(comparison)]
+    names = [inside(search_title(tuning)) for tuning in side_searches(comparison)]
     if not names or SAMPLE.title not in comparison.data.source:
         return ""
     return (
@@ -217,7 +266,7 @@ def head_start(comparison: Comparison) -> str:
 def short_searches(comparison: Comparison) -> str:
     """Which searches were so short that they may have missed the best settings; empty where none was."""
     chances = [
-        f"{percent(probability)} for the {count(draws(tuning), 'draw')} of {inside(tuning.title)}"
+        f"{percent(probability)} for the {count(draws(tuning), 'draw')} of {inside(search_title(tuning))}"
         for tuning in side_searches(comparison)
         if (probability := 1 - (1 - TOP_SHARE) ** draws(tuning)) < CONFIDENCE
     ]
@@ -228,3 +277,16 @@ def short_searches(comparison: Comparison) -> str:
         f"best {100 * TOP_SHARE:.0f}% of the search space is {listing(chances)}; it takes {draws_needed()} draws to "
         f"make it {100 * CONFIDENCE:.0f}%."
     )
+
+
+def not_searched(comparison: Comparison) -> str:
+    """Which of the families compared could not be searched, and why; empty where none failed to be."""
+    found = []
+    for tuning in comparison.tuning:
+        if tuning.winner is None or tuning.searched_trials or not draws(tuning):
+            continue
+        reason = next((trial.reason for trial in reversed(tuning.trials) if trial.reason), None)
+        found.append(f"{inside(search_title(tuning))}{f' ({reason})' if reason else ''}")
+    if not found:
+        return ""
+    return f"Every trial of new settings of {listing(found)} failed: what is compared has settings known beforehand."

@@ -45,6 +45,7 @@ class PastScore(BaseModel):
     """The score of a model, combination or baseline in a run.
 
     `mse` is in squared rating units, the mean over `seeds` seeds; `sd` is their standard deviation, None for one seed.
+    `chosen` is whether the search of its family chose the model, None where there was none.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -55,6 +56,7 @@ class PastScore(BaseModel):
     mse: float
     seeds: int = 1
     sd: float | None = None
+    chosen: bool | None = None
 
 
 class PastRun(BaseModel):

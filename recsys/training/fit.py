@@ -43,6 +43,30 @@ class FitData:
         rows = np.concatenate([self.train, self.validation])
         return replace(self, train=rows, validation=rows[:0])
 
+    def of_some_users(self, ratings: int, seed: int) -> tuple[Self, int]:
+        """Return the training and validation ratings of some users, and how many users these are.
+
+        The users are drawn at random until they have at least so many training `ratings`. They are coded anew from 0,
+        in the order of their codes; items keep their codes.
+        """
+        counts = np.bincount(self.user[self.train])
+        order = np.random.default_rng(seed).permutation(len(counts))
+        taken = np.sort(order[: 1 + np.searchsorted(np.cumsum(counts[order]), ratings)])
+        code = np.full(1 + int(self.user.max()), -1, np.int32)
+        code[taken] = np.arange(len(taken))
+        train, validation = (rows[code[self.user[rows]] >= 0] for rows in (self.train, self.validation))
+        rows = np.concatenate([train, validation])
+        numbers = np.arange(len(rows))
+        some = replace(
+            self,
+            user=code[self.user[rows]],
+            item=np.asarray(self.item[rows]),
+            rating=np.asarray(self.rating[rows]),
+            train=numbers[: len(train)],
+            validation=numbers[len(train) :],
+        )
+        return some, len(taken)
+
     def standardised(self) -> tuple[Self, float, float]:
         """Return the same with standardised ratings, and the standard deviation and mean of the training ratings.
 

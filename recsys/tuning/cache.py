@@ -7,41 +7,40 @@ only asked where they end.
 
 import hashlib
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from recsys.errors import TrialsFailed
 from recsys.evaluation.results import Tuning
-from recsys.models.search_space import SearchSpace
 from recsys.models.settings import FitSettings
-from recsys.settings import TuningSettings
+from recsys.models.specs import Family
 from recsys.store.fingerprint import code_of, versions_of
 from recsys.store.store import Manifest, Store
-from recsys.tuning.search import Attempt, Found, search
+from recsys.tuning.search import Allowance, Attempt, Chosen, Found, Member, search
 
 Outcomes = Sequence[Manifest | Exception]
 Step = list[Attempt] | Found
 
 
 def remembered_search(
-    store: Store, name: str, title: str, space: SearchSpace, defaults: FitSettings, budget: TuningSettings, seed: int
+    store: Store, family: Family, members: Sequence[Member], allowed: Allowance, seed: int
 ) -> Generator[list[Attempt], Outcomes, Found]:
     """Search as `recsys.tuning.search.search` does, with notes in `store`."""
     given = {
-        "space": [name, repr(space.fields), sorted(space.further)],
-        "title": title,
-        "defaults": defaults.model_dump(mode="json"),
-        "budget": budget.model_dump(mode="json"),
+        "members": [_described(member) for member in members],
+        "allowed": asdict(allowed),
         "seed": seed,
         "code": code_of(["recsys.tuning.search"]),
         "versions": versions_of(["numpy", "optuna"]),
     }
-    searching, sent = search(name, title, space, defaults, budget, seed), -1  # -1: it has not been begun
+    kinds = {member.name: type(member.given) for member in members}
+    searching, sent = search(family, members, allowed, seed), -1  # -1: it has not been begun
     course: list[Outcomes] = []
     while True:
         known = json.dumps([given, [[_told(outcome) for outcome in outcomes] for outcomes in course]], sort_keys=True)
         note = f"search-{hashlib.sha256(known.encode()).hexdigest()[:32]}"
-        step = _read(store.noted(note), type(defaults), course)
+        step = _read(store.noted(note), kinds, course)
         if step is None:
             try:
                 while sent < len(course):
@@ -56,35 +55,49 @@ def remembered_search(
         course.append((yield step))
 
 
+def _described(member: Member) -> list[Any]:
+    space, given = member.space, member.given.model_dump(mode="json")
+    return [member.name, member.title, member.chooses_epochs, repr(space.fields), space.known, space.epochs, given]
+
+
 def _told(outcome: Manifest | Exception) -> Any:
     return {"failed": str(outcome)} if isinstance(outcome, Exception) else outcome
 
 
 def _written(step: Step, course: Sequence[Outcomes]) -> bytes:
     if isinstance(step, list):
-        document: Any = {"attempts": [[one.number, one.settings.model_dump(mode="json")] for one in step]}
-    else:
-        chosen = [(i, j) for i, outcomes in enumerate(course) for j, one in enumerate(outcomes) if one is step.chosen]
-        document = {
-            "tuning": step.tuning.model_dump(mode="json"),
-            "settings": step.settings.model_dump(mode="json"),
-            "chosen": chosen[0] if chosen else None,
-            "failed": None if chosen else str(step.chosen),
+        document: Any = {
+            "attempts": [[one.number, one.model, one.settings.model_dump(mode="json"), one.sampled] for one in step]
         }
+    else:
+        rows = {name: _row(chosen, course) for name, chosen in step.rows.items()}
+        document = {"tuning": step.tuning.model_dump(mode="json"), "rows": rows}
     return json.dumps(document).encode()
 
 
-def _read(note: bytes | None, settings: type[FitSettings], course: Sequence[Outcomes]) -> Step | None:
+def _row(chosen: Chosen, course: Sequence[Outcomes]) -> dict[str, Any]:
+    """A model's settings, and which outcome its fit is, or why there is none."""
+    fits = [(i, j) for i, outcomes in enumerate(course) for j, one in enumerate(outcomes) if one is chosen.fit]
+    failed = str(chosen.fit) if isinstance(chosen.fit, Exception) else None
+    return {"settings": chosen.settings.model_dump(mode="json"), "fit": fits[0] if fits else None, "failed": failed}
+
+
+def _read(note: bytes | None, kinds: Mapping[str, type[FitSettings]], course: Sequence[Outcomes]) -> Step | None:
     """Return the step that a note tells of; None where there is none that can be read."""
     try:
         document = json.loads(note or b"null")
         if "attempts" in document:
-            return [Attempt(number, settings.model_validate(values)) for number, values in document["attempts"]]
-        chosen: Any = TrialsFailed(document["failed"])
-        if document["chosen"]:
-            i, j = document["chosen"]
-            chosen = course[i][j]
-        tuning = Tuning.model_validate(document["tuning"])
-        return Found(tuning, settings.model_validate(document["settings"]), chosen)
+            return [
+                Attempt(number, model, kinds[model].model_validate(values), sampled)
+                for number, model, values, sampled in document["attempts"]
+            ]
+        rows = {}
+        for name, row in document["rows"].items():
+            fit: Any = TrialsFailed(row["failed"])
+            if row["fit"]:
+                i, j = row["fit"]
+                fit = course[i][j]
+            rows[name] = Chosen(kinds[name].model_validate(row["settings"]), fit)
+        return Found(Tuning.model_validate(document["tuning"]), rows)
     except (ValueError, KeyError, TypeError, IndexError):
         return None

@@ -1,71 +1,150 @@
-"""A search of one model's settings: what is tried, for how long, and what wins.
+"""A search over the models of a family and their settings: what is tried, for how long, and what wins.
 
-Trial 0 is the model's default configuration and is tried alone, so that on large data the budget of
-seconds may be spent before more is begun. Then follow rounds of trials, each a step of successive halving
-(Jamieson and Talwalkar 2016, "Non-stochastic Best Arm Identification and Hyperparameter Optimization"): all are
-trained for the first epochs, the best third anew for as many epochs as they need. Configurations are drawn by
-Optuna's tree-structured Parzen estimator (Bergstra et al. 2011, "Algorithms for Hyper-Parameter
-Optimization"), which learns from one round to the next.
+First each model is tried with its settings as given, then with its known points. Then follow rounds of trials that are
+drawn, model and settings together, by Optuna's tree-structured Parzen estimator (Bergstra et al. 2011, "Algorithms for
+Hyper-Parameter Optimization"), which learns from one round to the next. A round is a step of successive halving
+(Jamieson and Talwalkar 2016, "Non-stochastic Best Arm Identification and Hyperparameter Optimization"): all are trained
+for the first epochs, the best third anew for as many epochs as they need. On large data, the first step is trained on
+the ratings of a sample of the users, and there is one for the known settings as well.
 
 The course of a search hangs on its seed and on the validation losses that it is told; on the seconds only where
 these run out before the trials do. Nothing here knows a test rating.
 """
 
 import math
-from collections.abc import Callable, Generator, Sequence
+import warnings
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from recsys.errors import TrialsFailed
 from recsys.evaluation.results import SearchedSetting, Trial, Tuning
-from recsys.models.search_space import Between, OneOf, SearchSpace, as_json, contains, decoded, distribution, encoded
+from recsys.models.search_space import (
+    MANY_TRIALS,
+    Between,
+    DataSize,
+    OneOf,
+    SearchSpace,
+    as_json,
+    contains,
+    distribution,
+    drawn,
+    encoded,
+)
 from recsys.models.settings import FitSettings, with_former_names
-from recsys.settings import TuningSettings
+from recsys.models.specs import TUNED, Family
+from recsys.settings import Settings
 from recsys.store.store import Manifest
 
 if TYPE_CHECKING:
     import optuna
 
 ROUND = 6
-"""Trials that begin together, at most."""
+"""Trials that are drawn together, at most."""
+
+GRANTED_DRAWS = 4
+"""Trials that are drawn whatever the seconds."""
 
 FIRST_EPOCHS = 4
 """The first epochs of a trial are one in so many."""
 
 SURVIVORS = 3
-"""One in so many goes on after the first epochs."""
+"""One in so many goes on after the first step."""
+
+MARGIN = 1.03
+"""A search of few trials draws only models whose best trial is within this factor of the family's best loss."""
+
+SAMPLED_RATINGS = 200_000
+"""With more training ratings than these, the first step is trained on a sample of about so many."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A model of a family: what is searched of it, and `given`, its settings where nothing varies.
+
+    Where it does not choose its epochs, all its trials have equally many.
+    """
+
+    name: str
+    title: str
+    space: SearchSpace
+    given: FitSettings
+    chooses_epochs: bool = True
+
+    def points(self) -> list[FitSettings]:
+        """The known points that differ from the settings given."""
+        given = {name: as_json(getattr(self.given, name)) for name in self.space.fields}
+        return [self.with_values(values) for values in self.space.known if values != given]
+
+    def with_values(self, values: Mapping[str, Any]) -> FitSettings:
+        """Return the settings given with some of them changed, and the epochs of a trial that is drawn."""
+        epochs = self.space.epochs if self.chooses_epochs else self.trial.epochs
+        return type(self.given).model_validate(self.given.model_dump() | dict(values) | {"epochs": epochs})
+
+    @property
+    def trial(self) -> FitSettings:
+        """The settings given as they are tried."""
+        most = self.given.epochs if self.chooses_epochs else min(self.given.epochs, self.space.epochs)
+        return self.given.model_copy(update={"epochs": most})
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What each family may spend.
+
+    Of its `trials`, the first `granted` are begun whatever they cost, and the others only before `seconds` of training
+    are spent. The first step is trained on about `sampled` ratings, 0 for all.
+    """
+
+    trials: int
+    granted: int
+    draws: int
+    seconds: float
+    sampled: int = 0
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A training that a search asks for, of trial `number`."""
+    """A training that a search asks for, of trial `number`, on about `sampled` ratings (0: on all)."""
 
     number: int
+    model: str
     settings: FitSettings
+    sampled: int = 0
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What became of a model: the settings of its best trial, those given where every trial failed.
+
+    `fit` is that trial's training, or why there is none.
+    """
+
+    settings: FitSettings
+    fit: Manifest | Exception
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a search ends with: its course, and the winner's settings; the defaults where every trial failed.
-
-    `chosen` is the winner's training, which chose the number of epochs; why there is none where every trial failed.
-    """
+    """What a search ends with: its course, and its models by name. `tuning.name` is the family's winner."""
 
     tuning: Tuning
-    settings: FitSettings
-    chosen: Manifest | Exception
+    rows: Mapping[str, Chosen]
 
 
+Families = Mapping[Family, Sequence[Member]]
 Asking = Generator[list[Attempt], Sequence[Manifest | Exception], None]
 
 
 @dataclass
 class _Tried:
     number: int
+    member: Member
     settings: FitSettings
     drawn: "optuna.Trial | None" = None
     made: Manifest | None = None
     whole: bool = False
+    sampled: bool = False
     reason: str | None = None
     seconds: float = 0.0
 
@@ -75,135 +154,231 @@ class _Tried:
 
     @property
     def loss(self) -> float:
-        """The lowest validation loss so far."""
-        return min(self.facts["val_loss"]) if self.made else math.inf
+        """The validation loss of the weights that its last training kept."""
+        return float(self.facts["val_loss"][self.facts["scored_epoch"] - 1]) if self.made else math.inf
+
+
+def searched_families(settings: Settings, size: DataSize) -> Families:
+    """Return the models of each family that has any, with spaces for data of this size."""
+    draws, most = settings.tuning.draws, settings.tuning.trial_epochs
+    found: dict[Family, list[Member]] = {}
+    for spec in TUNED:
+        if spec.space:
+            space, given = spec.space.of_search(size, draws, most), settings.of(spec)
+            member = Member(spec.name, spec.title, space, given, spec.chooses_epochs)
+            found.setdefault(spec.family, []).append(member)
+    return found
+
+
+def allowance(settings: Settings, families: Families, size: DataSize) -> Allowance:
+    """Return what every family may spend, which is enough for the one with the most known settings."""
+    draws = settings.tuning.draws
+    known = max(len(_known(members, draws)) for members in families.values())
+    return Allowance(
+        trials=known + draws,
+        granted=known + min(draws, GRANTED_DRAWS),
+        draws=draws,
+        seconds=settings.tuning.seconds(size.ratings),
+        sampled=SAMPLED_RATINGS if size.ratings > SAMPLED_RATINGS else 0,
+    )
+
+
+def _known(members: Sequence[Member], draws: int) -> list[tuple[Member, FitSettings]]:
+    """What is tried first: the settings given, and, if any trials are drawn, the known points."""
+    given = [(member, member.trial) for member in members]
+    return given + [(member, point) for member in members for point in member.points() if draws]
 
 
 def search(
-    name: str, title: str, space: SearchSpace, defaults: FitSettings, budget: TuningSettings, seed: int
+    family: Family, members: Sequence[Member], allowed: Allowance, seed: int
 ) -> Generator[list[Attempt], Sequence[Manifest | Exception], Found]:
-    """Search a model's settings: yield attempts to be trained side by side, be sent how they went.
+    """Search a family's models and settings: yield attempts to be trained side by side, be sent how they went.
 
     Sent back is, for each attempt in order, the manifest of its training, whose facts are those of
     `recsys.training.train.fit_and_validate`, or what it raised.
-
-    `defaults` are trial 0, and what every other trial has where nothing varies; `budget` says how many trials, of how
-    many epochs, and after how many seconds of training none is begun.
     """
-    space = space.for_trials(budget.trials)
-    first_epochs = budget.trial_epochs // FIRST_EPOCHS
-    tried: list[_Tried] = []
+    tried = [_Tried(number, *known) for number, known in enumerate(_known(members, allowed.draws))]
+    points = len(tried)
+    trials = allowed.trials if allowed.draws else points
+    yield from _try_known(tried, members, allowed.sampled)
     study = None
-    while not tried or (len(tried) < budget.trials and _seconds(tried) < budget.seconds):
-        if not tried:
-            begun = [_Tried(0, defaults)]
-        else:
-            study = study or _study(space, seed, tried[0])
-            count = min(ROUND, budget.trials - len(tried))
-            begun = [_draw(study, space, defaults, budget, len(tried) + more) for more in range(count)]
+    while len(tried) < trials and (len(tried) < allowed.granted or _seconds(tried) < allowed.seconds):
+        study = study or _Study(_promising(members, tried, allowed.draws), tried, seed)
+        count = min(ROUND, trials - len(tried))
+        begun = [study.draw(len(tried) + more) for more in range(count)]
         tried += begun
-        if len(begun) > 1:
-            yield from _train(begun, lambda x: x.model_copy(update={"epochs": max(1, min(x.epochs, first_epochs))}))
+        if count > 1 or allowed.sampled:
+            yield from _train(begun, allowed.sampled, shortened=True)
         going_on = sorted((one for one in begun if not one.reason), key=lambda one: one.loss)
-        going_on = [one for one in going_on[: math.ceil(len(begun) / SURVIVORS)] if not one.whole]
-        if going_on:
-            yield from _train(going_on, lambda settings: settings)
+        yield from _train([one for one in going_on[: math.ceil(count / SURVIVORS)] if not one.whole])
         for one in begun:
-            _learn(study, one)
-    return _found(name, title, space, budget, tried)
+            study.learn(one)
+    return _found(family, members, trials, allowed.seconds, points, tried)
 
 
-def _train(trials: list[_Tried], changed: Callable[[FitSettings], FitSettings]) -> Asking:
-    """Have some trials trained with changed settings, and note how it went."""
-    outcomes = yield [Attempt(one.number, changed(one.settings)) for one in trials]
-    for one, outcome in zip(trials, outcomes, strict=True):
+def _try_known(tried: list[_Tried], members: Sequence[Member], sampled: int) -> Asking:
+    """Train known settings whole; on large data only the best third on a sample, and the best of each model."""
+    going_on = tried
+    if sampled and len(tried) > len(members):
+        yield from _train(tried, sampled)
+        order = sorted((one for one in tried if not one.reason), key=lambda one: one.loss)
+        best = {one.member.name: one.number for one in reversed(order)}.values()
+        third = [one.number for one in order[: math.ceil(len(tried) / SURVIVORS)]]
+        going_on = [one for one in tried if one.number in {*best, *third}]
+    yield from _train(going_on)
+
+
+def _train(trials: list[_Tried], sampled: int = 0, *, shortened: bool = False) -> Asking:
+    """Have some trials trained, for their first epochs if `shortened`, and note how it went."""
+    if not trials:
+        return
+    asked = [one.settings for one in trials]
+    if shortened:
+        asked = [x.model_copy(update={"epochs": max(1, x.epochs // FIRST_EPOCHS)}) for x in asked]
+    outcomes = yield [Attempt(one.number, one.member.name, x, sampled) for one, x in zip(trials, asked, strict=True)]
+    for one, settings, outcome in zip(trials, asked, outcomes, strict=True):
+        one.sampled = bool(sampled)
         if isinstance(outcome, Exception):
             one.made, one.reason = None, str(outcome)
             continue
         one.seconds += outcome["facts"]["seconds"]
         one.reason = outcome["facts"].get("failed")
         one.made = None if one.reason else outcome
-        facts = one.facts
-        one.whole = bool(facts) and (facts["stopped_early"] or len(facts["val_loss"]) == one.settings.epochs)
+        one.whole = bool(one.made) and not sampled and (settings == one.settings or one.facts["stopped_early"])
 
 
 def _seconds(tried: list[_Tried]) -> float:
     return sum(one.seconds for one in tried)
 
 
-def _study(space: SearchSpace, seed: int, default: _Tried) -> "optuna.Study":
-    """An Optuna study that knows how the default configuration went, where that lies in the space."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=ROUND - 1, multivariate=True, constant_liar=True)
-    study = optuna.create_study(sampler=sampler, pruner=optuna.pruners.NopPruner())
-    study.enqueue_trial({name: encoded(where, where.known) for name, where in space.fields.items()})
-    values = {name: getattr(default.settings, name) for name in space.fields}
-    if default.made and all(contains(where, values[name]) for name, where in space.fields.items()):
-        params = {name: encoded(where, values[name]) for name, where in space.fields.items()}
-        distributions = {name: distribution(where) for name, where in space.fields.items()}
-        study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=default.loss))
-    return study
+def _promising(members: Sequence[Member], tried: list[_Tried], draws: int) -> list[Member]:
+    """The models that trials are drawn of: of a search of few trials, those that are not far behind."""
+    whole = [one for one in tried if one.whole]
+    if draws >= MANY_TRIALS or not whole:
+        return list(members)
+    limit = MARGIN * min(one.loss for one in whole)
+    near = {one.member.name for one in whole if one.loss <= limit}
+    return [member for member in members if member.name in near]
 
 
-def _draw(
-    study: "optuna.Study", space: SearchSpace, defaults: FitSettings, budget: TuningSettings, number: int
-) -> _Tried:
-    drawn = study.ask({name: distribution(where) for name, where in space.fields.items()})
-    values = {name: decoded(where, drawn.params[name]) for name, where in space.fields.items()}
-    settings = type(defaults).model_validate(defaults.model_dump() | values | {"epochs": budget.trial_epochs})
-    return _Tried(number, settings, drawn)
+class _Study:
+    """An Optuna study of models and their settings, which knows how the trials of known settings went."""
+
+    def __init__(self, members: Sequence[Member], known: Sequence[_Tried], seed: int) -> None:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        with warnings.catch_warnings():  # the version is locked, and that an argument may change is no news for users
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            sampler = optuna.samplers.TPESampler(
+                seed=seed, n_startup_trials=ROUND - 1, multivariate=True, group=True, constant_liar=True
+            )
+        self._members = {member.name: member for member in members}
+        self._study = optuna.create_study(sampler=sampler, pruner=optuna.pruners.NopPruner())
+        for one in known:
+            self._add(one)
+
+    def _add(self, one: _Tried) -> None:
+        """Add a trial of known settings, where these lie in the space."""
+        import optuna
+
+        fields, name = one.member.space.fields, one.member.name
+        values = {field: getattr(one.settings, field) for field in fields}
+        if name not in self._members or not one.whole:
+            return
+        if not all(contains(where, values[field]) for field, where in fields.items()):
+            return
+        params = {f"{name}.{field}": encoded(where, values[field]) for field, where in fields.items()}
+        distributions = {f"{name}.{field}": distribution(where) for field, where in fields.items()}
+        which = optuna.distributions.CategoricalDistribution(list(self._members))
+        made = optuna.trial.create_trial(
+            params={MODEL_PARAMETER: name, **params},
+            distributions={MODEL_PARAMETER: which, **distributions},
+            value=one.loss,
+        )
+        self._study.add_trial(made)
+
+    def draw(self, number: int) -> _Tried:
+        """Draw a model, and settings for it."""
+        trial = self._study.ask()
+        member = self._members[trial.suggest_categorical(MODEL_PARAMETER, list(self._members))]
+        values = {field: drawn(where, trial, f"{member.name}.{field}") for field, where in member.space.fields.items()}
+        return _Tried(number, member, member.with_values(values), trial)
+
+    def learn(self, one: _Tried) -> None:
+        """Tell Optuna how a trial went that it drew."""
+        from optuna.trial import TrialState
+
+        assert one.drawn, "it was drawn"
+        if one.reason:
+            self._study.tell(one.drawn, state=TrialState.FAIL)
+        elif one.whole:
+            self._study.tell(one.drawn, one.loss)
+        else:
+            one.drawn.report(one.loss, len(one.facts["val_loss"]))
+            self._study.tell(one.drawn, state=TrialState.PRUNED)
 
 
-def _learn(study: "optuna.Study | None", one: _Tried) -> None:
-    """Tell Optuna how a trial went that it drew."""
-    if study is None or one.drawn is None:
-        return
-    from optuna.trial import TrialState
-
-    if one.reason:
-        study.tell(one.drawn, state=TrialState.FAIL)
-    elif one.whole:
-        study.tell(one.drawn, one.loss)
-    else:
-        one.drawn.report(one.loss, len(one.facts["val_loss"]))
-        study.tell(one.drawn, state=TrialState.PRUNED)
+MODEL_PARAMETER = "model"
 
 
-def _found(name: str, title: str, space: SearchSpace, budget: TuningSettings, tried: list[_Tried]) -> Found:
-    able = [one for one in tried if one.whole] or [one for one in tried if one.made]
+def _found(
+    family: Family, members: Sequence[Member], trials: int, seconds: float, points: int, tried: list[_Tried]
+) -> Found:
+    best = {member.name: one for member in members if (one := _best_of(member, tried))}
+    able = [one for one in best.values() if one.whole] or list(best.values())
     winner = min(able, key=lambda one: one.loss, default=None)
+    row = winner.member if winner else members[0]
     tuning = Tuning(
-        name=name,
-        title=title,
-        trials_allowed=budget.trials,
-        seconds_allowed=budget.seconds,
+        name=row.name,
+        title=row.title,
+        family=family,
+        points=points,
+        trials_allowed=trials,
+        seconds_allowed=seconds,
         seconds_used=_seconds(tried),
-        searched=[_searched(field, where) for field, where in space.fields.items()],
-        trials=[_trial(space, one) for one in tried],
+        searched=[
+            _searched(member.name, field, where) for member in members for field, where in member.space.fields.items()
+        ],
+        trials=[_trial(one) for one in tried],
         winner=winner.number if winner else None,
     )
-    if winner is None or winner.made is None:
-        return Found(tuning, tried[0].settings, TrialsFailed(f"every trial failed; the first: {tried[0].reason}"))
-    return Found(tuning, winner.settings, winner.made)
+    return Found(tuning, {member.name: _chosen(member, best.get(member.name), tried) for member in members})
 
 
-def _searched(name: str, where: Between | OneOf) -> SearchedSetting:
+def _best_of(member: Member, tried: list[_Tried]) -> _Tried | None:
+    """The model's best trial on all ratings, a whole one if there is any."""
+    made = [one for one in tried if one.member is member and one.made and not one.sampled]
+    return min([one for one in made if one.whole] or made, key=lambda one: one.loss, default=None)
+
+
+def _chosen(member: Member, best: _Tried | None, tried: list[_Tried]) -> Chosen:
+    if best is None or best.made is None:
+        reason = next((one.reason for one in tried if one.member is member and one.reason), None)
+        return Chosen(member.given, TrialsFailed(f"every trial failed; the first: {reason}"))
+    if member.chooses_epochs:
+        return Chosen(best.settings, best.made)
+    return Chosen(best.settings.model_copy(update={"epochs": member.given.epochs}), best.made)
+
+
+def _searched(model: str, name: str, where: Between | OneOf) -> SearchedSetting:
     if isinstance(where, Between):
-        return SearchedSetting(name=name, low=where.low, high=where.high, log=where.log)
-    return SearchedSetting(name=name, choices=list(where.values), ordered=where.ordered)
+        return SearchedSetting(name=name, model=model, low=where.low, high=where.high, log=where.log)
+    return SearchedSetting(name=name, model=model, choices=list(where.values), ordered=where.ordered)
 
 
-def _trial(space: SearchSpace, one: _Tried) -> Trial:
+def _trial(one: _Tried) -> Trial:
+    fields = one.member.space.fields
     return Trial(
         number=one.number,
+        model=one.member.name,
         state="failed" if one.reason else "finished" if one.whole else "pruned",
-        settings=with_former_names({name: as_json(getattr(one.settings, name)) for name in space.fields}),
+        settings=with_former_names({name: as_json(getattr(one.settings, name)) for name in fields}),
         epochs=len(one.facts.get("val_loss", [])),
         best_epoch=one.facts.get("best_epoch"),
         val_mse=one.loss if one.made else None,
         seconds=one.seconds,
         parameters=one.facts.get("parameters"),
+        sampled=one.sampled and not one.reason,
         reason=one.reason,
     )

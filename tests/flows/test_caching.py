@@ -138,7 +138,7 @@ def test_a_larger_budget_tries_more_and_loads_what_was_tried(run: Run, finished:
     assert set(plan(larger).values()) == {""}
     assert run(larger).computed() == set()
     comparison = Comparison.model_validate_json((Path(larger.output.reports) / "run" / "comparison.json").read_bytes())
-    assert [len(tuning.trials) for tuning in comparison.tuning] == [2, 2]
+    assert [len(tuning.trials) for tuning in comparison.tuning] == [5, 5]
 
 
 def test_another_split_is_compared_as_well_and_shares_nothing_but_the_codes(run: Run, finished: MakeSettings) -> None:

@@ -90,7 +90,8 @@ RECORD = '''    ModelSpec(
         colour=Colour("#aa3377", "#cc6699"),
         marker="v",
         blended=True,
-        space=SearchSpace({"damping": Between(0.1, 100, log=True, known=1.0)}),
+        space=SearchSpace({"damping": Between(0.1, 100, log=True, known=1.0)}, epochs=1),
+        chooses_epochs=False,
     ),
 )
 """In the order of the table."""
@@ -161,11 +162,20 @@ def test_it_is_trained_tuned_scored_blended_and_plotted(project: Path, prefect_s
     assert "try_parity" in printed
     comparison = json.loads((tmp_path / "reports" / "run" / "comparison.json").read_text())
     rows = {row["name"]: row for row in comparison["models"]}
-    assert list(rows) == ["mf", "dnn", "mf_tuned", "dnn_tuned", "parity"]
+    assert list(rows) == ["mf", "dnn", "mf_tuned", "parity", "dnn_tuned"]
     assert rows["parity"]["mse"] < 0.15 < rows["mf_tuned"]["mse"]
-    assert len(rows["parity"]["seeds"]) == 2
-    tuning = next(one for one in comparison["tuning"] if one["name"] == "parity")
-    assert [trial["settings"]["damping"] for trial in tuning["trials"]] == [3.0, 1.0]
+    assert [rows[name]["chosen"] for name in rows] == [None, None, False, True, True]
+    assert [len(rows[name]["seeds"]) for name in rows] == [2, 2, 1, 2, 2]
+    factorisations, networks = comparison["tuning"]
+    assert (factorisations["name"], networks["name"]) == ("parity", "dnn_tuned")
+    assert factorisations["winner"] in [one["number"] for one in factorisations["trials"] if one["model"] == "parity"]
+    known = factorisations["trials"][: factorisations["points"]]
+    assert [one["model"] for one in known] == ["mf_tuned", "parity", "mf_tuned", "mf_tuned", "parity"]
+    assert [one["settings"]["damping"] for one in known if one["model"] == "parity"] == [3.0, 1.0]
+    assert len(factorisations["trials"]) == len(networks["trials"]) == 5 + 2
+    assert {one["model"] for one in factorisations["trials"][5:]} == {"parity"}
+    headline = json.loads((tmp_path / "reports" / "run" / "manifest.json").read_text())["verdict"]
+    assert headline.startswith("Parity predicts these ratings better than tuned DNN")
     blend = next(row for row in comparison["combinations"] if row["name"] == "blend")
     assert dict(zip(blend["members"], blend["weights"], strict=True))["parity"] > 0.5
     assert {row["name"] for row in comparison["combinations"]} >= {"parity_mean"}

@@ -41,9 +41,17 @@ def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
 
 
 def search_seconds(comparison: Comparison, row: BaselineResult) -> float:
-    """Seconds of training that were spent on searching the settings of a row, or of a combination's members."""
+    """Seconds of training that were spent on searching the settings of a row, or of a combination's members.
+
+    The row that a search chose cost the whole search; another model of its family cost its own trials.
+    """
     names = set(row.members) if isinstance(row, Combination) else {row.name}
-    return sum(search.seconds_used for search in comparison.tuning if search.name in names)
+    return sum(
+        search.seconds_used
+        if search.name in names
+        else sum(trial.seconds for trial in search.trials if trial.model in names)
+        for search in comparison.tuning
+    )
 
 
 def all_in_seconds(comparison: Comparison, row: BaselineResult) -> float:

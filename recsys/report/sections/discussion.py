@@ -94,7 +94,7 @@ def _gap(comparison: Comparison, network: ModelResult, model: ModelResult) -> st
 
 def contribution_findings(comparison: Comparison) -> list[Finding]:
     """Of each network that is a sum, the standard deviation of each term, and the MSE without it."""
-    sums = [network for network in networks(comparison) if network.contributions]
+    sums = [network for network in in_order(comparison.models) if network.contributions]
     return [Finding("inside", _contributions(comparison, network)) for network in sums]
 
 

@@ -67,6 +67,7 @@ def procedure_findings(comparison: Comparison) -> list[Finding]:
     else:
         texts = [
             _validation_chooses(comparison),
+            _chosen_models(comparison),
             refits(comparison),
             equal_searches(comparison),
             "" if comparison.clipped_to is None else _CLIPPED,
@@ -230,6 +231,18 @@ def _validation_chooses(comparison: Comparison) -> str:
     choice = f"The epoch kept for {listing(picked)} was chosen" if picked else "The losses per epoch were watched"
     rows = count(data.validation_rows, "validation rating")
     return f"{choice} on {rows} held out of the training ratings. {untouched}"
+
+
+def _chosen_models(comparison: Comparison) -> str:
+    """Which models stand for their families, and which do not; empty where no family had a choice."""
+    others = [inside(model.title) for model in in_order(comparison.models) if model.chosen is False]
+    if not others:
+        return ""
+    chosen = listing([inside(model.title) for model in in_order(comparison.models) if model.chosen])
+    beside = f"{listing(others)} {'has a row' if len(others) == 1 else 'have rows'} of one seed"
+    return (
+        f"The models that are compared, {chosen}, are those of the lowest validation loss in their families; {beside}."
+    )
 
 
 def refits(comparison: Comparison) -> str:

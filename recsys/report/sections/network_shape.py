@@ -7,7 +7,7 @@ from statistics import median
 
 from recsys.evaluation.results import Comparison, Trial, Tuning
 from recsys.report.outcomes import is_network, mse_step
-from recsys.report.searches import scored_trials, val_error, validation_tie_margin
+from recsys.report.searches import parts, scored_trials, val_error, validation_tie_margin
 from recsys.report.section import Finding, Plot, Section, Table, plots_of, text_table
 from recsys.text import count, inside, listing, number, opening, short
 
@@ -57,8 +57,9 @@ def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
 
 
 def network_search(comparison: Comparison) -> Tuning | None:
-    """The search of the deep networks."""
-    return next((tuning for tuning in comparison.tuning if is_network(tuning.name)), None)
+    """What was searched of the network of dense layers on embeddings."""
+    searched = [part for tuning in comparison.tuning for part in parts(tuning) if is_network(part.name)]
+    return next((part for part in searched if any("units" in trial.settings for trial in part.trials)), None)
 
 
 def dimensions(comparison: Comparison) -> list[Dimension]:
@@ -66,7 +67,7 @@ def dimensions(comparison: Comparison) -> list[Dimension]:
     tuning = network_search(comparison)
     if tuning is None:
         return []
-    trials, found = scored_trials(tuning), []
+    trials, found = scored_trials(tuning), list[Dimension]()
     lists = {trial.number: trial.settings.get("units") for trial in trials}
     if units := {number: sizes for number, sizes in lists.items() if isinstance(sizes, list) and sizes}:
         layers = {number: float(len(sizes)) for number, sizes in units.items()}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from recsys.evaluation.results import Comparison, Trial, Tuning
+from recsys.models.specs import family_of
 from recsys.report.outcomes import in_order, mse_step
 from recsys.report.searches import (
     MIN_FOR_IMPORTANCE,
@@ -16,13 +17,19 @@ from recsys.report.searches import (
     edge,
     improvement,
     in_state,
+    model_of,
+    model_title,
     pareto_front,
+    parts,
     range_text,
     same_budget,
+    search_title,
+    searched_of,
     setting_text,
     setting_title,
+    start,
     starting_point,
-    trial_of,
+    trial_title,
     val_error,
     validation_tie_margin,
     winner,
@@ -37,7 +44,8 @@ if TYPE_CHECKING:
 
 TITLE = "How the settings were searched"
 BUDGET_CAPTION = "Budgets and winners. Settings were chosen on validation ratings only, never on test ratings."
-TRIALS_CAPTION = "Validation MSE is the lowest of all epochs; training time counts all of a trial's epochs."
+TRIALS_CAPTION = "Validation MSE is that of the weights kept; training time counts all of a trial's epochs."
+SAMPLE_CAPTION = " What was pruned on a sample of users was validated on their ratings alone: compare it with its like."
 
 STATES: tuple[State, ...] = ("finished", "pruned", "failed")
 
@@ -89,41 +97,52 @@ def _shared_budget(comparison: Comparison) -> str:
     if len(tunings) < 2 or not same_budget(tunings):
         return ""
     used = [
-        f"{inside(tuning.title)} used {count(len(tuning.trials), 'trial')} and {seconds(tuning.seconds_used)}"
+        f"{inside(search_title(tuning))} used {count(len(tuning.trials), 'trial')} and {seconds(tuning.seconds_used)}"
         for tuning in tunings
     ]
     return f"Each search had the same budget, {budget(tunings[0])}; {listing(used)}."
 
 
 def _winner(comparison: Comparison, tuning: Tuning) -> str:
-    won = winner(tuning)
-    if won is None:
+    won, first = winner(tuning), start(tuning)
+    if won is None or first is None:
         return ""
-    name, reached = inside(tuning.title), f"a validation MSE of {number(won.val_mse, mse_step(comparison))}"
-    if not draws(tuning):
-        return f"Only trial 0 of {name}, {starting_point(tuning)}, was run, with {reached}."
-    if won.number == 0:
-        others = "the other trial was not" if draws(tuning) == 1 else f"none of the {draws(tuning):,} others was"
-        return f"Trial 0 of {name}, {starting_point(tuning)}, won with {reached}: {others} better."
-    text, first = f"Trial {won.number:,} of {name} won with {reached},", trial_of(tuning, 0)
-    if first is None:
-        return f"{text} but trial 0 is missing, so the improvement is unknown."
-    return f"{text} {_against_start(comparison, tuning, first)} {_changes(tuning, first, won)}".strip()
+    reached = f"a validation MSE of {number(won.val_mse, mse_step(comparison))}"
+    name, others = opening(trial_title(tuning, won)), len(tuning.trials) - 1
+    if not others:
+        return f"Only {trial_title(tuning, won)}, {starting_point(tuning)}, was run, with {reached}."
+    if won is first:
+        beaten = "the other trial was not" if others == 1 else f"none of the {others:,} others was"
+        text = f"{name}, {starting_point(tuning)}, won with {reached}: {beaten} better."
+    else:
+        text = f"{name} won with {reached}, {_against_start(comparison, tuning, first)} {_changes(tuning, first, won)}"
+    return f"{text.strip()} {_runners_up(comparison, tuning)}".strip()
+
+
+def _runners_up(comparison: Comparison, tuning: Tuning) -> str:
+    """The lowest errors of the models that did not win; empty where no other was tried."""
+    best = []
+    for part in parts(tuning):
+        finished = in_state(part, "finished")
+        if part.winner is None and finished:
+            lowest = number(min(map(val_error, finished)), mse_step(comparison))
+            best.append(f"{inside(part.title)} {lowest}")
+    return f"The lowest of the other models: {listing(best)}." if best else ""
 
 
 def _against_start(comparison: Comparison, tuning: Tuning, first: Trial) -> str:
     gained, step = improvement(tuning), mse_step(comparison)
     if gained is None:
         state = {"pruned": "was pruned", "failed": "failed"}.get(first.state, "")
-        return f"but trial 0 {state}, so the improvement is unknown."
+        return f"but trial {first.number:,} {state}, so the improvement is unknown."
     by_chance = "; chance may explain that" if gained <= validation_tie_margin(comparison) else ""
-    start = f"{number(first.val_mse, step)} of trial 0, {starting_point(tuning)}"
-    return f"{number(gained, step)} below the {start}{by_chance}."
+    given = f"{number(first.val_mse, step)} of trial {first.number:,}, {starting_point(tuning)}"
+    return f"{number(gained, step)} below the {given}{by_chance}."
 
 
 def _changes(tuning: Tuning, first: Trial, won: Trial) -> str:
     changed, same = [], []
-    for name in (setting.name for setting in tuning.searched):
+    for name in (setting.name for setting in searched_of(tuning, model_of(tuning, won))):
         new, old = won.settings.get(name), first.settings.get(name)
         if new != old:
             changed.append(f"{setting_title(name)} {setting_text(new)} instead of {setting_text(old)}")
@@ -141,10 +160,12 @@ def _edges(tuning: Tuning) -> str:
     found = [
         f"{setting_title(setting.name)} {setting_text(won.settings[setting.name])}, at the {side} end of the searched "
         f"range ({range_text(setting)})"
-        for setting in tuning.searched
+        for setting in searched_of(tuning, model_of(tuning, won))
         if setting.name in won.settings and (side := edge(setting, won.settings[setting.name]))
     ]
-    return f"The winner of {inside(tuning.title)} has {listing(found)}: a wider range may be better." if found else ""
+    if not found:
+        return ""
+    return f"The winner, {trial_title(tuning, won)}, has {listing(found)}: a wider range may be better."
 
 
 def _cost(comparison: Comparison) -> str:
@@ -154,16 +175,17 @@ def _cost(comparison: Comparison) -> str:
         return ""
     searched, best = front[-1]
     text = f"The trial of the lowest validation MSE, {number(best.val_mse, step)}, took {seconds(best.seconds)} "
-    text += f"of training (trial {best.number:,} of {inside(searched.title)})"
+    text += f"of training ({trial_title(searched, best)})"
     tuning, fastest = next(entry for entry in front if val_error(entry[1]) <= val_error(best) + margin)
     which = "no faster trial"
     if fastest is not best:
-        which = f"trial {fastest.number:,} of {inside(tuning.title)} took {seconds(fastest.seconds)} and"
+        which = f"{trial_title(tuning, fastest)} took {seconds(fastest.seconds)} and"
     return f"{text}; {which} came within {number(margin, step)} of it, the margin of a tie."
 
 
 def _too_few_for_importance(comparison: Comparison) -> str:
-    finished = {tuning.title: len(in_state(tuning, "finished")) for tuning in in_order(comparison.tuning)}
+    models = [part for tuning in in_order(comparison.tuning) for part in parts(tuning)]
+    finished = {part.title: len(in_state(part, "finished")) for part in models}
     few = [f"{inside(title)} has {trials:,}" for title, trials in finished.items() if trials < MIN_FOR_IMPORTANCE]
     if not few:
         return ""
@@ -173,10 +195,11 @@ def _too_few_for_importance(comparison: Comparison) -> str:
 def _unequal_budgets(comparison: Comparison) -> str:
     tunings = in_order(comparison.tuning)
     if len(tunings) == 1:
-        return f"Only {inside(tunings[0].title)} was tuned by a search; the models that it is compared with were not."
+        only = inside(search_title(tunings[0]))
+        return f"Only {only} was tuned by a search; the models that it is compared with were not."
     if not tunings or same_budget(tunings):
         return ""
-    budgets = [f"{inside(tuning.title)} {budget(tuning)}" for tuning in tunings]
+    budgets = [f"{inside(search_title(tuning))} {budget(tuning)}" for tuning in tunings]
     return f"The searches had unequal budgets: {listing(budgets)}. The smaller budget is a disadvantage."
 
 
@@ -187,14 +210,14 @@ def _unused_trials(comparison: Comparison, tuning: Tuning) -> str:
     why = f"although only {seconds(tuning.seconds_used)} of {seconds(tuning.seconds_allowed)} of training were used"
     if tuning.seconds_used >= tuning.seconds_allowed:
         why = f"as its {seconds(tuning.seconds_allowed)} of training were used up"
-    text = f"{opening(inside(tuning.title))} ran {used:,} of its {count(tuning.trials_allowed, 'trial')}, {why}"
+    text = f"{opening(inside(search_title(tuning)))} ran {used:,} of its {count(tuning.trials_allowed, 'trial')}, {why}"
     others = [other for other in in_order(comparison.tuning) if len(other.trials) > used]
-    ahead = [f"{inside(other.title)} ({len(other.trials):,})" for other in others]
+    ahead = [f"{inside(search_title(other))} ({len(other.trials):,})" for other in others]
     return f"{text}: fewer than {listing(ahead)}." if ahead else f"{text}."
 
 
 def _failed_trials(tuning: Tuning) -> str:
-    failed, name = in_state(tuning, "failed"), inside(tuning.title)
+    failed, name = in_state(tuning, "failed"), inside(search_title(tuning))
     if not failed:
         return ""
     text = f"{len(failed):,} of the {count(len(tuning.trials), 'trial')} of {name} failed"
@@ -209,22 +232,24 @@ def budget_table(comparison: Comparison) -> Table:
     tunings = in_order(comparison.tuning)
     columns = [_budget_column(comparison, tuning) for tuning in tunings]
     rows = [[name, *(column[name] for column in columns)] for name in (columns[0] if columns else ())]
-    return text_table(BUDGET_CAPTION, ["Search", *(opening(tuning.title) for tuning in tunings)], rows)
+    return text_table(BUDGET_CAPTION, ["Search", *(opening(inside(search_title(tuning))) for tuning in tunings)], rows)
 
 
 def _budget_column(comparison: Comparison, tuning: Tuning) -> dict[str, str]:
-    step, first, won = mse_step(comparison), trial_of(tuning, 0), winner(tuning)
+    step, first, won = mse_step(comparison), start(tuning), winner(tuning)
     return {
+        "Models": listing([inside(part.title) for part in parts(tuning)]),
         "Settings searched": f"{len(tuning.searched):,}",
         "Trials allowed": f"{tuning.trials_allowed:,}",
         "Trials run": f"{len(tuning.trials):,}",
         **{f"of which {state}": f"{len(in_state(tuning, state)):,}" for state in STATES},
+        "of which drawn": f"{draws(tuning):,}",
         "Training allowed": seconds(tuning.seconds_allowed),
         "Training used": seconds(tuning.seconds_used),
-        "Winner": NOTHING if won is None else f"trial {won.number:,}",
+        "Winner": NOTHING if won is None else trial_title(tuning, won),
         "Its validation MSE": number(won.val_mse if won else None, step),
-        "Validation MSE of trial 0": number(first.val_mse if first else None, step),
-        "Improvement over trial 0": number(improvement(tuning), step),
+        "Validation MSE with its given settings": number(first.val_mse if first else None, step),
+        "Improvement over these": number(improvement(tuning), step),
     }
 
 
@@ -237,18 +262,21 @@ def _trial_table(comparison: Comparison, tuning: Tuning) -> Table:
     total = len(tuning.trials)
     best_first = sorted(tuning.trials, key=lambda trial: (STATES.index(trial.state), val_error(trial), trial.number))
     which = f"The best {MOST_TRIALS} of {total:,} trials" if total > MOST_TRIALS else f"All {total:,} trials"
-    names = [setting.name for setting in tuning.searched]
-    headings = ["Trial", "Validation MSE", "State", "Epochs", "Best epoch", "Training", "Parameters"]
+    names = list(dict.fromkeys(setting.name for setting in tuning.searched))
+    headings = ["Trial", "Model", "Validation MSE", "State", "Epochs", "Best epoch", "Training", "Parameters"]
     headings += [opening(setting_title(name)) for name in names]
-    rows = [_trial_row(comparison, trial, names) for trial in best_first[:MOST_TRIALS]]
-    return text_table(TRIALS_CAPTION, headings, rows, title=f"{which} of {inside(tuning.title)}, the best first")
+    rows = [_trial_row(comparison, tuning, trial, names) for trial in best_first[:MOST_TRIALS]]
+    caption = TRIALS_CAPTION + (SAMPLE_CAPTION if any(trial.sampled for trial in tuning.trials) else "")
+    return text_table(caption, headings, rows, title=f"{which} of {inside(search_title(tuning))}, the best first")
 
 
-def _trial_row(comparison: Comparison, trial: Trial, names: list[str]) -> list[str]:
+def _trial_row(comparison: Comparison, tuning: Tuning, trial: Trial, names: list[str]) -> list[str]:
+    state = f"{trial.state} on a sample of users" if trial.sampled else trial.state
     return [
         f"{trial.number:,}",
+        inside(model_title(tuning, model_of(tuning, trial))),
         number(trial.val_mse, mse_step(comparison)),
-        f"{trial.state}: {stopped(trial.reason)}" if trial.reason else trial.state,
+        f"{state}: {stopped(trial.reason)}" if trial.reason else state,
         f"{trial.epochs:,}",
         NOTHING if trial.best_epoch is None else f"{trial.best_epoch:,}",
         seconds(trial.seconds),
@@ -261,18 +289,24 @@ def trials_table(comparison: Comparison) -> "pa.Table":
     """All trials in the order they were started.
 
     Returns:
-        Columns family (name of the tuned model), number, state, val_mse (squared rating units), best_epoch, epochs,
-        seconds, parameters, reason, and `settings.<name>` for each setting that any search varied, null where the
-        family's search did not vary it.
+        Columns family ("mf" or "dnn"), model (name of its row), number, state, val_mse (squared rating units), sampled
+        (whether val_mse is that of a sample of users), best_epoch, epochs, seconds, parameters, reason, and
+        `settings.<name>` for each setting that any search varied, null where it is not one of the model.
     """
     import pyarrow as pa
 
-    trials = [(tuning.name, trial) for tuning in in_order(comparison.tuning) for trial in tuning.trials]
-    columns = {"family": pa.array([family for family, _ in trials], pa.string())}
+    tunings = in_order(comparison.tuning)
+    trials = [(tuning, trial) for tuning in tunings for trial in tuning.trials]
+    families = [tuning.family or family_of(tuning.name) for tuning, _ in trials]
+    columns = {
+        "family": pa.array(families, pa.string()),
+        "model": pa.array([model_of(tuning, trial) for tuning, trial in trials], pa.string()),
+    }
     kinds = {"state": pa.string(), "val_mse": pa.float64(), "seconds": pa.float64(), "reason": pa.string()}
-    for name in ("number", "state", "val_mse", "best_epoch", "epochs", "seconds", "parameters", "reason"):
+    kinds["sampled"] = pa.bool_()
+    for name in ("number", "state", "val_mse", "sampled", "best_epoch", "epochs", "seconds", "parameters", "reason"):
         columns[name] = pa.array([getattr(trial, name) for _, trial in trials], kinds.get(name, pa.int64()))
-    for name in dict.fromkeys(setting.name for tuning in in_order(comparison.tuning) for setting in tuning.searched):
+    for name in dict.fromkeys(setting.name for tuning in tunings for setting in tuning.searched):
         columns[f"settings.{name}"] = pa.array(_same_type([trial.settings.get(name) for _, trial in trials]))
     return pa.table(columns)
 

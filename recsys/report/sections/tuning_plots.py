@@ -20,12 +20,16 @@ from recsys.report.outcomes import in_order, mse_step
 from recsys.report.searches import (
     MIN_FOR_IMPORTANCE,
     in_state,
+    model_of,
     pareto_front,
+    parts,
     position,
     scored_trials,
+    search_title,
     setting_text,
     setting_title,
-    trial_of,
+    start,
+    trial_title,
     val_error,
     winner,
 )
@@ -110,7 +114,7 @@ def _progress(comparison: Comparison) -> Plot:
             axes.step(steps, [*best, best[-1]], where="post", color=look(tuning.name).colour)
         for trial in tuning.trials:
             _mark(axes, tuning, trial, positions[trial.number], top)
-        text = f"{inside(tuning.title)} over {count(len(tuning.trials), 'trial')}"
+        text = f"{inside(search_title(tuning))} over {count(len(tuning.trials), 'trial')}"
         if won := winner(tuning):
             _ring(axes, positions[won.number], val_error(won))
             text += f", won by trial {won.number} with {number(won.val_mse, mse_step(comparison))}"
@@ -141,8 +145,11 @@ def _costs(comparison: Comparison) -> Plot:
     _finish_axes(figure, axes, comparison)
     step, counts = mse_step(comparison), Counter(tuning.name for tuning, _ in front)
     on_front = [tuning for tuning in in_order(comparison.tuning) if tuning.name in counts]
-    shares = [f"{counts[tuning.name]:,} of {inside(tuning.title)}" for tuning in on_front]
-    told = [f"{seconds(trial.seconds)} {number(trial.val_mse, step)} {inside(tuning.title)}" for tuning, trial in front]
+    shares = [f"{counts[tuning.name]:,} of {inside(search_title(tuning))}" for tuning in on_front]
+    told = [
+        f"{seconds(trial.seconds)} {number(trial.val_mse, step)} {trial_title(tuning, trial)}"
+        for tuning, trial in front
+    ]
     caption = "Training time and error of each trial. The grey line is the Pareto front, the finished trials that no "
     caption += f"other beats in both: {listing(shares) or 'none'}.{_marks_legend(comparison, top)}"
     return finished(figure, "search-costs", "search", caption, f"The Pareto front, fastest first: {'; '.join(told)}.")
@@ -155,7 +162,7 @@ def _errors(comparison: Comparison) -> list[float]:
 def _limit_all(comparison: Comparison, axes: Axes) -> float:
     """Set the y axis for the trials of all searches, and return the highest error that is drawn in its place."""
     errors = _errors(comparison)
-    first = [val_error(trial_of(tuning, 0)) for tuning in comparison.tuning]
+    first = [val_error(start(tuning)) for tuning in comparison.tuning]
     top = upper_limit(errors, [value for value in first if math.isfinite(value)])
     _limit(axes, errors, top)
     return top
@@ -163,7 +170,7 @@ def _limit_all(comparison: Comparison, axes: Axes) -> float:
 
 def _mark(axes: Axes, tuning: Tuning, trial: Trial, x: float, top: float, size: float = 5.5) -> None:
     """A finished trial filled, a pruned one hollow, a failed one as a cross; what is above `top` at the upper edge."""
-    shape, within = look(tuning.name), val_error(trial) <= top
+    shape, within = look(model_of(tuning, trial)), val_error(trial) <= top
     y = val_error(trial) if within else axes.get_ylim()[1]
     marker = "x" if trial.state == "failed" else shape.marker
     face = shape.colour if trial.state == "finished" else LIGHT["paper"]
@@ -179,25 +186,32 @@ def _marks_legend(comparison: Comparison, top: float) -> str:
     states = {trial.state for tuning in comparison.tuning for trial in tuning.trials}
     outliers = _outliers(_errors(comparison), top, mse_step(comparison))
     text = " Hollow: pruned after its first epochs." if "pruned" in states else ""
+    text += " At the upper edge: pruned on a sample of users." if _sampled(comparison) else ""
     text += " Cross: failed." if "failed" in states else ""
     return f"{text} {outliers}" if outliers else text
+
+
+def _sampled(comparison: Comparison) -> bool:
+    return any(trial.sampled for tuning in comparison.tuning for trial in tuning.trials)
 
 
 def _finish_axes(figure: Figure, axes: Axes, comparison: Comparison) -> None:
     """The y label, and a legend of the models."""
     axes.set_ylabel("validation MSE (rating units²)")
     plain_ticks(axes, x=True, y=True)
-    tunings = in_order(comparison.tuning)
-    looks = [look(tuning.name) for tuning in tunings]
+    models = [part for tuning in in_order(comparison.tuning) for part in parts(tuning)]
+    looks = [look(model.name) for model in models]
     handles = [Line2D([], [], color=shape.colour, marker=shape.marker, markersize=5.5) for shape in looks]
-    legend(figure, handles, [label(tuning.title) for tuning in tunings])
+    legend(figure, handles, [label(model.title) for model in models])
 
 
 def _importances(comparison: Comparison) -> list[Plot]:
     seeds = (
-        (tuning, derive_seed(comparison.seed, "importance", tuning.name)) for tuning in in_order(comparison.tuning)
+        (part, derive_seed(comparison.seed, "importance", part.name))
+        for tuning in in_order(comparison.tuning)
+        for part in parts(tuning)
     )
-    return [_importance(tuning, shares) for tuning, seed in seeds if (shares := importances(tuning, seed))]
+    return [_importance(part, shares) for part, seed in seeds if (shares := importances(part, seed))]
 
 
 def importances(tuning: Tuning, seed: int) -> dict[str, float]:

@@ -21,6 +21,7 @@ from recsys.report.outcomes import (
     rmse_step,
     tie_margin,
 )
+from recsys.report.searches import not_searched
 from recsys.report.section import Finding, Plot, Section, findings_on, plots_of
 from recsys.report.sections.baselines import baseline_summary, other_seeds_may_beat
 from recsys.report.sections.cold_start import mostly_clipped
@@ -241,7 +242,8 @@ def verdict(comparison: Comparison) -> list[Finding]:
     ]
     if comparison.models:
         chosen = optimism(comparison) if comparison.protocol == "notebook" else ""
-        texts = [mostly_clipped(comparison), few_test_ratings(comparison), chosen, limits(comparison)]
+        clipped, few = mostly_clipped(comparison), few_test_ratings(comparison)
+        texts = [clipped, few, chosen, not_searched(comparison), limits(comparison)]
         findings += findings_on("caution", texts)
     return findings
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recsys.evaluation.evaluate import evaluate
+from recsys.evaluation.evaluate import chosen_models, evaluate
 from recsys.evaluation.inputs import Fitted, Ratings, TrainedModel
 from recsys.evaluation.ranking import lists_to_rank, rank
 from recsys.evaluation.results import Comparison
@@ -16,6 +16,7 @@ from recsys.models import item_knn
 from recsys.models.baselines import fit_baselines
 from recsys.models.mf import build_mf
 from recsys.models.serialization import load_model, save_model
+from recsys.models.specs import MODEL
 from recsys.seeding import derive_seed
 from recsys.settings import EvidenceSettings, MFSettings, Protocol, RankingSettings, SplitSettings
 from tests.factories import TablePredictor
@@ -330,3 +331,17 @@ def test_ranking_can_be_turned_off(ratings: Ratings, trained: dict[str, TrainedM
     assert not [row for row in [*off.models, *off.baselines] if row.ranking]
     unranked = [row.name for row in [*on.models, *on.baselines] if row.ranking is None]
     assert unranked == ["item_knn"]
+
+
+def test_of_each_family_the_searched_model_of_the_lowest_validation_loss_is_chosen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fitted(*val_loss: float, scored: int = 1) -> TrainedModel:
+        return TrainedModel([], {"val_loss": list(val_loss), "scored_epoch": scored})
+
+    another = replace(MODEL["mf_tuned"], name="another")
+    monkeypatch.setattr("recsys.evaluation.evaluate.MODEL", {**MODEL, "another": another})
+    trained = {"mf": fitted(0.1), "mf_tuned": fitted(0.8), "another": fitted(0.5, 0.7, scored=2), "dnn": fitted(0.1)}
+    assert chosen_models(trained) == {"mf": "another"}
+    assert chosen_models({**trained, "another": fitted(0.8)}) == {"mf": "mf_tuned"}
+    assert chosen_models({"dnn_tuned": TrainedModel([])}) == {}

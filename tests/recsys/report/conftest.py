@@ -31,6 +31,7 @@ from recsys.evaluation.results import (
 from recsys.evaluation.significance import compare_pairs
 from recsys.evaluation.thresholds import smallest_effect
 from recsys.settings import SplitBy
+from tests.made_searches import dnn_search, family_search
 
 TITLES = {
     "mf": "MF",
@@ -379,12 +380,14 @@ def with_everything(comparison: Comparison, predictions: pd.DataFrame) -> Made:
         changes = seeds_of(*(drawn - drawn.mean() + model.mse), fit_seconds=model.fit_seconds)
         refitted = comparison.data.train_rows + comparison.data.validation_rows if "tuned" in model.name else None
         size = {"file_bytes": 4 * model.parameters, "peak_mb": 812.4, "predict_microseconds": 3.21}
-        models.append(model.model_copy(update={**changes, **size, "refitted_rows": refitted}))
+        chosen = {"refitted_rows": refitted, "chosen": True if "tuned" in model.name else None}
+        models.append(model.model_copy(update={**changes, **size, **chosen}))
     tuned = models[1]
     combinations = [
         combination_of("seeds", tuned, 0.985 * tuned.mse, ["mf_tuned"], [1.0]),
         combination_of("blend", tuned, 0.975 * tuned.mse, ["mf_tuned", "item_knn"], [0.6, 0.4]),
     ]
+    search_used = {"trials_allowed": 7, "seconds_allowed": 60.0, "seconds_used": 61.0}
     main = {row.name: row.mse for row in (*models, *comparison.baselines)}
     others = [
         split_of("random", 43, **{name: 1.01 * mse for name, mse in main.items()}),
@@ -394,7 +397,7 @@ def with_everything(comparison: Comparison, predictions: pd.DataFrame) -> Made:
         update={
             "models": models,
             "combinations": combinations,
-            "tuning": [search_of("mf_tuned", 58.0), search_of("dnn_tuned", 61.0)],
+            "tuning": [family_search(seconds_used=58.0), dnn_search(7).model_copy(update=search_used)],
             "other_splits": others,
             "differences": compare_pairs(
                 predictions["user"].to_numpy(),

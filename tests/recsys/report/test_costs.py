@@ -5,10 +5,18 @@ import pandas as pd
 import pytest
 
 from recsys.evaluation.results import Comparison
-from recsys.report.sections.cost import COST_HEADINGS, accuracy_against_cost, all_in_findings, all_in_seconds, cost_rows
+from recsys.report.sections.cost import (
+    COST_HEADINGS,
+    accuracy_against_cost,
+    all_in_findings,
+    all_in_seconds,
+    cost_rows,
+    search_seconds,
+)
 from recsys.report.sections.results import table_rows
 from recsys.report.svg import style
 from recsys.text import size
+from tests.made_searches import family_search
 
 Build = Callable[..., Comparison]
 
@@ -86,3 +94,10 @@ def test_picture_tells_search_costs_only_where_there_was_a_search(whole: tuple[C
     assert "all in" in searched.alt
     assert "hollow" not in plain.caption
     assert "all in" not in plain.alt
+
+
+def test_a_model_that_was_not_chosen_pays_for_its_own_trials_alone(with_mse: Build) -> None:
+    comparison = with_mse(mf_tuned=0.8, mf=0.9).model_copy(update={"tuning": [family_search()]})
+    tuned, other = comparison.models[1], comparison.models[0].model_copy(update={"name": "histories"})
+    assert search_seconds(comparison, tuned) == 24.0
+    assert search_seconds(comparison, other) == 4 * 2.0

@@ -161,3 +161,14 @@ def test_verdict_warns_of_models_that_are_mostly_clipped(with_mse: Build) -> Non
     alike = with_data(comparison.model_copy(update={"models": models}), rating_sd=0.0)
     for other in (comparison, alike):
         assert not [finding for finding in verdict(other) if "clipped" in finding.text]
+
+
+def test_the_models_that_the_searches_chose_are_compared_whatever_their_test_errors(with_mse: Build) -> None:
+    comparison = with_mse(mf=0.8, mf_tuned=0.9, dnn=0.6, dnn_tuned=0.7)
+    assert headline(comparison).startswith("DNN and tuned DNN predict")
+    models = [row.model_copy(update={"chosen": row.name in ("mf", "dnn_tuned")}) for row in comparison.models]
+    chosen = comparison.model_copy(update={"models": models})
+    assert headline(chosen).startswith("Tuned DNN predicts these ratings better than MF")
+    (gap,) = gap_summary(chosen)
+    assert "DNN is" in gap.text
+    assert gap.text.count("is ") == 1

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from recsys.evaluation.results import Comparison
-from recsys.report.drift import changes, data_drift, drift_warnings, mse_changes
+from recsys.report.drift import changes, data_drift, drift_warnings, mse_changes, other_choices
 from recsys.store.run_history import PastRun, PastScore
 from tests.made_runs import past as made
 
@@ -187,3 +187,18 @@ def test_what_changed_is_named_and_a_longer_list_is_cut() -> None:
 def test_drift_without_a_recorded_change_says_so(warn: Warn) -> None:
     same: dict[str, Any] = {"ratings": "same", "test": "same"}
     assert warn(*days(**same), past(9, 0.9, **same))["accuracy drift"][-1].endswith("nothing that is on record.")
+
+
+def test_that_a_family_has_another_winner_than_before_is_told() -> None:
+    def run(*chosen: str) -> PastRun:
+        models = {"mf": "MF", "mf_tuned": "tuned MF", "dnn": "DNN", "dnn_tuned": "tuned DNN"}
+        scores = [
+            PastScore(name=name, title=title, kind="model", mse=0.8, chosen=name in chosen)
+            for name, title in models.items()
+        ]
+        return made(scores=tuple(scores))
+
+    (text,) = other_choices(run("mf_tuned", "dnn"), run("mf_tuned", "dnn_tuned"))
+    assert "tuned DNN is the best of its family now, where DNN was" in text
+    assert list(other_choices(run("mf", "dnn"), run("mf", "dnn"))) == []
+    assert list(other_choices(made(), run("mf", "dnn"))) == []

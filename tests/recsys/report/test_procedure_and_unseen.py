@@ -214,3 +214,13 @@ def test_all_cold_rows_are_not_compared_with_warm_ones(with_mse: Build) -> None:
 def test_clipping_is_told_as_it_was(with_mse: Build) -> None:
     assert unseen.clipping(with_mse(mf=0.8)).startswith("Predictions were clipped to 0.5 to 5")
     assert unseen.clipping(with_mse("notebook", mf=0.8)).startswith("Predictions were not clipped")
+
+
+def test_models_that_were_not_chosen_are_named(with_mse: Build) -> None:
+    comparison = with_mse(mf_tuned=0.8, dnn=0.6, dnn_tuned=0.7)
+    models = [row.model_copy(update={"chosen": row.name != "dnn"}) for row in comparison.models]
+    texts = [one.text for one in procedure.procedure_findings(comparison.model_copy(update={"models": models}))]
+    (text,) = [text for text in texts if "lowest validation loss in their families" in text]
+    assert "tuned MF and tuned DNN" in text
+    assert text.endswith("DNN has a row of one seed.")
+    assert not any("families" in one.text for one in procedure.procedure_findings(comparison))

@@ -51,9 +51,8 @@ def test_it_comes_back_from_its_file_to_the_last_digit(fair: tuple[Comparison, A
     again = read_manifest(path)
     assert again == manifest
     assert again.settings.dnn.dropout == 0.1
-    allowed = Settings.model_validate({"tuning": {"budget": 2}}).tuning
     assert again.seeds == [7, 8, 9]
-    assert (again.budget.trials, again.budget.seconds) == (allowed.trials, allowed.seconds)
+    assert (again.budget.trials, again.budget.seconds) == (TUNING.trials_allowed, TUNING.seconds_allowed)
     assert again.ratings.sha256 == "ab" * 32
     assert again.tuning[0].trials[0].val_mse == 0.1 + 0.2
     assert {"recsys.models.mlp", "recsys.training.compiled.engine", "recsys.data.ingest"} <= set(again.code)

@@ -8,7 +8,8 @@ import pytest
 from recsys.evaluation.results import Comparison, SearchedSetting, Tuning
 from recsys.report import searches
 from recsys.report.sections import methodology
-from tests.made_searches import DNN_START, MF_START, trial, tuning
+from recsys.report.sections.verdict import verdict
+from tests.made_searches import DNN_START, MF_START, family_search, trial, tuning
 
 Build = Callable[..., Comparison]
 
@@ -134,6 +135,30 @@ def test_one_searched_side_is_said_to_be(searched: Build, other: tuple[Tuning, .
     assert text == searches.unequal_searches(comparison)
     assert "of tuned MF (budget: 2 trials and 60 s of training) but not those of tuned DNN" in text
     assert "a search of tuned MF alone" in methodology.limits(comparison)
+
+
+def test_the_models_of_a_search_can_be_read_apart() -> None:
+    tuned, other = searches.parts(family_search())
+    assert (tuned.name, tuned.title, tuned.winner) == ("mf_tuned", "tuned MF", 4)
+    assert (other.name, other.winner) == ("histories", None)
+    assert [one.number for one in other.trials] == [1, 3, 5, 6]
+    assert [setting.name for setting in other.searched] == ["depth"]
+    assert searches.search_title(tuned) == "tuned MF"
+
+
+def test_errors_on_a_sample_of_users_are_not_compared_with_others() -> None:
+    search = family_search()
+    assert min(map(searches.val_error, searches.scored_trials(search))) == 0.76
+
+
+def test_that_nothing_could_be_searched_is_said_beside_the_headline(searched: Build) -> None:
+    failed = tuning("mf_tuned", [trial(0, 0.8, MF_START), trial(1, None), trial(2, None)])
+    comparison = searched(failed, dnn(0.8, 0.7, 0.7))
+    text = searches.not_searched(comparison)
+    assert "tuned MF (its loss became NaN)" in text
+    assert "tuned DNN" not in text
+    assert text in [finding.text for finding in verdict(comparison)]
+    assert searches.not_searched(searched(mf(0.8), dnn(0.8))) == ""
 
 
 def test_short_searches_are_said_to_be_and_long_ones_are_not(searched: Build) -> None:

@@ -2,22 +2,21 @@
 
 import json
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from recsys.errors import TrialsFailed
-from recsys.models.search_space import SearchSpace
-from recsys.models.specs import MODEL
-from recsys.settings import BiasedMFSettings, EmbeddingSettings, TuningSettings
+from recsys.settings import EmbeddingSettings
 from recsys.store.store import Manifest, Store
 from recsys.tuning import cache as remembered
 from recsys.tuning.cache import Outcomes, remembered_search
-from recsys.tuning.search import Attempt, Found, search
+from recsys.tuning.search import Allowance, Attempt, Found, search
+from tests.recsys.tuning.test_search import FACTORS, HISTORY
 
-DEFAULTS = BiasedMFSettings(epochs=4)
-SPACE = MODEL["mf_tuned"].space or SearchSpace({})
-BUDGET = TuningSettings(budget=2, trial_epochs=4)
+MEMBERS = [FACTORS, HISTORY]
+BUDGET = Allowance(trials=11, granted=7, draws=8, seconds=240.0)
 
 Train = Callable[[Attempt], Manifest | Exception]
 Searching = Generator[list[Attempt], Outcomes, Found]
@@ -43,9 +42,10 @@ def asked_for(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def train(attempt: Attempt) -> Manifest:
-    assert isinstance(attempt.settings, EmbeddingSettings)
-    losses = [attempt.settings.learning_rate + 1 / epoch for epoch in range(1, attempt.settings.epochs + 1)]
-    facts = {"val_loss": losses, "seconds": 1.5, "stopped_early": False, "best_epoch": len(losses), "parameters": 7}
+    rate = attempt.settings.learning_rate if isinstance(attempt.settings, EmbeddingSettings) else 0.5
+    losses = [rate + 1 / epoch for epoch in range(1, attempt.settings.epochs + 1)]
+    facts = {"val_loss": losses, "seconds": 1.5, "stopped_early": False, "best_epoch": len(losses)}
+    facts |= {"scored_epoch": len(losses), "parameters": 7}
     return Manifest(kind="trial", key=f"{losses}", files=[], seconds=1.5, facts=facts)
 
 
@@ -60,14 +60,14 @@ def run(searching: Searching, train: Train = train, steps: int = 99) -> tuple[Fo
     return None, asked
 
 
-def following(store: Store, seed: int = 1, budget: TuningSettings = BUDGET) -> Searching:
-    return remembered_search(store, "mf_tuned", "tuned MF", SPACE, DEFAULTS, budget, seed)
+def following(store: Store, seed: int = 1, budget: Allowance = BUDGET) -> Searching:
+    return remembered_search(store, "mf", MEMBERS, budget, seed)
 
 
 def test_it_asks_for_and_finds_what_the_search_does_and_the_second_time_without_it(
     store: Store, asked_for: list[int]
 ) -> None:
-    expected = run(search("mf_tuned", "tuned MF", SPACE, DEFAULTS, BUDGET, 1))
+    expected = run(search("mf", MEMBERS, BUDGET, 1))
     assert run(following(store)) == expected
     assert asked_for == [1]
     assert run(following(store)) == expected
@@ -75,7 +75,7 @@ def test_it_asks_for_and_finds_what_the_search_does_and_the_second_time_without_
 
 
 def test_a_course_that_was_broken_off_is_taken_up_where_it_ended(store: Store, asked_for: list[int]) -> None:
-    expected = run(search("mf_tuned", "tuned MF", SPACE, DEFAULTS, BUDGET, 1))
+    expected = run(search("mf", MEMBERS, BUDGET, 1))
     run(following(store), steps=1)
     assert run(following(store)) == expected
     assert asked_for == [1, 1]
@@ -88,12 +88,12 @@ def test_another_outcome_is_another_course(store: Store, asked_for: list[int]) -
         return made
 
     run(following(store))
-    assert run(following(store), worse) == run(search("mf_tuned", "tuned MF", SPACE, DEFAULTS, BUDGET, 1), worse)
+    assert run(following(store), worse) == run(search("mf", MEMBERS, BUDGET, 1), worse)
 
 
-@pytest.mark.parametrize("changed", [{"seed": 2}, {"budget": TuningSettings(budget=1, trial_epochs=4)}], ids=str)
+@pytest.mark.parametrize("changed", [{"seed": 2}, {"budget": replace(BUDGET, sampled=9)}], ids=["seed", "sample"])
 def test_another_search_is_another_course(
-    store: Store, asked_for: list[int], changed: dict[str, int | TuningSettings]
+    store: Store, asked_for: list[int], changed: dict[str, int | Allowance]
 ) -> None:
     run(following(store))
     run(following(store, **changed))  # type: ignore[arg-type]
@@ -104,13 +104,17 @@ def test_a_search_of_which_every_trial_failed_is_remembered_as_such(store: Store
     for _ in range(2):
         found, _ = run(following(store), lambda attempt: ValueError("it diverged"))
         assert found
-        assert isinstance(found.chosen, TrialsFailed)
-        assert str(found.chosen) == "every trial failed; the first: it diverged"
-        assert found.settings == DEFAULTS
+        for member in MEMBERS:
+            row = found.rows[member.name]
+            assert isinstance(row.fit, TrialsFailed)
+            assert str(row.fit) == "every trial failed; the first: it diverged"
+            assert row.settings == member.given
     assert asked_for == [1]
 
 
-@pytest.mark.parametrize("damaged", ["", "{", "[]", '{"attempts": [[1, {"epochs": "many"}]]}', '{"failed": null}'])
+@pytest.mark.parametrize(
+    "damaged", ["", "{", "[]", '{"attempts": [[1, "mf_tuned", {"epochs": "many"}, 0]]}', '{"failed": null}']
+)
 def test_a_note_that_cannot_be_read_is_made_anew(store: Store, asked_for: list[int], damaged: str) -> None:
     expected = run(following(store))
     notes = sorted((store.root / "notes").glob("search-*.json"))

@@ -22,7 +22,7 @@ from recsys.report.sections.tuning import (
     trials_csv,
     trials_table,
 )
-from tests.made_searches import DNN_START, MF_START, Settings, dnn_search, mf_search, trial, tuning
+from tests.made_searches import DNN_START, MF_START, Settings, dnn_search, family_search, mf_search, trial, tuning
 
 Build = Callable[..., Comparison]
 
@@ -204,14 +204,14 @@ def test_budget_has_a_column_a_search_and_counts_every_trial_once(searched: Buil
     table = budget_table(comparison)
     assert [heading.text for heading in table.headings] == ["Search", "Tuned MF", "Tuned DNN"]
     rows = {row[0]: row[1] for row in cells(table)}
-    assert [rows[name] for name in rows if name.startswith("of which")] == ["2", "1", "1"]
-    assert (rows["Trials allowed"], rows["Trials run"], rows["Winner"]) == ("5", "4", "trial 1")
-    assert (rows["Its validation MSE"], rows["Improvement over trial 0"]) == ("0.7000", "0.1000")
+    assert [rows[name] for name in rows if name.startswith("of which")] == ["2", "1", "1", "3"]
+    assert (rows["Trials allowed"], rows["Trials run"], rows["Winner"]) == ("5", "4", "trial 1 of tuned MF")
+    assert (rows["Its validation MSE"], rows["Improvement over these"]) == ("0.7000", "0.1000")
 
 
 def test_search_without_a_winner_has_dashes(searched: Build) -> None:
     rows = {row[0]: row[1] for row in cells(budget_table(searched(tuning("mf_tuned", [trial(0, None)]))))}
-    assert (rows["Winner"], rows["Its validation MSE"], rows["Improvement over trial 0"]) == ("–", "–", "–")
+    assert (rows["Winner"], rows["Its validation MSE"], rows["Improvement over these"]) == ("–", "–", "–")
 
 
 def test_tables_show_the_best_trials_and_say_how_many_there_are(searched: Build) -> None:
@@ -224,16 +224,39 @@ def test_tables_show_the_best_trials_and_say_how_many_there_are(searched: Build)
     assert all(len(row) == len(few.headings) for row in few.rows)
 
 
+def test_a_search_of_several_models_is_called_by_its_family_and_names_the_model_of_each_trial(
+    searched: Build,
+) -> None:
+    comparison = searched(family_search(), dnn(0.8, 0.75, seconds_used=60.0))
+    (text,) = [text for text in said(comparison, "search winner") if "tuned MF" in text]
+    assert text.startswith(
+        "Trial 4 of tuned MF won with a validation MSE of 0.7600, 0.0100 below the 0.7700 of trial 0"
+    )
+    assert "l2 factors 0.14 instead of 0.1;" in text
+    assert text.endswith("The lowest of the other models: histories 0.7680.")
+    assert "Matrix factorisation" in [heading.text for heading in budget_table(comparison).headings]
+    rows = {row[0]: row[1] for row in cells(budget_table(comparison))}
+    assert (rows["Models"], rows["of which drawn"]) == ("tuned MF and histories", "3")
+    table = trial_tables(comparison)[0]
+    assert table.title == "All 7 trials of matrix factorisation, the best first"
+    assert [row[:2] for row in cells(table)][:3] == [["4", "tuned MF"], ["3", "histories"], ["0", "tuned MF"]]
+    assert "pruned on a sample of users" in [row[3] for row in cells(table)]
+    assert "on a sample" in table.caption
+    assert "tuned MF has 3, histories has 2 and tuned DNN has 2" in said(comparison, "importance")[0]
+    assert {row["model"] for row in trials_table(comparison).to_pylist()} == {"mf_tuned", "histories", "dnn_tuned"}
+
+
 def test_failed_trial_is_shown_with_its_reason(searched: Build) -> None:
     (table,) = trial_tables(searched(tuning("mf_tuned", [trial(0, 0.8), trial(1, None)])))
-    assert cells(table)[1][:3] == ["1", "–", "failed: its loss became NaN."]
+    assert cells(table)[1][:4] == ["1", "tuned MF", "–", "failed: its loss became NaN."]
 
 
 def test_files_have_every_trial_and_a_column_for_each_setting_of_either_search(searched: Build) -> None:
     comparison = searched(mf_search(40), dnn_search(35))
     table = trials_table(comparison)
     rows = table.to_pylist()
-    assert [row["family"] for row in rows] == ["mf_tuned"] * 40 + ["dnn_tuned"] * 35
+    assert [row["family"] for row in rows] == ["mf"] * 40 + ["dnn"] * 35
+    assert [row["model"] for row in rows] == ["mf_tuned"] * 40 + ["dnn_tuned"] * 35
     for row, tried in zip(rows, [tried for search in comparison.tuning for tried in search.trials], strict=True):
         assert {name: row[f"settings.{name}"] for name in tried.settings} == tried.settings
         assert (row["val_mse"], row["state"], row["reason"]) == (tried.val_mse, tried.state, tried.reason)
