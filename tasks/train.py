@@ -70,7 +70,7 @@ def _recipe(spec: ModelSpec, task: str, layer: str, *manifests: str) -> Recipe:
         manifests=manifests,
         settings=("settings", "seed", "engine"),
         constants={"standardised": True} if spec.standardised else {},
-        code=(spec.module, "recsys.training.train"),
+        code=(*spec.modules, "recsys.training.train"),
         libraries=spec.libraries,
     )
 

@@ -14,7 +14,6 @@ from recsys.evaluation.metrics import rating_scores
 from recsys.evaluation.results import Contribution, LearningCurve, ModelResult, Ranking, Score, SeedResult, Spread
 from recsys.evaluation.thresholds import LEVEL
 from recsys.models.predictor import Codes, Floats, Predictor
-from recsys.models.settings import with_former_names
 from recsys.models.specs import ROW
 
 
@@ -127,7 +126,7 @@ def model_result(
         refitted_rows=refitted_rows,
         clipped_rows=predicted.clipped[name],
         predict_microseconds=predicted.microseconds[name],
-        settings=with_former_names(chosen["settings"]),
+        settings=chosen["settings"],
         ranking=predicted.ranking[name],
         contributions=contributions,
         seeds=seeds,

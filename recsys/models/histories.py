@@ -153,9 +153,7 @@ def history_sums(
 
 
 @kernel
-def history_gradient(
-    side: Side, row: int, gradients: Floats, dealt: Batches, batch: int, found: Floats
-) -> None:
+def history_gradient(side: Side, row: int, gradients: Floats, dealt: Batches, batch: int, found: Floats) -> None:
     """Write the gradient of a row's tables into `found`, shape (parts, size), from those of the others' histories.
 
     `gradients` are those of the other side's sums, times their scale; shape (rows of the other side, size).

@@ -1,4 +1,4 @@
-"""One step of Adam over all users and items at once, of models that read both sides' histories.
+"""Steps of Adam over all users and items at once, for models that read both sides' histories.
 
     r = μ + b_u + c_i + (P_u + T(s_u)) · (Q_i + T'(s_i)),    T(s): s ← s + W₂ dropout(tanh(W₁ s + a)), layer by layer,
 
@@ -6,7 +6,7 @@ with s from `recsys.models.histories.history_sums`. Minimised is half the mean s
 parameter θ, λ θ² / 2 divided by the number of training ratings. A step reads histories without the batch's ratings.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,8 @@ class SideWeights(NamedTuple):
     Attributes:
         own: P, shape (rows, size).
         bias: shape (rows,).
-        tables: what the other side's histories read of these rows: Y, or Y and R, or nothing; shape (rows, parts, size).
+        tables: what the other side's histories read of these rows, Y, or Y and R, or nothing; shape
+            (rows, parts, size).
         kernels: W₁ of each layer, shape (layers, size, width).
         shifts: a of each layer, shape (layers, width).
         backs: W₂ of each layer, shape (layers, width, size).
@@ -37,12 +38,32 @@ class SideWeights(NamedTuple):
     backs: Floats
 
 
+class Half(NamedTuple):
+    """One side of a model under way, users or items.
+
+    Attributes:
+        side: its training ratings; these are deviations from the mean μ.
+        scale: its `Side.scale`.
+        weights: what is learnt; `first` and `second` are Adam's moments of it.
+    """
+
+    side: Side
+    scale: Floats
+    weights: SideWeights
+    first: SideWeights
+    second: SideWeights
+
+
+Halves = tuple[Half, Half]
+"""The users' half and the items'."""
+
+
 class Penalties(NamedTuple):
-    """λ of each part of `SideWeights`, divided by the number of training ratings; `tables` has one a part."""
+    """λ of the parts of `SideWeights`, divided by the number of training ratings; shifts have none."""
 
     own: float
     bias: float
-    tables: Floats
+    tables: tuple[float, ...]
     kernels: float
 
 
@@ -53,6 +74,75 @@ class Tower(NamedTuple):
     inputs: list[Floats]
     hidden: list[Floats]
     masks: list[Floats]
+
+
+def vectors_of(halves: Halves, which: int, rows: npt.NDArray[np.int64], dealt: Batches, batch: int) -> Floats:
+    """Return P + T(s) of some rows of a side, in inference, shape (len(rows), size); 0 of rows without ratings."""
+    half, others = halves[which], halves[1 - which]
+    sums = history_sums(half.side, half.scale, rows, others.weights.tables, dealt, batch)
+    found = climb(sums, half.weights, []).vectors + half.weights.own[rows]
+    found[half.scale[rows] == 0] = 0
+    return found
+
+
+def take_step(
+    halves: Halves,
+    dealt: tuple[Batches, Batches],
+    batch: int,
+    dropout: float,
+    random: np.random.Generator,
+    penalties: Penalties,
+    alpha: float,
+) -> float:
+    """Take a step with all weights, and return the sum of the squared errors of the batch before it.
+
+    Args:
+        halves: their weights and moments are changed in place.
+        dealt: the batch of each rating, in the order of each side.
+        batch: the one whose ratings are predicted, and left out of the histories.
+        dropout: rate of the hidden layers, whose masks `random` draws.
+        alpha: the learning rate, corrected for the bias of Adam's moments.
+    """
+    step = np.float32(alpha)
+    count = np.float32(max(1, np.count_nonzero(dealt[0] == batch)))
+    towers, all_rows, vectors = [], [], []
+    for half, others, batches in zip(halves, halves[::-1], dealt, strict=True):
+        rows = rows_of_batch(half.side, batches, batch)
+        sums = history_sums(half.side, half.scale, rows, others.weights.tables, batches, batch)
+        tower = climb(sums, half.weights, _masks(half.weights, len(rows), dropout, random))
+        towers.append(tower)
+        all_rows.append(rows)
+        vectors.append(_spread(tower.vectors + half.weights.own[rows], rows, half.weights.own))
+    biases = [half.weights.bias.copy() for half in halves]
+    squares, at_sums = 0.0, []
+    for which, (half, rows, tower) in enumerate(zip(halves, all_rows, towers, strict=True)):
+        pairs = ((both[which], both[1 - which]) for both in (vectors, biases))
+        gradient, of_bias, squares = error_gradient(half.side, rows, *pairs, dealt[which], batch, count)
+        at_sum, of_layers = descend(tower, half.weights, gradient)
+        at_sums.append(_spread(at_sum * half.scale[rows, None], rows, half.weights.own))
+        found = [_spread(gradient, rows, half.weights.own), _spread(of_bias, rows, half.weights.bias), *of_layers]
+        strengths = [penalties.own, penalties.bias, penalties.kernels, 0.0, penalties.kernels]
+        stepping = [[part for part in parts if part is not parts.tables] for parts in half[2:]]
+        for weight, first, second, of_weight, l2 in zip(*stepping, found, strengths, strict=True):
+            adam(weight.ravel(), first.ravel(), second.ravel(), of_weight.ravel(), np.float32(l2), step)
+    strengths_of_tables = np.array(penalties.tables, np.float32)
+    for which, half in enumerate(halves):
+        parts = half.weights.tables, half.first.tables, half.second.tables
+        step_tables(half.side, *parts, at_sums[1 - which], dealt[which], batch, strengths_of_tables, step)
+    return squares
+
+
+def _spread(values: Floats, rows: npt.NDArray[np.int64], like: Floats) -> Floats:
+    """The values in their rows of an array like another one, with 0 elsewhere."""
+    whole = np.zeros_like(like)
+    whole[rows] = values
+    return whole
+
+
+def _masks(weights: SideWeights, rows: int, dropout: float, random: np.random.Generator) -> list[Floats]:
+    layers, width = weights.shifts.shape
+    kept = np.float32(1 / (1 - dropout))
+    return [(random.random((rows, width), np.float32) >= dropout) * kept for _ in range(layers)]
 
 
 def climb(sums: Floats, weights: SideWeights, masks: list[Floats]) -> Tower:
@@ -104,7 +194,6 @@ def error_gradient(
     rows: npt.NDArray[np.int64],
     vectors: tuple[Floats, Floats],
     biases: tuple[Floats, Floats],
-    mean: np.float32,
     dealt: Batches,
     batch: int,
     count: np.float32,
@@ -119,7 +208,7 @@ def error_gradient(
         for at in range(side.start[row], side.start[row + 1]):
             if dealt[at] == batch:
                 theirs = vectors[1][side.other[at]]
-                error = mean + biases[0][row] + biases[1][side.other[at]] - side.rating[at]
+                error = biases[0][row] + biases[1][side.other[at]] - side.rating[at]
                 for c in range(size):
                     error += mine[c] * theirs[c]
                 squares += error * error
@@ -157,5 +246,5 @@ def step_tables(
     found = np.empty(tables.shape[1:], np.float32)
     for row in range(len(tables)):
         history_gradient(side, row, gradients, dealt, batch, found)
-        for part in range(len(l2)):
+        for part in range(len(found)):
             adam(tables[row, part], first[row, part], second[row, part], found[part], l2[part], alpha)

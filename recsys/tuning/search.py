@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from recsys.errors import TrialsFailed
 from recsys.evaluation.results import SearchedSetting, Trial, Tuning
 from recsys.models.search_space import Between, OneOf, SearchSpace, as_json, contains, decoded, distribution, encoded
-from recsys.models.settings import FitSettings, with_former_names
+from recsys.models.settings import FitSettings
 from recsys.settings import TuningSettings
 from recsys.store.store import Manifest
 
@@ -199,7 +199,7 @@ def _trial(space: SearchSpace, one: _Tried) -> Trial:
     return Trial(
         number=one.number,
         state="failed" if one.reason else "finished" if one.whole else "pruned",
-        settings=with_former_names({name: as_json(getattr(one.settings, name)) for name in space.fields}),
+        settings={name: as_json(getattr(one.settings, name)) for name in space.fields},
         epochs=len(one.facts.get("val_loss", [])),
         best_epoch=one.facts.get("best_epoch"),
         val_mse=one.loss if one.made else None,
