@@ -61,8 +61,8 @@ class ModelSpec(RowSpec):
         detail: what the name of a training's run tells of the settings, as a format string over `settings`.
         build: of a Keras model, the function (users, items, settings, seed, ratings) -> untrained model; `ratings`
             is a `recsys.models.predictor.TrainingRatings`.
-        fit: of any other model, and where the settings' `fits_itself`, the function (users, items, data, settings, seed, progress, checkpoint) ->
-            (`recsys.models.predictor.SavedPredictor`, `recsys.training.fit.Fit`).
+        fit: of any other model, and where the settings' `fits_itself`, the function (users, items, data, settings,
+            seed, progress, checkpoint) -> (`recsys.models.predictor.SavedPredictor`, `recsys.training.fit.Fit`).
         load: of such a model, the function path -> `recsys.models.predictor.Predictor`.
         libraries: packages that make its numbers.
         space: what is searched in protocol `fair`; without one it is trained with its settings as they are.

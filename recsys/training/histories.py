@@ -37,6 +37,9 @@ WARM_UP = 0.1
 OWN_SD, TABLE_SD, BACK_SD = 0.1, 0.03, 0.1
 """Standard deviations of the initial vectors and tables, and of a layer's W₂ times the root of its width."""
 
+SVDPP_RATE = 0.01
+"""Highest learning rate of SVD++, whose sums pass through no layers."""
+
 CHECKPOINT_SHARE = 0.05
 """Share of a training's time that its checkpoints may take."""
 
@@ -93,6 +96,7 @@ def fit_svdpp(
         rating_histories=False,
         l2_factors=settings.l2_implicit,
         l2_histories=settings.l2_implicit,
+        learning_rate=SVDPP_RATE,
     )
     training = _Training("mf_tuned", users, items, data, linear, seed)
     fit = training.run(progress, checkpoint)
