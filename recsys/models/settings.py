@@ -129,7 +129,7 @@ class TowersSettings(FitSettings):
     parameter's square, in ratings: half of it is added to half the sum of the squared errors.
     """
 
-    epochs: Epochs = 16
+    epochs: Epochs = 24
     patience: int = Field(0, ge=0, le=0, description="0, as the learning rate falls to 0 over all epochs")
     embedding_size: Annotated[EmbeddingSize, Field(ge=1)] = 64
     histories: Histories = "both"
@@ -137,14 +137,14 @@ class TowersSettings(FitSettings):
     layers: int = Field(1, ge=0, le=2, description="hidden layers of each tower; 0: the sum of a history as it is")
     width: int = Field(64, ge=1, le=4096, description="units of each hidden layer")
     dropout: Dropout = 0.2
-    l2_factors: float = Field(15.0, ge=0, le=1e6, description="L2 regularisation of the factors, in ratings")
+    l2_factors: float = Field(20.0, ge=0, le=1e6, description="L2 regularisation of the factors, in ratings")
     l2_histories: float = Field(20.0, ge=0, le=1e6, description="L2 regularisation of what histories sum, in ratings")
     l2_rating_histories: float = Field(
-        40.0, ge=0, le=1e6, description="L2 regularisation of what is multiplied with the ratings, in ratings"
+        60.0, ge=0, le=1e6, description="L2 regularisation of what is multiplied with the ratings, in ratings"
     )
     l2_biases: float = Field(3.0, ge=0, le=1e6, description="L2 regularisation of the biases, in ratings")
     l2_kernels: float = Field(
-        1000.0, ge=0, le=1e6, description="L2 regularisation of the weights of the hidden layers, in ratings"
+        3000.0, ge=0, le=1e6, description="L2 regularisation of the weights of the hidden layers, in ratings"
     )
-    learning_rate: float = Field(6e-3, gt=0, le=10, description="highest learning rate of Adam")
+    learning_rate: float = Field(1e-2, gt=0, le=10, description="highest learning rate of Adam")
     batches: int = Field(6, ge=2, le=254, description="batches of an epoch; histories leave the batch at hand out")

@@ -163,9 +163,9 @@ def descend(tower: Tower, weights: SideWeights, gradient: Floats) -> tuple[Float
     kernels, shifts, backs = found
     for layer in reversed(range(len(weights.kernels))):
         hidden, mask = tower.hidden[layer], tower.masks[layer]
-        backs[layer] = product(np.ascontiguousarray((hidden * mask).T), gradient)
+        backs[layer] = outer_sum(hidden * mask, gradient)
         before = product(gradient, np.ascontiguousarray(weights.backs[layer].T)) * mask * (1 - hidden * hidden)
-        kernels[layer] = product(np.ascontiguousarray(tower.inputs[layer].T), before)
+        kernels[layer] = outer_sum(tower.inputs[layer], before)
         shifts[layer] = before.sum(axis=0)
         gradient = gradient + product(before, np.ascontiguousarray(weights.kernels[layer].T))
     return gradient, found
@@ -185,6 +185,24 @@ def product(left: Floats, right: Floats) -> Floats:
         for d in range(inner - inner % 4, inner):
             for c in range(len(row)):
                 row[c] += left[r, d] * right[d, c]
+    return out
+
+
+@kernel
+def outer_sum(left: Floats, right: Floats) -> Floats:
+    """Return the product of `left`, transposed, and `right`, whose sums run over the rows in their order."""
+    out = np.zeros((left.shape[1], right.shape[1]), np.float32)
+    rows = left.shape[0]
+    for r in range(0, rows - 3, 4):
+        for d in range(left.shape[1]):
+            row = out[d]
+            x0, x1, x2, x3 = left[r, d], left[r + 1, d], left[r + 2, d], left[r + 3, d]
+            for c in range(len(row)):
+                row[c] += x0 * right[r, c] + x1 * right[r + 1, c] + x2 * right[r + 2, c] + x3 * right[r + 3, c]
+    for r in range(rows - rows % 4, rows):
+        for d in range(left.shape[1]):
+            for c in range(right.shape[1]):
+                out[d, c] += left[r, d] * right[r, c]
     return out
 
 

@@ -161,7 +161,7 @@ def test_it_is_trained_tuned_scored_blended_and_plotted(project: Path, prefect_s
     assert "try_parity" in printed
     comparison = json.loads((tmp_path / "reports" / "run" / "comparison.json").read_text())
     rows = {row["name"]: row for row in comparison["models"]}
-    assert list(rows) == ["mf", "dnn", "mf_tuned", "dnn_tuned", "parity"]
+    assert list(rows) == ["mf", "dnn", "mf_tuned", "dnn_tuned", "towers", "parity"]
     assert rows["parity"]["mse"] < 0.15 < rows["mf_tuned"]["mse"]
     assert len(rows["parity"]["seeds"]) == 2
     tuning = next(one for one in comparison["tuning"] if one["name"] == "parity")

@@ -147,7 +147,7 @@ def test_a_step_has_the_loss_and_the_gradients_of_stock_keras(
         for layer in range(len(half.first.kernels)):
             ours += [half.first.kernels[layer], half.first.shifts[layer], half.first.backs[layer]]
         for first, gradient in zip(ours, gradients, strict=True):
-            np.testing.assert_allclose(first / 0.1, gradient, atol=1e-5)
+            np.testing.assert_allclose(first / 0.1, gradient, rtol=1e-5, atol=1e-5)
 
 
 def test_a_step_updates_as_the_adam_of_keras() -> None:
@@ -196,7 +196,7 @@ def test_tastes_are_learnt_and_histories_help() -> None:
     random = np.random.default_rng(0)
     taste = np.sign(random.normal(size=(USERS, 1))) * np.sign(random.normal(size=(1, ITEMS)))
     user, item = np.nonzero(random.random((USERS, ITEMS)) < np.where(taste > 0, 0.4, 0.05))
-    rating = taste[user, item] + random.normal(size=len(user))
+    rating = taste[user, item] + 0.3 * random.normal(size=len(user))
     rows = random.permutation(len(user))
     columns = user.astype(np.int32), item.astype(np.int32), rating.astype(np.float32)
     data = FitData(*columns, rows[100:], rows[:100])
@@ -256,9 +256,8 @@ def test_an_interrupted_training_continues_to_the_same_bits(tmp_path: Path) -> N
         trained = []
         patch.setattr(_Training, "_train_epoch", interrupted(2))
         fitted(data, folder)
-    assert bits(fitted(data, folder, seed=2), data) == bits(
-        fitted(data, seed=2), data
-    )  # another training's is not taken
+    others = bits(fitted(data, folder, seed=2), data)  # another training's checkpoint is not taken
+    assert others == bits(fitted(data, seed=2), data)
 
 
 def test_it_opens_with_stock_keras_and_equal_models_are_equal_files(tmp_path: Path) -> None:
