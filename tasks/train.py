@@ -82,7 +82,7 @@ def _recipe(spec: ModelSpec, task: str, layer: str, manifests: tuple[str, ...], 
         manifests=manifests,
         settings=("settings", "seed", "engine", *settings),
         constants={"standardised": True} if spec.standardised else {},
-        code=(spec.module, "recsys.training.train"),
+        code=(*spec.modules, "recsys.training.train"),
         libraries=spec.libraries,
     )
 

@@ -14,7 +14,6 @@ from recsys.evaluation.metrics import rating_scores
 from recsys.evaluation.results import LearningCurve, ModelResult, Ranking, Score, SeedResult, Spread
 from recsys.evaluation.thresholds import LEVEL
 from recsys.models.predictor import Codes, Floats, Predictor
-from recsys.models.settings import with_former_names
 from recsys.models.specs import ROW
 
 
@@ -120,7 +119,7 @@ def model_result(
         file_bytes=model.fits[0].path.stat().st_size,
         clipped_rows=predicted.clipped[name],
         predict_microseconds=predicted.microseconds[name],
-        settings=with_former_names(chosen["settings"]),
+        settings=chosen["settings"],
         ranking=predicted.ranking[name],
         seeds=seeds,
         spread=_spread([one.mse for one in seeds]),

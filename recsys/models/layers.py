@@ -6,9 +6,6 @@ parallel threads would get different weights at each run.
 
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from recsys.backend import keras
 from recsys.memory import require_memory
 from recsys.seeding import derive_seed
@@ -33,14 +30,6 @@ def small_embedding(name: str, rows: int, size: int, sd: float, l2: float, seed:
     """Return an `embedding` that is initially normal with this standard deviation."""
     initial = keras.initializers.RandomNormal(stddev=sd, seed=derive_seed(seed, name)) if sd else "zeros"
     return _table(name, rows, size, initial, keras.regularizers.L2(l2))
-
-
-def frozen_embedding(name: str, table: npt.NDArray[np.generic]) -> keras.layers.Embedding:
-    """Return an embedding that looks rows of `table`, shape (rows, size), up as float32, and is not trained."""
-    layer = keras.layers.Embedding(*table.shape, embeddings_initializer="zeros", trainable=False, name=name)
-    layer.build()
-    layer.set_weights([table])
-    return layer
 
 
 def dense(

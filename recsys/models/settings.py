@@ -1,15 +1,10 @@
 """The settings of each model, without Keras."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from cyclopts import Parameter
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import Field, model_validator
 
 from recsys.config import SettingsModel
-
-FORMER_NAMES = {"implicit_items": "history"}
-"""Setting -> its name in version 0.1, which options, files and readers of comparison.json may still use."""
 
 Activation = Literal["relu", "tanh", "gelu", "silu"]
 Histories = Annotated[
@@ -28,6 +23,13 @@ Patience = Annotated[
     ),
 ]
 Dropout = Annotated[float, Field(ge=0, lt=1, description="dropout rate of the hidden layers")]
+Histories = Annotated[
+    Literal["none", "user", "item", "both"],
+    Field(
+        description="histories that are read (SVD++): user, the items that a user has rated; item, the users who have "
+        "rated an item; both; none"
+    ),
+]
 BiasL2 = Annotated[float, Field(ge=0, le=100, description="L2 regularisation of the biases, per rating")]
 
 
@@ -36,6 +38,11 @@ class FitSettings(SettingsModel):
 
     epochs: Epochs = 10
     patience: Patience = 0
+
+    @property
+    def fits_itself(self) -> bool:
+        """Whether a model that can be built is fitted by its own function nevertheless."""
+        return False
 
 
 class EmbeddingSettings(FitSettings):
@@ -51,7 +58,11 @@ class MFSettings(EmbeddingSettings):
 
 
 class BiasedMFSettings(EmbeddingSettings):
-    """Matrix factorisation with global mean, biases and L2 regularisation; with 0 factors, the biases only."""
+    """Matrix factorisation with global mean, biases and L2 regularisation; with 0 factors, the biases only.
+
+    With `implicit` it is SVD++, which reads `embedding_size`, `epochs` (the length of its learning rate's schedule) and
+    `l2_implicit`; the other settings are those of matrix factorisation without it.
+    """
 
     embedding_size: Annotated[EmbeddingSize, Field(ge=0)] = 100
     batch_size: BatchSize = 256
@@ -62,20 +73,22 @@ class BiasedMFSettings(EmbeddingSettings):
     l2_factors: float = Field(0.12, ge=0, le=100, description="L2 regularisation of the factors, per rating")
     l2_biases: BiasL2 = 0.02
     initial_sd: float = Field(0.05, gt=0, le=10, description="standard deviation of the initial factors")
-    implicit_items: Annotated[int, Parameter(name=("implicit-items", FORMER_NAMES["implicit_items"]))] = Field(
-        0,
-        ge=0,
-        le=1000,
-        validation_alias=AliasChoices("implicit_items", FORMER_NAMES["implicit_items"]),
-        description="items per user read as implicit feedback (SVD++), at most; 0: plain matrix factorisation",
+    implicit: Histories = "none"
+    l2_implicit: float = Field(
+        20.0, ge=0, le=1e6, description="L2 regularisation of the factors of SVD++, per user or item, in ratings"
     )
+
+    @property
+    def fits_itself(self) -> bool:
+        """Whether it is SVD++, which our engines do not train."""
+        return self.implicit != "none"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.implicit_items and not self.embedding_size:
+        if self.implicit != "none" and not self.embedding_size:
             raise ValueError(
-                f"implicit_items {self.implicit_items} needs factors, which embedding_size 0 leaves out: choose "
-                "implicit_items 0 or an embedding_size of 1 or more"
+                f"implicit {self.implicit} needs factors, which embedding_size 0 leaves out: choose implicit none or "
+                "an embedding_size of 1 or more"
             )
         return self
 
@@ -124,6 +137,29 @@ class TunedDNNSettings(DNNSettings):
     )
 
 
-def with_former_names(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings with those that were renamed also under their name in version 0.1, for readers of results."""
-    return {**settings, **{FORMER_NAMES[name]: settings[name] for name in FORMER_NAMES if name in settings}}
+class TowersSettings(FitSettings):
+    """Two towers over histories: what a user has rated and who has rated an item, and how.
+
+    `epochs` is the length of the learning rate's schedule, which nothing cuts short. Regularisation is of each
+    parameter's square, in ratings: half of it is added to half the sum of the squared errors.
+    """
+
+    epochs: Epochs = 24
+    patience: int = Field(0, ge=0, le=0, description="0, as the learning rate falls to 0 over all epochs")
+    embedding_size: Annotated[EmbeddingSize, Field(ge=1)] = 64
+    histories: Histories = "both"
+    rating_histories: bool = Field(True, description="read how the items of a history were rated, not only which")
+    layers: int = Field(1, ge=0, le=2, description="hidden layers of each tower; 0: the sum of a history as it is")
+    width: int = Field(64, ge=1, le=4096, description="units of each hidden layer")
+    dropout: Dropout = 0.2
+    l2_factors: float = Field(20.0, ge=0, le=1e6, description="L2 regularisation of the factors, in ratings")
+    l2_histories: float = Field(20.0, ge=0, le=1e6, description="L2 regularisation of what histories sum, in ratings")
+    l2_rating_histories: float = Field(
+        60.0, ge=0, le=1e6, description="L2 regularisation of what is multiplied with the ratings, in ratings"
+    )
+    l2_biases: float = Field(3.0, ge=0, le=1e6, description="L2 regularisation of the biases, in ratings")
+    l2_kernels: float = Field(
+        3000.0, ge=0, le=1e6, description="L2 regularisation of the weights of the hidden layers, in ratings"
+    )
+    learning_rate: float = Field(1e-2, gt=0, le=10, description="highest learning rate of Adam")
+    batches: int = Field(6, ge=2, le=254, description="batches of an epoch; histories leave the batch at hand out")

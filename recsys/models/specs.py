@@ -16,6 +16,7 @@ from recsys.models.settings import (
     DNNSettings,
     FitSettings,
     MFSettings,
+    TowersSettings,
     TunedDNNSettings,
 )
 
@@ -52,7 +53,7 @@ class RowSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec(RowSpec):
-    """A model that is trained, either a Keras model by our engines or by a fit of its own.
+    """A model that is trained, either a Keras model by our engines or by a fit of its own, or as its settings say.
 
     Functions are named as "module:function" (`pkgutil.resolve_name`) and imported where they are called.
 
@@ -61,8 +62,8 @@ class ModelSpec(RowSpec):
         detail: what the name of a training's run tells of the settings, as a format string over `settings`.
         build: of a Keras model, the function (users, items, settings, seed, ratings) -> untrained model; `ratings`
             is a `recsys.models.predictor.TrainingRatings`.
-        fit: of any other model, the function (users, items, data, settings, seed, progress, checkpoint) ->
-            (`recsys.models.predictor.SavedPredictor`, `recsys.training.fit.Fit`).
+        fit: of any other model, and where the settings' `fits_itself`, the function (users, items, data, settings,
+            seed, progress, checkpoint) -> (`recsys.models.predictor.SavedPredictor`, `recsys.training.fit.Fit`).
         load: of such a model, the function path -> `recsys.models.predictor.Predictor`.
         libraries: packages that make its numbers.
         space: what is searched in protocol `fair`, where the model competes with the others of its family that have a
@@ -91,9 +92,9 @@ class ModelSpec(RowSpec):
     defaults: str = "the default settings"
 
     @property
-    def module(self) -> str:
-        """The module of the model's build or fit function."""
-        return str(self.build or self.fit).partition(":")[0]
+    def modules(self) -> tuple[str, ...]:
+        """The modules of the model's build and fit functions."""
+        return tuple(place.partition(":")[0] for place in (self.build, self.fit) if place)
 
     @property
     def short_name(self) -> str:
@@ -119,6 +120,8 @@ MODELS: tuple[ModelSpec, ...] = (
         family="mf",
         settings=BiasedMFSettings,
         build="recsys.models.biased_mf:build",
+        fit="recsys.training.histories:fit_svdpp",
+        libraries=("keras", "numba", "numpy", "scipy", "tensorflow"),
         detail="{settings.embedding_size} factors",
         colour=Colour("#4b3fae", "#a99df5"),
         marker="P",
@@ -131,10 +134,10 @@ MODELS: tuple[ModelSpec, ...] = (
                 "l2_biases": Between(0.003, 0.1, log=True, penalty=True, known=0.02),
                 "learning_rate": Between(3e-4, 3e-3, log=True, known=1e-3),
                 "batch_size": OneOf((128, 256, 512), known=256),
-                "implicit_items": OneOf((0, 20, 50), known=0),
+                "implicit": OneOf(("none", "both"), ordered=False, known="both"),
+                "l2_implicit": Between(7, 60, log=True, known=20),
             },
-            further=frozenset({"implicit_items"}),
-            simpler=({"embedding_size": 0, "implicit_items": 0},),
+            simpler=({"embedding_size": 0, "implicit": "none"},),
         ),
     ),
     ModelSpec(
@@ -204,6 +207,30 @@ MODELS: tuple[ModelSpec, ...] = (
             further=frozenset({"activation", "batch_normalisation", "biases", "dot_factors", "batch_size"}),
         ),
     ),
+    ModelSpec(
+        name="towers",
+        title="two towers",
+        family="dnn",
+        settings=TowersSettings,
+        fit="recsys.training.histories:fit_towers",
+        load="recsys.models.towers:load",
+        libraries=("keras", "numba", "numpy", "scipy", "tensorflow"),
+        detail="{settings.embedding_size} factors",
+        colour=Colour("#a6366f", "#f08cb8"),
+        marker="<",
+        blended=True,
+        standardised=True,
+        space=SearchSpace(
+            fields={
+                "embedding_size": OneOf((32, 64, 96), known=64),
+                "layers": OneOf((0, 1, 2), known=1),
+                "l2_factors": Between(7, 60, log=True, known=20),
+                "l2_histories": Between(7, 60, log=True, known=20),
+                "l2_rating_histories": Between(20, 180, log=True, known=60),
+                "l2_kernels": Between(1000, 10_000, log=True, known=3000),
+            },
+        ),
+    ),
 )
 """In the order of the table."""
 
@@ -218,6 +245,7 @@ class ModelSections(SettingsModel):
     bayes_mf: Annotated[BayesMFSettings, section("Bayesian matrix factorisation", 4, flat=False)] = BayesMFSettings()
     dnn: Annotated[DNNSettings, section("Deep network", 5, flat=False)] = DNNSettings()
     dnn_tuned: Annotated[TunedDNNSettings, section("Tuned deep network", 6, flat=False)] = TunedDNNSettings()
+    towers: Annotated[TowersSettings, section("Two towers (protocol fair)", 6, flat=False)] = TowersSettings()
 
 
 BASELINES: tuple[RowSpec, ...] = (

@@ -76,7 +76,7 @@ def fit_model(
 
     Where it is fitted to `standardised` ratings, its predictions and losses are turned back into rating units. Its
     seeds are derived from `seed`, the run's, and its name; `build` and `fit_itself` are functions that
-    `recsys.models.specs.ModelSpec` describes, of which one is given.
+    `recsys.models.specs.ModelSpec` describes; where both are given, the settings say which of them it is.
 
     Raises:
         TrainingDiverged: a loss became NaN or infinite.
@@ -88,7 +88,7 @@ def fit_model(
             name, build, fit_itself, users, items, given, settings, seed, progress, engine=engine, checkpoint=checkpoint
         )
         return found.rescaled(scale, offset), course.rescaled(scale)
-    if fit_itself:
+    if fit_itself and (not build or settings.fits_itself):
         fitted: tuple[SavedPredictor, Fit] = resolve_name(fit_itself)(
             users, items, data, settings, own, progress, checkpoint
         )

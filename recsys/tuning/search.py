@@ -31,7 +31,7 @@ from recsys.models.search_space import (
     drawn,
     encoded,
 )
-from recsys.models.settings import FitSettings, with_former_names
+from recsys.models.settings import FitSettings
 from recsys.models.specs import TUNED, Family
 from recsys.settings import Settings
 from recsys.store.store import Manifest
@@ -373,7 +373,7 @@ def _trial(one: _Tried) -> Trial:
         number=one.number,
         model=one.member.name,
         state="failed" if one.reason else "finished" if one.whole else "pruned",
-        settings=with_former_names({name: as_json(getattr(one.settings, name)) for name in fields}),
+        settings={name: as_json(getattr(one.settings, name)) for name in fields},
         epochs=len(one.facts.get("val_loss", [])),
         best_epoch=one.facts.get("best_epoch"),
         val_mse=one.loss if one.made else None,

@@ -52,7 +52,7 @@ def test_the_comparison_is_the_one_on_record(protocol: Protocol, prefect_server:
         write_ratings(tmp_path / "ratings.csv", rows=2000, users=90, items=70, seed=15),
         tmp_path,
         protocol=protocol,
-        mf_tuned={"history": 5},
+        mf_tuned={"implicit": "both"},
         tuning={"budget": 1, "trial_epochs": 4},
         evidence={"seeds": 2, "splits": 2 if protocol == "fair" else 1, "resamples": 100},
         ranking={"ranking_users": 20},

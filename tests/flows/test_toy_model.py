@@ -162,7 +162,7 @@ def test_it_is_trained_tuned_scored_blended_and_plotted(project: Path, prefect_s
     assert "try_parity" in printed
     comparison = json.loads((tmp_path / "reports" / "run" / "comparison.json").read_text())
     rows = {row["name"]: row for row in comparison["models"]}
-    assert list(rows) == ["mf", "dnn", "mf_tuned", "parity", "dnn_tuned"]
+    assert list(rows) == ["mf", "dnn", "mf_tuned", "bayes_mf", "parity", "dnn_tuned", "towers", "autorec"]
     assert rows["parity"]["mse"] < 0.15 < rows["mf_tuned"]["mse"]
     assert [rows[name]["chosen"] for name in rows] == [None, None, False, True, True]
     assert [len(rows[name]["seeds"]) for name in rows] == [2, 2, 1, 2, 2]

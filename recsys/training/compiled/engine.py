@@ -27,7 +27,7 @@ from recsys.training.compiled.checkpoint import Checkpoint, fingerprint
 from recsys.training.compiled.deferred_adam import Schedule, learning_rates, step_sizes, tails
 from recsys.training.compiled.dropout import site_keys
 from recsys.training.compiled.graph import Anatomy, parse_model
-from recsys.training.compiled.step import Chunk, Program, constants_of, numbers_of, program_for
+from recsys.training.compiled.step import Chunk, Program, numbers_of, program_for
 from recsys.training.compiled.tables import State, Weights, new_state, weights_of
 from recsys.training.fit import Fit, FitData, chunks
 
@@ -80,7 +80,6 @@ class _Training:
         self.steps = math.ceil(len(data.train) / settings.batch_size)
         self.rates = learning_rates(schedule, settings.learning_rate, self.steps * settings.epochs)
         self.numbers = numbers_of(self.anatomy, site_keys(seed, self.anatomy.head.rates))
-        self.constants = constants_of(self.anatomy)
         self.initial = [np.asarray(variable) for variable in self.anatomy.variables]
         self.losses: list[float] = []
         self.stopping = EarlyStopping(settings.patience)
@@ -143,7 +142,7 @@ class _Training:
                 tails=tf.constant(_padded(epoch_tails[done : done + size + 1], size + 1)),
             )
             start, count = tf.constant(first_step + done), tf.constant(steps)
-            error += float(program.train(state, chunk, start, count, self.numbers, self.constants))
+            error += float(program.train(state, chunk, start, count, self.numbers))
             done += steps
             seen = min(rows, done * program.batch)
             self._check(error / seen, epoch, first_step + done - 1)
@@ -158,9 +157,7 @@ class _Training:
         everything = np.arange(len(self.data.validation), dtype=np.int32)
         for batches in chunks(self.data, self.data.validation, everything, 1, self.program.validation_batch):
             user, item, ratings, count = (tf.constant(part[0]) for part in batches)
-            error += float(
-                self.program.squared_error(state, [user, item], ratings, count, self.numbers, self.constants)
-            )
+            error += float(self.program.squared_error(state, [user, item], ratings, count, self.numbers))
         loss = error / len(everything)
         self._check(loss, epoch, epoch * self.steps)
         return loss
@@ -204,8 +201,7 @@ class _Training:
             "versions": {library: version(library) for library in ("keras", "numpy", "tensorflow")},
         }
         columns = [getattr(self.data, field.name) for field in fields(self.data)]
-        constants = [part.numpy() for part in tf.nest.flatten(self.constants)]
-        return fingerprint(facts, [*columns, *self.initial, *constants])
+        return fingerprint(facts, [*columns, *self.initial])
 
 
 def _padded(values: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:

@@ -4,18 +4,13 @@ The compiled loop looks rows up by itself, so it needs the model in two parts:
 
     [user code, item code] ──lookups──> rows ──head──> rating
 
-An id of a lookup is a code itself, or stands in a frozen table in the row of a code: an Embedding that is
-not trained. Rows of frozen tables may also go to the head. All this is found by walking through the calls of
-layers that Keras recorded when the model was built.
+Both are found by walking through the calls of layers that Keras recorded when the model was built.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
-
-import numpy as np
-import numpy.typing as npt
 
 from recsys.backend import keras
 from recsys.errors import BadSettings
@@ -185,52 +180,17 @@ ONE_EACH = ((None, 1), (None,))
 
 
 @dataclass(frozen=True)
-class Frozen:
-    """One Embedding layer that is not trained, the position of its input, and the shape of a row in the model."""
-
-    layer: keras.layers.Embedding
-    input: int
-    shape: tuple[int, ...]
-
-    @property
-    def table(self) -> npt.NDArray[np.float32]:
-        """Its numbers, shape (rows, width)."""
-        return np.asarray(self.layer.embeddings)
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where ids come from.
-
-    Attributes:
-        input: position of an input in `INPUTS`.
-        through: the frozen table in whose rows the ids stand; None where the input's codes are the ids.
-        height: how many ids there are: rows of the tables in which they are looked up.
-    """
-
-    input: int
-    through: Frozen | None
-    height: int
-
-    @property
-    def ids(self) -> int:
-        """Ids of one rating."""
-        return self.through.layer.output_dim if self.through else 1
-
-
-@dataclass(frozen=True)
 class Lookup:
     """One trained Embedding layer.
 
     Attributes:
-        source: position of what feeds it in `Anatomy.sources`.
-        shape: shape of a rating's rows in the model, (1, width) or (width,) where there is one, and
-            (1, ids, width) or (ids, width) where there are several.
+        input: position of what feeds it in `INPUTS`.
+        shape: shape of a rating's row in the model, (1, width) or (width,).
         l1: L1 regularisation of the rows, per rating; `l2` likewise.
     """
 
     layer: keras.layers.Embedding
-    source: int
+    input: int
     width: int
     shape: tuple[int, ...]
     l1: float
@@ -242,15 +202,13 @@ class Anatomy:
     """The two parts of a model.
 
     Attributes:
-        sources: the inputs, in their order, and then the frozen tables that hold ids.
-        lookups: its trained embedding layers, ordered by source.
-        frozen: the embedding layers that are not trained and whose rows the head reads.
-        head: the network from the rows of `lookups` and of `frozen` to ratings.
+        heights: how many codes each input has: rows of the tables in which they are looked up.
+        lookups: its embedding layers, ordered by input.
+        head: the network from the rows of `lookups` to ratings.
     """
 
-    sources: list[Source]
+    heights: list[int]
     lookups: list[Lookup]
-    frozen: list[Frozen]
     head: Head
 
     @property
@@ -263,9 +221,8 @@ def parse_model(model: keras.Model) -> Anatomy:
     """Take `model` apart; it is not changed.
 
     Raises:
-        BadSettings: it is not made of embeddings that are fed by two inputs, or by frozen tables that these
-            feed, and of layers above them that keep nothing but trained weights and the moving statistics of
-            batches; or it does not compute in float32.
+        BadSettings: it is not made of embeddings that are fed by two inputs, and of layers above them that keep
+            nothing but trained weights and the moving statistics of batches; or it does not compute in float32.
     """
     if not hasattr(model, "operations") or len(model.inputs) != len(INPUTS):
         _refuse(model, "it is not a functional model with two inputs, user and item")
@@ -282,29 +239,13 @@ def parse_model(model: keras.Model) -> Anatomy:
     normalised = [call for call in calls if type(call.layer) is keras.layers.BatchNormalization]
     if any(call.kwargs.get("mask") is not None for call in normalised):
         _refuse(model, "a BatchNormalization is called with a mask of its own")
-    trained = [call for call in found if call.layer.trainable]
     positions = {id(tensor): position for position, tensor in enumerate(inputs)}
-    frozen = {
-        id(call.outputs): Frozen(call.layer, _input_of(model, call, positions), tuple(call.outputs.shape[1:]))
-        for call in found
-        if not call.layer.trainable
-    }
-    for call in trained:
-        if id(call.args[0]) not in frozen:
-            _input_of(model, call, positions)
-        positions.setdefault(id(call.args[0]), len(positions))
-    trained.sort(key=lambda call: positions[id(call.args[0])])
-    sources = [_source(model, feed, position, trained, frozen) for feed, position in positions.items()]
-    if any(table.layer.input_dim != sources[table.input].height for table in frozen.values()):
-        _refuse(model, "an input has Embeddings with different numbers of rows")
-    read = {id(x) for call in calls if call not in found for x in keras.tree.flatten((call.args, call.kwargs))}
-    given = trained + [call for call in found if id(call.outputs) in frozen and id(call.outputs) in read]
-    return Anatomy(
-        sources=sources,
-        lookups=[_lookup(call, positions[id(call.args[0])]) for call in trained],
-        frozen=[frozen[id(call.outputs)] for call in given[len(trained) :]],
-        head=build_head([call for call in calls if call in given or call not in found], given, output),
-    )
+    lookups = sorted((_lookup(model, call, positions) for call in found), key=lambda lookup: lookup.input)
+    heights = [{x.layer.input_dim for x in lookups if x.input == position} for position in range(len(INPUTS))]
+    if any(len(of_input) != 1 for of_input in heights):
+        _refuse(model, "an input has no Embedding, or has Embeddings with different numbers of rows")
+    found.sort(key=lambda call: positions[id(call.args[0])])
+    return Anatomy([of_input.pop() for of_input in heights], lookups, build_head(calls, found, output))
 
 
 def _refuse(model: keras.Model, objection: str, cause: Exception | None = None) -> NoReturn:
@@ -331,6 +272,8 @@ def _objection(layer: keras.layers.Layer) -> str | None:
         return "normalises across replicas" if layer.synchronized else None
     if not embedding:
         return "keeps values that are not trained by gradients" if layer.non_trainable_variables else None
+    if not layer.trainable:
+        return "is not trained"
     if layer.embeddings_regularizer is not None:
         return (
             "has an embeddings_regularizer, which pulls on the whole table at every step (with an "
@@ -341,30 +284,13 @@ def _objection(layer: keras.layers.Layer) -> str | None:
     return None
 
 
-def _input_of(model: keras.Model, call: Call, positions: Mapping[int, int]) -> int:
-    """The position of the input that feeds this call with one id a rating."""
+def _lookup(model: keras.Model, call: Call, positions: Mapping[int, int]) -> Lookup:
     if id(call.args[0]) not in positions or tuple(call.args[0].shape) not in ONE_EACH:
         _refuse(model, f"layer {call.layer.name} is not fed with one id a rating by an input of the model")
-    return positions[id(call.args[0])]
-
-
-def _source(model: keras.Model, feed: int, position: int, trained: list[Call], frozen: Mapping[int, Frozen]) -> Source:
-    """The source whose tensor has the identity `feed`, and the place `position` among the sources."""
-    through = frozen.get(feed)
-    heights = {call.layer.input_dim for call in trained if id(call.args[0]) == feed}
-    if len(heights) != 1:
-        _refuse(model, "an input has no Embedding, or has Embeddings with different numbers of rows")
-    height = heights.pop()
-    if through and (through.table % 1).any():
-        _refuse(model, f"layer {through.layer.name} holds ids that are no whole numbers")
-    if through and not ((through.table >= 0) & (through.table < height)).all():
-        _refuse(model, f"layer {through.layer.name} holds ids for which there are no rows")
-    return Source(through.input if through else position, through, height)
-
-
-def _lookup(call: Call, source: int) -> Lookup:
     penalties = strengths(call.layer.activity_regularizer)
-    return Lookup(call.layer, source, call.layer.output_dim, tuple(call.outputs.shape[1:]), *penalties)
+    return Lookup(
+        call.layer, positions[id(call.args[0])], call.layer.output_dim, tuple(call.outputs.shape[1:]), *penalties
+    )
 
 
 def _recorded_calls(model: keras.Model) -> tuple[list[Call], list[Any], Any]:

@@ -21,15 +21,15 @@ from recsys.backend import tensorflow as tf
 from recsys.training.compiled.deferred_adam import Moments, update
 from recsys.training.compiled.dropout import mask
 from recsys.training.compiled.graph import Anatomy
-from recsys.training.compiled.tables import State, all_rows, apply_gradient, apply_to_all, look_up, settled, width_of
+from recsys.training.compiled.tables import State, apply_gradient, look_up, settled, width_of
 
 Tensors: TypeAlias = "list[tf.Tensor]"
 
 ROWS_PER_CALL = 1 << 17
 """Training ratings in one call: 0.1 to 1 s of work, after which progress is told and stop signals are heard."""
 
-VALIDATION_IDS = 8192
-"""Ids that one forward pass over validation rows looks up in a table."""
+VALIDATION_BATCH = 8192
+"""Ratings in one forward pass over validation rows."""
 
 PROGRAMS_KEPT = 16
 
@@ -59,7 +59,7 @@ class Numbers(NamedTuple):
         rates: dropout rate of each site.
         keys: key of each site's masks, uint32.
         offsets: what is added at each place.
-        l1: for each source of ids, L1 regularisation per rating of each column of its rows, shape (width,); also `l2`.
+        l1: for each input, L1 regularisation per rating of each column of its rows, shape (width,); also `l2`.
         dense_l1: L1 regularisation of each of the head's weights, shape (weights,); also `dense_l2`.
     """
 
@@ -72,38 +72,18 @@ class Numbers(NamedTuple):
     dense_l2: tf.Tensor
 
 
-class Constants(NamedTuple):
-    """Frozen tables, which no step changes.
-
-    Attributes:
-        ids: of each source its ids, int32 of shape (codes, ids of a rating); empty where codes are the ids.
-        rows: of each frozen table that the head reads, float32 of shape (codes, width).
-    """
-
-    ids: list[tf.Tensor]
-    rows: list[tf.Tensor]
-
-
 def numbers_of(anatomy: Anatomy, keys: npt.NDArray[np.uint32]) -> Numbers:
     """The numbers of a model, with the keys of its dropout sites."""
-    head, sources = anatomy.head, range(len(anatomy.sources))
-    columns = [[x for x in anatomy.lookups if x.source == i for _ in range(x.width)] for i in sources]
+    head, inputs = anatomy.head, range(len(anatomy.heights))
+    columns = [[x for x in anatomy.lookups if x.input == i for _ in range(x.width)] for i in inputs]
     return Numbers(
         rates=tf.constant(head.rates, tf.float32),
         keys=tf.constant(keys, tf.uint32),
         offsets=tf.constant(head.offsets, tf.float32),
-        l1=[tf.constant([x.l1 for x in of_source]) for of_source in columns],
-        l2=[tf.constant([x.l2 for x in of_source]) for of_source in columns],
+        l1=[tf.constant([x.l1 for x in of_input]) for of_input in columns],
+        l2=[tf.constant([x.l2 for x in of_input]) for of_input in columns],
         dense_l1=tf.constant([l1 for l1, _ in head.penalties], tf.float32),
         dense_l2=tf.constant([l2 for _, l2 in head.penalties], tf.float32),
-    )
-
-
-def constants_of(anatomy: Anatomy) -> Constants:
-    """The numbers of a model's frozen tables."""
-    return Constants(
-        [tf.constant(x.through.table.astype(np.int32) if x.through else [], tf.int32) for x in anatomy.sources],
-        [tf.constant(x.table) for x in anatomy.frozen],
     )
 
 
@@ -123,16 +103,13 @@ class Program:
         self._head = anatomy.head.model
         self._sites = anatomy.head.sites
         self._places = anatomy.head.places
-        self._sources, lookups, self._frozen = _architecture(anatomy)
-        self._shapes = [[shape for of, shape in lookups if of == source] for source in range(len(self._sources))]
-        self.validation_batch = max(1, VALIDATION_IDS // max(x.ids for x in anatomy.sources))
+        self._shapes = [[x.shape for x in anatomy.lookups if x.input == i] for i in range(len(anatomy.heights))]
+        self.validation_batch = VALIDATION_BATCH
         self.train = tf.function(self._train, jit_compile=True, autograph=False)
         self.settle = tf.function(self._settle, jit_compile=True, autograph=False)
         self.squared_error = tf.function(self._squared_error, jit_compile=True, autograph=False)
 
-    def _train(
-        self, state: State, chunk: Chunk, first: tf.Tensor, steps: tf.Tensor, numbers: Numbers, constants: Constants
-    ) -> tf.Tensor:
+    def _train(self, state: State, chunk: Chunk, first: tf.Tensor, steps: tf.Tensor, numbers: Numbers) -> tf.Tensor:
         """Take the first `steps` training steps of a chunk; `state` is updated.
 
         `first` (from 1) is the number of the first of them in the training; both are int32. Returned is the sum of the
@@ -141,7 +118,7 @@ class Program:
         self.traces += 1
 
         def body(i: tf.Tensor, error: tf.Tensor, *carried: Any) -> tuple[Any, ...]:
-            squared_error, *carried_on = self._step(chunk, i, first + i, numbers, constants, *carried)
+            squared_error, *carried_on = self._step(chunk, i, first + i, numbers, *carried)
             return i + 1, error + squared_error, *carried_on
 
         tables = [table.read_value() for table in state.tables]
@@ -160,7 +137,6 @@ class Program:
         i: tf.Tensor,
         now: tf.Tensor,
         numbers: Numbers,
-        constants: Constants,
         tables: Tensors,
         dense: list[Moments],
         kept: Tensors,
@@ -171,23 +147,14 @@ class Program:
         real = tf.range(self.batch) < count
         share = tf.cast(real, tf.float32) / tf.cast(count, tf.float32)
         codes = [column[i] for column in chunk.ids]
-        ids = [
-            tf.where(self._per_id(real, k), id_, table.shape[0])
-            for k, (id_, table) in enumerate(zip(self._ids(codes, constants), tables, strict=True))
-        ]
-        all_step = [self._all_step(table, k) for k, table in enumerate(tables)]
-        rows = [
-            all_rows(table) if every else look_up(table, id_, now - 1, chunk.tails[i])
-            for table, id_, every in zip(tables, ids, all_step, strict=True)
-        ]
-        looked_up = [
-            tf.gather(row.w, id_) if every else row.w for row, id_, every in zip(rows, ids, all_step, strict=True)
-        ]
+        ids = [tf.where(real, code, table.shape[0]) for code, table in zip(codes, tables, strict=True)]
+        rows = [look_up(table, id_, now - 1, chunk.tails[i]) for table, id_ in zip(tables, ids, strict=True)]
+        looked_up = [row.w for row in rows]
         masks = [
             mask(numbers.keys[k], now, (self.batch, *shape), numbers.rates[k]) for k, shape in enumerate(self._sites)
         ]
         weights = looked_up, [moments.w for moments in dense]
-        others = self._others(codes, masks, numbers, constants)
+        others = [*masks, *self._shifts(self.batch, numbers)]
         with tf.GradientTape() as tape:
             tape.watch(weights)
             predicted, kept = self._predict(*weights, kept, others, real, training=True)
@@ -199,51 +166,24 @@ class Program:
         updated = []
         for k, (w, gradient) in enumerate(zip(looked_up, row_gradients, strict=True)):
             # each rating pays for its own rows; Keras calls it activity regularisation
-            shares = self._per_id(share, k)[:, None]
-            gradient += (numbers.l1[k] * tf.sign(w) + 2 * numbers.l2[k] * w) * shares
-            if all_step[k]:
-                table = apply_to_all(ids[k], rows[k], gradient, alpha, now, tail)
-                updated.append((table, slots[k]))
-            else:
-                updated.append(apply_gradient(tables[k], ids[k], rows[k], gradient, alpha, now, tail, slots[k]))
+            gradient += (numbers.l1[k] * tf.sign(w) + 2 * numbers.l2[k] * w) * share[:, None]
+            updated.append(apply_gradient(tables[k], ids[k], rows[k], gradient, alpha, now, tail, slots[k]))
         tables, slots = ([pair[j] for pair in updated] for j in range(2))
         for k, (old, gradient) in enumerate(zip(dense, gradients, strict=True)):
             gradient += numbers.dense_l1[k] * tf.sign(old.w) + 2 * numbers.dense_l2[k] * old.w
             dense[k] = update(old, gradient, tf.square(gradient), alpha)
         return tf.cast(tf.reduce_sum(tf.where(real, squares, 0.0)), tf.float64), tables, dense, kept, slots
 
-    def _ids(self, codes: Tensors, constants: Constants) -> Tensors:
-        """The ids of each source, shape (batch * ids of a rating,), of codes of shape (batch,) of each input."""
-        return [
-            tf.reshape(tf.gather(table, codes[position]), [-1]) if through else codes[position]
-            for (position, _, through), table in zip(self._sources, constants.ids, strict=True)
-        ]
-
-    def _per_id(self, values: tf.Tensor, source: int) -> tf.Tensor:
-        """One value for each id of a source, of one for each rating."""
-        ids = self._sources[source][1]
-        return tf.repeat(values, ids) if ids > 1 else values
-
-    def _all_step(self, table: tf.Tensor, source: int) -> bool:
-        """Whether all rows take each step, as a batch holds more ids than there are rows."""
-        ids: int = self._sources[source][1]
-        return ids > 1 and self.batch * ids > int(table.shape[0])
-
-    def _others(self, codes: Tensors, masks: Tensors, numbers: Numbers, constants: Constants) -> Tensors:
-        """What the head reads beside rows: rows of frozen tables, masks, and what is added at each place."""
-        frozen = [
-            tf.reshape(tf.gather(table, codes[position]), (-1, *shape))
-            for (position, shape), table in zip(self._frozen, constants.rows, strict=True)
-        ]
-        shifts = [tf.fill((codes[0].shape[0], *place), numbers.offsets[k]) for k, place in enumerate(self._places)]
-        return [*frozen, *masks, *shifts]
+    def _shifts(self, ratings: int, numbers: Numbers) -> Tensors:
+        """What is added at each place, for so many ratings."""
+        return [tf.fill((ratings, *place), numbers.offsets[k]) for k, place in enumerate(self._places)]
 
     def _predict(
         self, rows: Tensors, weights: Tensors, kept: Tensors, others: Tensors, real: tf.Tensor, *, training: bool
     ) -> tuple[tf.Tensor, Tensors]:
         """Ratings, shape (batch,), and what the head keeps after it has seen those that are `real`, no padding.
 
-        `rows` are of the tables of each source, shape (batch * ids of a rating, width).
+        `rows` are of each input's table, shape (batch, width).
         """
         pieces = [
             tf.reshape(piece, (-1, *shape))
@@ -260,28 +200,21 @@ class Program:
             table.assign(settled(table.read_value(), step, next_tail))
 
     def _squared_error(
-        self, state: State, codes: Tensors, ratings: tf.Tensor, count: tf.Tensor, numbers: Numbers, constants: Constants
+        self, state: State, codes: Tensors, ratings: tf.Tensor, count: tf.Tensor, numbers: Numbers
     ) -> tf.Tensor:
         """The sum of the first `count` ratings' squared errors, float64, as in inference; tables are settled."""
         rows = [
             tf.gather(table.read_value(), id_)[:, : width_of(table)]
-            for table, id_ in zip(state.tables, self._ids(codes, constants), strict=True)
+            for table, id_ in zip(state.tables, codes, strict=True)
         ]
         masks = [tf.ones((*ratings.shape, *shape)) for shape in self._sites]
         weights = [moments.w.read_value() for moments in state.dense]
         kept = [variable.read_value() for variable in state.kept]
         real = tf.range(ratings.shape[0]) < count
-        others = self._others(codes, masks, numbers, constants)
+        others = [*masks, *self._shifts(ratings.shape[0], numbers)]
         predicted, _ = self._predict(rows, weights, kept, others, real, training=False)
         squares = tf.cast(tf.square(predicted - ratings), tf.float64)
         return tf.reduce_sum(tf.where(real, squares, tf.constant(0.0, tf.float64)))
-
-
-def _architecture(anatomy: Anatomy) -> Any:
-    """What the program depends on beside the head: input, ids and kind of sources; source and shape of tables."""
-    sources = tuple((x.input, x.ids, x.through is not None) for x in anatomy.sources)
-    lookups = tuple((x.source, x.shape) for x in anatomy.lookups)
-    return sources, lookups, tuple((x.input, x.shape) for x in anatomy.frozen)
 
 
 _programs: OrderedDict[Any, Program] = OrderedDict()
@@ -290,7 +223,7 @@ _lock = threading.Lock()
 
 def program_for(anatomy: Anatomy, batch: int) -> Program:
     """The program that trains `anatomy`; an old one if it has the same architecture and batch size."""
-    key = (anatomy.head.signature, _architecture(anatomy), batch)
+    key = (anatomy.head.signature, tuple((x.input, x.shape) for x in anatomy.lookups), batch)
     with _lock:
         program = _programs.pop(key, None) or Program(anatomy, batch)
         _programs[key] = program

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys.backend import tensorflow as tf
-from recsys.training.compiled.deferred_adam import Moments, catch_up, update, without_traces
+from recsys.training.compiled.deferred_adam import Moments, catch_up, update
 from recsys.training.compiled.graph import Anatomy
 
 Weights = list[npt.NDArray[np.float32]]
@@ -34,10 +34,10 @@ def new_state(anatomy: Anatomy, weights: Weights, tail: npt.NDArray[np.float32])
     """The state before the first step; `tail` is H and H' there."""
     first, last = len(anatomy.lookups), len(weights) - len(anatomy.head.kept)
     embeddings, dense, kept = weights[:first], weights[first:last], weights[last:]
-    of_source: list[Weights] = [[] for _ in anatomy.sources]
+    of_input: list[Weights] = [[] for _ in anatomy.heights]
     for part, lookup in zip(embeddings, anatomy.lookups, strict=True):
-        of_source[lookup.source].append(part)
-    tables = [tf.Variable(new_table(parts, tail)) for parts in of_source]
+        of_input[lookup.input].append(part)
+    tables = [tf.Variable(new_table(parts, tail)) for parts in of_input]
     moments = [Moments(*(tf.Variable(part) for part in (w, 0 * w, 0 * w))) for w in dense]
     return State(tables, moments, [tf.Variable(value) for value in kept])
 
@@ -46,8 +46,8 @@ def weights_of(anatomy: Anatomy, state: State) -> Weights:
     """What the model's variables would hold now; the tables are settled."""
     weights: Weights = []
     for position, table in enumerate(state.tables):
-        widths = [x.width for x in anatomy.lookups if x.source == position]
-        columns = table[: anatomy.sources[position].height, : width_of(table)].numpy()
+        widths = [x.width for x in anatomy.lookups if x.input == position]
+        columns = table[: anatomy.heights[position], : width_of(table)].numpy()
         weights += [np.ascontiguousarray(part) for part in np.split(columns, np.cumsum(widths)[:-1], axis=1)]
     return weights + [variable.numpy() for variable in (*(moments.w for moments in state.dense), *state.kept)]
 
@@ -79,12 +79,6 @@ def look_up(table: tf.Tensor, ids: tf.Tensor, step: tf.Tensor, tail: tf.Tensor) 
     w, m, v, last, its_tail = tf.split(tf.gather(table, ids), [width, width, width, 1, 2], axis=1)
     missed = step - tf.bitcast(last[:, 0], tf.int32)
     return catch_up(Moments(w, m, v), missed, its_tail, tail)
-
-
-def all_rows(table: tf.Tensor) -> Moments:
-    """The rows of a table in which no row has missed a step; see `apply_to_all`."""
-    width = width_of(table)
-    return Moments(*tf.split(table[:, : 3 * width], 3, axis=1))
 
 
 def settled(table: tf.Tensor, step: tf.Tensor, next_tail: tf.Tensor) -> tf.Tensor:
@@ -136,18 +130,6 @@ def apply_gradient(
     fresh = _packed(update(rows, total, squares, alpha), step, tail)
     target = tf.where(representative == position, ids, table.shape[0])
     return tf.tensor_scatter_nd_update(table, target[:, None], fresh), slots
-
-
-def apply_to_all(
-    ids: tf.Tensor, rows: Moments, gradient: tf.Tensor, alpha: tf.Tensor, step: tf.Tensor, tail: tf.Tensor
-) -> tf.Tensor:
-    """Let every row take the step, as Keras does: cheaper where a batch holds more ids than there are rows.
-
-    As `apply_gradient`, with all rows before the step; returns the table.
-    """
-    total = tf.math.unsorted_segment_sum(gradient, ids, rows.w.shape[0])
-    squares = tf.math.unsorted_segment_sum(tf.square(gradient), ids, rows.w.shape[0])
-    return _packed(without_traces(update(rows, total, squares, alpha)), step, tail)
 
 
 def _packed(rows: Moments, step: tf.Tensor, tail: tf.Tensor) -> tf.Tensor:

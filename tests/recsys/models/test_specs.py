@@ -25,8 +25,8 @@ def test_each_model_has_a_section_of_settings_and_each_section_a_model() -> None
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
 def test_what_a_record_names_is_there(model: ModelSpec) -> None:
-    assert bool(model.build) != bool(model.fit)
-    assert all(callable(resolve_name(place)) for place in (model.build or model.fit, model.load) if place)
+    assert model.build or model.fit
+    assert all(callable(resolve_name(place)) for place in (model.build, model.fit, model.load) if place)
     assert model.detail.format(settings=model.settings())
     assert not model.space or set(model.space.fields) <= set(model.settings.model_fields)
 

@@ -13,15 +13,12 @@ import pytest
 from recsys.backend import keras
 from recsys.backend import tensorflow as tf
 from recsys.errors import BadSettings, TrainingDiverged
-from recsys.models.biased_mf import build_biased_mf
-from recsys.models.implicit_feedback import ImplicitFeedback, rated_items
-from recsys.models.layers import frozen_embedding
 from recsys.models.mf import build_mf
 from recsys.models.mlp import build_dnn
 from recsys.models.neumf import build_deep
 from recsys.progress import silent
 from recsys.seeding import epoch_order
-from recsys.settings import BiasedMFSettings, DNNSettings, EmbeddingSettings, MFSettings, TunedDNNSettings
+from recsys.settings import DNNSettings, EmbeddingSettings, MFSettings, TunedDNNSettings
 from recsys.training.callbacks import ProgressReporter
 from recsys.training.compiled.dropout import mask, site_keys
 from recsys.training.compiled.engine import train_compiled
@@ -82,32 +79,6 @@ def biased_mf(l2: float = 0.02, mean: float = 3.0) -> keras.Model:
     return keras.Model([user, item], layers.Rescaling(1.0, mean)(layers.Add()(parts)), name="biased_mf")
 
 
-def histories(length: int = 3, draw: int = 0) -> ImplicitFeedback:
-    """Implicit feedback of which some are short and one is empty, and most items are in several."""
-    random = np.random.default_rng(draw)
-    rows = random.integers(150, size=150)
-    return rated_items(rows.astype(np.int32) % (USERS - 1), rows.astype(np.int32) % 11, USERS, ITEMS, length, draw)
-
-
-def svdpp(length: int = 3, draw: int = 0) -> keras.Model:
-    settings = BiasedMFSettings(embedding_size=4, implicit_items=length)
-    return build_biased_mf(USERS, ITEMS, settings, SEED, 3.0, feedback=histories(length, draw))
-
-
-def svdpp_with_more_rows_than_ids() -> keras.Model:
-    return svdpp(length=2)
-
-
-def repeats_in_a_history() -> keras.Model:
-    """Inputs without the axis of 1, two tables behind one list of ids, ids twice in a list, a list read as numbers."""
-    user, item = (keras.Input((), dtype="int32", name=name) for name in ("user", "item"))
-    ids = frozen_embedding("ids", np.arange(USERS * 4).reshape(USERS, 4) % 3)(user)
-    y, z = embedding("y", 3, 4, 0.05)(ids), embedding("z", 3, 2, 0.0)(ids)
-    p, q, c = embedding("p", USERS, 4, 0.0)(user), embedding("q", ITEMS, 4, 0.0)(item), layers.Embedding(ITEMS, 1)(item)
-    rows = layers.Concatenate()([layers.Flatten()(y), layers.Flatten()(z), ids, p, q, c])
-    return keras.Model([user, item], layers.Dense(1)(layers.Dense(6, activation="relu")(rows)), name="repeats")
-
-
 def deep_with_shortcut() -> keras.Model:
     """Inputs without the axis of 1, a shared Dense, a Dropout that follows no Dense, a penalty on a kernel."""
     user, item = (keras.Input((), dtype="int32", name=name) for name in ("user", "item"))
@@ -161,7 +132,7 @@ def assert_same_training(model: keras.Model, fit: Fit, stock: keras.Model, losse
 @pytest.mark.parametrize(
     "build",
     [
-        *(mf, dnn, biased_mf, svdpp, svdpp_with_more_rows_than_ids, repeats_in_a_history),
+        *(mf, dnn, biased_mf),
         *(deep_with_shortcut, one_user_mf, deep, normalised_early),
     ],
 )
@@ -290,44 +261,6 @@ def test_trainings_side_by_side_give_the_bits_of_one_alone() -> None:
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(run, (0.0, 0.3, 0.0, 0.3))) == alone * 2
     assert alone[0] != alone[1]
-
-
-def test_trainings_with_histories_side_by_side_give_the_bits_of_one_alone() -> None:
-    data = some_ratings()
-
-    def run(draw: int) -> bytes:
-        model = svdpp(draw=draw)
-        return bits(model, train_compiled(model, data, SETTINGS, SEED))
-
-    alone = [run(draw) for draw in (0, 1)]
-    with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(run, (0, 1, 0, 1))) == alone * 2
-    assert alone[0] != alone[1]
-    assert program_for(parse_model(svdpp(draw=0)), BATCH) is program_for(parse_model(svdpp(draw=1)), BATCH)
-    assert program_for(parse_model(svdpp()), BATCH) is not program_for(parse_model(svdpp(length=2)), BATCH)
-
-
-def test_a_checkpoint_is_continued_with_the_same_histories_and_ignored_with_others(tmp_path: Path) -> None:
-    data = some_ratings()
-
-    def run(draw: int, folder: Path | None, stop_after: int = SETTINGS.epochs) -> tuple[bytes, list[int]]:
-        model, epochs = svdpp(draw=draw), list[int]()
-
-        def order(rows: int, seed: int, epoch: int) -> npt.NDArray[np.int32]:
-            if epoch > stop_after:
-                raise KeyboardInterrupt
-            epochs.append(epoch)
-            return epoch_order(rows, seed, epoch)
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("recsys.training.compiled.engine.epoch_order", order)
-            fit = train_compiled(model, data, SETTINGS, SEED, checkpoint=folder, checkpoint_share=float("inf"))
-        return bits(model, fit), epochs
-
-    for draw, epochs in ((0, [3]), (1, [1, 2, 3])):
-        with pytest.raises(KeyboardInterrupt):
-            run(0, tmp_path / "run", stop_after=2)
-        assert run(draw, tmp_path / "run") == (run(draw, None)[0], epochs)
 
 
 def test_memory_mapped_ratings_give_the_same_bits(tmp_path: Path) -> None:
@@ -459,13 +392,6 @@ def refused(change: str) -> keras.Model:
         q = layers.Dense(4, activity_regularizer="l2")(q)
     if change == "frozen":
         table.trainable = False
-    if change in ("ids", "fractions"):
-        wrong = np.full((40, 2), 40 if change == "ids" else 0.5)
-        p = layers.Add()(
-            [p, layers.Dense(4)(layers.Reshape((1, 8))(layers.Embedding(40, 4)(frozen_embedding("h", wrong)(user))))]
-        )
-    if change == "frozen heights":
-        p = layers.Add()([p, frozen_embedding("h", np.zeros((41, 4)))(user)])
     if change == "heights":
         p = layers.Add()([p, layers.Embedding(41, 4)(user)])
     output = layers.Flatten()(layers.Dot(axes=2)([p, q]))
@@ -487,10 +413,7 @@ def refused(change: str) -> keras.Model:
         ("masked", "is called with a mask of its own"),
         ("orthogonal", "has a weight regulariser other than L1, L2 or L1L2"),
         ("activity", "has an activity_regularizer"),
-        ("frozen", "an input has no Embedding"),
-        ("ids", "layer h holds ids for which there are no rows"),
-        ("fractions", "layer h holds ids that are no whole numbers"),
-        ("frozen heights", "Embeddings with different numbers of rows"),
+        ("frozen", "is not trained"),
         ("heights", "Embeddings with different numbers of rows"),
         ("outputs", "its output is not one number a rating"),
         ("nested", "is a model inside the model"),
