@@ -10,7 +10,14 @@ from typing import Annotated, Literal
 
 from recsys.config import SettingsModel, section
 from recsys.models.search_space import Between, OneOf, SearchSpace
-from recsys.models.settings import BiasedMFSettings, DNNSettings, FitSettings, MFSettings, TunedDNNSettings
+from recsys.models.settings import (
+    AutoRecSettings,
+    BiasedMFSettings,
+    DNNSettings,
+    FitSettings,
+    MFSettings,
+    TunedDNNSettings,
+)
 
 Family = Literal["mf", "dnn"]
 """Matrix factorisation, or deep network."""
@@ -169,6 +176,32 @@ MODELS: tuple[ModelSpec, ...] = (
             further=frozenset({"activation", "batch_normalisation", "biases", "dot_factors", "batch_size"}),
         ),
     ),
+    ModelSpec(
+        name="autorec",
+        title="AutoRec",
+        family="dnn",
+        settings=AutoRecSettings,
+        fit="recsys.training.autorec:fit",
+        detail="{settings.units} units",
+        libraries=("keras", "numba", "numpy", "scipy", "tensorflow"),
+        colour=Colour("#b0307a", "#f279bb"),
+        marker="p",
+        blended=True,
+        standardised=True,
+        space=SearchSpace(
+            fields={
+                "side": OneOf(("item", "user"), ordered=False, known="item"),
+                "units": OneOf((50, 100, 200), known=100),
+                "kernel": OneOf((False, True), ordered=False, known=False),
+                "implicit_input": OneOf((True, False), ordered=False, known=True),
+                "l2": Between(8.0, 80.0, log=True, known=20.0),
+                "l2_implicit": Between(2.0, 40.0, log=True, known=10.0),
+                "learning_rate": Between(3e-3, 3e-2, log=True, known=1e-2),
+                "batch_rows": OneOf((128, 256, 512), known=256),
+            },
+            further=frozenset({"kernel", "implicit_input", "batch_rows"}),
+        ),
+    ),
 )
 """In the order of the table."""
 
@@ -182,6 +215,7 @@ class ModelSections(SettingsModel):
     )
     dnn: Annotated[DNNSettings, section("Deep network", 5, flat=False)] = DNNSettings()
     dnn_tuned: Annotated[TunedDNNSettings, section("Tuned deep network", 6, flat=False)] = TunedDNNSettings()
+    autorec: Annotated[AutoRecSettings, section("AutoRec", 6, flat=False)] = AutoRecSettings()
 
 
 BASELINES: tuple[RowSpec, ...] = (
