@@ -123,7 +123,7 @@ class AutoRecSettings(FitSettings):
     kernel: bool = Field(False, description="multiply the weights by a kernel that makes them sparse (SparseFC)")
     l2: float = Field(20.0, ge=0, le=100_000, description="L2 regularisation of the weights, in ratings")
     l2_implicit: float = Field(
-        10.0, ge=0, le=100_000, description="L2 regularisation of the weights of implicit_input, in ratings"
+        5.0, ge=0, le=100_000, description="L2 regularisation of the weights of implicit_input, in ratings"
     )
     l2_kernel: float = Field(0.013, ge=0, le=100_000, description="L2 regularisation of the kernel, in ratings")
     learning_rate: float = Field(1e-2, gt=0, le=10, description="learning rate of Adam in the first epochs")

@@ -195,7 +195,7 @@ MODELS: tuple[ModelSpec, ...] = (
                 "kernel": OneOf((False, True), ordered=False, known=False),
                 "implicit_input": OneOf((True, False), ordered=False, known=True),
                 "l2": Between(8.0, 80.0, log=True, known=20.0),
-                "l2_implicit": Between(2.0, 40.0, log=True, known=10.0),
+                "l2_implicit": Between(2.0, 40.0, log=True, known=5.0),
                 "learning_rate": Between(3e-3, 3e-2, log=True, known=1e-2),
                 "batch_rows": OneOf((128, 256, 512), known=256),
             },

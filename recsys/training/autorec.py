@@ -274,9 +274,8 @@ def _initial(columns: int, settings: AutoRecSettings, seed: int) -> Arrays:
     """The weights before training: biases are 0, tables normal, each by a seed of its own."""
 
     def normal(name: str, sd: float, *shape: int) -> Floats:
-        return (sd * np.random.default_rng(derive_seed(seed, name)).standard_normal(shape, np.float32)).astype(
-            np.float32
-        )
+        drawn = np.random.default_rng(derive_seed(seed, name)).standard_normal(shape, np.float32)
+        return drawn * np.float32(sd)
 
     table = columns, settings.units
     weights = {name: normal(name, INITIAL_SD, *table) for name in ("input", "output")}

@@ -1,7 +1,7 @@
 """The arithmetic of AutoRec, compiled: sums over known ratings only, in a fixed order, on one core.
 
-The encoded side's ratings are rows in compressed form: row r has the entries ptr[r] … ptr[r + 1] - 1, each with the code
-of its `column` (the other side) and its `residual`. All tables are float32 of shape (columns, units).
+The encoded side's ratings are rows in compressed form: row r has the entries ptr[r] … ptr[r + 1] - 1, each with the
+code of its `column` (the other side) and its `residual`. All tables are float32 of shape (columns, units).
 """
 
 import math
