@@ -14,6 +14,7 @@ SMALL_MODELS: dict[str, Any] = {
     "mf_tuned": {"embedding_size": 4, "epochs": 3},
     "dnn": {"embedding_size": 4, "units": [8], "epochs": 2},
     "dnn_tuned": {"embedding_size": 4, "units": [8], "epochs": 3},
+    "autorec": {"units": 4, "epochs": 3},
 }
 
 DIVERGING: dict[str, Any] = {"units": [64] * 12, "learning_rate": 10.0}

@@ -5,7 +5,8 @@ code of its `column` (the other side) and its `residual`. All tables are float32
 """
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +16,19 @@ BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 """Adam's defaults in Keras."""
 
 Floats = npt.NDArray[np.float32]
+Codes = npt.NDArray[np.integer]
 F = np.float32
 
-compiled: Any = njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz", "arcp"}, error_model="numpy")
-"""Sums may be vectorised, which is the same on every run; NaN and infinity are kept."""
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def compiled(function: Callable[P, R]) -> Callable[P, R]:
+    """Have a function compiled; sums may be vectorised, the same on every run, and NaN and infinity are kept."""
+    allowed = {"reassoc", "contract", "nsz", "arcp"}
+    compile_it: Any = njit(nogil=True, cache=True, fastmath=allowed, error_model="numpy")
+    found: Callable[P, R] = compile_it(function)
+    return found
 
 
 class Rows(NamedTuple):
@@ -44,7 +54,7 @@ class Weights(NamedTuple):
 
 
 @compiled
-def sigmoid(x):  # type: ignore[no-untyped-def]
+def sigmoid(x: np.float32) -> np.float32:
     """The logistic function to 1e-6 as a fraction of polynomials, which is vectorised as exp is not.
 
     The fraction is tanh(x / 2) as Eigen has it (generic_fast_tanh_float).
@@ -59,7 +69,7 @@ def sigmoid(x):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def add_inputs(row, rows, weights, indicator, sums):  # type: ignore[no-untyped-def]
+def add_inputs(row: int, rows: Rows, weights: Weights, indicator: np.float32, sums: Floats) -> None:
     """Write the sums before the sigmoid of a row's hidden units into `sums`, shape (units,)."""
     sums[:] = weights.hidden_bias
     for place in range(rows.ptr[row], rows.ptr[row + 1]):
@@ -70,7 +80,7 @@ def add_inputs(row, rows, weights, indicator, sums):  # type: ignore[no-untyped-
 
 
 @compiled
-def encode(rows, weights, indicator):  # type: ignore[no-untyped-def]
+def encode(rows: Rows, weights: Weights, indicator: np.float32) -> Floats:
     """Return the hidden units of all rows, float32 of shape (rows, units)."""
     hidden = np.empty((len(rows.ptr) - 1, len(weights.hidden_bias)), np.float32)
     for row in range(len(hidden)):
@@ -81,7 +91,7 @@ def encode(rows, weights, indicator):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def decode(hidden, weights, row, column):  # type: ignore[no-untyped-def]
+def decode(hidden: Floats, weights: Weights, row: Codes, column: Codes) -> Floats:
     """Return predicted residuals, float32 of the shape of the codes `row` and `column`, by `encode`'s hidden units."""
     predicted = np.empty(len(row), np.float32)
     for place in range(len(row)):
@@ -94,7 +104,9 @@ def decode(hidden, weights, row, column):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def add_gradients(batch, rows, weights, indicator, left_out, gradients):  # type: ignore[no-untyped-def]
+def add_gradients(
+    batch: Codes, rows: Rows, weights: Weights, indicator: np.float32, left_out: np.float32, gradients: Weights
+) -> float:
     """Add the gradients of half the squared error of some rows to `gradients`; return their squared error.
 
     Args:
@@ -141,7 +153,7 @@ def add_gradients(batch, rows, weights, indicator, left_out, gradients):  # type
 
 
 @compiled
-def kernel(u, v):  # type: ignore[no-untyped-def]
+def kernel(u: Floats, v: Floats) -> Floats:
     """Return max(0, 1 - |u_i - v_j|²), float32 of shape (columns, units), of places u and v, shape (…, dimensions)."""
     found = np.empty((len(u), len(v)), np.float32)
     for i in range(len(u)):
@@ -154,7 +166,16 @@ def kernel(u, v):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def add_kernel_gradients(table, u, v, kernel, l2, gradient, of_u, of_v):  # type: ignore[no-untyped-def]
+def add_kernel_gradients(
+    table: Floats,
+    u: Floats,
+    v: Floats,
+    kernel: Floats,
+    l2: np.float32,
+    gradient: Floats,
+    of_u: Floats,
+    of_v: Floats,
+) -> None:
     """Turn `gradient`, that of table · kernel, into that of `table`, and add those of the places to `of_u` and `of_v`.
 
     Half of `l2` times the kernel's squares is a part of what they are the gradients of.
@@ -171,7 +192,7 @@ def add_kernel_gradients(table, u, v, kernel, l2, gradient, of_u, of_v):  # type
 
 
 @compiled
-def adam_step(weights, gradient, m, v, step_size, l2):  # type: ignore[no-untyped-def]
+def adam_step(weights: Floats, gradient: Floats, m: Floats, v: Floats, step_size: np.float32, l2: np.float32) -> None:
     """Make a step of Adam with L2 regularisation on flat arrays, and set the gradient to 0."""
     for i in range(len(weights)):
         slope = gradient[i] + l2 * weights[i]

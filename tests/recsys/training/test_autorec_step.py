@@ -30,7 +30,7 @@ def random() -> np.random.Generator:
 
 
 def made(random: np.random.Generator) -> tuple[Floats, npt.NDArray[np.bool_], Rows, Weights]:
-    """Residuals and what is known of them, shape (rows, columns), also in compressed form; one row is empty, one full."""
+    """Residuals and what is known of them, shape (rows, columns), and compressed; one row is empty, one full."""
     known = random.random((ROWS, COLUMNS)) < 0.5
     known[2], known[3] = False, True
     residuals = np.where(known, random.normal(size=known.shape), 0).astype(np.float32)
@@ -42,7 +42,7 @@ def made(random: np.random.Generator) -> tuple[Floats, npt.NDArray[np.bool_], Ro
 
 
 def dense_autoencoder() -> keras.Model:
-    """Stock Keras, from residuals and what is known of them, shape (batch, 2 columns), to predictions of all columns."""
+    """Stock Keras, from residuals and what is known of them, shape (batch, 2 columns), to all predictions."""
     return keras.Sequential(
         [keras.Input((2 * COLUMNS,)), keras.layers.Dense(UNITS, "sigmoid"), keras.layers.Dense(COLUMNS)]
     )
