@@ -113,7 +113,7 @@ class AutoRecSettings(FitSettings):
     """Autoencoder of the ratings of each item or each user (AutoRec)."""
 
     epochs: Epochs = 40
-    patience: Patience = 3
+    patience: Patience = 6
     side: Literal["item", "user"] = Field("item", description="whose ratings are encoded")
     units: int = Field(100, ge=1, le=65_536, description="units of the hidden layer")
     implicit_input: bool = Field(True, description="let the input also say who rated (implicit feedback)")
