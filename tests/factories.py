@@ -12,9 +12,11 @@ from recsys.settings import Settings
 SMALL_MODELS: dict[str, Any] = {
     "mf": {"embedding_size": 4, "epochs": 2},
     "mf_tuned": {"embedding_size": 4, "epochs": 3},
+    "bayes_mf": {"embedding_size": 4, "epochs": 6},
     "dnn": {"embedding_size": 4, "units": [8], "epochs": 2},
     "dnn_tuned": {"embedding_size": 4, "units": [8], "epochs": 3},
     "towers": {"embedding_size": 4, "width": 8, "epochs": 3, "batches": 2},
+    "autorec": {"units": 4, "epochs": 3},
 }
 
 DIVERGING: dict[str, Any] = {"units": [64] * 12, "learning_rate": 10.0}

@@ -163,3 +163,24 @@ class TowersSettings(FitSettings):
     )
     learning_rate: float = Field(1e-2, gt=0, le=10, description="highest learning rate of Adam")
     batches: int = Field(6, ge=2, le=254, description="batches of an epoch; histories leave the batch at hand out")
+
+
+class AutoRecSettings(FitSettings):
+    """Autoencoder of the ratings of each item or each user (AutoRec)."""
+
+    epochs: Epochs = 40
+    patience: Patience = 6
+    side: Literal["item", "user"] = Field("item", description="whose ratings are encoded")
+    units: int = Field(100, ge=1, le=65_536, description="units of the hidden layer")
+    implicit_input: bool = Field(True, description="let the input also say who rated (implicit feedback)")
+    leave_out: bool = Field(
+        True, description="leave each training rating out of the input while it is predicted; false: as published"
+    )
+    kernel: bool = Field(False, description="multiply the weights by a kernel that makes them sparse (SparseFC)")
+    l2: float = Field(20.0, ge=0, le=100_000, description="L2 regularisation of the weights, in ratings")
+    l2_implicit: float = Field(
+        5.0, ge=0, le=100_000, description="L2 regularisation of the weights of implicit_input, in ratings"
+    )
+    l2_kernel: float = Field(0.013, ge=0, le=100_000, description="L2 regularisation of the kernel, in ratings")
+    learning_rate: float = Field(1e-2, gt=0, le=10, description="learning rate of Adam in the first epochs")
+    batch_rows: int = Field(256, ge=1, description="batch size, in items or users that are encoded")

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from recsys.config import SettingsModel, section
 from recsys.models.search_space import Between, OneOf, SearchSpace
 from recsys.models.settings import (
+    AutoRecSettings,
     BayesMFSettings,
     BiasedMFSettings,
     DNNSettings,
@@ -153,6 +154,7 @@ MODELS: tuple[ModelSpec, ...] = (
         marker="h",
         blended=True,
         standardised=True,
+        chooses_epochs=False,
         space=SearchSpace(
             fields={
                 "embedding_size": OneOf((8, 16, 24, 32), known=16),
@@ -160,6 +162,7 @@ MODELS: tuple[ModelSpec, ...] = (
                 "item_noise": OneOf((True, False), ordered=False, known=True),
             },
             further=frozenset({"user_noise", "item_noise"}),
+            epochs=100,
         ),
     ),
     ModelSpec(
@@ -220,6 +223,7 @@ MODELS: tuple[ModelSpec, ...] = (
         marker="<",
         blended=True,
         standardised=True,
+        chooses_epochs=False,
         space=SearchSpace(
             fields={
                 "embedding_size": OneOf((32, 64, 96), known=64),
@@ -229,6 +233,34 @@ MODELS: tuple[ModelSpec, ...] = (
                 "l2_rating_histories": Between(20, 180, log=True, known=60),
                 "l2_kernels": Between(1000, 10_000, log=True, known=3000),
             },
+            epochs=24,
+        ),
+    ),
+    ModelSpec(
+        name="autorec",
+        title="AutoRec",
+        family="dnn",
+        settings=AutoRecSettings,
+        fit="recsys.training.autorec:fit",
+        detail="{settings.units} units",
+        libraries=("keras", "numba", "numpy", "scipy", "tensorflow"),
+        colour=Colour("#b58900", "#e8c547"),
+        marker="p",
+        blended=True,
+        standardised=True,
+        space=SearchSpace(
+            fields={
+                "side": OneOf(("item", "user"), ordered=False, known="item"),
+                "units": OneOf((50, 100, 200), known=100),
+                "kernel": OneOf((False, True), ordered=False, known=False),
+                "implicit_input": OneOf((True, False), ordered=False, known=True),
+                "l2": Between(8.0, 80.0, log=True, known=20.0),
+                "l2_implicit": Between(2.0, 40.0, log=True, known=5.0),
+                "learning_rate": Between(3e-3, 3e-2, log=True, known=1e-2),
+                "batch_rows": OneOf((128, 256, 512), known=256),
+            },
+            further=frozenset({"kernel", "implicit_input", "batch_rows"}),
+            epochs=40,
         ),
     ),
 )
@@ -242,10 +274,13 @@ class ModelSections(SettingsModel):
     mf_tuned: Annotated[BiasedMFSettings, section("Tuned matrix factorisation (protocol fair)", 4, flat=False)] = (
         BiasedMFSettings()
     )
-    bayes_mf: Annotated[BayesMFSettings, section("Bayesian matrix factorisation", 4, flat=False)] = BayesMFSettings()
+    bayes_mf: Annotated[BayesMFSettings, section("Bayesian matrix factorisation (protocol fair)", 4, flat=False)] = (
+        BayesMFSettings()
+    )
     dnn: Annotated[DNNSettings, section("Deep network", 5, flat=False)] = DNNSettings()
     dnn_tuned: Annotated[TunedDNNSettings, section("Tuned deep network", 6, flat=False)] = TunedDNNSettings()
     towers: Annotated[TowersSettings, section("Two towers (protocol fair)", 6, flat=False)] = TowersSettings()
+    autorec: Annotated[AutoRecSettings, section("AutoRec (protocol fair)", 6, flat=False)] = AutoRecSettings()
 
 
 BASELINES: tuple[RowSpec, ...] = (
