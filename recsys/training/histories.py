@@ -65,7 +65,8 @@ def fit_towers(
     training = _Training("towers", users, items, data, settings, seed)
     fit = training.run(progress, checkpoint)
     half, others = training.halves
-    tower = build_tower(*half.weights[3:], settings.dropout, derive_seed(seed, "user tower"), "user_tower")
+    layers = half.weights.kernels, half.weights.shifts, half.weights.backs
+    tower = build_tower(*layers, settings.dropout, derive_seed(seed, "user tower"), "user_tower")
     expected = (half.side.other_bias + np.float32(training.mean)).astype(np.float32)
     histories = UserHistories(others.weights.tables, expected, settings.l2_biases)
     return TowersPredictor(training.predictor(), tower, histories), fit

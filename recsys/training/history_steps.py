@@ -104,7 +104,7 @@ def take_step(
         alpha: the learning rate, corrected for the bias of Adam's moments.
     """
     step = np.float32(alpha)
-    count = np.float32(max(1, np.count_nonzero(dealt[0] == batch)))
+    count = np.float32(max(1, int(np.count_nonzero(dealt[0] == batch))))
     towers, all_rows, vectors = [], [], []
     for half, others, batches in zip(halves, halves[::-1], dealt, strict=True):
         rows = rows_of_batch(half.side, batches, batch)
@@ -116,8 +116,8 @@ def take_step(
     biases = [half.weights.bias.copy() for half in halves]
     squares, at_sums = 0.0, []
     for which, (half, rows, tower) in enumerate(zip(halves, all_rows, towers, strict=True)):
-        pairs = ((both[which], both[1 - which]) for both in (vectors, biases))
-        gradient, of_bias, squares = error_gradient(half.side, rows, *pairs, dealt[which], batch, count)
+        ours, theirs = (vectors[which], biases[which]), (vectors[1 - which], biases[1 - which])
+        gradient, of_bias, squares = error_gradient(half.side, rows, ours, theirs, dealt[which], batch, count)
         at_sum, of_layers = descend(tower, half.weights, gradient)
         at_sums.append(_spread(at_sum * half.scale[rows, None], rows, half.weights.own))
         found = [_spread(gradient, rows, half.weights.own), _spread(of_bias, rows, half.weights.bias), *of_layers]
@@ -210,30 +210,33 @@ def outer_sum(left: Floats, right: Floats) -> Floats:
 def error_gradient(
     side: Side,
     rows: npt.NDArray[np.int64],
-    vectors: tuple[Floats, Floats],
-    biases: tuple[Floats, Floats],
+    ours: tuple[Floats, Floats],
+    theirs: tuple[Floats, Floats],
     dealt: Batches,
     batch: int,
     count: np.float32,
 ) -> tuple[Floats, Floats, float]:
-    """Return the gradients at the rows' vectors and biases, and the sum of the squared errors of a batch."""
-    size = vectors[0].shape[1]
+    """Return the gradients at the rows' vectors and biases, and the sum of the squared errors of a batch.
+
+    `ours` are vectors and biases of the side, `theirs` those of the other.
+    """
+    size = ours[0].shape[1]
     gradient, of_bias = np.zeros((len(rows), size), np.float32), np.zeros(len(rows), np.float32)
     squares = 0.0
     for n in range(len(rows)):
         row = rows[n]
-        mine, total = vectors[0][row], gradient[n]
+        mine, total = ours[0][row], gradient[n]
         for at in range(side.start[row], side.start[row + 1]):
             if dealt[at] == batch:
-                theirs = vectors[1][side.other[at]]
-                error = biases[0][row] + biases[1][side.other[at]] - side.rating[at]
+                other = side.other[at]
+                error = ours[1][row] + theirs[1][other] - side.rating[at]
                 for c in range(size):
-                    error += mine[c] * theirs[c]
+                    error += mine[c] * theirs[0][other, c]
                 squares += error * error
                 error /= count
                 of_bias[n] += error
                 for c in range(size):
-                    total[c] += error * theirs[c]
+                    total[c] += error * theirs[0][other, c]
     return gradient, of_bias, squares
 
 

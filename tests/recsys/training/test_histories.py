@@ -51,7 +51,8 @@ def fitted(
 
 
 def bits(found: tuple[Any, Fit], data: FitData) -> bytes:
-    return found[0].predict(data.user, data.item).tobytes() + str((found[1].loss, found[1].val_loss)).encode()
+    predicted: bytes = found[0].predict(data.user, data.item).tobytes()
+    return predicted + str((found[1].loss, found[1].val_loss)).encode()
 
 
 def stock_gradients(
@@ -99,7 +100,7 @@ class SideVariables:
 
     def __init__(self, weights: Any) -> None:
         self.own, self.bias, self.tables = (tf.Variable(part) for part in weights[:3])
-        self.model = build_tower(*weights[3:], 0.0, 0, "tower")
+        self.model = build_tower(weights.kernels, weights.shifts, weights.backs, 0.0, 0, "tower")
         self.layers = len(weights.kernels)
 
     def tower(self, sums: tf.Tensor, masks: list[np.ndarray]) -> tf.Tensor:
@@ -318,7 +319,7 @@ def test_the_smallest_tables_can_be_fitted(users: int, items: int, size: int) ->
 @pytest.mark.parametrize("histories", ["none", "user", "item", "both"])
 def test_svdpp_learns_what_it_reads(histories: str) -> None:
     data = made_ratings()
-    settings = BiasedMFSettings(embedding_size=3, epochs=2, implicit=histories)  # type: ignore[arg-type]
+    settings = BiasedMFSettings(embedding_size=3, epochs=2, implicit=histories)
     found, fit = fit_svdpp(USERS, ITEMS, data, settings, 1)
     assert isinstance(found, KerasPredictor)
     read = {"none": 0, "user": ITEMS, "item": USERS, "both": USERS + ITEMS}[histories]
@@ -331,7 +332,7 @@ def test_the_settings_choose_between_building_and_fitting() -> None:
     data = made_ratings()
     functions = "recsys.models.biased_mf:build", "recsys.training.histories:fit_svdpp"
     for implicit, engine in (("none", "compiled"), ("both", "histories")):
-        settings = BiasedMFSettings(embedding_size=2, epochs=1, patience=0, implicit=implicit)  # type: ignore[arg-type]
+        settings = BiasedMFSettings(embedding_size=2, epochs=1, patience=0, implicit=implicit)
         assert fit_model("mf_tuned", *functions, USERS, ITEMS, data, settings, 1)[1].engine == engine
 
 
