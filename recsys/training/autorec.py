@@ -209,8 +209,8 @@ class _Training:
         rate = self.settings.learning_rate * min(1.0, step / self.steps / WARM_UP) * DECAY ** (epoch - 1)
         step_size = np.float32(rate * np.sqrt(1 - BETA_2**step) / (1 - BETA_1**step))
         for name in weights:
-            flat = (array[name].reshape(-1) for array in (weights, gradients, self.m, self.v))
-            adam_step(*flat, step_size, np.float32(self.l2.get(name, 0.0) / self.steps))
+            w, g, m, squares = (array[name].reshape(-1) for array in (weights, gradients, self.m, self.v))
+            adam_step(w, g, m, squares, step_size, np.float32(self.l2.get(name, 0.0) / self.steps))
 
     def _validate(self, epoch: int) -> float:
         """The mean squared error over the validation ratings."""
@@ -233,7 +233,8 @@ class _Training:
 
     def _learnt(self) -> int:
         unused = 0 if self.settings.implicit_input else self.weights["implicit"].size
-        return sum(array.size for array in (*self.weights.values(), *self.biases)) + 1 - unused
+        biases = sum(array.size for array in self.biases) + 1
+        return sum(array.size for array in self.weights.values()) + biases - unused
 
     def _checkpoint(self, seconds: float) -> Checkpoint:
         parts = {"weights": self.weights, "m": self.m, "v": self.v, "best": self.best}

@@ -103,7 +103,7 @@ def test_an_interrupted_training_ends_with_the_same_bits(data: FitData, kernel: 
     settings = AutoRecSettings(units=6, epochs=6, kernel=kernel, patience=4)
     told: list[str] = []
 
-    def interrupt(done: float, total: float, text: str) -> None:
+    def interrupt(done: float, total: float | None, text: str) -> None:
         if done >= 3:
             raise Interrupted
 
