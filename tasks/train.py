@@ -100,7 +100,8 @@ def _make(spec: ModelSpec, recipe: Recipe, **arguments: Any) -> Manifest:
         if chosen := arguments.get("chosen"):
             data = data.with_validation
             epochs = chosen["facts"]["scored_epoch"] if spec.chooses_epochs else settings.epochs
-            settings = settings.model_copy(update={"epochs": epochs, "patience": 0})
+            unstopped = {"patience": 0} if hasattr(settings, "patience") else {}
+            settings = settings.model_copy(update={"epochs": epochs, **unstopped})
         if sampled := arguments.get("sampled"):
             data, users = data.of_some_users(sampled, derive_seed(seed, "users of the first step of a search"))
         fit_it = partial(

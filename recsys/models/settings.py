@@ -34,10 +34,9 @@ BiasL2 = Annotated[float, Field(ge=0, le=100, description="L2 regularisation of 
 
 
 class FitSettings(SettingsModel):
-    """Hyperparameters that every model has."""
+    """Hyperparameters that every model has; most have a `patience`, too."""
 
     epochs: Epochs = 10
-    patience: Patience = 0
 
     @property
     def fits_itself(self) -> bool:
@@ -48,6 +47,7 @@ class FitSettings(SettingsModel):
 class EmbeddingSettings(FitSettings):
     """Hyperparameters of every model of embeddings that our engines train."""
 
+    patience: Patience = 0
     embedding_size: Annotated[EmbeddingSize, Field(ge=1)] = 50
     batch_size: BatchSize = 64
     learning_rate: float = Field(1e-3, gt=0, le=10, description="learning rate of Adam")
@@ -98,6 +98,12 @@ class BayesMFSettings(FitSettings):
 
     embedding_size: Annotated[EmbeddingSize, Field(ge=0)] = 16
     epochs: Annotated[int, Field(ge=1, le=10_000, description="sweeps of the Gibbs sampler")] = 300
+    patience: int = Field(
+        0,
+        ge=0,
+        description="early stopping: sweeps within which the validation loss has to fall by a thousandth of the ratings' "
+        "variance, or the chain ends; 0: no early stopping",
+    )
     burn_in: float = Field(0.2, ge=0, lt=1, description="share of the sweeps before the first draw that counts")
     histories: Histories = "both"
     user_noise: bool = Field(True, description="noise of each user's own size, beside the items'")
@@ -145,7 +151,6 @@ class TowersSettings(FitSettings):
     """
 
     epochs: Epochs = 24
-    patience: int = Field(0, ge=0, le=0, description="0, as the learning rate falls to 0 over all epochs")
     embedding_size: Annotated[EmbeddingSize, Field(ge=1)] = 64
     histories: Histories = "both"
     rating_histories: bool = Field(True, description="read how the items of a history were rated, not only which")

@@ -108,7 +108,7 @@ class _Training:
     """One training under way."""
 
     def __init__(self, name: str, users: int, items: int, data: FitData, settings: TowersSettings, seed: int) -> None:
-        data.require_rows(name, settings.patience)
+        data.require_rows(name, patience=0)
         _require_memory(name, users, items, len(data.train), settings)
         self.name, self.data, self.settings, self.seed = name, data, settings, seed
         self.mean = data.mean
