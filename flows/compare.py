@@ -28,7 +28,7 @@ from recsys.tuning.cache import remembered_search
 from recsys.tuning.search import Families, Found, allowance, search, searched_families
 from tasks.data import download, encode, ingest, split
 from tasks.report import report, score
-from tasks.train import TRAIN, TRY, choosing
+from tasks.train import TRAIN, TRY, choosing, reading
 
 
 def wire(settings: Settings, source: Source, dag: Interpreter) -> Any:
@@ -50,6 +50,7 @@ def wire(settings: Settings, source: Source, dag: Interpreter) -> Any:
         models=judged["models"],
         tuning=judged["tuning"],
         others=others,
+        histories=wire_histories(settings, judged, dag),
         settings=settings,
         source={"name": source.name, "label": source.label, "licence": source.licence},
         store=store,
@@ -74,7 +75,7 @@ def wire_split(settings: Settings, how: SplitSettings, encoded: Any, dag: Interp
 
     if protocol == "notebook":
         models = {spec.name: fits(spec.name, settings.of(spec)) for spec in NOTEBOOK}
-        return {"data": data, "models": models, "tuning": []}
+        return {"data": data, "models": models, "tuning": [], "found": {}, "given": given}
 
     plain = {spec.name: settings.of(spec) for spec in MODELS if not spec.space}
     first = {  # all begin before any goes on
@@ -91,7 +92,24 @@ def wire_split(settings: Settings, how: SplitSettings, encoded: Any, dag: Interp
         for name in (member.name for member in members):
             row = found[family].rows[name]
             models[name] = fits(name, row.settings, row.fit, settings.seeds if name == winner else settings.seeds[:1])
-    return {"data": data, "models": models, "tuning": [one.tuning for one in found.values()]}
+    tuning = [one.tuning for one in found.values()]
+    return {"data": data, "models": models, "tuning": tuning, "found": found, "given": given}
+
+
+def wire_histories(settings: Settings, trained: dict[str, Any], dag: Interpreter) -> dict[str, dict[str, Any]]:
+    """Wire what shows what the histories bring: a model of each family by those that it reads, with what was found."""
+    wired: dict[str, dict[str, Any]] = {}
+    for spec in MODELS:
+        if not spec.histories or spec.family not in trained["found"]:
+            continue
+        found = trained["found"][spec.family].rows[spec.name].settings
+        unknown = dag.unknown([found]) is not None
+        for which in ("none", "user", "both"):
+            model = found if unknown else spec.reading(found, which)
+            task = reading(TRAIN[spec.name], which)
+            fit = dag.submit(task, settings=model, seed=settings.seed, chosen=None, **trained["given"])
+            wired.setdefault(spec.name, {})[which] = fit
+    return wired
 
 
 def _size(codes: Any, training: Any, dag: Interpreter) -> DataSize:

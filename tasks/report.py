@@ -45,7 +45,7 @@ SCORE = Recipe(
 REPORT = Recipe(
     task="report",
     layer="reports",
-    manifests=("data", "models", "others"),
+    manifests=("data", "models", "others", "histories"),
     facts=True,
     settings=("settings", "source", "tuning"),
     unread={"output": True, "scaling": True, "refresh": True, "data": {"downloads"}},
@@ -88,6 +88,7 @@ def report(
     models: Mapping[str, Mapping[str, Any]],
     tuning: list[Tuning],
     others: Mapping[str, Manifest],
+    histories: Mapping[str, Mapping[str, Any]],
     settings: Settings,
     source: Mapping[str, Any],
     store: str,
@@ -99,15 +100,15 @@ def report(
     The arguments are those of `recsys.report.build.build_report`; `source` also has the `name` of the ratings.
     """
     opened = Store(store)
-    inputs = {"data": data, "models": models, "tuning": tuning, "others": others, "settings": settings}
+    inputs = {"data": data, "models": models, "tuning": tuning, "others": others, "histories": histories}
 
     def build(folder: Path) -> Facts:
         from recsys.report.build import build_report
 
         progress = TaskProgress("report")
-        return build_report(opened, data, models, tuning, others, settings, source, folder, progress)
+        return build_report(opened, **inputs, settings=settings, source=source, folder=folder, progress=progress)
 
-    made = REPORT.make(build, **inputs, source=source, store=store)
+    made = REPORT.make(build, **inputs, settings=settings, source=source, store=store)
     name = settings.output.name or f"{source['name']}-{settings.protocol}"
     folder = _published(opened, made, Path(settings.output.reports).expanduser().absolute(), name)
     comparison = Comparison.model_validate_json((folder / "comparison.json").read_bytes())

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from recsys.evaluation.ablation import contributions
 from recsys.evaluation.ensembles import combine
+from recsys.evaluation.histories import HistoryFit, history_scores
 from recsys.evaluation.inputs import (
     Known,
     Models,
@@ -64,6 +65,7 @@ def evaluate(
     data: Mapping[str, Any],
     tuning: Sequence[Tuning] = (),
     other_splits: Sequence[OtherSplit] = (),
+    histories: Sequence[HistoryFit] = (),
     progress: Progress = silent,
 ) -> tuple[Comparison, pd.DataFrame]:
     """Predict the test ratings with every model and baseline, and score them.
@@ -187,6 +189,7 @@ def evaluate(
         ),
         tuning=list(tuning),
         other_splits=list(other_splits),
+        histories=history_scores(histories, test, baselines["bias_only"], warm, bounds),
     )
     return comparison, predictions
 

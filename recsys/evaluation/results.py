@@ -336,14 +336,29 @@ class OtherSplit(Result):
     differences: list[Difference]
 
 
+class HistoryScore(Result):
+    """The errors of a model that reads the histories of the "user", of "both" sides, or "none".
+
+    `mse` is that of the test ratings, by a fit to the training ratings alone; `val_mse` is not clipped.
+    """
+
+    name: str
+    title: str
+    family: Family
+    histories: str
+    val_mse: float
+    mse: float
+
+
 class Comparison(Result):
     """A whole comparison.
 
     `clipped_to` is the range of the training ratings that predictions were clipped to, None in protocol notebook, which
     does not clip. `folds` and `fold` count where `split_by` is kfold. `ranking` is None where ranking was turned off.
     `skipped` are baselines that these ratings are too many for. `differences` has each pair of models, and each model
-    against bias_only. `tuning` is empty in protocol notebook. `history` has what came out over time of runs that can be
-    compared with this one, oldest first and this one last, each result once; empty where there is nothing to compare.
+    against bias_only. `tuning` and `histories` are empty in protocol notebook. `history` has what came out over time of
+    runs that can be compared with this one, oldest first and this one last, each result once; empty where there is
+    nothing to compare.
     """
 
     protocol: Protocol
@@ -367,4 +382,5 @@ class Comparison(Result):
     differences: list[Difference]
     tuning: list[Tuning] = []
     other_splits: list[OtherSplit] = []
+    histories: list[HistoryScore] = []
     history: list[PastRun] = []

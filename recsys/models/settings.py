@@ -101,8 +101,8 @@ class BayesMFSettings(FitSettings):
     patience: int = Field(
         0,
         ge=0,
-        description="early stopping: sweeps within which the validation loss has to fall by a thousandth of the ratings' "
-        "variance, or the chain ends; 0: no early stopping",
+        description="early stopping: sweeps within which the validation loss has to fall by a thousandth of the "
+        "variance of the ratings, or the chain ends; 0: no early stopping",
     )
     burn_in: float = Field(0.2, ge=0, lt=1, description="share of the sweeps before the first draw that counts")
     histories: Histories = "both"

@@ -75,6 +75,8 @@ class ModelSpec(RowSpec):
         in_notebook: whether the class notebook has it, so that protocol `notebook` trains it.
         standardised: whether it is fitted to the ratings less their mean, divided by their standard deviation, so that
             its settings mean the same on any scale. The notebook's models are not.
+        histories: the setting that says whose histories are read, of the model that shows for its family what they
+            bring.
         defaults: what its default settings are called in the report.
     """
 
@@ -90,12 +92,20 @@ class ModelSpec(RowSpec):
     chooses_epochs: bool = True
     in_notebook: bool = False
     standardised: bool = False
+    histories: str | None = None
     defaults: str = "the default settings"
 
     @property
     def modules(self) -> tuple[str, ...]:
         """The modules of the model's build and fit functions."""
         return tuple(place.partition(":")[0] for place in (self.build, self.fit) if place)
+
+    def reading(self, settings: FitSettings, histories: str) -> FitSettings:
+        """Return settings that read these histories, with no more epochs than a trial."""
+        assert self.histories is not None
+        assert self.space is not None, "it is searched"
+        epochs = min(settings.epochs, self.space.epochs)
+        return settings.model_copy(update={self.histories: histories, "epochs": epochs})
 
     @property
     def short_name(self) -> str:
@@ -155,6 +165,7 @@ MODELS: tuple[ModelSpec, ...] = (
         blended=True,
         standardised=True,
         chooses_epochs=False,
+        histories="histories",
         space=SearchSpace(
             fields={
                 "embedding_size": OneOf((8, 16, 24, 32), known=16),
@@ -224,6 +235,7 @@ MODELS: tuple[ModelSpec, ...] = (
         blended=True,
         standardised=True,
         chooses_epochs=False,
+        histories="histories",
         space=SearchSpace(
             fields={
                 "embedding_size": OneOf((32, 64, 96), known=64),

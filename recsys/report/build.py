@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from recsys.evaluation.evaluate import evaluate
+from recsys.evaluation.histories import load_history_fits
 from recsys.evaluation.inputs import Models, load_models, load_ratings
 from recsys.evaluation.results import Comparison, OtherSplit, Tuning
 from recsys.progress import Progress, silent
@@ -42,6 +43,7 @@ def build_report(
     models: Models,
     tuning: Sequence[Tuning],
     others: Mapping[str, Manifest],
+    histories: Models,
     settings: Settings,
     source: Mapping[str, Any],
     folder: Path,
@@ -50,8 +52,8 @@ def build_report(
     """Write what a report is made of, its predictions and the manifest of the run into `folder`.
 
     `data` are manifests of `ratings`, `codes`, `training` and `test`; `models` the fits of each row, each a manifest or
-    why there is none; `others` what `score_split` made of other splits; `source` the `label` and `licence` of the
-    ratings.
+    why there is none; `others` what `score_split` made of other splits; `histories` the fits of models by whose
+    histories they read; `source` the `label` and `licence` of the ratings.
     """
     trained, failed = load_models(store, models)
     comparison, predictions = evaluate(
@@ -73,6 +75,7 @@ def build_report(
         },
         tuning=tuning,
         other_splits=[OtherSplit.model_validate(made["facts"]) for made in others.values()],
+        histories=load_history_fits(store, histories),
         progress=progress,
     )
     progress(len(trained), len(trained) + 1, "drawing")
@@ -80,7 +83,8 @@ def build_report(
     predictions.to_parquet(folder / "predictions.parquet", index=False, compression="zstd")
     if data["ratings"]["facts"]["quarantined_rows"]:
         shutil.copyfile(store.path(data["ratings"], "quarantine.csv"), folder / "quarantine.csv")
-    made = {f"{name} {fit}": manifest for name, fits in models.items() for fit, manifest in fits.items()}
+    rows = (*models.items(), *histories.items())
+    made = {f"{name} {fit}": manifest for name, fits in rows for fit, manifest in fits.items()}
     artefacts = {**data, **{name: manifest for name, manifest in made.items() if not isinstance(manifest, Exception)}}
     (folder / "manifest.json").write_text(run_manifest(settings, artefacts, comparison).to_json(), encoding="utf-8")
     progress(1, 1, "written")
