@@ -121,8 +121,8 @@ class Fit:
 
     def rescaled(self, scale: float) -> Self:
         """Return the same with losses of predictions that are `scale` times as large."""
-        losses = {name: [loss * scale**2 for loss in getattr(self, name)] for name in ("loss", "val_loss")}
-        return replace(self, **losses)
+        loss, val_loss = ([loss * scale**2 for loss in losses] for losses in (self.loss, self.val_loss))
+        return replace(self, loss=loss, val_loss=val_loss)
 
 
 class Batches(NamedTuple):

@@ -81,6 +81,13 @@ class Member:
         epochs = self.space.epochs if self.chooses_epochs else self.trial.epochs
         return type(self.given).model_validate(self.given.model_dump() | dict(values) | {"epochs": epochs})
 
+    def is_simple(self, settings: FitSettings) -> bool:
+        """Whether these are the settings of a simple model that this one contains."""
+        return any(
+            all(as_json(getattr(settings, name)) == value for name, value in simple.items())
+            for simple in self.space.simpler
+        )
+
     @property
     def trial(self) -> FitSettings:
         """The settings given as they are tried."""
@@ -217,14 +224,18 @@ def search(
 
 
 def _try_known(tried: list[_Tried], members: Sequence[Member], sampled: int) -> Asking:
-    """Train known settings whole; on large data only the best third on a sample, and the best of each model."""
+    """Train known settings whole; on large data only the best third on a sample, the best of each model, simple ones.
+
+    Simple models are cheap, and the winner is to be no worse than they are on all validation ratings.
+    """
     going_on = tried
     if sampled and len(tried) > len(members):
         yield from _train(tried, sampled)
         order = sorted((one for one in tried if not one.reason), key=lambda one: one.loss)
         best = {one.member.name: one.number for one in reversed(order)}.values()
         third = [one.number for one in order[: math.ceil(len(tried) / SURVIVORS)]]
-        going_on = [one for one in tried if one.number in {*best, *third}]
+        simple = [one.number for one in order if one.member.is_simple(one.settings)]
+        going_on = [one for one in tried if one.number in {*best, *third, *simple}]
     yield from _train(going_on)
 
 

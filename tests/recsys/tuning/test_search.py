@@ -270,7 +270,9 @@ def test_the_loss_of_a_trial_is_that_of_the_weights_it_kept() -> None:
     assert found.tuning.trials[0].val_mse == 0.9
 
 
-def test_on_large_data_the_first_steps_are_on_a_sample_and_the_best_third_goes_on_with_the_best_of_each_model() -> None:
+def test_on_large_data_the_first_steps_are_on_a_sample_and_the_best_third_goes_on_with_the_best_and_the_simple_of_each_model() -> (
+    None
+):
     _, allowed = of_families(ratings=SAMPLED_RATINGS + 1)
     assert allowed.sampled == SAMPLED_RATINGS
     assert of_families(ratings=SAMPLED_RATINGS)[1].sampled == 0
@@ -278,7 +280,8 @@ def test_on_large_data_the_first_steps_are_on_a_sample_and_the_best_third_goes_o
     assert {attempt.sampled for attempt in (*known, *drawn)} == {9}
     assert [attempt.settings.epochs for attempt in known] == [40, 100, 48, 48]
     assert {attempt.sampled for attempt in known_whole} == {0}
-    assert [attempt.model for attempt in known_whole] == ["mf_tuned", "history"]
+    assert [attempt.number for attempt in known_whole] == [0, 1, 2]
+    assert known_whole[2].settings == FACTORS.with_values({"embedding_size": 0, "l2_factors": 0.15})
     assert {trial.state for trial in found.tuning.trials if trial.sampled} == {"pruned"}
     assert not any(trial.sampled for trial in found.tuning.trials if trial.state == "finished")
 
