@@ -1,6 +1,15 @@
+from collections.abc import Callable
+
+import pytest
+
 from recsys.evaluation.results import Comparison, HistoryScore
 from recsys.models.specs import Family
 from recsys.report.sections.histories import section
+
+
+@pytest.fixture
+def comparison(with_mse: Callable[..., Comparison]) -> Comparison:
+    return with_mse()
 
 
 def score(name: str, family: Family, histories: str, mse: float) -> HistoryScore:
