@@ -9,6 +9,7 @@ BENCHMARKS = (
     "throughput",
     "against_preparation",
     "against_peers",
+    "gibbs_samplers",
     "whole_flow",
     "cached_run",
 )

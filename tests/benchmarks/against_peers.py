@@ -59,15 +59,17 @@ Fit = Callable[[int], dict[str, float]]
 
 def main() -> None:
     """Fit everything and print the table."""
-    python = _environment()
+    python = environment()
     found: list[Reached] = []
     with tempfile.TemporaryDirectory() as place:
         made = Path(place, "made.csv")
         write_ratings(made, ROWS)
         for name, source, most in (("sample", locate(DataSettings()).ratings, 100_000), ("made", made, None)):
-            rows = _rows(source, most, Path(place, name))
+            rows = rows_of(source, most, Path(place, name))
             fits: dict[str, Fit] = {"ours": partial(_ours, rows, OURS[name])}
-            fits |= {peer: partial(_peer, python, rows, peer) for peer in ("surprise", "lenskit", "cornac", "myfm")}
+            fits |= {
+                peer: partial(fit_of_peer, python, rows, peer) for peer in ("surprise", "lenskit", "cornac", "myfm")
+            }
             target = fits["surprise"](DEFAULT_EPOCHS)["rmse"]
             found += [_first_to_reach(target, name, who, fit) for who, fit in fits.items()]
     ours = {row.ratings: row.seconds for row in found if row.who == "ours"}
@@ -88,7 +90,7 @@ def _first_to_reach(target: float, ratings: str, who: str, fit: Fit) -> Reached:
     return Reached(ratings, who, target, epochs, fitted["rmse"], fitted["seconds"], reached)
 
 
-def _environment() -> Path:
+def environment() -> Path:
     """Return the Python of the peers' environment, which is made the first time."""
     folder = RESULTS / "peers"
     python = folder / "bin" / "python"
@@ -101,7 +103,7 @@ def _environment() -> Path:
     return python
 
 
-def _rows(source: Path, most: int | None, folder: Path) -> Path:
+def rows_of(source: Path, most: int | None, folder: Path) -> Path:
     """Write the codes of training and validation rows, 90 and 10 %, as one .npz file."""
     folder.mkdir()
     ingest(source, DataSettings(max_rows=most), folder)
@@ -114,7 +116,7 @@ def _rows(source: Path, most: int | None, folder: Path) -> Path:
     return folder / "rows.npz"
 
 
-def _peer(python: Path, rows: Path, peer: str, epochs: int) -> dict[str, float]:
+def fit_of_peer(python: Path, rows: Path, peer: str, epochs: int) -> dict[str, float]:
     script = ROOT / "tests" / "benchmarks" / "peer_fit.py"
     quiet = {**os.environ, "TQDM_DISABLE": "1"}
     finished = subprocess.run(
