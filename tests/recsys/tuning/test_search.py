@@ -270,9 +270,7 @@ def test_the_loss_of_a_trial_is_that_of_the_weights_it_kept() -> None:
     assert found.tuning.trials[0].val_mse == 0.9
 
 
-def test_on_large_data_the_first_steps_are_on_a_sample_and_the_best_third_goes_on_with_the_best_and_the_simple_of_each_model() -> (
-    None
-):
+def test_on_large_data_first_steps_are_on_a_sample_and_the_best_go_on_with_the_simple_of_each_model() -> None:
     _, allowed = of_families(ratings=SAMPLED_RATINGS + 1)
     assert allowed.sampled == SAMPLED_RATINGS
     assert of_families(ratings=SAMPLED_RATINGS)[1].sampled == 0
