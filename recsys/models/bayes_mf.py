@@ -1,20 +1,25 @@
-"""What Bayesian matrix factorisation leaves: the mean of its draws as an ordinary factor model, and some draws.
+"""What Bayesian matrix factorisation leaves: the mean of its draws, the same compressed for Keras, and some draws.
 
-Every draw of (p_u, q_i) predicts by a dot product of few factors, and their mean by one of many; nearly all of that
-mean is in its RANK largest singular values, which are a biased matrix factorisation like any other and stay with Keras.
-The spread of the draws and the noise of the ratings give the standard deviation of a rating to come.
+Every draw of (p_u, q_i) predicts by a dot product of few factors, and their mean by one of many, of which few have any
+weight. With RANK of them the mean is as good as whole, and predicts; with COMPRESSED_RANK it is an ordinary biased
+matrix factorisation for every other use, as a model of stock Keras. The spread of the draws and the noise of the ratings
+give the standard deviation of a rating to come.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from recsys.models.factor_model import Factors
 from recsys.models.predictor import CHUNK, Codes, Floats, KerasPredictor, load_keras
 
-RANK = 32
-"""Factors of the mean of all draws that are kept."""
+RANK, COMPRESSED_RANK = 128, 32
+"""Factors of the mean of all draws that predict, and of the model of Keras."""
+
+DRAWS = "draws.npz"
+"""The file beside that of the model of Keras."""
 
 
 @dataclass(frozen=True)
@@ -53,19 +58,29 @@ class Draws:
 
 @dataclass(frozen=True)
 class BayesianFactors:
-    """The mean of all draws, compressed, and the spread of some; see `Predictor` for the methods that are not new.
+    """The mean of all draws, and the spread of some; see `SavedPredictor` for the methods that are not new.
 
-    `scale` leads from the units of the draws to those of the predictions. `about` says how much the compression lost.
+    `compressed` is the mean with fewer factors, and `about` says how much that loses. `scale` and `offset` lead from the
+    units of the draws to those of the predictions. `parameters` are the numbers of a draw.
     """
 
-    mean: KerasPredictor
+    mean: Factors
+    compressed: KerasPredictor
     draws: Draws
     about: str
+    parameters: int
     scale: float = 1.0
+    offset: float = 0.0
 
     def predict(self, user: Codes, item: Codes) -> Floats:
-        """Return predicted ratings, float32 of shape (rows,)."""
-        return self.mean.predict(user, item)
+        """Return predicted ratings, float64 of shape (rows,), a chunk at a time."""
+        found = np.empty(len(user))
+        mean = self.mean
+        for start in range(0, len(user), CHUNK):
+            u, i = user[start : start + CHUNK], item[start : start + CHUNK]
+            deviation = mean.user_bias[u] + mean.item_bias[i] + np.einsum("rk,rk->r", mean.user[u], mean.item[i])
+            found[start : start + CHUNK] = self.scale * deviation.astype(np.float64) + self.offset
+        return found
 
     def standard_deviation(self, user: Codes, item: Codes) -> Floats:
         """Return the standard deviation of ratings to come, float32 of shape (rows,), in rating units."""
@@ -74,29 +89,29 @@ class BayesianFactors:
         return (self.scale * np.sqrt(np.concatenate([np.empty(0), *found]))).astype(np.float32)
 
     @property
-    def parameters(self) -> int:
-        """How many numbers a draw has."""
-        return self.mean.parameters
-
-    @property
     def summary(self) -> str:
-        """The layers of the compressed mean, and what the compression lost."""
-        return f"{self.mean.summary}\n\n{self.about}"
+        """The layers of the compressed mean, and what the compression loses."""
+        return f"{self.compressed.summary}\n\n{self.about}"
 
     def rescaled(self, scale: float, offset: float) -> "BayesianFactors":
         """Return what predicts `scale` times these ratings plus `offset`."""
-        return replace(self, mean=self.mean.rescaled(scale, offset), scale=self.scale * scale)
+        compressed = self.compressed.rescaled(scale, offset)
+        return replace(self, compressed=compressed, scale=scale * self.scale, offset=scale * self.offset + offset)
 
     def save(self, path: Path) -> None:
-        """Write the mean to `path` (.keras), which opens with stock Keras, and the draws beside it (draws.npz)."""
-        self.mean.save(path)
-        about = {"about": np.array(self.about), "scale": np.array(self.scale)}
-        np.savez(path.with_name("draws.npz"), allow_pickle=False, **vars(self.draws), **about)
+        """Write the compressed mean to `path` (.keras), which opens with stock Keras, and the rest beside it (.npz)."""
+        self.compressed.save(path)
+        mean = {f"mean_{name}": np.asarray(value) for name, value in self.mean._asdict().items()}
+        others = {name: np.array(getattr(self, name)) for name in ("about", "parameters", "scale", "offset")}
+        np.savez(path.with_name(DRAWS), allow_pickle=False, **vars(self.draws), **mean, **others)
 
 
 def load(path: Path) -> BayesianFactors:
     """Read what `BayesianFactors.save` wrote."""
-    with np.load(path.with_name("draws.npz"), allow_pickle=False) as arrays:
+    with np.load(path.with_name(DRAWS), allow_pickle=False) as arrays:
         found = {name: arrays[name] for name in arrays.files}
-    about, scale = str(found.pop("about")), float(found.pop("scale"))
-    return BayesianFactors(load_keras(path), Draws(**found), about, scale)
+    mean = Factors(*(found[f"mean_{name}"] for name in Factors._fields[:-1]), float(found["mean_mean"]))
+    draws = Draws(**{field.name: found[field.name] for field in fields(Draws)})
+    about, parameters = str(found["about"]), int(found["parameters"])
+    scale, offset = float(found["scale"]), float(found["offset"])
+    return BayesianFactors(mean, load_keras(path), draws, about, parameters, scale, offset)

@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from recsys.errors import TrainingDiverged
 from recsys.memory import require_memory
-from recsys.models.bayes_mf import BayesianFactors
+from recsys.models.bayes_mf import COMPRESSED_RANK, DRAWS, BayesianFactors
 from recsys.models.factor_model import factor_model
 from recsys.models.predictor import KerasPredictor
 from recsys.models.settings import BayesMFSettings
@@ -36,6 +36,9 @@ BYTES_PER_RATING = 60
 
 BYTES_PER_NUMBER = 110
 """Of the parameters of a row: the draw, its prior, side information, the sums and the draws that are kept."""
+
+TINY = 1e-12
+"""An MSE that is no rounding error."""
 
 CHECKPOINT_SHARE = 0.05
 """Share of the time that checkpoints may take."""
@@ -151,19 +154,22 @@ class _Chain:
 
     def _predictor(self) -> BayesianFactors:
         """Compress the mean of the draws, and measure what that loses."""
-        factors = self.posterior.mean()
+        mean = self.posterior.mean()
+        compressed = self.posterior.mean(COMPRESSED_RANK)
         sampler = self.sampler
         numbers = sum(len(side.theta) for side in (sampler.users, sampler.items)) * sampler.users.size
-        mean = KerasPredictor(factor_model(factors, NAME), numbers)
-        whole = self.course.total / self.posterior.count
-        kept = mean.predict(self.user, self.item)
-        errors = [float(np.mean((one - self.rating) ** 2, dtype=np.float64)) for one in (whole, kept)]
+        model = KerasPredictor(factor_model(compressed, NAME), numbers)
+        found = BayesianFactors(mean, model, self.posterior.some(), "", numbers)
+        whole, kept = (
+            float(np.mean((one.predict(self.user, self.item) - self.rating) ** 2, dtype=np.float64))
+            for one in (found, model)
+        )
         rows = f"{len(self.user):,} {'validation' if self.validates else 'training'} ratings"
         about = (
-            f"The mean of {self.posterior.count:,} draws of {self.settings.embedding_size} factors, as one model of "
-            f"{factors.user.shape[1]} factors: on {rows} its MSE is {errors[1] / errors[0]:.2%} of the whole mean's."
+            f"These are the {compressed.user.shape[1]} factors of most weight of the mean of {self.posterior.count:,} draws: "
+            f"their MSE on {rows} is {kept / max(whole, TINY):.2%} of that of the mean itself, which is in {DRAWS}."
         )
-        return BayesianFactors(mean, self.posterior.some(), about)
+        return replace(found, about=about)
 
     def _columns(self, rows: npt.NDArray[np.integer]) -> tuple[Codes, Codes, Table]:
         data = self.data

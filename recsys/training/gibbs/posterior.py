@@ -11,10 +11,7 @@ from recsys.models.factor_model import Factors
 from recsys.training.gibbs.kernels import Table
 from recsys.training.gibbs.sampler import Sampler
 
-KEPT_RANK = 2 * RANK
-"""Factors of the mean while draws are still added, so that what is cut off at the end was summed up in full."""
-
-MOST_COLUMNS = 6 * RANK
+MOST_COLUMNS = RANK + 192
 """Columns of a sum of factors that are compressed together."""
 
 KEPT_DRAWS, FEWEST_DRAWS = 32, 8
@@ -59,18 +56,18 @@ class Posterior:
         self.biases = biases[0], biases[1]
         self.factors = factors[0].copy(), factors[1].copy()
         if self.factors[0].shape[1] > MOST_COLUMNS:
-            self.factors = compressed(*self.factors, KEPT_RANK)
+            self.factors = compressed(*self.factors, RANK)
         number = 4 * sum(table.shape[0] * size for table in tables)
         wanted = min(self.draws, KEPT_DRAWS, max(FEWEST_DRAWS, int(KEPT_BYTES // (number / 2))))
         if self.count * wanted // self.draws > (self.count - 1) * wanted // self.draws:
             self._keep(sampler, size)
 
-    def mean(self) -> Factors:
-        """Return the mean of all draws, of RANK factors at most."""
+    def mean(self, rank: int = RANK) -> Factors:
+        """Return the mean of all draws, of so many factors at most, in float32."""
         assert self.biases is not None
         assert self.factors is not None, "there is a draw"
-        left, right = compressed(*self.factors, RANK) if self.factors[0].shape[1] > RANK else self.factors
-        of_users, of_items = (bias / self.count for bias in self.biases)
+        left, right = compressed(*self.factors, rank) if self.factors[0].shape[1] > rank else self.factors
+        of_users, of_items = ((bias / self.count).astype(np.float32) for bias in self.biases)
         return Factors(left / np.float32(self.count), right, of_users, of_items, 0.0)
 
     def some(self) -> Draws:

@@ -52,7 +52,7 @@ def test_it_predicts_what_it_has_not_seen(data: FitData) -> None:
     assert course.val_loss[-1] < 0.4 * variance
     user, item, rating = (column[data.validation] for column in (data.user, data.item, data.rating))
     error = predictor.predict(user, item) - rating
-    np.testing.assert_allclose(np.mean(error**2), course.val_loss[-1], rtol=0.01)
+    np.testing.assert_allclose(np.mean(error**2), course.val_loss[-1], rtol=1e-4)
     within = np.abs(error) < 1.645 * predictor.standard_deviation(user, item)
     assert 0.85 < within.mean() < 0.95
 
@@ -106,9 +106,11 @@ def test_it_is_kept_without_pickle_and_opens_with_stock_keras(data: FitData, tmp
     cells = data.user[:9], data.item[:9]
     np.testing.assert_array_equal(again.predict(*cells), predictor.predict(*cells))
     np.testing.assert_array_equal(again.standard_deviation(*cells), predictor.standard_deviation(*cells))
-    assert "of the whole mean's" in again.about
+    assert "of that of the mean itself" in again.about
+    assert again.parameters == predictor.parameters == (USERS + ITEMS) * 4
     stock = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_allclose(stock([cells[0][:, None], cells[1][:, None]])[:, 0], again.predict(*cells), atol=1e-6)
+    compressed = stock([cells[0][:, None], cells[1][:, None]])[:, 0]
+    np.testing.assert_allclose(compressed, again.predict(*cells), atol=0.1)
 
 
 def test_ratings_on_another_scale_have_standard_deviations_on_that_scale(data: FitData) -> None:
