@@ -2,8 +2,8 @@
 
 Every draw of (p_u, q_i) predicts by a dot product of few factors, and their mean by one of many, of which few have any
 weight. With RANK of them the mean is as good as whole, and predicts; with COMPRESSED_RANK it is an ordinary biased
-matrix factorisation for every other use, as a model of stock Keras. The spread of the draws and the noise of the ratings
-give the standard deviation of a rating to come.
+matrix factorisation for every other use, as a model of stock Keras. The spread of the draws and the noise of the
+ratings give the standard deviation of a rating to come.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -60,8 +60,8 @@ class Draws:
 class BayesianFactors:
     """The mean of all draws, and the spread of some; see `SavedPredictor` for the methods that are not new.
 
-    `compressed` is the mean with fewer factors, and `about` says how much that loses. `scale` and `offset` lead from the
-    units of the draws to those of the predictions. `parameters` are the numbers of a draw.
+    `compressed` is the mean with fewer factors, and `about` says how much that loses. `scale` and `offset` lead from
+    the units of the draws to those of the predictions. `parameters` are the numbers of a draw.
     """
 
     mean: Factors

@@ -141,14 +141,11 @@ MODELS: tuple[ModelSpec, ...] = (
         space=SearchSpace(
             fields={
                 "embedding_size": OneOf((50, 100, 200), sizes=True, known=100),
-                "l2_factors": Between(0.03, 0.3, log=True, penalty=True, known=0.15),
-                "l2_biases": Between(0.003, 0.1, log=True, penalty=True, known=0.02),
-                "learning_rate": Between(3e-4, 3e-3, log=True, known=1e-3),
-                "batch_size": OneOf((128, 256, 512), known=256),
-                "implicit": OneOf(("none", "both"), ordered=False, known="both"),
+                "implicit": OneOf(("both",), ordered=False, known="both"),
                 "l2_implicit": Between(7, 60, log=True, known=20),
             },
-            simpler=({"embedding_size": 0, "implicit": "none"},),
+            simpler=({"embedding_size": 0, "implicit": "none", "learning_rate": 3e-3},),
+            epochs=16,
         ),
     ),
     ModelSpec(
