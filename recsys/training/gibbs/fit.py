@@ -167,7 +167,7 @@ class _Chain:
         rows = f"{len(self.user):,} {'validation' if self.validates else 'training'} ratings"
         about = (
             f"These are the {compressed.user.shape[1]} factors of most weight of the mean of {self.posterior.count:,} "
-            f"draws: their MSE on {rows} is {kept / max(whole, TINY):.2%} of that of the mean itself, which is in {DRAWS}."
+            f"draws: their MSE on {rows} is {kept / max(whole, TINY):.2%} of that of the mean itself ({DRAWS})."
         )
         return replace(found, about=about)
 

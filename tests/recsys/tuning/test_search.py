@@ -11,7 +11,7 @@ from pydantic import Field
 from recsys.errors import TrialsFailed
 from recsys.models.search_space import Between, DataSize, OneOf, SearchSpace, as_json
 from recsys.models.settings import FitSettings
-from recsys.models.specs import MODEL, TUNED, ModelSpec
+from recsys.models.specs import TUNED, ModelSpec
 from recsys.settings import BiasedMFSettings, Settings
 from recsys.store.store import Manifest
 from recsys.tuning.search import (
@@ -40,13 +40,19 @@ class HistorySettings(FitSettings):
     depth: float = Field(1.0, description="how far back it looks")
 
 
-def member(name: str, **settings: Any) -> Member:
-    spec = MODEL[name]
-    assert spec.space
-    return Member(name, spec.title, spec.space.of_search(SIZE, 4, None), spec.settings(**settings))
-
-
-FACTORS = member("mf_tuned", epochs=40)
+FACTORS = Member(
+    "mf_tuned",
+    "tuned MF",
+    SearchSpace(
+        fields={
+            "embedding_size": OneOf((50, 100, 200), sizes=True, known=100),
+            "l2_factors": Between(0.03, 0.3, log=True, penalty=True, known=0.15),
+            "learning_rate": Between(3e-4, 3e-3, log=True, known=1e-3),
+        },
+        simpler=({"embedding_size": 0},),
+    ).of_search(SIZE, 4, None),
+    BiasedMFSettings(epochs=40),
+)
 HISTORY = Member(
     "history",
     "history MF",
@@ -149,7 +155,7 @@ def test_a_third_of_a_round_goes_on_after_the_first_epochs_and_has_the_best_of_t
 
 def test_trial_epochs_cap_those_of_the_spaces() -> None:
     families, allowed = of_families(trial_epochs=8)
-    _, asked = run(bowl, allowed, members=families["mf"])
+    _, asked = run(lambda attempt: outcome([1.0] * attempt.settings.epochs), allowed, members=families["mf"])
     assert {attempt.settings.epochs for attempts in asked[1:] for attempt in attempts} == {8, 8 // FIRST_EPOCHS}
 
 
