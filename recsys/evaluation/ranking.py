@@ -4,6 +4,7 @@ Metrics over a few sampled items can rank models differently from the same metri
 2020, 'On Sampled Metrics for Item Recommendation').
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,9 @@ Rows = tuple[Codes, Codes, npt.NDArray[np.float32]]
 STEPS = 2.0**24
 """Steps of predictions to one standard deviation of the ratings, about those of single precision: what differs by less
 differs by rounding, which is another on another scale of the ratings."""
+
+THREADS = 2
+"""Blocks of lists that are ranked at once, which changes no number."""
 
 PAIRS = 1_048_576
 """Pairs of a user and an item ranked at once: about 40 MB, or one list where the catalogue is larger."""
@@ -98,15 +102,14 @@ def rank(lists: Lists, predictor: Predictor, pairs: int = PAIRS) -> Ranking | No
     """Rank the catalogue for every list by predicted rating, equal ones in the order of `lists.item`, and score it.
 
     Predictions are equal within a step (see `STEPS`), so that another scale or origin of the ratings changes no order.
-    `pairs` are predicted at once, at least one list's; it changes memory, not results. None where there is no list.
+    `pairs` are predicted at once by each of THREADS, at least one list's; it changes memory, not results. None where there is no list.
     """
     count, items = lists.relevant.shape
     if not count:
         return None
-    ranked: list[tuple[npt.NDArray[Any], ...]] = []
-    tied = 0
     block = max(1, pairs // items)
-    for start in range(0, count, block):
+
+    def ranked(start: int) -> tuple[npt.NDArray[Any], ...]:
         part = slice(start, min(start + block, count))
         user = lists.user[part]
         predicted = predictor.predict(np.repeat(user, items), np.tile(lists.item, len(user))).astype(np.float64)
@@ -117,11 +120,14 @@ def rank(lists: Lists, predictor: Predictor, pairs: int = PAIRS) -> Ranking | No
         hits = np.take_along_axis(lists.relevant[part].toarray(), order, axis=1)
         first = order[:, :TOP]
         top = np.where(np.take_along_axis(seen, first, axis=1), -1, lists.item[first])
-        ranked.append((top, hits[:, :TOP].copy(), 1 + hits.argmax(axis=1), hits.sum(axis=1)))  # a view would keep all
-        if items > TOP:
-            last, next_one = np.take_along_axis(scores, order[:, TOP - 1 : TOP + 1], axis=1).T
-            tied += int(((last == next_one) & np.isfinite(last)).sum())
-    top, hits, first_hit, relevant = (np.concatenate(blocks) for blocks in zip(*ranked, strict=True))
+        last, next_one = np.take_along_axis(scores, order[:, [min(TOP, items) - 1, min(TOP, items - 1)]], axis=1).T
+        tied = (last == next_one) & np.isfinite(last) & (items > TOP)
+        return top, hits[:, :TOP].copy(), 1 + hits.argmax(axis=1), hits.sum(axis=1), tied  # a view would keep all
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        blocks = list(threads.map(ranked, range(0, count, block)))
+    top, hits, first_hit, relevant, ties = (np.concatenate(part) for part in zip(*blocks, strict=True))
+    tied = int(ties.sum())
     return Ranking.model_validate(
         {"users": count, "tied_users": tied, **ranking_scores(RankedItems(top, hits, first_hit, relevant, items))}
     )

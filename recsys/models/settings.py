@@ -97,7 +97,7 @@ class BayesMFSettings(FitSettings):
     """Bayesian matrix factorisation by Gibbs sampling; with 0 factors, the biases only."""
 
     embedding_size: Annotated[EmbeddingSize, Field(ge=0)] = 16
-    epochs: Annotated[int, Field(ge=1, le=10_000, description="sweeps of the Gibbs sampler")] = 300
+    epochs: Annotated[int, Field(ge=1, le=10_000, description="sweeps of the Gibbs sampler")] = 240
     patience: int = Field(
         0,
         ge=0,

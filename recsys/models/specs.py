@@ -101,10 +101,10 @@ class ModelSpec(RowSpec):
         return tuple(place.partition(":")[0] for place in (self.build, self.fit) if place)
 
     def reading(self, settings: FitSettings, histories: str) -> FitSettings:
-        """Return settings that read these histories, with no more epochs than a trial."""
+        """Return settings that read these histories, with half the epochs of a trial."""
         assert self.histories is not None
         assert self.space is not None, "it is searched"
-        epochs = min(settings.epochs, self.space.epochs)
+        epochs = max(1, min(settings.epochs, self.space.epochs) // 2)
         return settings.model_copy(update={self.histories: histories, "epochs": epochs})
 
     @property
@@ -170,7 +170,7 @@ MODELS: tuple[ModelSpec, ...] = (
                 "item_noise": OneOf((True, False), ordered=False, known=True),
             },
             further=frozenset({"user_noise", "item_noise"}),
-            epochs=100,
+            epochs=160,
         ),
     ),
     ModelSpec(

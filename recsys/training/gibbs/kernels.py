@@ -17,6 +17,9 @@ BLOCK = 32
 """Rows whose equations are solved side by side, one in each place of the innermost loops. The loops have it as an
 argument, as the compiler would unroll one of known length and then find no vectors in it."""
 
+FLUSHED = 128
+"""Rows whose sum is exact enough in float32."""
+
 Table = npt.NDArray[np.float32]
 Places = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
@@ -213,13 +216,19 @@ def multiply(table: Table, matrix: Table, found: Table) -> None:
 
 
 @compiled
-def scatter(table: Table, other: Table) -> npt.NDArray[np.float64]:
-    """Return table' other, float64 of shape (width, width), summed row after row."""
-    width, columns = table.shape[1], other.shape[1]
-    found = np.zeros((width, columns), np.float64)
+def scatter(table: Table) -> npt.NDArray[np.float64]:
+    """Return table' table, float64 of shape (width, width), from float32 sums over FLUSHED rows each."""
+    width = table.shape[1]
+    found = np.zeros((width, width), np.float64)
+    part = np.zeros((width, width), np.float32)
     for row in range(len(table)):
         for i in range(width):
-            value = np.float64(table[row, i])
-            for j in range(columns):
-                found[i, j] += value * other[row, j]
+            value = table[row, i]
+            for j in range(width):
+                part[i, j] += value * table[row, j]
+        if row % FLUSHED == FLUSHED - 1 or row == len(table) - 1:
+            for i in range(width):
+                for j in range(width):
+                    found[i, j] += part[i, j]
+                    part[i, j] = 0.0
     return found

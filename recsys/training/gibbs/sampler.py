@@ -98,14 +98,13 @@ class Side:
     def draw_prior(self, random: np.random.Generator) -> None:
         """Draw Λ and m, given θ and B."""
         rows, size = len(self.theta), self.size
-        own = (self.theta - self.offset)[:, :size]
-        average = own.mean(axis=0, dtype=np.float64)
-        scale = np.eye(size) + scatter(own, own) - rows**2 / (rows + 1) * np.outer(average, average)
+        own = self.theta - self.offset
+        average = own[:, :size].mean(axis=0, dtype=np.float64)
+        scale = np.eye(size) + scatter(own)[:size, :size] - rows**2 / (rows + 1) * np.outer(average, average)
         freedom = size + 1 + rows
         if self.link is not None:
-            link = self.link[:, :size]
-            scale += self.ridge * scatter(link, link)
-            freedom += len(link)
+            scale += self.ridge * scatter(self.link)[:size, :size]
+            freedom += len(self.link)
         self.precision = _wishart(scale, freedom, random)
         deviation = random.standard_normal(size) @ _root_of_inverse(self.precision)
         self.mean = (rows * average + np.sqrt(rows + 1) * deviation) / (rows + 1)
@@ -119,8 +118,7 @@ class Side:
         right = self.histories.transposed_times(target)
         right += np.float32(np.sqrt(self.ridge)) * self._normal(features, random)
         self.link = self.histories.solve(right, self.ridge)
-        link = self.link[:, :size]
-        spread = float(np.einsum("ij,ij->", scatter(link, link), self.precision))
+        spread = float(np.einsum("ij,ij->", scatter(self.link)[:size, :size], self.precision))
         self.ridge = float(random.gamma((features * size + 1) / 2, 2 / (spread + 1)))
         self.offset = self.histories.times(self.link)
 
