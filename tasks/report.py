@@ -100,7 +100,13 @@ def report(
     The arguments are those of `recsys.report.build.build_report`; `source` also has the `name` of the ratings.
     """
     opened = Store(store)
-    inputs = {"data": data, "models": models, "tuning": tuning, "others": others, "histories": histories}
+    inputs: dict[str, Any] = {
+        "data": data,
+        "models": models,
+        "tuning": tuning,
+        "others": others,
+        "histories": histories,
+    }
 
     def build(folder: Path) -> Facts:
         from recsys.report.build import build_report

@@ -102,7 +102,8 @@ def rank(lists: Lists, predictor: Predictor, pairs: int = PAIRS) -> Ranking | No
     """Rank the catalogue for every list by predicted rating, equal ones in the order of `lists.item`, and score it.
 
     Predictions are equal within a step (see `STEPS`), so that another scale or origin of the ratings changes no order.
-    `pairs` are predicted at once by each of THREADS, at least one list's; it changes memory, not results. None where there is no list.
+    `pairs` are predicted at once by each of THREADS, at least one list's; it changes memory, not results. None where
+    there is no list.
     """
     count, items = lists.relevant.shape
     if not count:

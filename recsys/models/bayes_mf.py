@@ -15,7 +15,7 @@ import numpy.typing as npt
 from recsys.models.factor_model import Factors
 from recsys.models.predictor import CHUNK, Codes, Floats, KerasPredictor, load_keras
 
-RANK, COMPRESSED_RANK = 128, 32
+RANK, COMPRESSED_RANK = 96, 32
 """Factors of the mean of all draws that predict, and of the model of Keras."""
 
 DRAWS = "draws.npz"
@@ -52,8 +52,7 @@ class Draws:
             noise += of_user[user] * of_item[item]
         many = len(self.users)
         mean = total / many
-        variance: Floats = np.maximum(squares / many - mean**2, 0) + noise / many
-        return variance
+        return np.asarray(np.maximum(squares / many - mean**2, 0) + noise / many)
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,8 @@ def load(path: Path) -> BayesianFactors:
     """Read what `BayesianFactors.save` wrote."""
     with np.load(path.with_name(DRAWS), allow_pickle=False) as arrays:
         found = {name: arrays[name] for name in arrays.files}
-    mean = Factors(*(found[f"mean_{name}"] for name in Factors._fields[:-1]), float(found["mean_mean"]))
+    of_users, of_items, user_bias, item_bias = (found[f"mean_{name}"] for name in Factors._fields[:-1])
+    mean = Factors(of_users, of_items, user_bias, item_bias, float(found["mean_mean"]))
     draws = Draws(**{field.name: found[field.name] for field in fields(Draws)})
     about, parameters = str(found["about"]), int(found["parameters"])
     scale, offset = float(found["scale"]), float(found["offset"])

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from recsys.config import SettingsModel
 
 Activation = Literal["relu", "tanh", "gelu", "silu"]
-Histories = Annotated[
+HistoriesRead = Annotated[
     Literal["none", "user", "item", "both"],
     Field(description="whose histories are read: which items a user rated, which users rated an item, or both"),
 ]
@@ -23,7 +23,7 @@ Patience = Annotated[
     ),
 ]
 Dropout = Annotated[float, Field(ge=0, lt=1, description="dropout rate of the hidden layers")]
-Histories = Annotated[
+HistoriesRead = Annotated[
     Literal["none", "user", "item", "both"],
     Field(
         description="histories that are read (SVD++): user, the items that a user has rated; item, the users who have "
@@ -73,7 +73,7 @@ class BiasedMFSettings(EmbeddingSettings):
     l2_factors: float = Field(0.12, ge=0, le=100, description="L2 regularisation of the factors, per rating")
     l2_biases: BiasL2 = 0.02
     initial_sd: float = Field(0.05, gt=0, le=10, description="standard deviation of the initial factors")
-    implicit: Histories = "none"
+    implicit: HistoriesRead = "none"
     l2_implicit: float = Field(
         20.0, ge=0, le=1e6, description="L2 regularisation of the factors of SVD++, per user or item, in ratings"
     )
@@ -94,10 +94,13 @@ class BiasedMFSettings(EmbeddingSettings):
 
 
 class BayesMFSettings(FitSettings):
-    """Bayesian matrix factorisation by Gibbs sampling; with 0 factors, the biases only."""
+    """Bayesian matrix factorisation by Gibbs sampling; with 0 factors, the biases only.
 
-    embedding_size: Annotated[EmbeddingSize, Field(ge=0)] = 16
-    epochs: Annotated[int, Field(ge=1, le=10_000, description="sweeps of the Gibbs sampler")] = 240
+    Factors and the bias together are best a multiple of 8, as many as a processor works on at once.
+    """
+
+    embedding_size: Annotated[EmbeddingSize, Field(ge=0)] = 15
+    epochs: Annotated[int, Field(ge=1, le=10_000, description="sweeps of the Gibbs sampler")] = 220
     patience: int = Field(
         0,
         ge=0,
@@ -105,7 +108,7 @@ class BayesMFSettings(FitSettings):
         "variance of the ratings, or the chain ends; 0: no early stopping",
     )
     burn_in: float = Field(0.2, ge=0, lt=1, description="share of the sweeps before the first draw that counts")
-    histories: Histories = "both"
+    histories: HistoriesRead = "both"
     user_noise: bool = Field(True, description="noise of each user's own size, beside the items'")
     item_noise: bool = Field(True, description="noise of each item's own size, beside the users'")
 
@@ -152,7 +155,7 @@ class TowersSettings(FitSettings):
 
     epochs: Epochs = 24
     embedding_size: Annotated[EmbeddingSize, Field(ge=1)] = 64
-    histories: Histories = "both"
+    histories: HistoriesRead = "both"
     rating_histories: bool = Field(True, description="read how the items of a history were rated, not only which")
     layers: int = Field(1, ge=0, le=2, description="hidden layers of each tower; 0: the sum of a history as it is")
     width: int = Field(64, ge=1, le=4096, description="units of each hidden layer")

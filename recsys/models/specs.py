@@ -165,12 +165,12 @@ MODELS: tuple[ModelSpec, ...] = (
         histories="histories",
         space=SearchSpace(
             fields={
-                "embedding_size": OneOf((8, 16, 24, 32), known=16),
+                "embedding_size": OneOf((7, 15, 23, 31), known=15),
                 "user_noise": OneOf((True, False), ordered=False, known=True),
                 "item_noise": OneOf((True, False), ordered=False, known=True),
             },
             further=frozenset({"user_noise", "item_noise"}),
-            epochs=160,
+            epochs=140,
         ),
     ),
     ModelSpec(

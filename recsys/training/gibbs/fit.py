@@ -93,7 +93,7 @@ class _Chain:
         self.checked = data.validation if validates else train[:CHECKED_ROWS]
         self.user, self.item, self.rating = self._columns(self.checked)
         self.validates = validates
-        self.posterior = Posterior(settings.epochs - self.burnt)
+        self.posterior = Posterior(self._drawn(settings.epochs))
         self.course = _Course(total=np.zeros(len(self.checked)))
 
     def run(self, teller: ProgressReporter, folder: Path | None) -> tuple[BayesianFactors, Fit]:
@@ -136,14 +136,19 @@ class _Chain:
             raise TrainingDiverged(f"{NAME}: sweep {sampler.sweeps} drew numbers that are not finite.")
         course.loss.append(sampler.loss)
         predicted: npt.NDArray[Any] = sampler.predict(self.user, self.item)
-        if sampler.sweeps > self.burnt:
+        if self._drawn(sampler.sweeps) > self.posterior.count:
             self.posterior.add(sampler)
             course.total += predicted
+        if self.posterior.count:
             predicted = course.total / self.posterior.count
         if not self.validates:
             return None
         course.val_loss.append(float(np.mean((predicted - self.rating) ** 2, dtype=np.float64)))
         return course.val_loss[-1]
+
+    def _drawn(self, sweeps: int) -> int:
+        """How many draws count after so many sweeps."""
+        return max(0, sweeps - self.burnt)
 
     def _flat(self) -> bool:
         """Whether the validation error of the mean has fallen too little for too long."""
@@ -205,7 +210,7 @@ class _Chain:
                 value = arrays[f"{name}_{attribute}"]
                 setattr(side, attribute, value if value.shape else float(value))
             side.link = arrays.get(f"{name}_link")
-        posterior.count = max(0, found.epoch - self.burnt)
+        posterior.count = self._drawn(found.epoch)
         if posterior.count:
             of_users, of_items, left, right = (arrays[name] for name in SUMS)
             posterior.biases, posterior.factors = (of_users, of_items), (left, right)

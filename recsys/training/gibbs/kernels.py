@@ -4,7 +4,8 @@ Tables of parameters are float32 of shape (rows, width); a row is (bias, factors
 LANE, so that the compiler works on whole vector registers.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
@@ -23,9 +24,13 @@ FLUSHED = 128
 Table = npt.NDArray[np.float32]
 Places = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
+Loop = TypeVar("Loop", bound=Callable[..., Any])
 
-# of floating-point freedoms only those that leave NaN and infinity alone
-compiled: Any = numba.njit(nogil=True, cache=True, fastmath={"contract", "reassoc", "nsz"}, error_model="numpy")
+
+def compiled(function: Loop) -> Loop:
+    """Compile a loop; of floating-point freedoms it takes only those that leave NaN and infinity alone."""
+    allowed = {"contract", "reassoc", "nsz"}
+    return cast(Loop, numba.njit(nogil=True, cache=True, fastmath=allowed, error_model="numpy")(function))
 
 
 @compiled

@@ -76,7 +76,7 @@ class Posterior:
 
     def _keep(self, sampler: Sampler, size: int) -> None:
         users, items = sampler.users, sampler.items
-        arrays = {
+        arrays: dict[str, npt.NDArray[Any]] = {
             "users": users.theta[:, :size].astype(np.float16),
             "items": items.theta[:, :size].astype(np.float16),
             "user_noise": (1 / (sampler.alpha * users.noise.astype(np.float64))).astype(np.float32),

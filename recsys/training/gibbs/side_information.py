@@ -122,7 +122,7 @@ class Histories:
 
 def _dots(left: Table, right: Table) -> Doubles:
     """Return the dot product of each column, float64 of shape (columns,)."""
-    return np.einsum("ri,ri->i", left, right, dtype=np.float64)
+    return np.asarray(np.einsum("ri,ri->i", left, right, dtype=np.float64))
 
 
 def _ratio(above: Doubles, below: Doubles) -> Table:
