@@ -11,6 +11,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from threadpoolctl import threadpool_limits
+
 from recsys.memory import require_memory_for_tensorflow
 
 CHATTER = re.compile(rb"absl::InitializeLog\(\)|cudart_stub|computation_placer|cpu_feature_guard|oneDNN custom|cuInit")
@@ -57,6 +59,10 @@ require_memory_for_tensorflow()
 with _without_chatter(), _without_collecting():
     import keras
     import tensorflow
+
+# NumPy's matrices would be multiplied by as many threads as there are cores, in each of the fits side by side: they
+# would wait for one another most of the time, and the last bits of a sum would depend on the number of cores.
+threadpool_limits(1, user_api="blas")
 
     DEVICES: list[str] = sorted({device.device_type for device in tensorflow.config.list_logical_devices()})
 
