@@ -60,11 +60,11 @@ with _without_chatter(), _without_collecting():
     import keras
     import tensorflow
 
+    DEVICES: list[str] = sorted({device.device_type for device in tensorflow.config.list_logical_devices()})
+
 # NumPy's matrices would be multiplied by as many threads as there are cores, in each of the fits side by side: they
 # would wait for one another most of the time, and the last bits of a sum would depend on the number of cores.
 threadpool_limits(1, user_api="blas")
-
-    DEVICES: list[str] = sorted({device.device_type for device in tensorflow.config.list_logical_devices()})
 
 __all__ = ["DEVICES", "device", "keras", "tensorflow"]
 
