@@ -59,7 +59,7 @@ def test_the_fair_protocol_has_the_same_test_rows_and_three_disjoint_sets(tmp_pa
     assert parts(tmp_path / "fair", "test") == parts(tmp_path / "notebook", "test")
     train, validation, test = parts(tmp_path / "fair", "train", "validation", "test")
     assert sorted(train + validation + test) == list(range(1000))
-    assert facts == {"train_rows": 720, "validation_rows": 80, "test_rows": 200}
+    assert facts == {"protocol": "fair", "train_rows": 720, "validation_rows": 80, "test_rows": 200}
 
 
 def test_another_seed_draws_other_rows(tmp_path: Path) -> None:

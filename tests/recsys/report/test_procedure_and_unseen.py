@@ -220,7 +220,7 @@ def test_models_that_were_not_chosen_are_named(with_mse: Build) -> None:
     comparison = with_mse(mf_tuned=0.8, dnn=0.6, dnn_tuned=0.7)
     models = [row.model_copy(update={"chosen": row.name != "dnn"}) for row in comparison.models]
     texts = [one.text for one in procedure.procedure_findings(comparison.model_copy(update={"models": models}))]
-    (text,) = [text for text in texts if "lowest validation loss of their families" in text]
+    (text,) = [text for text in texts if "lowest validation loss in their families" in text]
     assert "tuned MF and tuned DNN" in text
     assert text.endswith("DNN has a row of one seed.")
     assert not any("families" in one.text for one in procedure.procedure_findings(comparison))
