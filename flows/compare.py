@@ -100,7 +100,7 @@ def wire_histories(settings: Settings, trained: dict[str, Any], dag: Interpreter
     """Wire what shows what the histories bring: a model of each family by those that it reads, with what was found."""
     wired: dict[str, dict[str, Any]] = {}
     for spec in MODELS:
-        if not spec.histories or spec.family not in trained["found"]:
+        if not spec.histories or spec.family not in trained["found"] or not settings.tuning.takes(spec):
             continue
         found = trained["found"][spec.family].rows[spec.name].settings
         unknown = dag.unknown([found]) is not None

@@ -19,9 +19,9 @@ from recsys.models.settings import EmbeddingSettings as EmbeddingSettings
 from recsys.models.settings import FitSettings as FitSettings
 from recsys.models.settings import MFSettings as MFSettings
 from recsys.models.settings import TunedDNNSettings as TunedDNNSettings
-from recsys.models.specs import ModelSections, ModelSpec
+from recsys.models.specs import TUNED, ModelSections, ModelSpec
 from recsys.store.remote import NO_SECRETS, anchored, has_secrets
-from recsys.text import escaped
+from recsys.text import escaped, listed
 
 Protocol = Literal["fair", "notebook"]
 Duplicates = Literal["keep", "error", "last", "mean"]
@@ -30,9 +30,10 @@ Runner = Literal["threads", "processes", "dask", "ray"]
 SplitBy = Literal["random", "user-last", "time", "leave-one-out", "kfold"]
 
 if TYPE_CHECKING:
-    Dataset = str
+    Dataset = SearchedModel = str
 else:  # with the names of the records as choices in --help and in the form of the Prefect UI
     Dataset = Literal[*DATASETS]
+    SearchedModel = Literal[*(spec.name for spec in TUNED)]
 
 
 def _no_url(path: str | None) -> str | None:
@@ -151,6 +152,22 @@ class TuningSettings(SettingsModel):
         description="maximum number of epochs of a trial; those of the given settings have their own "
         "(default: as the model's search space says)",
     )
+
+    models: tuple[SearchedModel, ...] | None = Field(
+        None, description="searched models that take part, at least one of each family (default: all)"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        missing = {spec.family for spec in TUNED} - {spec.family for spec in TUNED if self.takes(spec)}
+        if missing:
+            names = listed(spec.name for spec in TUNED if spec.family in missing)
+            raise ValueError(f"models has none of a family: choose at least one of {names}, too")
+        return self
+
+    def takes(self, model: ModelSpec) -> bool:
+        """Whether a searched model takes part."""
+        return self.models is None or model.name in self.models
 
     @property
     def draws(self) -> int:

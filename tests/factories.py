@@ -40,7 +40,7 @@ def small_settings(ratings: Path, place: Path, **changes: Any) -> Settings:
         "data": {"ratings": str(ratings)},
         "output": {"store": str(place / "store"), "reports": str(place / "reports"), "name": "run"},
         **SMALL_MODELS,
-        "tuning": {"budget": 0, "trial_epochs": 4},
+        "tuning": {"budget": 0, "trial_epochs": 4, "models": ["mf_tuned", "dnn_tuned"]},
         "evidence": {"seeds": 1, "resamples": 100},
         "ranking": {"ranking_users": 5},
     }

@@ -170,7 +170,7 @@ def searched_families(settings: Settings, size: DataSize) -> Families:
     draws, most = settings.tuning.draws, settings.tuning.trial_epochs
     found: dict[Family, list[Member]] = {}
     for spec in TUNED:
-        if spec.space:
+        if spec.space and settings.tuning.takes(spec):
             space, given = spec.space.of_search(size, draws, most), settings.of(spec)
             member = Member(spec.name, spec.title, space, given, spec.chooses_epochs)
             found.setdefault(spec.family, []).append(member)

@@ -16,7 +16,8 @@ SMALL = [
     *("--dnn.epochs", "2", "--dnn.embedding-size", "4", "--dnn.units", "8"),
     *("--mf-tuned.epochs", "2", "--mf-tuned.embedding-size", "4"),
     *("--dnn-tuned.epochs", "2", "--dnn-tuned.embedding-size", "4", "--dnn-tuned.units", "8"),
-    *("--budget", "0", "--seeds", "1", "--resamples", "100", "--ranking-users", "5"),
+    *("--models", "mf_tuned", "--models", "dnn_tuned", "--budget", "0", "--seeds", "1"),
+    *("--resamples", "100", "--ranking-users", "5"),
 ]
 
 
