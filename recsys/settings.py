@@ -30,7 +30,8 @@ Runner = Literal["threads", "processes", "dask", "ray"]
 SplitBy = Literal["random", "user-last", "time", "leave-one-out", "kfold"]
 
 if TYPE_CHECKING:
-    Dataset = SearchedModel = str
+    Dataset = str
+    SearchedModel = str
 else:  # with the names of the records as choices in --help and in the form of the Prefect UI
     Dataset = Literal[*DATASETS]
     SearchedModel = Literal[*(spec.name for spec in TUNED)]

@@ -138,11 +138,16 @@ def verb(subjects: Sequence[str], plural: str) -> str:
     return plural if len(subjects) > 1 else {"do": "does"}.get(plural, f"{plural}s")
 
 
+PROPER_NAMES = {"Bayesian"}
+
+
 def inside(title: str) -> str:
-    """A title in a sentence: 'Matrix factorisation' loses its capital, 'MF' does not, one with a comma gets quotes."""
+    """A title in a sentence: 'Item mean' loses its capital, 'MF' and names do not, one with a comma gets quotes."""
     if "," in title:
         return f"“{title}”"
-    return title[0].lower() + title[1:] if title[1:2].islower() else title
+    first = title.partition(" ")[0]
+    ordinary = first[1:].islower() and first not in PROPER_NAMES
+    return title[0].lower() + title[1:] if ordinary else title
 
 
 def opening(text: str) -> str:

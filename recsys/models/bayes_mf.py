@@ -85,7 +85,7 @@ class BayesianFactors:
         """Return the standard deviation of ratings to come, float32 of shape (rows,), in rating units."""
         chunks = [slice(start, start + CHUNK) for start in range(0, len(user), CHUNK)]
         found = [self.draws.variance(user[rows], item[rows]) for rows in chunks]
-        return (self.scale * np.sqrt(np.concatenate([np.empty(0), *found]))).astype(np.float32)
+        return np.asarray(self.scale * np.sqrt(np.concatenate([np.empty(0), *found])), np.float32)
 
     @property
     def summary(self) -> str:

@@ -7,10 +7,6 @@ from pydantic import Field, model_validator
 from recsys.config import SettingsModel
 
 Activation = Literal["relu", "tanh", "gelu", "silu"]
-HistoriesRead = Annotated[
-    Literal["none", "user", "item", "both"],
-    Field(description="whose histories are read: which items a user rated, which users rated an item, or both"),
-]
 EmbeddingSize = Annotated[int, Field(le=4096, description="embedding size (number of factors) of each user and item")]
 Epochs = Annotated[int, Field(ge=1, le=10_000, description="maximum number of epochs")]
 BatchSize = Annotated[int, Field(ge=1, description="batch size, in ratings")]
@@ -23,11 +19,11 @@ Patience = Annotated[
     ),
 ]
 Dropout = Annotated[float, Field(ge=0, lt=1, description="dropout rate of the hidden layers")]
-HistoriesRead = Annotated[
+Histories = Annotated[
     Literal["none", "user", "item", "both"],
     Field(
-        description="histories that are read (SVD++): user, the items that a user has rated; item, the users who have "
-        "rated an item; both; none"
+        description="histories that are read: user, the items that a user has rated; item, the users who have rated an "
+        "item; both; none"
     ),
 ]
 BiasL2 = Annotated[float, Field(ge=0, le=100, description="L2 regularisation of the biases, per rating")]
@@ -73,7 +69,7 @@ class BiasedMFSettings(EmbeddingSettings):
     l2_factors: float = Field(0.12, ge=0, le=100, description="L2 regularisation of the factors, per rating")
     l2_biases: BiasL2 = 0.02
     initial_sd: float = Field(0.05, gt=0, le=10, description="standard deviation of the initial factors")
-    implicit: HistoriesRead = "none"
+    implicit: Histories = "none"
     l2_implicit: float = Field(
         20.0, ge=0, le=1e6, description="L2 regularisation of the factors of SVD++, per user or item, in ratings"
     )
@@ -108,7 +104,7 @@ class BayesMFSettings(FitSettings):
         "variance of the ratings, or the chain ends; 0: no early stopping",
     )
     burn_in: float = Field(0.2, ge=0, lt=1, description="share of the sweeps before the first draw that counts")
-    histories: HistoriesRead = "both"
+    histories: Histories = "both"
     user_noise: bool = Field(True, description="noise of each user's own size, beside the items'")
     item_noise: bool = Field(True, description="noise of each item's own size, beside the users'")
 
@@ -155,7 +151,7 @@ class TowersSettings(FitSettings):
 
     epochs: Epochs = 24
     embedding_size: Annotated[EmbeddingSize, Field(ge=1)] = 64
-    histories: HistoriesRead = "both"
+    histories: Histories = "both"
     rating_histories: bool = Field(True, description="read how the items of a history were rated, not only which")
     layers: int = Field(1, ge=0, le=2, description="hidden layers of each tower; 0: the sum of a history as it is")
     width: int = Field(64, ge=1, le=4096, description="units of each hidden layer")

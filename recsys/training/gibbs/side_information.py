@@ -120,7 +120,7 @@ class Histories:
         return found
 
 
-def _dots(left: Table, right: Table) -> Doubles:
+def _dots(left: npt.NDArray[np.floating], right: npt.NDArray[np.floating]) -> Doubles:
     """Return the dot product of each column, float64 of shape (columns,)."""
     return np.asarray(np.einsum("ri,ri->i", left, right, dtype=np.float64))
 
