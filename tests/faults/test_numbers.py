@@ -21,6 +21,7 @@ from recsys.models.mf import build_mf
 from recsys.models.mlp import build_dnn
 from recsys.models.neumf import build_deep
 from recsys.models.predictor import KerasPredictor
+from recsys.models.specs import MODEL
 from recsys.settings import BiasedMFSettings, DNNSettings, EmbeddingSettings, Engine, MFSettings, TunedDNNSettings
 from recsys.training.fit import FitData
 from recsys.training.train import train
@@ -165,7 +166,11 @@ def test_a_whole_run_reports_numbers_only(
     values = TABLES[table](np.random.default_rng(1))
     rows = [f"{u},{i},{rating!r}" for u, i, rating in zip(user, item, values.tolist(), strict=True)]
     ratings.write_text("\n".join(["user,item,rating", *rows]) + "\n")
-    settings = small_settings(ratings, tmp_path, **{name: {**SMALL_MODELS[name], **changes} for name in SMALL_MODELS})
+    models = {
+        name: small | {field: value for field, value in changes.items() if field in MODEL[name].settings.model_fields}
+        for name, small in SMALL_MODELS.items()
+    }
+    settings = small_settings(ratings, tmp_path, **models)
     run = subprocess.run(
         [sys.executable, "-W", "error::RuntimeWarning", "flows/compare.py", *config(settings, tmp_path / "run.yaml")],
         cwd=ROOT,
