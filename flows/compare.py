@@ -82,7 +82,7 @@ def wire_split(settings: Settings, how: SplitSettings, encoded: Any, dag: Interp
         name: dag.submit(choosing(TRAIN[name]), settings=model, seed=settings.seed, chosen=None, **given)
         for name, model in plain.items()
     }
-    models = {name: fits(name, model, first[name]) for name, model in plain.items()}
+    models = {name: fits(name, model, first[name], settings.seeds[:1]) for name, model in plain.items()}
     size = _size(codes, parts["training"], dag)
     families = searched_families(settings, size)
     found = tune(settings, families, size, dag, seed=settings.seed, **given)

@@ -187,8 +187,8 @@ class EvidenceSettings(SettingsModel):
         None,
         ge=1,
         le=1000,
-        description="number of seeds each model is trained with, counted up from the seed "
-        "(default: 5, and 1 in protocol notebook)",
+        description="number of seeds, counted up from the seed, that the winner of each search is trained with, and in "
+        "protocol notebook every model (default: 5, and 1 in protocol notebook)",
     )
     splits: int = Field(
         1,
@@ -356,7 +356,7 @@ class Settings(ModelSections, Question):
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds every model is trained with, `seed` first."""
+        """The seeds that winners are trained with, and every model of protocol notebook, `seed` first."""
         many = self.evidence.seeds or (5 if self.protocol == "fair" else 1)
         return [(self.seed + number) % 2**32 for number in range(many)]
 

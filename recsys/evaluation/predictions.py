@@ -114,7 +114,7 @@ def model_result(
         title=ROW[name].title,
         epochs=len(chosen["loss"]),
         fit_seconds=round(first["seconds"], 3),
-        history=LearningCurve(loss=chosen["loss"], val_loss=chosen["val_loss"]),
+        history=LearningCurve(loss=chosen["loss"], val_loss=chosen["val_loss"], seconds=round(chosen["seconds"], 3)),
         peak_mb=first.get("peak_mb"),
         file_bytes=model.fits[0].path.stat().st_size,
         clipped_rows=predicted.clipped[name],

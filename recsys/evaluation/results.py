@@ -41,10 +41,14 @@ class Score(Measured):
 
 
 class LearningCurve(Result):
-    """Mean squared error per epoch, in squared rating units; entry k belongs to epoch k + 1."""
+    """Mean squared error per epoch, in squared rating units; entry k belongs to epoch k + 1.
+
+    `seconds` is how long the training took.
+    """
 
     loss: list[float]
     val_loss: list[float]
+    seconds: float | None = None
 
 
 class Ranking(Measured):

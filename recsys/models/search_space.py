@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from recsys.models.settings import epochs_on
+
 if TYPE_CHECKING:
     from optuna import Trial
     from optuna.distributions import BaseDistribution
@@ -97,7 +99,7 @@ class SearchSpace:
         further: fields that only a search of many trials varies; they are costly, or seldom of use.
         simpler: what further known points, cheaper than that of `fields`, have in other fields or outside of the
             ranges: the simple models that the model contains.
-        epochs: of a trial that is drawn, at most.
+        epochs: of a trial that is drawn, at most; fewer on many ratings, see `recsys.models.settings.epochs_on`.
     """
 
     fields: Mapping[str, Between | OneOf]
@@ -120,7 +122,8 @@ class SearchSpace:
         if draws < MANY_TRIALS:
             known = {name: fields[name].known for name in self.further}
             fields |= {name: OneOf((value,), ordered=False, known=value) for name, value in known.items()}
-        return replace(self, fields=fields, epochs=min(self.epochs, most_epochs or self.epochs))
+        epochs = min(epochs_on(size.ratings, self.epochs), most_epochs or self.epochs)
+        return replace(self, fields=fields, epochs=epochs)
 
 
 def distribution(where: Between | OneOf) -> "BaseDistribution":

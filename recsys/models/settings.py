@@ -1,6 +1,7 @@
 """The settings of each model, without Keras."""
 
-from typing import Annotated, Literal, Self
+import math
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -29,10 +30,27 @@ Histories = Annotated[
 BiasL2 = Annotated[float, Field(ge=0, le=100, description="L2 regularisation of the biases, per rating")]
 
 
+MANY_RATINGS = 1_000_000
+"""With more training ratings than these, an epoch teaches so much that fewer will do."""
+
+FEWEST_EPOCHS = 0.25
+"""The smallest share of the usual epochs."""
+
+
+def epochs_on(ratings: int, usual: int) -> int:
+    """Return how many of the usual epochs training takes on so many ratings: fewer on more than MANY_RATINGS."""
+    share = math.sqrt(MANY_RATINGS / max(ratings, MANY_RATINGS))
+    return max(1, round(usual * max(FEWEST_EPOCHS, share)))
+
+
 class FitSettings(SettingsModel):
     """Hyperparameters that every model has; most have a `patience`, too."""
 
     epochs: Epochs = 10
+
+    def on(self, ratings: int) -> Self:
+        """Return the settings with what hangs on the number of training ratings."""
+        return self
 
     @property
     def fits_itself(self) -> bool:
@@ -89,14 +107,31 @@ class BiasedMFSettings(EmbeddingSettings):
         return self
 
 
-class BayesMFSettings(FitSettings):
+class ScheduledSettings(FitSettings):
+    """Hyperparameters of a model that is trained for as many epochs as it is told to, whatever its losses.
+
+    0 epochs are the `usual` ones, as `epochs_on` has them.
+    """
+
+    usual: ClassVar[int]
+    epochs: int = Field(0, ge=0, le=10_000)
+
+    def on(self, ratings: int) -> Self:
+        """Return the settings with their number of epochs on so many training ratings."""
+        return self if self.epochs else self.model_copy(update={"epochs": epochs_on(ratings, self.usual)})
+
+
+class BayesMFSettings(ScheduledSettings):
     """Bayesian matrix factorisation by Gibbs sampling; with 0 factors, the biases only.
 
     Factors and the bias together are best a multiple of 8, as many as a processor works on at once.
     """
 
     embedding_size: Annotated[EmbeddingSize, Field(ge=0)] = 15
-    epochs: Annotated[int, Field(ge=1, le=10_000, description="sweeps of the Gibbs sampler")] = 220
+    usual: ClassVar[int] = 220
+    epochs: int = Field(
+        0, ge=0, le=10_000, description="sweeps of the Gibbs sampler; 0: 220, fewer on more than a million ratings"
+    )
     patience: int = Field(
         0,
         ge=0,
@@ -142,14 +177,15 @@ class TunedDNNSettings(DNNSettings):
     )
 
 
-class TowersSettings(FitSettings):
+class TowersSettings(ScheduledSettings):
     """Two towers over histories: what a user has rated and who has rated an item, and how.
 
     `epochs` is the length of the learning rate's schedule, which nothing cuts short. Regularisation is of each
     parameter's square, in ratings: half of it is added to half the sum of the squared errors.
     """
 
-    epochs: Epochs = 24
+    usual: ClassVar[int] = 24
+    epochs: int = Field(0, ge=0, le=10_000, description="number of epochs; 0: 24, fewer on more than a million ratings")
     embedding_size: Annotated[EmbeddingSize, Field(ge=1)] = 64
     histories: Histories = "both"
     rating_histories: bool = Field(True, description="read how the items of a history were rated, not only which")

@@ -226,3 +226,8 @@ def _duel(rows: Sequence[Contestant], differences: Sequence[Difference], margin:
     gap, tested = network.mse - factorisation.mse, difference_of(differences, network.name, factorisation.name)
     outcome = outcome_for(tested, network.name) if tested else outcome_by_margin(gap, margin)
     return Duel(factorisation, network, gap, outcome, tested)
+
+
+def held_out_name(comparison: Comparison) -> str:
+    """What the ratings behind `val_loss` are: in protocol notebook they are the test ratings."""
+    return "test" if comparison.protocol == "notebook" else "validation"

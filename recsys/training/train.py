@@ -88,6 +88,7 @@ def fit_model(
             name, build, fit_itself, users, items, given, settings, seed, progress, engine=engine, checkpoint=checkpoint
         )
         return found.rescaled(scale, offset), course.rescaled(scale)
+    settings = settings.on(len(data.train))
     if fit_itself and (not build or settings.fits_itself):
         fitted: tuple[SavedPredictor, Fit] = resolve_name(fit_itself)(
             users, items, data, settings, own, progress, checkpoint

@@ -171,7 +171,7 @@ def searched_families(settings: Settings, size: DataSize) -> Families:
     found: dict[Family, list[Member]] = {}
     for spec in TUNED:
         if spec.space and settings.tuning.takes(spec):
-            space, given = spec.space.of_search(size, draws, most), settings.of(spec)
+            space, given = spec.space.of_search(size, draws, most), settings.of(spec).on(size.ratings)
             member = Member(spec.name, spec.title, space, given, spec.chooses_epochs)
             found.setdefault(spec.family, []).append(member)
     return found

@@ -1,5 +1,6 @@
 """Costs beside accuracy: parameters, file size, training time once and in total, memory, and prediction time."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,8 @@ from recsys.report.outcomes import (
     best_network,
     every_row,
     factorisation,
+    held_out_name,
+    in_order,
     is_network,
     is_uncertain,
     mse_step,
@@ -16,7 +19,7 @@ from recsys.report.outcomes import (
     scored,
 )
 from recsys.report.section import Finding, Plot, Section, plots_of, text_table
-from recsys.report.svg import LIGHT, finished, label, look_of, plain_ticks, sheet
+from recsys.report.svg import LIGHT, finished, label, legend, look, look_of, plain_ticks, sheet
 from recsys.text import NOTHING, count, inside, listing, number, opening, seconds, short, size, times
 
 if TYPE_CHECKING:
@@ -31,13 +34,16 @@ COST_CAPTION = (
 )
 ABOUT_EQUAL = 0.05
 MEASURABLE_SECONDS = 0.1
+NEAR = 1.01
+"""Errors within this factor of the target have reached it."""
 
 
 def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
     """The costs of every row; None where nothing was scored."""
     rows = cost_rows(comparison)
     tables = [text_table(COST_CAPTION, COST_HEADINGS, rows)]
-    return Section("costs", "What it costs", tables=tables, plots=plots_of(plots, "costs")) if rows else None
+    shown = plots_of(plots, "costs")
+    return Section("costs", "What it costs", time_findings(comparison), tables, shown) if rows else None
 
 
 def search_seconds(comparison: Comparison, row: BaselineResult) -> float:
@@ -122,6 +128,33 @@ def _cost(network: ModelResult, model: ModelResult) -> str:
     return f"{opening(inside(network.title))} {time}{epochs}, and has {size}."
 
 
+def time_findings(comparison: Comparison) -> list[Finding]:
+    """How long factorisation and best network trained until both had the same error; empty where one has no curve."""
+    pair = [row for row in (factorisation(comparison), best_network(comparison)) if row and _times(row)]
+    if len(pair) < 2:
+        return []
+    target = NEAR * max(min(row.history.val_loss) for row in pair)
+    reached = {}
+    for row in pair:
+        first = next(at for at, error in enumerate(row.history.val_loss) if error <= target)
+        reached[inside(row.title)] = _times(row)[first]
+    told = [f"{title} {seconds(taken)}" for title, taken in sorted(reached.items(), key=lambda one: one[1])]
+    error = number(target, mse_step(comparison))
+    return [
+        Finding(
+            "cost", f"To a {held_out_name(comparison)} MSE of {error}, which both reach: {listing(told)} of training."
+        )
+    ]
+
+
+def _times(model: ModelResult) -> list[float]:
+    """Seconds of training after each epoch that was validated, all epochs taken as equally long; empty if unknown."""
+    curve = model.history
+    if curve.seconds is None or not all(map(math.isfinite, curve.val_loss)):
+        return []
+    return [curve.seconds * (epoch + 1) / len(curve.loss) for epoch in range(len(curve.val_loss))]
+
+
 def worth_findings(comparison: Comparison) -> list[Finding]:
     """For each network, whether something cheaper predicts as well."""
     return [Finding("worth", _worth(comparison, network)) for network in networks(comparison)]
@@ -189,8 +222,39 @@ Mark = tuple[float, float, float, str]  # fit time once and all in, test MSE, an
 
 
 def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
-    """The plot of accuracy against cost, if anything was scored."""
-    return [accuracy_against_cost(comparison)] if scored(comparison) else []
+    """Accuracy against cost, if anything was scored, and the course of the trainings, if any is known."""
+    timed = [model for model in in_order(comparison.models) if _times(model)]
+    plots = [accuracy_against_cost(comparison)] if scored(comparison) else []
+    return [*plots, error_over_time(comparison, timed)] if timed else plots
+
+
+def error_over_time(comparison: Comparison, models: Sequence[ModelResult]) -> Plot:
+    """The held-out error of models after each epoch against the seconds of training until then."""
+    figure, axes = sheet(3.6)
+    axes.set_xscale("log")
+    kind, step = held_out_name(comparison), mse_step(comparison)
+    handles = []
+    for model in models:
+        shape, errors, times = look(model.name), model.history.val_loss, [max(x, SHORTEST) for x in _times(model)]
+        handles += axes.plot(times, errors, color=shape.colour)
+        best = errors.index(min(errors))
+        axes.plot([times[best]], [errors[best]], marker=shape.marker, color=shape.colour, markersize=7)
+    lows = [min(model.history.val_loss) for model in models]
+    room = max(lows) - min(lows) or 0.1 * abs(min(lows)) or 1.0
+    axes.set_ylim(min(lows) - 0.1 * room, max(lows) + 0.4 * room)
+    axes.minorticks_off()
+    axes.set_xlabel("training (s, log scale)")
+    axes.set_ylabel(f"{kind} MSE (rating units²)")
+    plain_ticks(axes, x=True, y=True)
+    legend(figure, handles, [label(model.title) for model in models])
+    caption = (
+        f"Error on {kind} ratings while training, the lowest marked; a training's epochs are taken as equally long."
+    )
+    lowest = [
+        f"{model.title} {number(low, step)} after {seconds(_times(model)[model.history.val_loss.index(low)])}"
+        for model, low in zip(models, lows, strict=True)
+    ]
+    return finished(figure, "error-time", "costs", caption, f"Lowest {kind} MSE: {'; '.join(lowest)}.")
 
 
 def accuracy_against_cost(comparison: Comparison) -> Plot:

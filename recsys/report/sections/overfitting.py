@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from recsys.evaluation.results import Comparison, ModelResult
-from recsys.report.outcomes import gap_by_chance, in_order, mse_step
+from recsys.report.outcomes import gap_by_chance, held_out_name, in_order, mse_step
 from recsys.report.section import Finding, Plot, Section, plots_of
-from recsys.report.svg import LIGHT, file_name, finished, label, legend, look, plain_ticks, sheet
+from recsys.report.svg import LIGHT, file_name, finished, legend, look, plain_ticks, sheet
 from recsys.text import count, inside, number, opening, percent
 
 if TYPE_CHECKING:
@@ -85,11 +85,6 @@ def overfitting(comparison: Comparison, model: ModelResult) -> str:
     )
 
 
-def held_out_name(comparison: Comparison) -> str:
-    """What the ratings behind `val_loss` are: in protocol notebook they are the test ratings."""
-    return "test" if comparison.protocol == "notebook" else "validation"
-
-
 def _losses(model: ModelResult) -> tuple[list[float], list[float], int]:
     epochs = min(len(model.history.loss), len(model.history.val_loss))
     loss, held_out = model.history.loss[:epochs], model.history.val_loss[:epochs]
@@ -123,10 +118,9 @@ LOGARITHMIC_FROM = 6.0  # ratio of largest to smallest loss above which a linear
 
 
 def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
-    """One plot per trained model and, where there are several, one of them all."""
+    """One plot per trained model."""
     models = [model for model in in_order(comparison.models) if model.history.loss and model.history.val_loss]
-    plots = [_single(comparison, model) for model in models]
-    return [*plots, _together(comparison, models)] if len(models) > 1 else plots
+    return [_single(comparison, model) for model in models]
 
 
 def _single(comparison: Comparison, model: ModelResult) -> Plot:
@@ -142,20 +136,6 @@ def _single(comparison: Comparison, model: ModelResult) -> Plot:
     alt += f"{number(held_out[-1], step)}."
     caption = f"{opening(model.title)}. The ring marks the lowest {kind} loss, {low} at epoch {best + 1}."
     return finished(figure, f"loss-{file_name(model.name)}", "loss", caption, alt)
-
-
-def _together(comparison: Comparison, models: list[ModelResult]) -> Plot:
-    from matplotlib.lines import Line2D
-
-    figure, axes = sheet(3.1)
-    kind, step = held_out_name(comparison), mse_step(comparison)
-    handles = [(_curves(axes, model, kind)[0][0], label(model.title)) for model in models]
-    handles.append((Line2D([], [], linestyle="-", color=LIGHT["soft"]), "training"))
-    handles.append((Line2D([], [], linestyle="--", color=LIGHT["soft"]), kind))
-    _finish_axes(figure, axes, models, handles)
-    told = "; ".join(f"{model.title} {number(model.history.val_loss[_best(model)], step)}" for model in models)
-    caption = f"All models: training loss solid, {kind} loss dashed."
-    return finished(figure, "losses", "loss", caption, f"All losses in one picture; lowest {kind} loss: {told}.")
 
 
 def _curves(axes: "Axes", model: ModelResult, kind: str) -> "list[tuple[Line2D, str]]":

@@ -26,11 +26,12 @@ def repeated(comparison: Comparison) -> list[ModelResult]:
 
 
 def seeds_in_words(comparison: Comparison) -> str:
-    """How many seeds each model was trained with, as "5 seeds" or "1 to 5 seeds"; empty without a model.
+    """How many seeds a model was trained with, as "5 seeds" or "1 to 5 seeds"; empty without a model.
 
-    Models that a search did not choose, which have one, are left out.
+    Where searches chose models, only these count: the others have one seed.
     """
-    counts = sorted({max(1, len(model.seeds)) for model in comparison.models if model.chosen is not False})
+    chosen = [model for model in comparison.models if model.chosen] or comparison.models
+    counts = sorted({max(1, len(model.seeds)) for model in chosen})
     if len(counts) > 1:
         return f"{counts[0]:,} to {counts[-1]:,} seeds"
     return count(counts[0], "seed") if counts else ""

@@ -82,7 +82,8 @@ def what_stays_open(comparison: Comparison) -> str:
         "user-last": "one split, which tests the last ratings of each user",
         "leave-one-out": "one split, which tests the last rating of each user",
     }[comparison.split_by]
-    told = f"Each model was trained {seeds}, on {where}"
+    won = several and any(model.chosen for model in comparison.models)
+    told = f"{'The winner of each search' if won else 'Each model'} was trained {seeds}, on {where}"
     if not comparison.other_splits:
         return f"{told}, and on no other. {_one_split_alone(comparison.split_by, several)}"
     told += f", and again on {count(len(comparison.other_splits), 'other split')} of the same ratings."

@@ -69,7 +69,7 @@ def certainty_summary(comparison: Comparison) -> list[Finding]:
         likely = f"The MSE of {inside(contest.better.title)} is {size} that of {inside(contest.worse.title)} "
         likely += "(95% confidence interval over users). "
     basis = f"Basis: {count(comparison.data.test_rows, 'test rating')} (split: {manner(comparison)}), "
-    basis += f"each model trained {'once' if seeds == '1 seed' else f'with {seeds}'}."
+    basis += f"both models trained {'once' if seeds == '1 seed' else f'with {seeds}'}."
     return [Finding("certainty", likely + basis)]
 
 

@@ -93,7 +93,7 @@ class _Chain:
         self.checked = data.validation if validates else train[:CHECKED_ROWS]
         self.user, self.item, self.rating = self._columns(self.checked)
         self.validates = validates
-        self.posterior = Posterior(self._drawn(settings.epochs))
+        self.posterior = Posterior(self._drawn(settings.epochs), settings.embedding_size)
         self.course = _Course(total=np.zeros(len(self.checked)))
 
     def run(self, teller: ProgressReporter, folder: Path | None) -> tuple[BayesianFactors, Fit]:
@@ -196,7 +196,7 @@ class _Chain:
             arrays |= {f"{name}_{field}": np.asarray(getattr(side, field)) for field in SIDE}
             if side.link is not None:
                 arrays[f"{name}_link"] = side.link
-        if posterior.biases is not None and posterior.factors is not None:
+        if posterior.biases is not None:
             arrays |= dict(zip(SUMS, (*posterior.biases, *posterior.factors), strict=True))
         arrays |= {f"kept_{name}": np.stack(kept) for name, kept in posterior.kept.items()}
         return checkpoints.Checkpoint(len(self.course.loss), self.course.loss, self.course.val_loss, seconds, arrays)

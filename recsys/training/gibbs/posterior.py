@@ -11,8 +11,8 @@ from recsys.models.factor_model import Factors
 from recsys.training.gibbs.kernels import Table
 from recsys.training.gibbs.sampler import Sampler
 
-MOST_COLUMNS = RANK + 192
-"""Columns of a sum of factors that are compressed together."""
+ADDED_COLUMNS = 192
+"""Columns of new draws beside those of their sum so far, before all are compressed."""
 
 KEPT_DRAWS, FEWEST_DRAWS = 32, 8
 KEPT_BYTES = 200e6
@@ -30,45 +30,64 @@ class Posterior:
 
     Attributes:
         draws: how many of them will be added in all.
+        size: factors of a draw.
         count: how many have been.
         biases: sums of the users' and the items' biases, float64 of shape (users,) and (items,).
-        factors: left and right, whose product is the sum of all P Q', float32 of shape (users, columns) and
-            (items, columns).
+        tables: of users and items, whose first `columns` are factors with the product Σ P Q' over the draws, float32.
+        columns: how many these are.
         kept: the arrays of `Draws`, a list of one entry a draw each.
     """
 
     draws: int
+    size: int
     count: int = 0
     biases: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None = None
-    factors: tuple[Tables, Tables] | None = None
+    tables: tuple[Tables, Tables] | None = None
+    columns: int = 0
     kept: dict[str, list[npt.NDArray[Any]]] = field(default_factory=dict)
 
     def add(self, sampler: Sampler) -> None:
         """Add the parameters that the sampler drew last."""
         self.count += 1
         size = sampler.users.size
-        tables = (sampler.users.theta, sampler.items.theta)
-        biases = [table[:, 0].astype(np.float64) for table in tables]
-        factors = [table[:, 1:size] for table in tables]
-        if self.biases is not None and self.factors is not None:
+        drawn = (sampler.users.theta, sampler.items.theta)
+        biases = [table[:, 0].astype(np.float64) for table in drawn]
+        if self.biases is not None:
             biases = [old + new for old, new in zip(self.biases, biases, strict=True)]
-            factors = [np.concatenate(pair, axis=1) for pair in zip(self.factors, factors, strict=True)]
         self.biases = biases[0], biases[1]
-        self.factors = factors[0].copy(), factors[1].copy()
-        if self.factors[0].shape[1] > MOST_COLUMNS:
-            self.factors = compressed(*self.factors, RANK)
-        number = 4 * sum(table.shape[0] * size for table in tables)
+        self._append(drawn[0][:, 1:size], drawn[1][:, 1:size])
+        number = 4 * sum(table.shape[0] * size for table in drawn)
         wanted = min(self.draws, KEPT_DRAWS, max(FEWEST_DRAWS, int(KEPT_BYTES // (number / 2))))
         if self.count * wanted // self.draws > (self.count - 1) * wanted // self.draws:
             self._keep(sampler, size)
 
     def mean(self, rank: int = RANK) -> Factors:
         """Return the mean of all draws, of so many factors at most, in float32."""
-        assert self.biases is not None
-        assert self.factors is not None, "there is a draw"
-        left, right = compressed(*self.factors, rank) if self.factors[0].shape[1] > rank else self.factors
+        assert self.biases is not None, "there is a draw"
+        left, right = compressed(*self.factors, rank) if self.columns > rank else self.factors
         of_users, of_items = ((bias / self.count).astype(np.float32) for bias in self.biases)
         return Factors(left / np.float32(self.count), right, of_users, of_items, 0.0)
+
+    @property
+    def factors(self) -> tuple[Tables, Tables]:
+        """Left and right factors of the sum of all P Q', shape (users, columns) and (items, columns)."""
+        assert self.tables is not None, "there is a draw"
+        return self.tables[0][:, : self.columns], self.tables[1][:, : self.columns]
+
+    @factors.setter
+    def factors(self, factors: tuple[Tables, Tables]) -> None:
+        self.columns = 0
+        self._append(*factors)
+
+    def _append(self, left: Tables, right: Tables) -> None:
+        added, most = left.shape[1], max(RANK, self.size) + max(ADDED_COLUMNS, self.size)
+        if self.tables is None:
+            self.tables = np.empty((len(left), most), np.float32, "F"), np.empty((len(right), most), np.float32, "F")
+        elif self.columns + added > most:
+            self.factors = compressed(*self.factors, RANK)
+        for table, new in zip(self.tables, (left, right), strict=True):
+            table[:, self.columns : self.columns + added] = new
+        self.columns += added
 
     def some(self) -> Draws:
         """Return the draws that were kept."""

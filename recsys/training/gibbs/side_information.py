@@ -68,6 +68,11 @@ class Histories:
             self.values, vectors = np.linalg.eigh(self._gram(smaller))
             self.vectors = vectors.astype(np.float32)
 
+    @property
+    def decomposed(self) -> bool:
+        """Whether equations are solved by the eigenvectors of a Gram matrix, not by conjugate gradients."""
+        return self.values is not None
+
     def times(self, table: Table) -> Table:
         """Return F table, shape (rows, columns)."""
         return self.norm * _summed(self.ratings, table)

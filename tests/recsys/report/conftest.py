@@ -82,7 +82,7 @@ Made = tuple[Comparison, pd.DataFrame]
 
 
 def learning_curve(loss: list[float], val_loss: list[float]) -> LearningCurve:
-    return LearningCurve(loss=loss, val_loss=val_loss)
+    return LearningCurve(loss=loss, val_loss=val_loss, seconds=2.0 * len(loss))
 
 
 LEARNING_CURVES = {

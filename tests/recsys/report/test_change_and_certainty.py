@@ -138,11 +138,11 @@ def test_interval_is_told_from_the_row_that_is_ahead(with_mse: Build) -> None:
 
 def test_basis_counts_trainings_and_test_ratings(with_mse: Build, repeat: Build) -> None:
     comparison = with_mse(mf=0.8, dnn=0.9)
-    assert certainty(comparison) == "Basis: 20,000 test ratings (split: at random), each model trained once."
+    assert certainty(comparison) == "Basis: 20,000 test ratings (split: at random), both models trained once."
     often = repeat(comparison, mf=[0.79, 0.80, 0.81], dnn=[0.89, 0.90, 0.91])
-    assert "each model trained with 3 seeds" in certainty(often)
+    assert "both models trained with 3 seeds" in certainty(often)
     uneven = repeat(comparison, mf=[0.79, 0.80, 0.81])
-    assert "each model trained with 1 to 3 seeds" in certainty(uneven)
+    assert "both models trained with 1 to 3 seeds" in certainty(uneven)
 
 
 def test_typical_error_is_that_of_the_tuned_factorisation_and_the_best_network(with_mse: Build) -> None:

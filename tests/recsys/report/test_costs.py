@@ -4,7 +4,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from recsys.evaluation.results import Comparison
+from recsys.evaluation.results import Comparison, LearningCurve
 from recsys.report.sections.cost import (
     COST_HEADINGS,
     accuracy_against_cost,
@@ -12,6 +12,7 @@ from recsys.report.sections.cost import (
     all_in_seconds,
     cost_rows,
     search_seconds,
+    time_findings,
 )
 from recsys.report.sections.results import table_rows
 from recsys.report.svg import style
@@ -101,3 +102,26 @@ def test_a_model_that_was_not_chosen_pays_for_its_own_trials_alone(with_mse: Bui
     tuned, other = comparison.models[1], comparison.models[0].model_copy(update={"name": "histories"})
     assert search_seconds(comparison, tuned) == 24.0
     assert search_seconds(comparison, other) == 4 * 2.0
+
+
+def with_curves(comparison: Comparison, **curves: LearningCurve) -> Comparison:
+    for name, curve in curves.items():
+        comparison = with_model(comparison, name, history=curve)
+    return comparison
+
+
+def test_time_to_the_error_that_both_families_reach(with_mse: Build) -> None:
+    comparison = with_curves(
+        with_mse(mf_tuned=0.8, dnn_tuned=0.9),
+        mf_tuned=LearningCurve(loss=[1, 1, 1, 1], val_loss=[1.2, 0.905, 0.85, 0.8], seconds=8.0),
+        dnn_tuned=LearningCurve(loss=[1, 1, 1], val_loss=[1.1, 1.0, 0.9], seconds=30.0),
+    )
+    [finding] = time_findings(comparison)
+    assert (
+        finding.text
+        == "To a validation MSE of 0.9090, which both reach: tuned MF 4.0 s and tuned DNN 30 s of training."
+    )
+    unknown = with_curves(comparison, dnn_tuned=LearningCurve(loss=[1], val_loss=[0.9]))
+    assert time_findings(unknown) == []
+    diverged = with_curves(comparison, dnn_tuned=LearningCurve(loss=[1], val_loss=[float("inf")], seconds=3.0))
+    assert time_findings(diverged) == []

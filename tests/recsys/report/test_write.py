@@ -78,7 +78,7 @@ def test_report_has_its_files(folder: Path) -> None:
         "costs",
         "ratings",
         "loss-mf",
-        "losses",
+        "error-time",
         "predicted-dnn",
         "predicted-item-knn",
         "by-user",
