@@ -25,7 +25,7 @@ from recsys.seeding import derive_seed
 from recsys.settings import Settings, SplitSettings
 from recsys.store.store import Store
 from recsys.tuning.cache import remembered_search
-from recsys.tuning.search import Families, Found, allowance, search, searched_families
+from recsys.tuning.search import Families, Found, allowance, left_out, search, searched_families
 from tasks.data import download, encode, ingest, split
 from tasks.report import report, score
 from tasks.train import TRAIN, TRY, choosing, reading
@@ -51,6 +51,7 @@ def wire(settings: Settings, source: Source, dag: Interpreter) -> Any:
         tuning=judged["tuning"],
         others=others,
         histories=wire_histories(settings, judged, dag),
+        left_out=judged["left_out"],
         settings=settings,
         source={"name": source.name, "label": source.label, "licence": source.licence},
         store=store,
@@ -75,7 +76,7 @@ def wire_split(settings: Settings, how: SplitSettings, encoded: Any, dag: Interp
 
     if protocol == "notebook":
         models = {spec.name: fits(spec.name, settings.of(spec)) for spec in NOTEBOOK}
-        return {"data": data, "models": models, "tuning": [], "found": {}, "given": given}
+        return {"data": data, "models": models, "tuning": [], "found": {}, "given": given, "left_out": {}}
 
     plain = {spec.name: settings.of(spec) for spec in MODELS if not spec.space}
     first = {  # all begin before any goes on
@@ -84,7 +85,8 @@ def wire_split(settings: Settings, how: SplitSettings, encoded: Any, dag: Interp
     }
     models = {name: fits(name, model, first[name], settings.seeds[:1]) for name, model in plain.items()}
     size = _size(codes, parts["training"], dag)
-    families = searched_families(settings, size)
+    missing = left_out(settings, size)
+    families = searched_families(settings, size, missing)
     found = tune(settings, families, size, dag, seed=settings.seed, **given)
     for family, members in families.items():
         known = dag.unknown([found[family]]) is None
@@ -93,14 +95,14 @@ def wire_split(settings: Settings, how: SplitSettings, encoded: Any, dag: Interp
             row = found[family].rows[name]
             models[name] = fits(name, row.settings, row.fit, settings.seeds if name == winner else settings.seeds[:1])
     tuning = [one.tuning for one in found.values()]
-    return {"data": data, "models": models, "tuning": tuning, "found": found, "given": given}
+    return {"data": data, "models": models, "tuning": tuning, "found": found, "given": given, "left_out": missing}
 
 
 def wire_histories(settings: Settings, trained: dict[str, Any], dag: Interpreter) -> dict[str, dict[str, Any]]:
     """Wire what shows what the histories bring: a model of each family by those that it reads, with what was found."""
     wired: dict[str, dict[str, Any]] = {}
     for spec in MODELS:
-        if not spec.histories or spec.family not in trained["found"] or not settings.tuning.takes(spec):
+        if not spec.histories or spec.family not in trained["found"] or spec.name not in trained["models"]:
             continue
         found = trained["found"][spec.family].rows[spec.name].settings
         unknown = dag.unknown([found]) is not None

@@ -47,8 +47,8 @@ REPORT = Recipe(
     layer="reports",
     manifests=("data", "models", "others", "histories"),
     facts=True,
-    settings=("settings", "source", "tuning"),
-    unread={"output": True, "scaling": True, "refresh": True, "data": {"downloads"}},
+    settings=("settings", "source", "tuning", "left_out"),
+    unread={"output": {"name", "reports", "store", "notify"}, "scaling": True, "refresh": True, "data": {"downloads"}},
     code=("recsys.report.build",),
     libraries=(*SCORE.libraries, "matplotlib", "optuna", "pandas", "pyarrow"),
 )
@@ -89,6 +89,7 @@ def report(
     tuning: list[Tuning],
     others: Mapping[str, Manifest],
     histories: Mapping[str, Mapping[str, Any]],
+    left_out: Mapping[str, str],
     settings: Settings,
     source: Mapping[str, Any],
     store: str,
@@ -106,6 +107,7 @@ def report(
         "tuning": tuning,
         "others": others,
         "histories": histories,
+        "left_out": left_out,
     }
 
     def build(folder: Path) -> Facts:

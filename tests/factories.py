@@ -19,6 +19,9 @@ SMALL_MODELS: dict[str, Any] = {
     "autorec": {"units": 4, "epochs": 3},
 }
 
+EVERY_MODEL: dict[str, Any] = {"tuning": {"models": None}, "mf_tuned": {"implicit": "both"}}
+"""What makes small settings search all models, SVD++ among them."""
+
 DIVERGING: dict[str, Any] = {"units": [64] * 12, "learning_rate": 10.0}
 """A deep network that leaves the numbers of single precision in its first epochs, whatever it reads."""
 
@@ -35,10 +38,10 @@ def write_ratings(path: Path, *, rows: int = 400, users: int = 20, items: int = 
 
 
 def small_settings(ratings: Path, place: Path, **changes: Any) -> Settings:
-    """Return settings of a run of seconds, with its store and its report in `place`."""
+    """Return settings of a run of seconds, without plots, with its store and its report in `place`."""
     whole: dict[str, Any] = {
         "data": {"ratings": str(ratings)},
-        "output": {"store": str(place / "store"), "reports": str(place / "reports"), "name": "run"},
+        "output": {"store": str(place / "store"), "reports": str(place / "reports"), "name": "run", "plots": False},
         **SMALL_MODELS,
         "tuning": {"budget": 0, "trial_epochs": 4, "models": ["mf_tuned", "dnn_tuned"]},
         "evidence": {"seeds": 1, "resamples": 100},

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from pkgutil import resolve_name
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,7 @@ def evaluate(
     tuning: Sequence[Tuning] = (),
     other_splits: Sequence[OtherSplit] = (),
     histories: Sequence[HistoryFit] = (),
+    left_out: Mapping[str, str] = MappingProxyType({}),
     progress: Progress = silent,
 ) -> tuple[Comparison, pd.DataFrame]:
     """Predict the test ratings with every model and baseline, and score them.
@@ -75,8 +77,8 @@ def evaluate(
     neither. item_knn is left out where the ratings are too many for it. Lists are ranked by predictions that are not
     clipped, as clipping would make the best of them equal; item_knn is too slow for the lists.
 
-    `trained` and `failed` have, by name, the models and the reasons why there is none. `data` are the facts `source`,
-    `licence`, `quarantined_rows`, `repeated_pairs`, `duplicates` and `ignored_columns`.
+    `trained`, `failed` and `left_out` have, by name, the models and the reasons why there is none. `data` are the facts
+    `source`, `licence`, `quarantined_rows`, `repeated_pairs`, `duplicates` and `ignored_columns`.
 
     Returns:
         The comparison, and its predictions: one row a test rating with the columns user, item, rating, cold,
@@ -174,8 +176,8 @@ def evaluate(
         models=models,
         baselines=rows,
         combinations=[row for row, _ in combined],
-        failed=[FailedModel(name=name, title=ROW[name].title, reason=why) for name, why in failed.items()],
-        skipped=skipped,
+        failed=[_without_row(name, why) for name, why in failed.items()],
+        skipped=[*skipped, *(_without_row(name, why) for name, why in left_out.items())],
         min_effect=evidence.min_effect,
         resamples=evidence.resamples,
         differences=compare_pairs(
@@ -229,8 +231,11 @@ def _baselines(
     for name, baseline in found.items():
         predicted.add(name, baseline, test, bounds)
         predicted.ranking[name] = rank(lists, baseline) if lists and name != "item_knn" else None
-    skipped = [FailedModel(name="item_knn", title=ROW["item_knn"].title, reason=reason)] if reason else []
-    return found, skipped
+    return found, [_without_row("item_knn", reason)] if reason else []
+
+
+def _without_row(name: str, reason: str) -> FailedModel:
+    return FailedModel(name=name, title=ROW[name].title, reason=reason)
 
 
 def score_split(

@@ -52,6 +52,10 @@ class FitSettings(SettingsModel):
         """Return the settings with what hangs on the number of training ratings."""
         return self
 
+    def bytes_needed(self, ratings: int, users: int, items: int) -> float:
+        """Return how much memory a fit to so many training ratings takes; 0 where the engine alone knows."""
+        return 0.0
+
     @property
     def fits_itself(self) -> bool:
         """Whether a model that can be built is fitted by its own function nevertheless."""
@@ -96,6 +100,23 @@ class BiasedMFSettings(EmbeddingSettings):
     def fits_itself(self) -> bool:
         """Whether it is SVD++, which our engines do not train."""
         return self.implicit != "none"
+
+    @property
+    def svdpp(self) -> "TowersSettings":
+        """SVD++ as two towers without layers and without ratings in the histories."""
+        return TowersSettings(
+            embedding_size=self.embedding_size,
+            epochs=self.epochs,
+            histories=self.implicit,
+            layers=0,
+            rating_histories=False,
+            l2_factors=self.l2_implicit,
+            l2_histories=self.l2_implicit,
+        )
+
+    def bytes_needed(self, ratings: int, users: int, items: int) -> float:
+        """Return the memory that SVD++ takes."""
+        return self.svdpp.bytes_needed(ratings, users, items) if self.fits_itself else 0.0
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -142,6 +163,13 @@ class BayesMFSettings(ScheduledSettings):
     histories: Histories = "both"
     user_noise: bool = Field(True, description="noise of each user's own size, beside the items'")
     item_noise: bool = Field(True, description="noise of each item's own size, beside the users'")
+
+    def bytes_needed(self, ratings: int, users: int, items: int) -> float:
+        """Return the memory of the ratings while they are sorted, in both orders, and of all that each row has.
+
+        A row has the draw, its prior, side information, the sums and the draws that are kept.
+        """
+        return 60.0 * ratings + 110.0 * (users + items) * (self.embedding_size + 1)
 
 
 class DNNSettings(EmbeddingSettings):
@@ -204,6 +232,15 @@ class TowersSettings(ScheduledSettings):
     learning_rate: float = Field(1e-2, gt=0, le=10, description="highest learning rate of Adam")
     batches: int = Field(6, ge=2, le=254, description="batches of an epoch; histories leave the batch at hand out")
 
+    def bytes_needed(self, ratings: int, users: int, items: int) -> float:
+        """Return the memory of the ratings, at most while biases are fitted, and of all that each row has, in float32.
+
+        A row has weights, two moments of each, and what a step computes.
+        """
+        parts = 1 + self.rating_histories
+        numbers = self.embedding_size * (11 + 3 * parts + 2 * self.layers) + 6 * self.layers * self.width
+        return 76.0 * ratings + 4.0 * numbers * (users + items)
+
 
 class AutoRecSettings(FitSettings):
     """Autoencoder of the ratings of each item or each user (AutoRec)."""
@@ -224,3 +261,9 @@ class AutoRecSettings(FitSettings):
     l2_kernel: float = Field(0.013, ge=0, le=100_000, description="L2 regularisation of the kernel, in ratings")
     learning_rate: float = Field(1e-2, gt=0, le=10, description="learning rate of Adam in the first epochs")
     batch_rows: int = Field(256, ge=1, description="batch size, in items or users that are encoded")
+
+    def bytes_needed(self, ratings: int, users: int, items: int) -> float:
+        """Return the memory of the ratings, and of weights, gradients, two moments, the best weights and the code."""
+        columns, rows = (users, items) if self.side == "item" else (items, users)
+        tables = 3 * 5 + 4 * self.kernel
+        return 40.0 * ratings + 4.0 * self.units * (tables * columns + 3 * rows)

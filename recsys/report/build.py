@@ -22,8 +22,8 @@ from recsys.settings import Settings
 from recsys.store.store import Facts, Manifest, Store
 
 
-def write_report(comparison: Comparison, predictions: pd.DataFrame, folder: Path) -> None:
-    """Write comparison.json, comparison.csv and plots/*.svg and *.png with their index into an existing folder.
+def write_report(comparison: Comparison, predictions: pd.DataFrame, folder: Path, *, plots: bool = True) -> None:
+    """Write comparison.json, comparison.csv, plots.json and, with `plots`, plots/*.svg and *.png into a folder.
 
     Where settings were searched, also trials.parquet and trials.csv. The same comparison and predictions, as
     `draw_plots` takes them, give the same bytes.
@@ -34,7 +34,7 @@ def write_report(comparison: Comparison, predictions: pd.DataFrame, folder: Path
         pq.write_table(trials_table(comparison), folder / "trials.parquet", compression="zstd")
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
-    save_plots(draw_plots(comparison, predictions), folder)
+    save_plots(draw_plots(comparison, predictions) if plots else [], folder)
 
 
 def build_report(
@@ -44,6 +44,7 @@ def build_report(
     tuning: Sequence[Tuning],
     others: Mapping[str, Manifest],
     histories: Models,
+    left_out: Mapping[str, str],
     settings: Settings,
     source: Mapping[str, Any],
     folder: Path,
@@ -53,7 +54,7 @@ def build_report(
 
     `data` are manifests of `ratings`, `codes`, `training` and `test`; `models` the fits of each row, each a manifest or
     why there is none; `others` what `score_split` made of other splits; `histories` the fits of models by whose
-    histories they read; `source` the `label` and `licence` of the ratings.
+    histories they read; `left_out` why models did not take part; `source` the `label` and `licence` of the ratings.
     """
     trained, failed = load_models(store, models)
     comparison, predictions = evaluate(
@@ -76,10 +77,11 @@ def build_report(
         tuning=tuning,
         other_splits=[OtherSplit.model_validate(made["facts"]) for made in others.values()],
         histories=load_history_fits(store, histories),
+        left_out=left_out,
         progress=progress,
     )
     progress(len(trained), len(trained) + 1, "drawing")
-    write_report(comparison, predictions, folder)
+    write_report(comparison, predictions, folder, plots=settings.output.plots)
     predictions.to_parquet(folder / "predictions.parquet", index=False, compression="zstd")
     if data["ratings"]["facts"]["quarantined_rows"]:
         shutil.copyfile(store.path(data["ratings"], "quarantine.csv"), folder / "quarantine.csv")

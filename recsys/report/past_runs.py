@@ -124,9 +124,10 @@ def _write(comparison: Comparison, files: dict[str, Path], folder: Path) -> Fact
     """Write the files of a report that differ with its earlier runs."""
     from recsys.report.svg import load_plots, save_plots, style
 
+    others = load_plots(files)
     with style():
-        plots = trends.draw(comparison)
-    save_plots(plots, folder, load_plots(files))
+        plots = trends.draw(comparison) if others else []
+    save_plots(plots, folder, others)
     text = comparison.model_dump_json(indent=2) + "\n"
     (folder / "comparison.json").write_text(text, encoding="utf-8", newline="\n")
     return {"results": len(comparison.history)}

@@ -95,11 +95,9 @@ def fit(
         TrainingDiverged: a loss or a weight became NaN or infinite.
     """
     data.require_rows(NAME, settings.patience)
-    columns, rows = (users, items) if settings.side == "item" else (items, users)
-    tables = 3 * 5 + 4 * settings.kernel  # weights, gradients, moments and the best ones
     require_memory(
-        f"Training AutoRec, tables of {columns:,} and {rows:,} rows of {settings.units:,} numbers,",
-        4.0 * settings.units * (tables * columns + 3 * rows) + 40.0 * len(data.train),
+        f"Training AutoRec with {users:,} users, {items:,} items and {settings.units:,} units",
+        settings.bytes_needed(len(data.train), users, items),
     )
     training = _Training(users, items, data, settings, seed)
     return training.run(ProgressReporter(progress, settings.epochs, len(data.train)), checkpoint)

@@ -43,9 +43,6 @@ SVDPP_RATE = 0.01
 CHECKPOINT_SHARE = 0.05
 """Share of a training's time that its checkpoints may take."""
 
-BYTES_PER_RATING = 76
-"""Of the ratings' columns, the biases' fit, which takes the most, or both sides, and the batches."""
-
 
 def fit_towers(
     users: int,
@@ -89,16 +86,7 @@ def fit_svdpp(
         NotEnoughMemory: there is no room for it.
         TrainingDiverged: a loss or a weight became NaN or infinite.
     """
-    linear = TowersSettings(
-        embedding_size=settings.embedding_size,
-        epochs=settings.epochs,
-        histories=settings.implicit,
-        layers=0,
-        rating_histories=False,
-        l2_factors=settings.l2_implicit,
-        l2_histories=settings.l2_implicit,
-        learning_rate=SVDPP_RATE,
-    )
+    linear = settings.svdpp.model_copy(update={"learning_rate": SVDPP_RATE})
     training = _Training("mf_tuned", users, items, data, linear, seed)
     fit = training.run(progress, checkpoint)
     return training.predictor(), fit
@@ -109,7 +97,10 @@ class _Training:
 
     def __init__(self, name: str, users: int, items: int, data: FitData, settings: TowersSettings, seed: int) -> None:
         data.require_rows(name, patience=0)
-        _require_memory(name, users, items, len(data.train), settings)
+        require_memory(
+            f"Training {name} with {users:,} users, {items:,} items and {settings.embedding_size:,} factors",
+            settings.bytes_needed(len(data.train), users, items),
+        )
         self.name, self.data, self.settings, self.seed = name, data, settings, seed
         self.mean = data.mean
         rows = np.asarray(data.train)
@@ -273,13 +264,3 @@ class _Training:
             "versions": {library: version(library) for library in ("numba", "numpy")},
         }
         return fingerprint(facts, [getattr(self.data, field.name) for field in fields(self.data)])
-
-
-def _require_memory(name: str, users: int, items: int, ratings: int, settings: TowersSettings) -> None:
-    """Check that there is room for ratings, weights, moments and what a step holds of every row, all float32."""
-    parts = 1 + settings.rating_histories
-    numbers = settings.embedding_size * (3 + 3 * parts + 8 + 2 * settings.layers) + 6 * settings.layers * settings.width
-    require_memory(
-        f"Training {name} with {users:,} users, {items:,} items and {settings.embedding_size:,} factors",
-        BYTES_PER_RATING * ratings + 4 * numbers * (users + items),
-    )

@@ -11,14 +11,16 @@ The course of a search hangs on its seed and on the validation losses that it is
 these run out before the trials do. Nothing here knows a test rating.
 """
 
+import logging
 import math
 import warnings
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from recsys.errors import TrialsFailed
+from recsys.errors import NotEnoughMemory, TrialsFailed
 from recsys.evaluation.results import SearchedSetting, Trial, Tuning
+from recsys.memory import REMEDY, require_memory
 from recsys.models.search_space import (
     MANY_TRIALS,
     Between,
@@ -32,12 +34,15 @@ from recsys.models.search_space import (
     encoded,
 )
 from recsys.models.settings import FitSettings
-from recsys.models.specs import TUNED, Family
+from recsys.models.specs import MODEL, TUNED, Family
 from recsys.settings import Settings
 from recsys.store.store import Manifest
+from recsys.text import opening
 
 if TYPE_CHECKING:
     import optuna
+
+log = logging.getLogger(__name__)
 
 ROUND = 6
 """Trials that are drawn together, at most."""
@@ -165,15 +170,36 @@ class _Tried:
         return float(self.facts["val_loss"][self.facts["scored_epoch"] - 1]) if self.made else math.inf
 
 
-def searched_families(settings: Settings, size: DataSize) -> Families:
-    """Return the models of each family that has any, with spaces for data of this size."""
+def left_out(settings: Settings, size: DataSize) -> dict[str, str]:
+    """Return the models that cannot be fitted to data of this size, and why, before any is fitted."""
+    found = {}
+    for spec in filter(settings.tuning.takes, TUNED):
+        needed = settings.of(spec).bytes_needed(size.ratings, size.users, size.items)
+        try:
+            require_memory("It", needed)
+        except NotEnoughMemory as error:
+            found[spec.name] = str(error)
+    for name, reason in found.items():
+        log.warning("%s is left out. %s", opening(MODEL[name].title), reason)
+    return found
+
+
+def searched_families(settings: Settings, size: DataSize, without: Collection[str] = ()) -> Families:
+    """Return the models of each family, with spaces for data of this size, `without` some.
+
+    Raises:
+        NotEnoughMemory: none is left of a family.
+    """
     draws, most = settings.tuning.draws, settings.tuning.trial_epochs
     found: dict[Family, list[Member]] = {}
     for spec in TUNED:
-        if spec.space and settings.tuning.takes(spec):
+        if spec.space and settings.tuning.takes(spec) and spec.name not in without:
             space, given = spec.space.of_search(size, draws, most), settings.of(spec).on(size.ratings)
             member = Member(spec.name, spec.title, space, given, spec.chooses_epochs)
             found.setdefault(spec.family, []).append(member)
+    if lacking := {spec.family for spec in TUNED} - found.keys():
+        families = " and ".join(sorted(family.upper() for family in lacking))
+        raise NotEnoughMemory(f"There is not enough memory for any searched model of the family {families}: {REMEDY}.")
     return found
 
 

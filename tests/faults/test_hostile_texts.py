@@ -36,7 +36,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     bad = [f"{start}1+cmd,2,{FORMULA},x" for start in (*FORMULA_STARTS, " =", "\t=")]
     (place / FILE).write_text("\n".join([",".join(head), *rows, *bad]) + "\n")
     data = {"bad_rows": "quarantine", "user_column": head[0], "item_column": head[1]}
-    return small_settings(place / FILE, place, protocol="notebook", data=data)
+    return small_settings(place / FILE, place, protocol="notebook", data=data, output={"plots": True})
 
 
 @pytest.fixture(scope="module")

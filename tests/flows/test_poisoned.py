@@ -8,7 +8,7 @@ from sklearn.model_selection import train_test_split
 
 from recsys.settings import Settings
 from recsys.store.store import sha256_of
-from tests.factories import small_settings, write_ratings
+from tests.factories import EVERY_MODEL, small_settings, write_ratings
 
 
 def trained(settings: Settings) -> set[str]:
@@ -18,7 +18,7 @@ def trained(settings: Settings) -> set[str]:
 
 
 def _made(path: Path) -> bool:
-    return path.name in {"model.keras", "history.parquet", "validation.npy"}
+    return path.name in {"model.keras", "draws.npz", "history.parquet", "validation.npy"}
 
 
 def test_poisoned_test_ratings_change_nothing_but_the_scores(prefect_server: str, tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_poisoned_test_ratings_change_nothing_but_the_scores(prefect_server: str
 
     found = []
     for place, path in ((tmp_path / "a", clean), (tmp_path / "b", poisoned)):
-        settings = small_settings(path, place)
+        settings = small_settings(path, place, **EVERY_MODEL)
         comparison = json.loads((Path(compare(settings)) / "comparison.json").read_text())
         found.append((trained(settings), comparison))
     (models, before), (same_models, after) = found

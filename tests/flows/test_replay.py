@@ -18,6 +18,7 @@ from tests.factories import write_ratings
 
 ROOT = Path(__file__).parent.parent.parent
 FEW_EPOCHS = [
+    "--plots=no",
     *("--protocol", "notebook", "--mf.epochs", "2", "--mf.embedding-size", "4"),
     *("--dnn.epochs", "2", "--dnn.embedding-size", "4", "--dnn.units", "8"),
     *("--dnn-tuned.epochs", "2", "--dnn-tuned.embedding-size", "4", "--dnn-tuned.units", "8"),

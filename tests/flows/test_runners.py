@@ -17,13 +17,14 @@ import psutil
 import pytest
 
 import flows.runners
+from flows.replay import replay
 from flows.runners import check_installed, started
 from recsys.errors import BadRatings, BadSettings, WorkersUnavailable
 from recsys.settings import ScalingSettings, Settings
 from recsys.store.store import sha256_of
 from tasks.progress import LISTENERS, Event
 from tasks.report import REPORT, SCORE
-from tests.factories import DIVERGING, small_settings, write_ratings
+from tests.factories import DIVERGING, EVERY_MODEL, small_settings, write_ratings
 
 ROOT = Path(__file__).parent.parent.parent
 pytestmark = pytest.mark.timeout(1200)
@@ -56,6 +57,7 @@ def run_on(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Cal
                 ratings,
                 tmp_path_factory.mktemp(runner),
                 scaling={"runner": runner, "workers": 2},
+                **EVERY_MODEL,
             )
             heard: list[Event] = []
             LISTENERS.append(heard.append)
@@ -87,6 +89,14 @@ def test_every_runner_gives_the_bits_of_threads(run_on: Callable[[str], Ended], 
     assert len(artefacts(in_threads)) > 20
     assert artefacts(settings) == artefacts(in_threads)
     assert report(settings, "manifest.json")["scores"] == report(in_threads, "manifest.json")["scores"]
+
+
+@pytest.mark.slow
+def test_a_replay_gives_the_same_numbers(run_on: Callable[[str], Ended]) -> None:
+    settings, _ = run_on("threads")
+    manifest = Path(settings.output.reports) / "run" / "manifest.json"
+    assert {"bayes_mf", "towers", "autorec"} <= report(settings, "manifest.json")["scores"].keys()
+    assert replay(str(manifest), Settings(), as_json=False, verbose=False)
 
 
 @pytest.mark.slow

@@ -106,7 +106,7 @@ def test_a_run_that_nobody_reads_goes_on_to_its_end(prefect_server: str, tmp_pat
         done = subprocess.run(
             [
                 *(sys.executable, "flows/compare.py", "--ratings", str(ratings), "--protocol", "notebook"),
-                *("--mf.epochs", "1", "--dnn.epochs", "1", "--dnn-tuned.epochs", "1", "--name", "unread"),
+                *("--mf.epochs", "1", "--dnn.epochs", "1", "--dnn-tuned.epochs", "1", "--name", "unread", "--plots=no"),
                 *("--store", str(tmp_path / "store"), "--reports", str(tmp_path / "reports")),
             ],
             cwd=ROOT,

@@ -155,7 +155,7 @@ def test_it_is_trained_tuned_scored_blended_and_plotted(project: Path, prefect_s
     ratings = tmp_path / "ratings.csv"
     lines = [f"{u + 1},{i + 1},{r:.3f}" for u, i, r in zip(user, item, rating, strict=True)]
     ratings.write_text("\n".join(["userId,movieId,rating", *lines]) + "\n")
-    settings = small_settings(ratings, tmp_path, tuning=TUNING, evidence={"seeds": 2})
+    settings = small_settings(ratings, tmp_path, tuning=TUNING, evidence={"seeds": 2}, output={"plots": True})
     config = tmp_path / "settings.yaml"
     given = settings.model_dump(mode="json", exclude_unset=True)
     given["tuning"]["models"] = ["mf_tuned", "parity", "dnn_tuned"]

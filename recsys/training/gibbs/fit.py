@@ -31,12 +31,6 @@ FLAT = 1e-3
 CHECKED_ROWS = 20_000
 """Training ratings that the compression is checked on where there are no validation ratings."""
 
-BYTES_PER_RATING = 60
-"""Of the training ratings in both orders, while they are sorted."""
-
-BYTES_PER_NUMBER = 110
-"""Of the parameters of a row: the draw, its prior, side information, the sums and the draws that are kept."""
-
 TINY = 1e-12
 """An MSE that is no rounding error."""
 
@@ -64,10 +58,9 @@ def fit(
         TrainingDiverged: a draw is not finite.
     """
     data.require_rows(NAME, settings.patience)
-    numbers = (users + items) * (settings.embedding_size + 1)
     require_memory(
         f"Sampling {settings.embedding_size} factors from {len(data.train):,} ratings",
-        BYTES_PER_RATING * len(data.train) + BYTES_PER_NUMBER * numbers,
+        settings.bytes_needed(len(data.train), users, items),
     )
     chain = _Chain((users, items), data, settings, seed)
     return chain.run(ProgressReporter(progress, settings.epochs, len(data.train)), checkpoint)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import Field
 
-from recsys.errors import TrialsFailed
+from recsys.errors import NotEnoughMemory, TrialsFailed
+from recsys.memory import Available
 from recsys.models.search_space import Between, DataSize, OneOf, SearchSpace, as_json
 from recsys.models.settings import FitSettings
 from recsys.models.specs import TUNED, ModelSpec
@@ -24,6 +25,7 @@ from recsys.tuning.search import (
     Found,
     Member,
     allowance,
+    left_out,
     search,
     searched_families,
 )
@@ -334,3 +336,32 @@ def test_few_draws_leave_further_fields_at_their_known_value() -> None:
     assert space.of_search(SIZE, 4, 20).fields["rate"] == OneOf((0.5,), ordered=False, known=0.5)
     assert space.of_search(SIZE, 4, 20).epochs == 20
     assert space.of_search(SIZE, 40, None).epochs == 30
+
+
+def test_models_without_room_are_left_out_before_they_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, size = Settings(), DataSize(ratings=16_000_000, users=138_000, items=27_000)
+    assert left_out(settings, size) == {}
+    monkeypatch.setattr("recsys.memory.available_memory", lambda: Available(1.8e9, "are free"))
+    found = left_out(settings, size)
+    assert set(found) == {"towers"}
+    assert "and 1.8 GB are free" in found["towers"]
+    families = searched_families(settings, size, found)
+    assert [member.name for member in families["dnn"]] == ["dnn_tuned", "autorec"]
+    with pytest.raises(NotEnoughMemory, match="any searched model of the family DNN"):
+        searched_families(settings, size, {"dnn_tuned", "towers", "autorec"})
+
+
+def test_fewer_epochs_on_more_than_a_million_ratings() -> None:
+    settings = Settings.model_validate({"towers": {"epochs": 9}})
+    few, many = (DataSize(ratings=ratings, users=1000, items=1000) for ratings in (900_000, 9_000_000))
+    epochs = {
+        size.ratings: {
+            member.name: (member.given.epochs, member.space.epochs)
+            for members in searched_families(settings, size).values()
+            for member in members
+        }
+        for size in (few, many)
+    }
+    assert epochs[900_000]["bayes_mf"] == (220, 140)
+    assert epochs[9_000_000]["bayes_mf"] == (73, 47)
+    assert epochs[9_000_000]["towers"] == (9, 8)
