@@ -30,7 +30,7 @@ Histories = Annotated[
 BiasL2 = Annotated[float, Field(ge=0, le=100, description="L2 regularisation of the biases, per rating")]
 
 
-MANY_RATINGS = 1_000_000
+MANY_RATINGS = 200_000
 """With more training ratings than these, an epoch teaches so much that fewer will do."""
 
 FEWEST_EPOCHS = 0.25
@@ -39,7 +39,7 @@ FEWEST_EPOCHS = 0.25
 
 def epochs_on(ratings: int, usual: int) -> int:
     """Return how many of the usual epochs training takes on so many ratings: fewer on more than MANY_RATINGS."""
-    share = math.sqrt(MANY_RATINGS / max(ratings, MANY_RATINGS))
+    share = math.pow(MANY_RATINGS / max(ratings, MANY_RATINGS), 0.4)
     return max(1, round(usual * max(FEWEST_EPOCHS, share)))
 
 
@@ -151,7 +151,7 @@ class BayesMFSettings(ScheduledSettings):
     embedding_size: Annotated[EmbeddingSize, Field(ge=0)] = 15
     usual: ClassVar[int] = 220
     epochs: int = Field(
-        0, ge=0, le=10_000, description="sweeps of the Gibbs sampler; 0: 220, fewer on more than a million ratings"
+        0, ge=0, le=10_000, description="sweeps of the Gibbs sampler; 0: 220, fewer on more than 200,000 ratings"
     )
     patience: int = Field(
         0,
@@ -213,7 +213,7 @@ class TowersSettings(ScheduledSettings):
     """
 
     usual: ClassVar[int] = 24
-    epochs: int = Field(0, ge=0, le=10_000, description="number of epochs; 0: 24, fewer on more than a million ratings")
+    epochs: int = Field(0, ge=0, le=10_000, description="number of epochs; 0: 24, fewer on more than 200,000 ratings")
     embedding_size: Annotated[EmbeddingSize, Field(ge=1)] = 64
     histories: Histories = "both"
     rating_histories: bool = Field(True, description="read how the items of a history were rated, not only which")
