@@ -258,6 +258,12 @@ class AutoRecSettings(FitSettings):
     l2_implicit: float = Field(
         5.0, ge=0, le=100_000, description="L2 regularisation of the weights of implicit_input, in ratings"
     )
+    l2_biases: float = Field(
+        10.0,
+        gt=0,
+        le=1e6,
+        description="L2 regularisation of the biases, in ratings",
+    )
     l2_kernel: float = Field(0.013, ge=0, le=100_000, description="L2 regularisation of the kernel, in ratings")
     learning_rate: float = Field(1e-2, gt=0, le=10, description="learning rate of Adam in the first epochs")
     batch_rows: int = Field(256, ge=1, description="batch size, in items or users that are encoded")

@@ -51,9 +51,6 @@ from recsys.training.fit import Fit, FitData
 
 NAME = "autorec"
 
-BIAS_DAMPING = 10.0
-"""Ridge penalty of the biases. Smaller, they fit the few ratings of an item, and its residuals say less."""
-
 INITIAL_SD = 0.03
 INITIAL_SPREAD = 0.1
 """Standard deviations of the initial weights, and of the initial places of the kernel."""
@@ -112,7 +109,7 @@ class _Training:
         self.mean = data.mean
         user, item, rating = (np.asarray(column[data.train]) for column in (data.user, data.item, data.rating))
         deviation = (rating - self.mean).astype(np.float32)
-        [self.biases] = fit_biases(user, item, deviation, users, items, (BIAS_DAMPING,))
+        [self.biases] = fit_biases(user, item, deviation, users, items, (settings.l2_biases,))
         residual = deviation - self.biases[0][user] - self.biases[1][item]
         row, column = self._sides(user, item)
         count, columns = self._sides(users, items)

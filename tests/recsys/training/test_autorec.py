@@ -147,7 +147,9 @@ def test_without_ratings_of_its_own_a_user_has_the_biases_only(data: FitData) ->
     less = replace(data, train=train)
     predictor, _ = fitted(less)
     deviation = data.rating[train] - less.mean
-    [(_, of_item)] = fit_biases(data.user[train], data.item[train], deviation, USERS, ITEMS, (autorec.BIAS_DAMPING,))
+    [(_, of_item)] = fit_biases(
+        data.user[train], data.item[train], deviation, USERS, ITEMS, (AutoRecSettings().l2_biases,)
+    )
     np.testing.assert_allclose(table(predictor)[7], less.mean + of_item, atol=1e-5)
 
 

@@ -27,6 +27,10 @@ def scattered(random: np.random.Generator) -> Columns:
     return user, item, random.integers(1, 6, ROWS).astype(float)
 
 
+def twice(user: np.ndarray, item: np.ndarray, rating: np.ndarray) -> Columns:
+    return np.tile(user, 2), np.tile(item, 2), np.tile(rating, 2)
+
+
 TABLES: dict[str, Callable[[np.random.Generator], Columns]] = {
     "one user": lambda random: (np.zeros(30, int), np.arange(30), random.integers(1, 6, 30).astype(float)),
     "one item": lambda random: (np.arange(30), np.zeros(30, int), random.integers(1, 6, 30).astype(float)),
@@ -37,7 +41,7 @@ TABLES: dict[str, Callable[[np.random.Generator], Columns]] = {
     ),
     "1 to 100": lambda random: (*scattered(random)[:2], random.integers(1, 101, ROWS).astype(float)),
     "negative ratings": lambda random: (*scattered(random)[:2], random.uniform(-10, -1, ROWS).round(1)),
-    "every pair twice": lambda random: tuple(np.tile(column, 2) for column in scattered(random)),  # type: ignore[return-value]
+    "every pair twice": lambda random: twice(*scattered(random)),
     "one rating each": lambda random: (np.arange(40), np.arange(40), random.integers(1, 6, 40).astype(float)),
     "all the same": lambda random: (*scattered(random)[:2], np.full(ROWS, 4.0)),
 }
