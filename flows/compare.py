@@ -20,7 +20,7 @@ from flows.notify import announce_run, notify_changed_verdict, notify_failure
 from recsys.data.source import Source, locate
 from recsys.models.search_space import DataSize
 from recsys.models.settings import FitSettings
-from recsys.models.specs import MODELS, NOTEBOOK, Family
+from recsys.models.specs import MODELS, MOST_FOR_HISTORIES, NOTEBOOK, Family
 from recsys.seeding import derive_seed
 from recsys.settings import Settings, SplitSettings
 from recsys.store.store import Store
@@ -29,6 +29,8 @@ from recsys.tuning.search import Families, Found, allowance, left_out, search, s
 from tasks.data import download, encode, ingest, split
 from tasks.report import report, score
 from tasks.train import TRAIN, TRY, choosing, reading
+
+NO_DATA = DataSize(ratings=1, users=1, items=1)
 
 
 def wire(settings: Settings, source: Source, dag: Interpreter) -> Any:
@@ -76,7 +78,15 @@ def wire_split(settings: Settings, how: SplitSettings, encoded: Any, dag: Interp
 
     if protocol == "notebook":
         models = {spec.name: fits(spec.name, settings.of(spec)) for spec in NOTEBOOK}
-        return {"data": data, "models": models, "tuning": [], "found": {}, "given": given, "left_out": {}}
+        return {
+            "data": data,
+            "models": models,
+            "tuning": [],
+            "found": {},
+            "given": given,
+            "left_out": {},
+            "size": NO_DATA,
+        }
 
     plain = {spec.name: settings.of(spec) for spec in MODELS if not spec.space}
     first = {  # all begin before any goes on
@@ -95,12 +105,15 @@ def wire_split(settings: Settings, how: SplitSettings, encoded: Any, dag: Interp
             row = found[family].rows[name]
             models[name] = fits(name, row.settings, row.fit, settings.seeds if name == winner else settings.seeds[:1])
     tuning = [one.tuning for one in found.values()]
-    return {"data": data, "models": models, "tuning": tuning, "found": found, "given": given, "left_out": missing}
+    trained = {"data": data, "models": models, "tuning": tuning, "found": found}
+    return {**trained, "given": given, "left_out": missing, "size": size}
 
 
 def wire_histories(settings: Settings, trained: dict[str, Any], dag: Interpreter) -> dict[str, dict[str, Any]]:
     """Wire what shows what the histories bring: a model of each family by those that it reads, with what was found."""
     wired: dict[str, dict[str, Any]] = {}
+    if trained["size"].ratings > MOST_FOR_HISTORIES:
+        return wired
     for spec in MODELS:
         if not spec.histories or spec.family not in trained["found"] or spec.name not in trained["models"]:
             continue
@@ -117,7 +130,7 @@ def wire_histories(settings: Settings, trained: dict[str, Any], dag: Interpreter
 def _size(codes: Any, training: Any, dag: Interpreter) -> DataSize:
     """The size of the data; in a plan, where it is not known yet, that of next to none."""
     if dag.unknown([codes, training]) is not None:
-        return DataSize(ratings=1, users=1, items=1)
+        return NO_DATA
     facts = codes["facts"]
     return DataSize(ratings=training["facts"]["train_rows"], users=facts["users"], items=facts["items"])
 

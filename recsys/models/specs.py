@@ -25,6 +25,10 @@ Family = Literal["mf", "dnn"]
 """Matrix factorisation, or deep network."""
 
 
+MOST_FOR_HISTORIES = 5_000_000
+"""Training ratings up to which the fits are made that show what histories bring: of more, they take too long."""
+
+
 @dataclass(frozen=True)
 class Colour:
     """The colour of a row in plots: on the light page, on paper and in files, and on the dark page."""
@@ -77,6 +81,7 @@ class ModelSpec(RowSpec):
             its settings mean the same on any scale. The notebook's models are not.
         histories: the setting that says whose histories are read, of the model that shows for its family what they
             bring.
+        most_ratings: training ratings up to which it takes part in a search that does not name it, as more take hours.
         defaults: what its default settings are called in the report.
     """
 
@@ -93,6 +98,7 @@ class ModelSpec(RowSpec):
     in_notebook: bool = False
     standardised: bool = False
     histories: str | None = None
+    most_ratings: int | None = None
     defaults: str = "the default settings"
 
     @property
@@ -234,6 +240,7 @@ MODELS: tuple[ModelSpec, ...] = (
         standardised=True,
         chooses_epochs=False,
         histories="histories",
+        most_ratings=10_000_000,
         space=SearchSpace(
             fields={
                 "embedding_size": OneOf((32, 64, 96), known=64),

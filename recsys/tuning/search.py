@@ -174,6 +174,12 @@ def left_out(settings: Settings, size: DataSize) -> dict[str, str]:
     """Return the models that cannot be fitted to data of this size, and why, before any is fitted."""
     found = {}
     for spec in filter(settings.tuning.takes, TUNED):
+        if settings.tuning.models is None and spec.most_ratings and size.ratings > spec.most_ratings:
+            found[spec.name] = (
+                f"There are {size.ratings:,} training ratings, and above {spec.most_ratings:,} it takes hours: name it "
+                "with --models to include it."
+            )
+            continue
         needed = settings.of(spec).bytes_needed(size.ratings, size.users, size.items)
         try:
             require_memory("It", needed)

@@ -4,9 +4,12 @@ from collections.abc import Sequence
 
 from recsys.evaluation.results import Comparison, HistoryScore
 from recsys.evaluation.thresholds import smallest_effect
+from recsys.models.specs import MOST_FOR_HISTORIES
 from recsys.report.outcomes import mse_step
 from recsys.report.section import Plot, Section, findings_on, text_table
 from recsys.text import NOTHING, inside, number, opening, percent
+
+TITLE = "What brought what"
 
 INPUTS = {"none": "No history", "user": "The user's", "both": "Both"}
 """What is read beside the codes of the user and the item, as a column's heading."""
@@ -16,7 +19,9 @@ def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
     """A row a model, a column for what it reads; None where nothing was measured."""
     models = _by_model(comparison)
     if not models:
-        return None
+        many = comparison.protocol == "fair" and comparison.data.train_rows > MOST_FOR_HISTORIES
+        text = f"Not measured, as there are more than {MOST_FOR_HISTORIES:,} training ratings."
+        return Section("histories", TITLE, findings_on("histories", [text])) if many else None
     step = mse_step(comparison)
     rows = [
         (opening(inside(next(iter(scores.values())).title)), *(_cell(scores.get(which), step) for which in INPUTS))
@@ -28,7 +33,7 @@ def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
     )
     texts = [*(_of_histories(comparison, scores) for scores in models), _of_depth(comparison, models)]
     table = text_table(caption, ("Model", *INPUTS.values()), rows)
-    return Section("histories", "What brought what", findings_on("histories", texts), [table])
+    return Section("histories", TITLE, findings_on("histories", texts), [table])
 
 
 def _by_model(comparison: Comparison) -> list[dict[str, HistoryScore]]:

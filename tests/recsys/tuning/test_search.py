@@ -340,6 +340,11 @@ def test_few_draws_leave_further_fields_at_their_known_value() -> None:
 
 def test_models_without_room_are_left_out_before_they_start(monkeypatch: pytest.MonkeyPatch) -> None:
     settings, size = Settings(), DataSize(ratings=16_000_000, users=138_000, items=27_000)
+    assert left_out(settings, DataSize(ratings=9_000_000, users=138_000, items=27_000)) == {}
+    assert "name it with --models" in left_out(settings, size)["towers"]
+    settings = Settings.model_validate(
+        {"tuning": {"models": ["mf_tuned", "bayes_mf", "dnn_tuned", "towers", "autorec"]}}
+    )
     assert left_out(settings, size) == {}
     monkeypatch.setattr("recsys.memory.available_memory", lambda: Available(1.8e9, "are free"))
     found = left_out(settings, size)
