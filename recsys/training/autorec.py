@@ -14,7 +14,6 @@ and Indiveri 2018, 'Kernelized Synaptic Weight Matrices').
 With a linear output, the trained network is a factor model of vectors h and w, as which it is kept.
 """
 
-import time
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
@@ -44,9 +43,7 @@ from recsys.training.autorec_step import (
     kernel,
 )
 from recsys.training.callbacks import EarlyStopping, ProgressReporter, require_finite_loss, require_finite_weights
-from recsys.training.compiled import checkpoint as checkpoints
-from recsys.training.compiled.checkpoint import Checkpoint, fingerprint
-from recsys.training.compiled.engine import CHECKPOINT_SHARE
+from recsys.training.checkpoint import Checkpoint, Keeper, fingerprint
 from recsys.training.fit import Fit, FitData
 
 NAME = "autorec"
@@ -129,13 +126,10 @@ class _Training:
         self.best: Arrays = {}
 
     def run(self, teller: ProgressReporter, folder: Path | None) -> tuple[KerasPredictor, Fit]:
-        mark = self._mark() if folder else ""
-        found = checkpoints.load(folder, mark) if folder else None
-        begun = time.perf_counter() - (found.seconds if found else 0.0)
-        saved, cost = time.perf_counter(), 0.0
-        if found:
-            self._restore(found)
-            teller.continued(NAME, found.epoch)
+        keeper = Keeper(folder, self._mark)
+        if keeper.found:
+            self._restore(keeper.found)
+            teller.continued(NAME, keeper.found.epoch)
         while len(self.losses) < self.settings.epochs and not (self.losses and self.stopping.exhausted()):
             epoch = len(self.losses) + 1
             loss = self._train_epoch(epoch)
@@ -144,25 +138,20 @@ class _Training:
             if val_loss is not None and self.stopping.better(val_loss) and self.settings.patience:
                 self.best = {name: array.copy() for name, array in self.weights.items()}
             teller.epoch(epoch, loss, val_loss)
-            now = time.perf_counter()
-            if folder and cost <= CHECKPOINT_SHARE * (now - saved):
-                checkpoints.save(folder, mark, self._checkpoint(now - begun))
-                saved = time.perf_counter()
-                cost = saved - now
+            keeper.keep(self._checkpoint)
         teller.finished(len(self.losses), self.losses[-1])
         self.weights = self.best or self.weights
         epochs = len(self.losses)
         require_finite_weights(NAME, self.weights.values(), epochs, self.settings.learning_rate)
         predictor = KerasPredictor(factor_model(self._factors(), NAME), self._learnt())
-        if folder:
-            checkpoints.clear(folder)
+        keeper.clear()
         return predictor, Fit(
             loss=self.losses,
             val_loss=self.stopping.losses,
             best_epoch=self.stopping.best_epoch,
             scored_epoch=self.stopping.scored_epoch(epochs),
             stopped_early=epochs < self.settings.epochs,
-            seconds=time.perf_counter() - begun,
+            seconds=keeper.seconds,
             engine="numba",
             device="CPU",
         )

@@ -7,7 +7,6 @@ regression. Whatever is read of ratings is read of training rows alone.
 """
 
 import math
-import time
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
@@ -24,8 +23,7 @@ from recsys.models.towers import DAMPING, TowersPredictor, UserHistories, build_
 from recsys.progress import Progress, silent
 from recsys.seeding import derive_seed
 from recsys.training.callbacks import EarlyStopping, ProgressReporter, require_finite_loss, require_finite_weights
-from recsys.training.compiled import checkpoint as checkpoints
-from recsys.training.compiled.checkpoint import Checkpoint, fingerprint
+from recsys.training.checkpoint import Checkpoint, Keeper, fingerprint
 from recsys.training.fit import Fit, FitData
 from recsys.training.history_steps import BETA_1, BETA_2, Half, Halves, Penalties, SideWeights, take_step, vectors_of
 
@@ -39,9 +37,6 @@ OWN_SD, TABLE_SD, BACK_SD = 0.1, 0.03, 0.1
 
 SVDPP_RATE = 0.01
 """Highest learning rate of SVD++, whose sums pass through no layers."""
-
-CHECKPOINT_SHARE = 0.05
-"""Share of a training's time that its checkpoints may take."""
 
 
 def fit_towers(
@@ -144,13 +139,10 @@ class _Training:
 
     def run(self, progress: Progress, folder: Path | None) -> Fit:
         epochs, teller = self.settings.epochs, ProgressReporter(progress, self.settings.epochs, len(self.data.train))
-        mark = self._mark() if folder else ""
-        found = checkpoints.load(folder, mark) if folder else None
-        begun = time.perf_counter() - (found.seconds if found else 0.0)
-        saved, cost = time.perf_counter(), 0.0
-        if found:
-            self._restore(found)
-            teller.continued(self.name, found.epoch)
+        keeper = Keeper(folder, self._mark)
+        if keeper.found:
+            self._restore(keeper.found)
+            teller.continued(self.name, keeper.found.epoch)
         while len(self.losses) < epochs:
             epoch = len(self.losses) + 1
             self.losses.append(self._train_epoch(epoch, teller))
@@ -159,23 +151,18 @@ class _Training:
                 require_finite_loss(self.name, val_loss, epoch, self.settings.learning_rate)
                 self.validation.better(val_loss)
             teller.epoch(epoch, self.losses[-1], val_loss)
-            now = time.perf_counter()
-            if folder and epoch < epochs and cost <= CHECKPOINT_SHARE * (now - saved):
-                checkpoints.save(folder, mark, self._checkpoint(now - begun))
-                saved = time.perf_counter()
-                cost = saved - now
+            keeper.keep(self._checkpoint)
         teller.finished(epochs, self.losses[-1])
         weights = [part for half in self.halves for part in half.weights]
         require_finite_weights(self.name, weights, epochs, self.settings.learning_rate)
-        if folder:
-            checkpoints.clear(folder)
+        keeper.clear()
         return Fit(
             loss=self.losses,
             val_loss=self.validation.losses,
             best_epoch=self.validation.best_epoch,
             scored_epoch=epochs,
             stopped_early=False,
-            seconds=time.perf_counter() - begun,
+            seconds=keeper.seconds,
             engine="histories",
             device="CPU",
         )

@@ -20,7 +20,7 @@ from recsys.report.outcomes import (
 )
 from recsys.report.section import Finding, Plot, Section, plots_of, text_table
 from recsys.report.svg import LIGHT, finished, label, legend, look, look_of, plain_ticks, sheet
-from recsys.text import NOTHING, count, inside, listing, number, opening, seconds, short, size, times
+from recsys.text import NOTHING, count, inside, listing, number, opening, seconds, short, size, times, verb
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +36,9 @@ ABOUT_EQUAL = 0.05
 MEASURABLE_SECONDS = 0.1
 NEAR = 1.01
 """Errors within this factor of the target have reached it."""
+
+SHOWN = 1.3
+"""Courses are drawn up to so many times the lowest error."""
 
 
 def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
@@ -240,8 +243,9 @@ def error_over_time(comparison: Comparison, models: Sequence[ModelResult]) -> Pl
         best = errors.index(min(errors))
         axes.plot([times[best]], [errors[best]], marker=shape.marker, color=shape.colour, markersize=7)
     lows = [min(model.history.val_loss) for model in models]
-    room = max(lows) - min(lows) or 0.1 * abs(min(lows)) or 1.0
-    axes.set_ylim(min(lows) - 0.1 * room, max(lows) + 0.4 * room)
+    top = min(max(lows), SHOWN * min(lows))
+    room = top - min(lows) or 0.1 * top or 1.0
+    axes.set_ylim(min(lows) - 0.1 * room, top + 0.2 * room)
     axes.minorticks_off()
     axes.set_xlabel("training (s, log scale)")
     axes.set_ylabel(f"{kind} MSE (rating units²)")
@@ -250,6 +254,8 @@ def error_over_time(comparison: Comparison, models: Sequence[ModelResult]) -> Pl
     caption = (
         f"Error on {kind} ratings while training, the lowest marked; a training's epochs are taken as equally long."
     )
+    if above := [inside(model.title) for model, low in zip(models, lows, strict=True) if low > top]:
+        caption += f" {opening(listing(above))} {verb(above, 'stay')} above what is drawn."
     lowest = [
         f"{model.title} {number(low, step)} after {seconds(_times(model)[model.history.val_loss.index(low)])}"
         for model, low in zip(models, lows, strict=True)

@@ -134,9 +134,9 @@ def calibration_sentence(title: str, found: Calibration, step: float) -> str:
 
 
 def shown_in_plots(comparison: Comparison, predictions: "pd.DataFrame") -> list[BaselineResult]:
-    """The models, and the baselines that tell users and items apart, as far as they have predictions."""
-    telling = [row for row in in_order(comparison.baselines) if row.name in ("item_knn", "bias_only")]
-    rows: list[BaselineResult] = [*in_order(comparison.models), *telling]
+    """The models, of searched ones the winners, and two baselines, as far as they have predictions."""
+    baselines = [row for row in in_order(comparison.baselines) if row.name in ("item_knn", "bias_only")]
+    rows: list[BaselineResult] = [*(row for row in in_order(comparison.models) if row.chosen is not False), *baselines]
     return [row for row in rows if row.name in predictions.columns]
 
 

@@ -6,9 +6,8 @@ the course of a training: epochs, validation, early stopping, progress, checkpoi
 
 import json
 import math
-import time
 from dataclasses import fields
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,17 +21,13 @@ from recsys.models.settings import EmbeddingSettings
 from recsys.progress import Progress, silent
 from recsys.seeding import epoch_order
 from recsys.training.callbacks import EarlyStopping, ProgressReporter, require_finite_loss, require_finite_weights
-from recsys.training.compiled import checkpoint as checkpoints
-from recsys.training.compiled.checkpoint import Checkpoint, fingerprint
+from recsys.training.checkpoint import Checkpoint, Keeper, fingerprint
 from recsys.training.compiled.deferred_adam import Schedule, learning_rates, step_sizes, tails
 from recsys.training.compiled.dropout import site_keys
 from recsys.training.compiled.graph import Anatomy, parse_model
 from recsys.training.compiled.step import Chunk, Program, numbers_of, program_for
 from recsys.training.compiled.tables import State, Weights, new_state, weights_of
 from recsys.training.fit import Fit, FitData, chunks
-
-CHECKPOINT_SHARE = 0.05
-"""Share of a training's time that its checkpoints may take: short epochs are not all kept, long ones are."""
 
 
 def train_compiled(
@@ -44,7 +39,7 @@ def train_compiled(
     checkpoint: Path | None = None,
     *,
     schedule: Schedule = None,
-    checkpoint_share: float = CHECKPOINT_SHARE,
+    checkpoint_share: float | None = None,
 ) -> Fit:
     """Fit `model` with Adam on the mean squared error.
 
@@ -57,7 +52,8 @@ def train_compiled(
         checkpoint: a folder for checkpoints of this training; an interrupted training continues after
             its last checkpoint and ends with the same bits. Removed when the training has ended.
         schedule: learning rates instead of the settings': a Keras schedule, or one number a step.
-        checkpoint_share: share of the time that checkpoints may take; the first epoch is kept in any case.
+        checkpoint_share: share of the time that checkpoints may take, if not CHECKPOINT_SHARE; the first epoch is kept
+            in any case.
 
     Raises:
         BadSettings: the engine cannot train such a model; the message says what and why.
@@ -86,14 +82,11 @@ class _Training:
         self.best: Weights = []
         self.step_sizes = lru_cache(maxsize=2)(self._step_sizes)  # an epoch's are asked for before it begins
 
-    def run(self, teller: ProgressReporter, folder: Path | None, checkpoint_share: float) -> Fit:
-        mark = self._mark() if folder else ""
-        found = checkpoints.load(folder, mark) if folder else None
-        begun = time.perf_counter() - (found.seconds if found else 0.0)
-        saved, cost = time.perf_counter(), 0.0
-        state = self._begin(found)
-        if found:
-            teller.continued(self.model.name, found.epoch)
+    def run(self, teller: ProgressReporter, folder: Path | None, checkpoint_share: float | None) -> Fit:
+        keeper = Keeper(folder, self._mark, checkpoint_share)
+        state = self._begin(keeper.found)
+        if keeper.found:
+            teller.continued(self.model.name, keeper.found.epoch)
         while len(self.losses) < self.settings.epochs and not (self.losses and self.stopping.exhausted()):
             epoch = len(self.losses) + 1
             loss = self._train_epoch(state, epoch, teller)
@@ -102,26 +95,21 @@ class _Training:
             if val_loss is not None and self.stopping.better(val_loss) and self.settings.patience:
                 self.best = weights_of(self.anatomy, state)
             teller.epoch(epoch, loss, val_loss)
-            now = time.perf_counter()
-            if folder and cost <= checkpoint_share * (now - saved):
-                checkpoints.save(folder, mark, self._checkpoint(state, now - begun))
-                saved = time.perf_counter()
-                cost = saved - now
+            keeper.keep(partial(self._checkpoint, state))
         teller.finished(len(self.losses), self.losses[-1])
         weights = self.best if self.settings.patience else weights_of(self.anatomy, state)
         epochs = len(self.losses)
         require_finite_weights(self.model.name, weights, epochs, self.rates(epochs * self.steps, 1)[0])
         for variable, value in zip(self.anatomy.variables, weights, strict=True):
             variable.assign(value)
-        if folder:
-            checkpoints.clear(folder)
+        keeper.clear()
         return Fit(
             loss=self.losses,
             val_loss=self.stopping.losses,
             best_epoch=self.stopping.best_epoch,
             scored_epoch=self.stopping.scored_epoch(len(self.losses)),
             stopped_early=len(self.losses) < self.settings.epochs,
-            seconds=time.perf_counter() - begun,
+            seconds=keeper.seconds,
             engine="compiled",
             device=state.tables[0].device.split(":")[-2],
         )

@@ -1,7 +1,6 @@
 """Fitting Bayesian matrix factorisation: the chain, its validation, its checkpoints and what it leaves."""
 
 import math
-import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from recsys.models.predictor import KerasPredictor
 from recsys.models.settings import BayesMFSettings
 from recsys.progress import Progress
 from recsys.training.callbacks import ProgressReporter
-from recsys.training.compiled import checkpoint as checkpoints
+from recsys.training.checkpoint import Checkpoint, Keeper, fingerprint
 from recsys.training.fit import Fit, FitData
 from recsys.training.gibbs.kernels import Codes, Table
 from recsys.training.gibbs.posterior import Posterior
@@ -33,9 +32,6 @@ CHECKED_ROWS = 20_000
 
 TINY = 1e-12
 """An MSE that is no rounding error."""
-
-CHECKPOINT_SHARE = 0.05
-"""Share of the time that checkpoints may take."""
 
 
 def fit(
@@ -90,26 +86,18 @@ class _Chain:
         self.course = _Course(total=np.zeros(len(self.checked)))
 
     def run(self, teller: ProgressReporter, folder: Path | None) -> tuple[BayesianFactors, Fit]:
-        mark = checkpoints.fingerprint(*self._fingerprint()) if folder else ""
-        found = checkpoints.load(folder, mark) if folder else None
-        begun = time.perf_counter() - (found.seconds if found else 0.0)
-        saved, cost = time.perf_counter(), 0.0
-        if found:
-            self._resume(found)
-            teller.continued(NAME, found.epoch)
+        keeper = Keeper(folder, self._mark)
+        if keeper.found:
+            self._resume(keeper.found)
+            teller.continued(NAME, keeper.found.epoch)
         while len(self.course.loss) < self.settings.epochs and not self._flat():
             val_loss = self._sweep()
             teller.epoch(len(self.course.loss), self.course.loss[-1], val_loss)
-            now = time.perf_counter()
-            if folder and cost <= CHECKPOINT_SHARE * (now - saved):
-                checkpoints.save(folder, mark, self._checkpoint(now - begun))
-                saved = time.perf_counter()
-                cost = saved - now
+            keeper.keep(self._checkpoint)
         sweeps = len(self.course.loss)
         teller.finished(sweeps, self.course.loss[-1])
         predictor = self._predictor()
-        if folder:
-            checkpoints.clear(folder)
+        keeper.clear()
         losses = self.course.val_loss
         return predictor, Fit(
             loss=self.course.loss,
@@ -117,7 +105,7 @@ class _Chain:
             best_epoch=int(np.argmin(losses)) + 1 if losses else None,
             scored_epoch=sweeps,
             stopped_early=sweeps < self.settings.epochs,
-            seconds=time.perf_counter() - begun,
+            seconds=keeper.seconds,
             engine="gibbs",
             device="CPU",
         )
@@ -173,16 +161,16 @@ class _Chain:
         data = self.data
         return np.asarray(data.user[rows]), np.asarray(data.item[rows]), np.asarray(data.rating[rows])
 
-    def _fingerprint(self) -> tuple[dict[str, Any], list[npt.NDArray[Any]]]:
+    def _mark(self) -> str:
         facts = {"settings": self.settings.model_dump(mode="json"), "seed": self.seed, "sizes": self._sizes}
         data = self.data
-        return facts, [data.user, data.item, data.rating[data.train], data.train, data.validation]
+        return fingerprint(facts, [data.user, data.item, data.rating[data.train], data.train, data.validation])
 
     @property
     def _sizes(self) -> list[int]:
         return [len(side.theta) for side in (self.sampler.users, self.sampler.items)]
 
-    def _checkpoint(self, seconds: float) -> checkpoints.Checkpoint:
+    def _checkpoint(self, seconds: float) -> Checkpoint:
         sampler, posterior = self.sampler, self.posterior
         arrays = {"total": self.course.total, "alpha": np.array(sampler.alpha)}
         for name, side in (("users", sampler.users), ("items", sampler.items)):
@@ -192,9 +180,9 @@ class _Chain:
         if posterior.biases is not None:
             arrays |= dict(zip(SUMS, (*posterior.biases, *posterior.factors), strict=True))
         arrays |= {f"kept_{name}": np.stack(kept) for name, kept in posterior.kept.items()}
-        return checkpoints.Checkpoint(len(self.course.loss), self.course.loss, self.course.val_loss, seconds, arrays)
+        return Checkpoint(len(self.course.loss), self.course.loss, self.course.val_loss, seconds, arrays)
 
-    def _resume(self, found: checkpoints.Checkpoint) -> None:
+    def _resume(self, found: Checkpoint) -> None:
         sampler, posterior, arrays = self.sampler, self.posterior, found.arrays
         self.course = _Course(list(found.loss), list(found.val_loss), arrays["total"])
         sampler.sweeps, sampler.alpha, sampler.loss = found.epoch, float(arrays["alpha"]), found.loss[-1]

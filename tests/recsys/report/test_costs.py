@@ -11,6 +11,7 @@ from recsys.report.sections.cost import (
     all_in_findings,
     all_in_seconds,
     cost_rows,
+    error_over_time,
     search_seconds,
     time_findings,
 )
@@ -125,3 +126,18 @@ def test_time_to_the_error_that_both_families_reach(with_mse: Build) -> None:
     assert time_findings(unknown) == []
     diverged = with_curves(comparison, dnn_tuned=LearningCurve(loss=[1], val_loss=[float("inf")], seconds=3.0))
     assert time_findings(diverged) == []
+
+
+def test_a_course_far_above_the_others_does_not_flatten_them(with_mse: Build) -> None:
+    comparison = with_curves(
+        with_mse(mf=2.0, mf_tuned=0.8, dnn_tuned=0.9),
+        mf=LearningCurve(loss=[3, 2], val_loss=[3.0, 2.0], seconds=2.0),
+        mf_tuned=LearningCurve(loss=[1, 1], val_loss=[0.9, 0.8], seconds=8.0),
+        dnn_tuned=LearningCurve(loss=[1, 1, 1], val_loss=[1.1, 1.0, 0.9], seconds=30.0),
+    )
+    with style():
+        plot = error_over_time(comparison, comparison.models)
+    assert plot.caption.endswith("MF stays above what is drawn.")
+    assert plot.alt == (
+        "Lowest validation MSE: MF 2.0000 after 2.0 s; tuned MF 0.8000 after 8.0 s; tuned DNN 0.9000 after 30 s."
+    )

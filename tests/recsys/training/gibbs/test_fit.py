@@ -79,7 +79,7 @@ def test_an_interrupted_chain_goes_on_to_the_same_bits(data: FitData, interrupte
     sweeps = 0
     whole = outputs(fitted(data), data)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("recsys.training.gibbs.fit.CHECKPOINT_SHARE", 1e9)
+        patch.setattr("recsys.training.checkpoint.CHECKPOINT_SHARE", 1e9)
         patch.setattr("recsys.training.callbacks.SECONDS_BETWEEN", 0.0)
 
         def progress(done: float, total: float | None, text: str) -> None:

@@ -10,8 +10,9 @@ import hashlib
 import json
 import os
 import shutil
+import time
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ import numpy.typing as npt
 
 from recsys.errors import DamagedArtefact
 from recsys.store.artifacts import verified, with_checksum
+
+CHECKPOINT_SHARE = 0.05
+"""Share of a training's time that its checkpoints may take: short epochs are not all kept, long ones are."""
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -37,6 +41,39 @@ class Checkpoint:
     val_loss: list[float]
     seconds: float
     arrays: Arrays
+
+
+class Keeper:
+    """Keeps the last finished epoch of a training in a folder, if there is one, and measures how long it has trained.
+
+    `found` is what an interrupted training left there.
+    """
+
+    def __init__(self, folder: Path | None, mark: Callable[[], str], share: float | None = None) -> None:
+        """Look into the folder of the training with the fingerprint `mark`; checkpoints take this share of the time."""
+        self._folder, self._mark = folder, mark() if folder else ""
+        self._share = CHECKPOINT_SHARE if share is None else share
+        self.found = load(folder, self._mark) if folder else None
+        self._begun = time.perf_counter() - (self.found.seconds if self.found else 0.0)
+        self._saved, self._cost = time.perf_counter(), 0.0
+
+    @property
+    def seconds(self) -> float:
+        """How long the training has taken, before and after it was interrupted."""
+        return time.perf_counter() - self._begun
+
+    def keep(self, checkpoint: Callable[[float], Checkpoint]) -> None:
+        """Write what `checkpoint` makes of the seconds so far, if that takes no more than its share of the time."""
+        now = time.perf_counter()
+        if self._folder and self._cost <= self._share * (now - self._saved):
+            save(self._folder, self._mark, checkpoint(now - self._begun))
+            self._saved = time.perf_counter()
+            self._cost = self._saved - now
+
+    def clear(self) -> None:
+        """Remove the checkpoints of the training, which has ended."""
+        if self._folder:
+            clear(self._folder)
 
 
 def fingerprint(facts: dict[str, Any], arrays: Iterable[npt.NDArray[Any]]) -> str:

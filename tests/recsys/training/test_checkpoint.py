@@ -13,8 +13,8 @@ from recsys.models.mlp import build_dnn
 from recsys.models.neumf import build_deep
 from recsys.seeding import epoch_order
 from recsys.settings import DNNSettings, TunedDNNSettings
-from recsys.training.compiled import checkpoint as checkpoints
-from recsys.training.compiled.checkpoint import Checkpoint
+from recsys.training import checkpoint as checkpoints
+from recsys.training.checkpoint import Checkpoint
 from recsys.training.compiled.engine import train_compiled
 from recsys.training.fit import Fit, FitData
 
