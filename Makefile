@@ -1,7 +1,7 @@
 # make compare   the comparison; ARGS="--ratings my.csv" passes options on
 # make check     ruff, its formatter and mypy
 # make test      make check, then the test suite
-# make slow      the slowest tests, some minutes
+# make slow      the slowest tests, about half an hour
 # make faults    tests of failing machines, broken files and attacks, half an hour, with a table at the end
 # make benchmark the benchmarks, about an hour; ARGS="against_notebook" runs one of them
 # make ui        Prefect's server and UI; runs started later report to it

@@ -54,7 +54,7 @@ class Machine:
     def make(self, target: str) -> subprocess.CompletedProcess[str]:
         """Run a target of the Makefile with the packages of this test's Python, without installing them anew."""
         return subprocess.run(
-            ["make", "-o", ".venv/.installed", target, f"BIN={Path(sys.executable).parent}"],
+            ["make", "--no-print-directory", "-o", ".venv/.installed", target, f"BIN={Path(sys.executable).parent}"],
             cwd=self.root,
             env=self.environment,
             capture_output=True,
