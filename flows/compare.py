@@ -25,7 +25,8 @@ from recsys.seeding import derive_seed
 from recsys.settings import Settings, SplitSettings
 from recsys.store.store import Store
 from recsys.tuning.cache import remembered_search
-from recsys.tuning.search import Families, Found, allowance, left_out, search, searched_families
+from recsys.tuning.members import Families, allowance, left_out, searched_families
+from recsys.tuning.search import Found, search
 from tasks.data import download, encode, ingest, split
 from tasks.report import report, score
 from tasks.train import TRAIN, TRY, choosing, reading

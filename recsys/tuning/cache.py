@@ -17,7 +17,8 @@ from recsys.models.settings import FitSettings
 from recsys.models.specs import Family
 from recsys.store.fingerprint import code_of, versions_of
 from recsys.store.store import Manifest, Store
-from recsys.tuning.search import Allowance, Attempt, Chosen, Found, Member, search
+from recsys.tuning.members import Allowance, Member
+from recsys.tuning.search import Attempt, Chosen, Found, search
 
 Outcomes = Sequence[Manifest | Exception]
 Step = list[Attempt] | Found

@@ -12,7 +12,8 @@ from recsys.settings import EmbeddingSettings
 from recsys.store.store import Manifest, Store
 from recsys.tuning import cache as remembered
 from recsys.tuning.cache import Outcomes, remembered_search
-from recsys.tuning.search import Allowance, Attempt, Found, search
+from recsys.tuning.members import Allowance
+from recsys.tuning.search import Attempt, Found, search
 from tests.recsys.tuning.test_search import FACTORS, HISTORY
 
 MEMBERS = [FACTORS, HISTORY]

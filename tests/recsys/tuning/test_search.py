@@ -15,20 +15,16 @@ from recsys.models.settings import FitSettings
 from recsys.models.specs import TUNED, ModelSpec
 from recsys.settings import BiasedMFSettings, Settings
 from recsys.store.store import Manifest
-from recsys.tuning.search import (
-    FIRST_EPOCHS,
+from recsys.tuning.members import (
     GRANTED_DRAWS,
-    ROUND,
     SAMPLED_RATINGS,
     Allowance,
-    Attempt,
-    Found,
     Member,
     allowance,
     left_out,
-    search,
     searched_families,
 )
+from recsys.tuning.search import FIRST_EPOCHS, ROUND, Attempt, Found, search
 
 Outcome = Manifest | Exception
 SIZE = DataSize(ratings=72_000, users=702, items=8227)
