@@ -171,7 +171,7 @@ def test_it_is_trained_tuned_scored_blended_and_plotted(project: Path, prefect_s
     factorisations, networks = comparison["tuning"]
     assert factorisations["name"] == "parity"
     assert [name for name in rows if rows[name]["chosen"]] == ["parity", networks["name"]]
-    assert [len(row["seeds"]) for row in rows.values()] == [1 if row["chosen"] is False else 2 for row in rows.values()]
+    assert [len(row["seeds"]) for row in rows.values()] == [2 if row["chosen"] else 1 for row in rows.values()]
     assert factorisations["winner"] in [one["number"] for one in factorisations["trials"] if one["model"] == "parity"]
     known = factorisations["trials"][: factorisations["points"]]
     assert [one["model"] for one in known] == [
