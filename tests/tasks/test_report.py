@@ -10,7 +10,15 @@ from tasks.report import REPORT
 
 
 def key(place: Path, **changes: Any) -> str:
-    nothing: dict[str, Any] = {"data": {}, "models": {}, "others": {}, "histories": {}, "source": {}, "tuning": []}
+    nothing: dict[str, Any] = {
+        "data": {},
+        "models": {},
+        "others": {},
+        "histories": {},
+        "source": {},
+        "tuning": [],
+        "left_out": {},
+    }
     settings = Settings.model_validate(changes)
     return REPORT.fingerprint({**nothing, "settings": settings, "store": str(place)}).key
 

@@ -1,5 +1,6 @@
 """The record of a run, and a report that is published with earlier runs."""
 
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -50,12 +51,16 @@ def past(comparison: Comparison, hour: int = 0, **changes: Any) -> PastRun:
     return past_run(comparison, recorded(comparison, **changes), "run", START + timedelta(hours=hour))
 
 
-def report(store: Store, comparison: Comparison, key: str = "", **changes: Any) -> Manifest:
-    """A report without pictures, in the store."""
+def report(store: Store, comparison: Comparison, key: str = "", *, plots: bool = True, **changes: Any) -> Manifest:
+    """A report with one plot or none, in the store."""
 
     def build(folder: Path) -> Facts:
+        (folder / "plots").mkdir()
+        named = {"name": "errors", "section": "results", "caption": "Errors.", "alt": "Errors."}
         texts = {
-            "plots.json": "[]",
+            "plots.json": json.dumps([named] if plots else []),
+            "plots/errors.svg": '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1" font-family="sans" />',
+            "plots/errors.png": "",
             "comparison.json": comparison.model_dump_json(),
             "manifest.json": recorded(comparison, **changes).to_json(),
             "comparison.csv": "as it was",
@@ -64,7 +69,7 @@ def report(store: Store, comparison: Comparison, key: str = "", **changes: Any) 
             (folder / name).write_text(text, encoding="utf-8")
         return {}
 
-    made_of = {"comparison": comparison.model_dump_json(), "changes": changes}
+    made_of = {"comparison": comparison.model_dump_json(), "changes": changes, "plots": plots}
     return store.make(Fingerprint("report", "reports", {}, made_of, {}, {}), build)
 
 
@@ -145,6 +150,14 @@ def test_another_result_brings_earlier_runs_into_page_markdown_and_comparison(st
     comparison = Comparison.model_validate_json(files["comparison.json"].read_bytes())
     assert [past.side for past in comparison.history] == ["factorisation", "network"]
     assert comparison.history[-1] == run
+
+
+def test_a_report_without_plots_gets_none_of_earlier_runs_either(store: Store, with_mse: Rate) -> None:
+    append(store, past(with_mse(mf=0.8, dnn=0.9)))
+    files, _ = with_past_runs(store, report(store, with_mse(mf=0.8, dnn=0.6), plots=False), "run", START)
+    assert json.loads(files["plots.json"].read_text()) == []
+    assert "plots/history.svg" not in files
+    assert TITLE in pages(files)["report.html"].decode()
 
 
 def test_the_same_result_again_gives_the_same_files(store: Store, with_mse: Rate) -> None:
