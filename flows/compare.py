@@ -27,6 +27,7 @@ from recsys.store.store import Store
 from recsys.tuning.cache import remembered_search
 from recsys.tuning.members import Families, allowance, left_out, searched_families
 from recsys.tuning.search import Found, search
+from recsys.tuning.standard_error import squared_errors
 from tasks.data import download, encode, ingest, split
 from tasks.report import report, score
 from tasks.train import TRAIN, TRY, choosing, reading
@@ -143,10 +144,12 @@ def tune(
 
     Each trial is given `arguments`. Of a search with a trial whose result `dag` does not know, the result is unknown.
     """
-    begin = search if settings.refresh else partial(remembered_search, Store(settings.output.store))
+    store = Store(settings.output.store)
+    begin = search if settings.refresh else partial(remembered_search, store)
     allowed = allowance(settings, families, size)
+    errors = squared_errors(store, arguments["codes"], arguments["training"])
     searches = {
-        family: begin(family, members, allowed, derive_seed(settings.seed, family, "search"))
+        family: begin(family, members, allowed, derive_seed(settings.seed, family, "search"), errors)
         for family, members in families.items()
     }
     asked = {family: next(searching) for family, searching in searches.items()}

@@ -237,7 +237,8 @@ class Tuning(Result):
     """The search of one family: `name` is the row that its winner became, or the family's first where all failed.
 
     The first `points` trials are of known settings: first those that were given for each model, then known points of
-    their spaces. The others are drawn. `winner` is the number of the chosen trial, None where all failed.
+    their spaces. The others are drawn. `winner` is the number of the chosen trial, None where all failed; it is of a
+    simple model where the trial of the `lowest` validation MSE is better than that by chance only.
     """
 
     name: str
@@ -250,6 +251,7 @@ class Tuning(Result):
     searched: list[SearchedSetting]
     trials: list[Trial]
     winner: int | None
+    lowest: int | None = None
 
     @computed_field  # type: ignore[prop-decorator]
     @property

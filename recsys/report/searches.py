@@ -133,6 +133,11 @@ def winner(tuning: Tuning) -> Trial | None:
     return trial_of(tuning, tuning.winner)
 
 
+def passed_over(tuning: Tuning) -> Trial | None:
+    """The trial of the lowest validation MSE, where a simple model won that it beats by chance only."""
+    return None if tuning.lowest == tuning.winner else trial_of(tuning, tuning.lowest)
+
+
 def in_state(tuning: Tuning, state: State) -> list[Trial]:
     """The trials that ended in this state, in the order they were started."""
     return [trial for trial in tuning.trials if trial.state == state]

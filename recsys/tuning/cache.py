@@ -19,24 +19,25 @@ from recsys.store.fingerprint import code_of, versions_of
 from recsys.store.store import Manifest, Store
 from recsys.tuning.members import Allowance, Member
 from recsys.tuning.search import Attempt, Chosen, Found, search
+from recsys.tuning.standard_error import SquaredErrors
 
 Outcomes = Sequence[Manifest | Exception]
 Step = list[Attempt] | Found
 
 
 def remembered_search(
-    store: Store, family: Family, members: Sequence[Member], allowed: Allowance, seed: int
+    store: Store, family: Family, members: Sequence[Member], allowed: Allowance, seed: int, errors: SquaredErrors
 ) -> Generator[list[Attempt], Outcomes, Found]:
     """Search as `recsys.tuning.search.search` does, with notes in `store`."""
     given = {
         "members": [_described(member) for member in members],
         "allowed": asdict(allowed),
         "seed": seed,
-        "code": code_of(["recsys.tuning.search"]),
+        "code": code_of(["recsys.tuning.search", "recsys.tuning.standard_error"]),
         "versions": versions_of(["numpy", "optuna"]),
     }
     kinds = {member.name: type(member.given) for member in members}
-    searching, sent = search(family, members, allowed, seed), -1  # -1: it has not been begun
+    searching, sent = search(family, members, allowed, seed, errors), -1  # -1: it has not been begun
     course: list[Outcomes] = []
     while True:
         known = json.dumps([given, [[_told(outcome) for outcome in outcomes] for outcomes in course]], sort_keys=True)

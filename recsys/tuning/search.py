@@ -7,6 +7,9 @@ Hyper-Parameter Optimization"), which learns from one round to the next. A round
 for the first epochs, the best third anew for as many epochs as they need. On large data, the first step is trained on
 the ratings of a sample of the users, and there is one for the known settings as well.
 
+The lowest validation loss wins, unless a simple model that the family contains, such as bias only, is within one
+standard error of it: of few validation ratings, the lowest of many losses is low by chance.
+
 The course of a search hangs on its seed and on the validation losses that it is told; on the seconds only where
 these run out before the trials do. Nothing here knows a test rating.
 """
@@ -33,6 +36,7 @@ from recsys.models.settings import FitSettings
 from recsys.models.specs import Family
 from recsys.store.store import Manifest
 from recsys.tuning.members import Allowance, Member, known_settings
+from recsys.tuning.standard_error import SquaredErrors, is_better_by_chance
 
 if TYPE_CHECKING:
     import optuna
@@ -99,18 +103,24 @@ class _Tried:
         return self.made["facts"] if self.made else {}
 
     @property
+    def is_simple(self) -> bool:
+        """Whether it tries the settings of a simple model that its model contains."""
+        return self.member.is_simple(self.settings)
+
+    @property
     def loss(self) -> float:
         """The validation loss of the weights that its last training kept."""
         return float(self.facts["val_loss"][self.facts["scored_epoch"] - 1]) if self.made else math.inf
 
 
 def search(
-    family: Family, members: Sequence[Member], allowed: Allowance, seed: int
+    family: Family, members: Sequence[Member], allowed: Allowance, seed: int, errors: SquaredErrors
 ) -> Generator[list[Attempt], Sequence[Manifest | Exception], Found]:
     """Search a family's models and settings: yield attempts to be trained side by side, be sent how they went.
 
     Sent back is, for each attempt in order, the manifest of its training, whose facts are those of
-    `recsys.training.train.fit_and_validate`, or what it raised.
+    `recsys.training.train.fit_and_validate`, or what it raised. `errors` tells what the mean of a trial's validation
+    loss is of.
     """
     tried = [_Tried(number, *known) for number, known in enumerate(known_settings(members, allowed.draws))]
     points = len(tried)
@@ -128,7 +138,7 @@ def search(
         yield from _train([one for one in going_on[: math.ceil(count / SURVIVORS)] if not one.whole])
         for one in begun:
             study.learn(one)
-    return _found(family, members, trials, allowed.seconds, points, tried)
+    return _found(family, members, trials, allowed.seconds, points, tried, errors)
 
 
 def _try_known(tried: list[_Tried], members: Sequence[Member], sampled: int) -> Asking:
@@ -142,7 +152,7 @@ def _try_known(tried: list[_Tried], members: Sequence[Member], sampled: int) -> 
         order = sorted((one for one in tried if not one.reason), key=lambda one: one.loss)
         best = {one.member.name: one.number for one in reversed(order)}.values()
         third = [one.number for one in order[: math.ceil(len(tried) / SURVIVORS)]]
-        simple = [one.number for one in order if one.member.is_simple(one.settings)]
+        simple = [one.number for one in order if one.is_simple]
         going_on = [one for one in tried if one.number in {*best, *third, *simple}]
     yield from _train(going_on)
 
@@ -242,11 +252,18 @@ MODEL_PARAMETER = "model"
 
 
 def _found(
-    family: Family, members: Sequence[Member], trials: int, seconds: float, points: int, tried: list[_Tried]
+    family: Family,
+    members: Sequence[Member],
+    trials: int,
+    seconds: float,
+    points: int,
+    tried: list[_Tried],
+    errors: SquaredErrors,
 ) -> Found:
-    best = {member.name: one for member in members if (one := _best_of(member, tried))}
+    best = {member.name: one for member in members if (one := _best_of(member, tried, errors))}
     able = [one for one in best.values() if one.whole] or list(best.values())
-    winner = min(able, key=lambda one: one.loss, default=None)
+    winner = _lowest(able, errors)
+    lowest = min((one for one in tried if one.whole), key=lambda one: one.loss, default=winner)
     row = winner.member if winner else members[0]
     tuning = Tuning(
         name=row.name,
@@ -261,14 +278,26 @@ def _found(
         ],
         trials=[_trial(one) for one in tried],
         winner=winner.number if winner else None,
+        lowest=lowest.number if lowest else None,
     )
     return Found(tuning, {member.name: _chosen(member, best.get(member.name), tried) for member in members})
 
 
-def _best_of(member: Member, tried: list[_Tried]) -> _Tried | None:
+def _best_of(member: Member, tried: list[_Tried], errors: SquaredErrors) -> _Tried | None:
     """The model's best trial on all ratings, a whole one if there is any."""
     made = [one for one in tried if one.member is member and one.made and not one.sampled]
-    return min([one for one in made if one.whole] or made, key=lambda one: one.loss, default=None)
+    return _lowest([one for one in made if one.whole] or made, errors)
+
+
+def _lowest(trials: list[_Tried], errors: SquaredErrors) -> _Tried | None:
+    """The trial of the lowest loss, or the best of simple settings if it is better than these by chance only."""
+    best = min(trials, key=lambda one: one.loss, default=None)
+    simple = min((one for one in trials if one.is_simple), key=lambda one: one.loss, default=None)
+    if best is None or simple is None or best.is_simple:
+        return best
+    assert best.made, "it has a loss"
+    assert simple.made, "it has a loss"
+    return simple if is_better_by_chance(errors(best.made), errors(simple.made)) else best
 
 
 def _chosen(member: Member, best: _Tried | None, tried: list[_Tried]) -> Chosen:

@@ -21,6 +21,7 @@ from recsys.report.searches import (
     model_title,
     pareto_front,
     parts,
+    passed_over,
     range_text,
     same_budget,
     search_title,
@@ -111,7 +112,13 @@ def _winner(comparison: Comparison, tuning: Tuning) -> str:
     name, others = opening(trial_title(tuning, won)), len(tuning.trials) - 1
     if not others:
         return f"Only {trial_title(tuning, won)}, {starting_point(tuning)}, was run, with {reached}."
-    if won is first:
+    if lowest := passed_over(tuning):
+        below = number(val_error(lowest), mse_step(comparison))
+        text = (
+            f"{name}, the settings of a simple model, won with {reached}: the {below} of "
+            f"{trial_title(tuning, lowest)} is lower, but by no more than one standard error of the difference."
+        )
+    elif won is first:
         beaten = "the other trial was not" if others == 1 else f"none of the {others:,} others was"
         text = f"{name}, {starting_point(tuning)}, won with {reached}: {beaten} better."
     else:

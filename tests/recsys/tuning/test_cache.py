@@ -14,7 +14,7 @@ from recsys.tuning import cache as remembered
 from recsys.tuning.cache import Outcomes, remembered_search
 from recsys.tuning.members import Allowance
 from recsys.tuning.search import Attempt, Found, search
-from tests.recsys.tuning.test_search import FACTORS, HISTORY
+from tests.recsys.tuning.test_search import FACTORS, HISTORY, spread
 
 MEMBERS = [FACTORS, HISTORY]
 BUDGET = Allowance(trials=11, granted=7, draws=8, seconds=240.0)
@@ -34,7 +34,7 @@ def asked_for(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     begun: list[int] = []
 
     def counted(*given: object) -> Searching:
-        begun.append(int(str(given[-1])))
+        begun.append(int(str(given[3])))
         yielded: Found = yield from search(*given)  # type: ignore[arg-type]
         return yielded
 
@@ -62,13 +62,13 @@ def run(searching: Searching, train: Train = train, steps: int = 99) -> tuple[Fo
 
 
 def following(store: Store, seed: int = 1, budget: Allowance = BUDGET) -> Searching:
-    return remembered_search(store, "mf", MEMBERS, budget, seed)
+    return remembered_search(store, "mf", MEMBERS, budget, seed, spread(1.0))
 
 
 def test_it_asks_for_and_finds_what_the_search_does_and_the_second_time_without_it(
     store: Store, asked_for: list[int]
 ) -> None:
-    expected = run(search("mf", MEMBERS, BUDGET, 1))
+    expected = run(search("mf", MEMBERS, BUDGET, 1, spread(1.0)))
     assert run(following(store)) == expected
     assert asked_for == [1]
     assert run(following(store)) == expected
@@ -76,7 +76,7 @@ def test_it_asks_for_and_finds_what_the_search_does_and_the_second_time_without_
 
 
 def test_a_course_that_was_broken_off_is_taken_up_where_it_ended(store: Store, asked_for: list[int]) -> None:
-    expected = run(search("mf", MEMBERS, BUDGET, 1))
+    expected = run(search("mf", MEMBERS, BUDGET, 1, spread(1.0)))
     run(following(store), steps=1)
     assert run(following(store)) == expected
     assert asked_for == [1, 1]
@@ -89,7 +89,7 @@ def test_another_outcome_is_another_course(store: Store, asked_for: list[int]) -
         return made
 
     run(following(store))
-    assert run(following(store), worse) == run(search("mf", MEMBERS, BUDGET, 1), worse)
+    assert run(following(store), worse) == run(search("mf", MEMBERS, BUDGET, 1, spread(1.0)), worse)
 
 
 @pytest.mark.parametrize("changed", [{"seed": 2}, {"budget": replace(BUDGET, sampled=9)}], ids=["seed", "sample"])

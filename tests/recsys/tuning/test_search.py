@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from pydantic import Field
 
@@ -25,6 +27,7 @@ from recsys.tuning.members import (
     searched_families,
 )
 from recsys.tuning.search import FIRST_EPOCHS, ROUND, Attempt, Found, search
+from recsys.tuning.standard_error import is_better_by_chance
 
 Outcome = Manifest | Exception
 SIZE = DataSize(ratings=72_000, users=702, items=8227)
@@ -80,10 +83,24 @@ def bowl(attempt: Attempt) -> Outcome:
     return outcome([distance(attempt.settings) + 1 / epoch for epoch in range(1, attempt.settings.epochs + 1)])
 
 
+def spread(share: float) -> Callable[[Manifest], npt.NDArray[np.float64]]:
+    """Squared errors of 100 ratings whose mean is a trial's loss: of a `share` twice as large, else nearly 0."""
+
+    def errors(made: Manifest) -> npt.NDArray[np.float64]:
+        loss = made["facts"]["val_loss"][made["facts"]["scored_epoch"] - 1]
+        return np.where(np.arange(100) < 100 * share, loss / share, 0.0)
+
+    return errors
+
+
 def run(
-    train: Callable[[Attempt], Outcome], allowed: Allowance, seed: int = 1, members: tuple[Member, ...] = (FACTORS,)
+    train: Callable[[Attempt], Outcome],
+    allowed: Allowance,
+    seed: int = 1,
+    members: tuple[Member, ...] = (FACTORS,),
+    concentrated: float = 1.0,
 ) -> tuple[Found, list[list[Attempt]]]:
-    searching = search("mf", members, allowed, seed)
+    searching = search("mf", members, allowed, seed, spread(concentrated))
     asked = [next(searching)]
     while True:
         try:
@@ -256,8 +273,34 @@ def test_each_model_brings_the_training_of_its_best_trial() -> None:
 
 
 def test_a_tie_is_won_by_the_model_that_comes_first() -> None:
-    found, _ = run(lambda attempt: outcome([1.0] * attempt.settings.epochs), DRAWS, members=(FACTORS, HISTORY))
+    given = Allowance(trials=2, granted=2, draws=0, seconds=0.0)
+    found, _ = run(lambda attempt: outcome([1.0] * attempt.settings.epochs), given, members=(FACTORS, HISTORY))
     assert (found.tuning.name, found.tuning.winner) == ("mf_tuned", 0)
+
+
+@pytest.mark.parametrize(
+    ("others", "concentrated", "simple"),
+    [(0.9, 1.0, False), (0.9, 0.01, True), (0.99, 0.5, False), (1.2, 0.01, True), (1.2, 1.0, True)],
+)
+def test_a_simple_model_wins_unless_it_is_beaten_by_more_than_one_standard_error(
+    others: float, concentrated: float, simple: bool
+) -> None:
+    def train(attempt: Attempt) -> Outcome:
+        alone = attempt.model == "mf_tuned" and not getattr(attempt.settings, "embedding_size", 1)
+        return outcome([1.0 if alone else others] * attempt.settings.epochs)
+
+    found, _ = run(train, DRAWS, members=(FACTORS, HISTORY), concentrated=concentrated)
+    settings = found.rows["mf_tuned"].settings
+    assert isinstance(settings, BiasedMFSettings)
+    assert (settings.embedding_size == 0) == simple
+    assert found.tuning.name == "mf_tuned"
+    assert found.tuning.winner == (2 if simple else 0)
+    assert found.tuning.lowest == (2 if others > 1 else 0)
+
+
+def test_one_validation_rating_tells_nothing_against_a_simple_model() -> None:
+    assert is_better_by_chance(np.array([0.0]), np.array([9.0]))
+    assert not is_better_by_chance(np.array([0.0, 0.0]), np.array([9.0, 9.0]))
 
 
 def test_a_model_that_does_not_choose_its_epochs_is_tried_with_equally_many_and_refitted_with_those_given() -> None:

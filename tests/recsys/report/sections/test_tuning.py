@@ -246,6 +246,15 @@ def test_a_search_of_several_models_is_called_by_its_family_and_names_the_model_
     assert {row["model"] for row in trials_table(comparison).to_pylist()} == {"mf_tuned", "histories", "dnn_tuned"}
 
 
+def test_a_simple_model_that_was_beaten_by_chance_only_is_said_to_have_won_and_why(searched: Build) -> None:
+    trials = [trial(0, 0.79, MF_START), trial(1, 0.8, MF_START | {"embedding_size": 0}), trial(2, 0.81, MF_START)]
+    (text,) = said(searched(tuning("mf_tuned", trials, winner=1, lowest=0)), "search winner")
+    assert text == (
+        "Trial 1 of tuned MF, the settings of a simple model, won with a validation MSE of 0.8000: the 0.7900 of trial "
+        "0 of tuned MF is lower, but by no more than one standard error of the difference."
+    )
+
+
 def test_failed_trial_is_shown_with_its_reason(searched: Build) -> None:
     (table,) = trial_tables(searched(tuning("mf_tuned", [trial(0, 0.8), trial(1, None)])))
     assert cells(table)[1][:4] == ["1", "tuned MF", "–", "failed: its loss became NaN."]
