@@ -18,6 +18,7 @@ from flows.access import check_paths
 from flows.executor import Interpreter, executor
 from flows.notify import announce_run, notify_changed_verdict, notify_failure
 from recsys.data.source import Source, locate
+from recsys.evaluation.results import winners_of
 from recsys.models.search_space import DataSize
 from recsys.models.settings import FitSettings
 from recsys.models.specs import MODELS, MOST_FOR_HISTORIES, NOTEBOOK, Family
@@ -46,8 +47,10 @@ def wire(settings: Settings, source: Source, dag: Interpreter) -> Any:
     others = {}
     for other in settings.other_splits:
         trained = wire_split(settings, other, encoded, dag)
-        given = {"data": trained["data"], "models": trained["models"], "settings": settings, "store": store}
-        others[f"{other.split_by} {other.split_seed}"] = dag.submit(score, split=other, **given)
+        given = {name: trained[name] for name in ("data", "models", "winners")}
+        others[f"{other.split_by} {other.split_seed}"] = dag.submit(
+            score, **given, split=other, settings=settings, store=store
+        )
     return dag.submit(
         report,
         data={"ratings": ratings, **judged["data"]},
@@ -84,6 +87,7 @@ def wire_split(settings: Settings, how: SplitSettings, encoded: Any, dag: Interp
             "data": data,
             "models": models,
             "tuning": [],
+            "winners": {},
             "found": {},
             "given": given,
             "left_out": {},
@@ -107,7 +111,8 @@ def wire_split(settings: Settings, how: SplitSettings, encoded: Any, dag: Interp
             row = found[family].rows[name]
             models[name] = fits(name, row.settings, row.fit, settings.seeds if name == winner else settings.seeds[:1])
     tuning = [one.tuning for one in found.values()]
-    trained = {"data": data, "models": models, "tuning": tuning, "found": found}
+    winners = {} if dag.unknown(tuning) else winners_of(tuning)
+    trained = {"data": data, "models": models, "tuning": tuning, "winners": winners, "found": found}
     return {**trained, "given": given, "left_out": missing, "size": size}
 
 

@@ -12,7 +12,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 
 from recsys.errors import StoreUnavailable
 from recsys.evaluation.results import Comparison, Tuning
-from recsys.models.specs import MODEL
+from recsys.models.specs import MODEL, Family
 from recsys.report.drift import drift_warnings
 from recsys.report.markdown import embedded_markdown, escaped
 from recsys.report.past_runs import with_past_runs
@@ -32,7 +32,7 @@ SCORE = Recipe(
     task="score",
     layer="scores",
     manifests=("data", "models"),
-    settings=("split", "settings"),
+    settings=("winners", "split", "settings"),
     unread={
         **dict.fromkeys(("data", "split", "tuning", "ranking", "output", "engine", "scaling", "refresh"), True),
         **dict.fromkeys(MODEL, True),
@@ -62,6 +62,7 @@ log = logging.getLogger(__name__)
 def score(
     data: Mapping[str, Manifest],
     models: Mapping[str, Mapping[str, Any]],
+    winners: Mapping[Family, str],
     split: SplitSettings,
     settings: Settings,
     store: str,
@@ -71,15 +72,16 @@ def score(
     Args:
         data: manifests of `codes`, `training` and `test`.
         models: row -> its fits, each a manifest or why there is none.
+        winners: family -> the row that its search chose.
         split: what split the ratings so.
     """
 
     def build(folder: Path) -> Facts:
         from recsys.evaluation.evaluate import score_split
 
-        return score_split(Store(store), data, models, split, settings, folder, TaskProgress("score"))
+        return score_split(Store(store), data, models, winners, split, settings, folder, TaskProgress("score"))
 
-    return SCORE.make(build, data=data, models=models, split=split, settings=settings, store=store)
+    return SCORE.make(build, data=data, models=models, winners=winners, split=split, settings=settings, store=store)
 
 
 @task(name="report", task_run_name="report", cache_policy=Uncached(recipe=REPORT))

@@ -76,6 +76,7 @@ def compared(folder: Path) -> tuple[Comparison, pd.DataFrame]:
         evidence=EvidenceSettings(resamples=100),
         ranking=RankingSettings(),
         data={**facts, "quarantined_rows": 0, "repeated_pairs": 0},
+        winners={},
     )
 
 

@@ -64,6 +64,7 @@ def evaluate(
     evidence: EvidenceSettings,
     ranking: RankingSettings,
     data: Mapping[str, Any],
+    winners: Mapping[Family, str],
     tuning: Sequence[Tuning] = (),
     other_splits: Sequence[OtherSplit] = (),
     histories: Sequence[HistoryFit] = (),
@@ -77,7 +78,8 @@ def evaluate(
     neither. item_knn is left out where the ratings are too many for it. Lists are ranked by predictions that are not
     clipped, as clipping would make the best of them equal; item_knn is too slow for the lists.
 
-    `trained`, `failed` and `left_out` have, by name, the models and the reasons why there is none. `data` are the facts
+    `trained`, `failed` and `left_out` have, by name, the models and the reasons why there is none; `winners` are those
+    of the searches. `data` are the facts
     `source`, `licence`, `quarantined_rows`, `repeated_pairs`, `duplicates` and `ignored_columns`.
 
     Returns:
@@ -112,7 +114,6 @@ def evaluate(
     item_ratings = np.bincount(known.fitted[1], minlength=items).astype(np.int32)
     del known  # hundreds of megabytes at 20 million ratings
     models: list[ModelResult] = []
-    winners = chosen_models(trained)
     for number, (name, model) in enumerate(trained.items()):
         progress(number, len(trained), f"predicting with {ROW[name].title}")
         parts: list[Contribution] = []
@@ -196,15 +197,6 @@ def evaluate(
     return comparison, predictions
 
 
-def chosen_models(trained: Mapping[str, TrainedModel]) -> dict[Family, str]:
-    """Return for each family the searched model of the lowest validation loss; the first of equals."""
-    losses: dict[Family, dict[str, float]] = {}
-    for name, model in trained.items():
-        if MODEL[name].space and model.chosen:
-            losses.setdefault(MODEL[name].family, {})[name] = model.chosen["val_loss"][model.chosen["scored_epoch"] - 1]
-    return {family: min(found, key=found.__getitem__) for family, found in losses.items()}
-
-
 def _baselines(
     known: Known,
     test: Tested,
@@ -242,6 +234,7 @@ def score_split(
     store: Store,
     data: Mapping[str, Manifest],
     models: Models,
+    winners: Mapping[Family, str],
     split: SplitSettings,
     settings: Settings,
     folder: Path,
@@ -264,6 +257,7 @@ def score_split(
         evidence=settings.evidence,
         ranking=RankingSettings(ranking_users=0),
         data={**facts, "quarantined_rows": 0, "ignored_columns": [], "repeated_pairs": 0},
+        winners=winners,
         progress=progress,
     )
     rows = (*comparison.models, *comparison.combinations, *comparison.baselines)

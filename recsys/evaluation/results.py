@@ -1,5 +1,6 @@
 """The results of a run, which every table, plot, sentence and file is made from."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
@@ -160,7 +161,7 @@ class ModelResult(BaselineResult):
     and validation ratings for that many epochs. `peak_mb` is the peak memory of the process, other work included.
     `clipped_rows` test predictions were outside of `Comparison.clipped_to`. `contributions` are those of a network
     whose output is a sum, `intervals` those of a model that knows its uncertainty. `chosen` is that of the models of
-    its `family` which had the lowest validation loss in the search, None where there was no such search.
+    its `family` which won the search, None where there was no such search.
     """
 
     family: Family | None = None
@@ -258,6 +259,11 @@ class Tuning(Result):
     def searched_trials(self) -> int:
         """The number of drawn trials that did not fail: 0 where nothing could be searched."""
         return sum(trial.number >= self.points and trial.state != "failed" for trial in self.trials)
+
+
+def winners_of(searches: Iterable[Tuning]) -> dict[Family, str]:
+    """Return the row of each family's winner, where a trial won."""
+    return {tuning.family: tuning.name for tuning in searches if tuning.family and tuning.winner is not None}
 
 
 class FailedModel(Result):

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from recsys.evaluation.evaluate import evaluate
 from recsys.evaluation.histories import load_history_fits
 from recsys.evaluation.inputs import Models, load_models, load_ratings
-from recsys.evaluation.results import Comparison, OtherSplit, Tuning
+from recsys.evaluation.results import Comparison, OtherSplit, Tuning, winners_of
 from recsys.progress import Progress, silent
 from recsys.report.contents import draw_plots
 from recsys.report.manifest import run_manifest
@@ -74,6 +74,7 @@ def build_report(
             "repeated_pairs": data["codes"]["facts"]["repeated_pairs"],
             "duplicates": settings.data.duplicates,
         },
+        winners=winners_of(tuning),
         tuning=tuning,
         other_splits=[OtherSplit.model_validate(made["facts"]) for made in others.values()],
         histories=load_history_fits(store, histories),

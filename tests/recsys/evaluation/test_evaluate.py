@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recsys.evaluation.evaluate import chosen_models, evaluate
+from recsys.evaluation.evaluate import evaluate
 from recsys.evaluation.inputs import Fitted, Ratings, TrainedModel
 from recsys.evaluation.ranking import lists_to_rank, rank
 from recsys.evaluation.results import Comparison
@@ -16,7 +17,7 @@ from recsys.models import item_knn
 from recsys.models.baselines import fit_baselines
 from recsys.models.mf import build_mf
 from recsys.models.serialization import load_model, save_model
-from recsys.models.specs import MODEL
+from recsys.models.specs import Family
 from recsys.seeding import derive_seed
 from recsys.settings import EvidenceSettings, MFSettings, Protocol, RankingSettings, SplitSettings
 from tests.factories import TablePredictor
@@ -38,6 +39,7 @@ FACTS: dict[str, Any] = {
     "summary": "…",
 }
 RANKING = RankingSettings()
+NOTHING_SEARCHED: Mapping[Family, str] = {}
 DATA: dict[str, Any] = {
     "source": "a file",
     "licence": None,
@@ -84,6 +86,7 @@ def compared(
     protocol: Protocol = "fair",
     evidence: EvidenceSettings | None = None,
     ranking: RankingSettings = RANKING,
+    winners: Mapping[Family, str] = NOTHING_SEARCHED,
 ) -> tuple[Comparison, pd.DataFrame]:
     return evaluate(
         ratings,
@@ -95,6 +98,7 @@ def compared(
         evidence=evidence or EvidenceSettings(resamples=100),
         ranking=ranking,
         data=DATA,
+        winners=winners,
     )
 
 
@@ -333,15 +337,11 @@ def test_ranking_can_be_turned_off(ratings: Ratings, trained: dict[str, TrainedM
     assert unranked == ["item_knn"]
 
 
-def test_of_each_family_the_searched_model_of_the_lowest_validation_loss_is_chosen(
-    monkeypatch: pytest.MonkeyPatch,
+def test_the_winner_of_a_search_is_the_chosen_one_of_the_searched_models_of_its_family(
+    ratings: Ratings, trained: dict[str, TrainedModel]
 ) -> None:
-    def fitted(*val_loss: float, scored: int = 1) -> TrainedModel:
-        return TrainedModel([], {"val_loss": list(val_loss), "scored_epoch": scored})
-
-    another = replace(MODEL["mf_tuned"], name="another")
-    monkeypatch.setattr("recsys.evaluation.evaluate.MODEL", {**MODEL, "another": another})
-    trained = {"mf": fitted(0.1), "mf_tuned": fitted(0.8), "another": fitted(0.5, 0.7, scored=2), "dnn": fitted(0.1)}
-    assert chosen_models(trained) == {"mf": "another"}
-    assert chosen_models({**trained, "another": fitted(0.8)}) == {"mf": "mf_tuned"}
-    assert chosen_models({"dnn_tuned": TrainedModel([])}) == {}
+    models = dict.fromkeys(("mf", "mf_tuned", "dnn_tuned"), trained["mf"])
+    comparison, _ = compared(ratings, models, winners={"mf": "mf_tuned"})
+    assert {row.name: row.chosen for row in comparison.models} == {"mf": None, "mf_tuned": True, "dnn_tuned": None}
+    comparison, _ = compared(ratings, models, winners={"mf": "bayes_mf"})
+    assert [row.chosen for row in comparison.models] == [None, False, None]

@@ -90,6 +90,7 @@ def comparisons(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Compariso
                 **{"source": "made", "licence": None, "duplicates": "keep", "ignored_columns": []},
                 **{"quarantined_rows": 0, "repeated_pairs": 0},
             },
+            winners={},
         )
     return compared
 
