@@ -10,6 +10,7 @@ from recsys.config import SettingsModel
 Activation = Literal["relu", "tanh", "gelu", "silu"]
 EmbeddingSize = Annotated[int, Field(le=4096, description="embedding size (number of factors) of each user and item")]
 Epochs = Annotated[int, Field(ge=1, le=10_000, description="maximum number of epochs")]
+LearningRate = Annotated[float, Field(gt=0, le=10, description="learning rate of Adam")]
 BatchSize = Annotated[int, Field(ge=1, description="batch size, in ratings")]
 Patience = Annotated[
     int,
@@ -68,7 +69,7 @@ class EmbeddingSettings(FitSettings):
     patience: Patience = 0
     embedding_size: Annotated[EmbeddingSize, Field(ge=1)] = 50
     batch_size: BatchSize = 64
-    learning_rate: float = Field(1e-3, gt=0, le=10, description="learning rate of Adam")
+    learning_rate: LearningRate = 1e-3
 
 
 class MFSettings(EmbeddingSettings):
@@ -86,6 +87,7 @@ class BiasedMFSettings(EmbeddingSettings):
     batch_size: BatchSize = 256
     epochs: Epochs = 60
     patience: Patience = 3
+    learning_rate: LearningRate = 2e-3
     user_bias: bool = Field(True, description="add a user bias")
     item_bias: bool = Field(True, description="add an item bias")
     l2_factors: float = Field(0.12, ge=0, le=100, description="L2 regularisation of the factors, per rating")

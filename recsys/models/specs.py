@@ -219,7 +219,7 @@ MODELS: tuple[ModelSpec, ...] = (
                 "biases": OneOf((True, False), ordered=False, known=True),
                 "dot_factors": OneOf((0, 50, 100), known=100),
                 "l2_dot": Between(0.03, 0.3, log=True, penalty=True, known=0.12),
-                "learning_rate": Between(3e-4, 3e-3, log=True, known=1e-3),
+                "learning_rate": Between(3e-4, 3e-3, log=True, known=2e-3),
                 "batch_size": OneOf((128, 256, 512), known=256),
             },
             further=frozenset({"activation", "batch_normalisation", "biases", "dot_factors", "batch_size"}),
@@ -250,7 +250,7 @@ MODELS: tuple[ModelSpec, ...] = (
                 "l2_rating_histories": Between(20, 180, log=True, known=60),
                 "l2_kernels": Between(1000, 10_000, log=True, known=3000),
             },
-            epochs=24,
+            epochs=18,
         ),
     ),
     ModelSpec(

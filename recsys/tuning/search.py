@@ -135,7 +135,7 @@ def search(
         if count > 1 or allowed.sampled:
             yield from _train(begun, allowed.sampled, shortened=True)
         going_on = sorted((one for one in begun if not one.reason), key=lambda one: one.loss)
-        yield from _train([one for one in going_on[: math.ceil(count / SURVIVORS)] if not one.whole])
+        yield from _train([one for one in going_on[: max(1, count // SURVIVORS)] if not one.whole])
         for one in begun:
             study.learn(one)
     return _found(family, members, trials, allowed.seconds, points, tried, errors)

@@ -326,7 +326,7 @@ def test_on_large_data_first_steps_are_on_a_sample_and_the_best_and_the_simple_g
     assert [attempt.settings.epochs for attempt in known] == [40, 100, 48, 48]
     assert {attempt.sampled for attempt in known_whole} == {0}
     assert [attempt.number for attempt in known_whole] == [0, 1, 2]
-    assert known_whole[2].settings == FACTORS.with_values({"embedding_size": 0, "l2_factors": 0.15})
+    assert known_whole[2].settings == FACTORS.with_values({"embedding_size": 0, "l2_factors": 0.15, "learning_rate": 1e-3})
     assert {trial.state for trial in found.tuning.trials if trial.sampled} == {"pruned"}
     assert not any(trial.sampled for trial in found.tuning.trials if trial.state == "finished")
 
@@ -408,4 +408,4 @@ def test_fewer_epochs_on_many_ratings() -> None:
     }
     assert epochs[200_000]["bayes_mf"] == (220, 140)
     assert epochs[800_000]["bayes_mf"] == (126, 80)
-    assert epochs[800_000]["towers"] == (9, 14)
+    assert epochs[800_000]["towers"] == (9, 10)
