@@ -14,7 +14,7 @@ from scipy import sparse
 
 from recsys.evaluation.metrics import TOP, RankedItems, ranking_scores
 from recsys.evaluation.results import RankedLists, Ranking
-from recsys.models.predictor import Codes, Predictor
+from recsys.models.predictor import Codes, Floats, Predictor
 
 Rows = tuple[Codes, Codes, npt.NDArray[np.float32]]
 
@@ -117,13 +117,16 @@ def rank(lists: Lists, predictor: Predictor, pairs: int = PAIRS) -> Ranking | No
         scores = np.rint((predicted - lists.mean) * (STEPS / lists.sd)).reshape(len(user), items)
         seen = lists.seen[part].toarray()
         scores[seen] = -np.inf
-        order = np.argsort(-scores, axis=1, kind="stable")
-        hits = np.take_along_axis(lists.relevant[part].toarray(), order, axis=1)
-        first = order[:, :TOP]
+        relevant = lists.relevant[part].toarray()
+        first, tied = _first(scores, min(TOP, items))
         top = np.where(np.take_along_axis(seen, first, axis=1), -1, lists.item[first])
-        last, next_one = np.take_along_axis(scores, order[:, [min(TOP, items) - 1, min(TOP, items - 1)]], axis=1).T
-        tied = (last == next_one) & np.isfinite(last) & (items > TOP)
-        return top, hits[:, :TOP].copy(), 1 + hits.argmax(axis=1), hits.sum(axis=1), tied  # a view would keep all
+        return (
+            top,
+            np.take_along_axis(relevant, first, axis=1),
+            _best_place(scores, relevant),
+            relevant.sum(axis=1),
+            tied,
+        )
 
     with ThreadPoolExecutor(THREADS) as threads:
         blocks = list(threads.map(ranked, range(0, count, block)))
@@ -132,3 +135,28 @@ def rank(lists: Lists, predictor: Predictor, pairs: int = PAIRS) -> Ranking | No
     return Ranking.model_validate(
         {"users": count, "tied_users": tied, **ranking_scores(RankedItems(top, hits, first_hit, relevant, items))}
     )
+
+
+def _first(scores: Floats, count: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+    """Return the columns of the highest scores of each row, best first and equal ones in order, shape (rows, count).
+
+    And, shape (rows,), whether the last of them is as high as the next. Only what comes first is sorted.
+    """
+    rows, columns = scores.shape
+    lowest = columns - count
+    parted = np.partition(scores, [max(0, lowest - 1), lowest], axis=1)
+    last, next_one = parted[:, [lowest]], parted[:, [max(0, lowest - 1)]]
+    above, equal = scores > last, scores == last
+    kept = above | (equal & (np.cumsum(equal, axis=1) <= count - above.sum(axis=1, keepdims=True)))
+    found = np.nonzero(kept)[1].reshape(rows, count)
+    order = np.argsort(-np.take_along_axis(scores, found, axis=1), axis=1, kind="stable")
+    tied = (last == next_one) & np.isfinite(last) & (lowest > 0)
+    return np.take_along_axis(found, order, axis=1), tied[:, 0]
+
+
+def _best_place(scores: Floats, relevant: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+    """Return the place, from 1, of the first relevant column of each row, of which there is one, shape (rows,)."""
+    best = np.where(relevant, scores, -np.inf).argmax(axis=1)[:, None]
+    score = np.take_along_axis(scores, best, axis=1)
+    before = (scores > score) | ((scores == score) & (np.arange(scores.shape[1]) < best))
+    return np.asarray(1 + before.sum(axis=1))

@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from recsys.models.factor_model import Factors
-from recsys.models.histories import kernel
+from recsys.models.factor_model import Factors, deviations
 from recsys.models.predictor import CHUNK, Codes, Floats, KerasPredictor, load_keras
 
 Tables = npt.NDArray[np.float32]
@@ -75,13 +74,8 @@ class BayesianFactors:
     offset: float = 0.0
 
     def predict(self, user: Codes, item: Codes) -> Floats:
-        """Return predicted ratings, float64 of shape (rows,), a chunk at a time."""
-        found = np.empty(len(user))
-        mean = self.mean
-        for start in range(0, len(user), CHUNK):
-            deviation = _predicted(user[start : start + CHUNK], item[start : start + CHUNK], *mean[:-1])
-            found[start : start + CHUNK] = self.scale * deviation.astype(np.float64) + self.offset
-        return found
+        """Return predicted ratings, float64 of shape (rows,)."""
+        return self.scale * deviations(self.mean, user, item).astype(np.float64) + self.offset
 
     def standard_deviation(self, user: Codes, item: Codes) -> Floats:
         """Return the standard deviation of ratings to come, float32 of shape (rows,), in rating units."""
@@ -105,19 +99,6 @@ class BayesianFactors:
         mean = {f"mean_{name}": np.asarray(value) for name, value in self.mean._asdict().items()}
         others = {name: np.array(getattr(self, name)) for name in ("about", "parameters", "scale", "offset")}
         np.savez(path.with_name(DRAWS), allow_pickle=False, **vars(self.draws), **mean, **others)
-
-
-@kernel
-def _predicted(user: Codes, item: Codes, users: Tables, items: Tables, user_bias: Tables, item_bias: Tables) -> Tables:
-    """Return b_u + c_i + p_u · q_i of each pair."""
-    found = np.empty(len(user), np.float32)
-    for at in range(len(user)):
-        left, right = users[user[at]], items[item[at]]
-        dot = np.float32(0)
-        for k in range(len(left)):
-            dot += left[k] * right[k]
-        found[at] = user_bias[user[at]] + item_bias[item[at]] + dot
-    return found
 
 
 def load(path: Path) -> BayesianFactors:

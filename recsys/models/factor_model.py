@@ -9,6 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys.backend import keras
+from recsys.models.histories import kernel
+
+Codes = npt.NDArray[np.int32]
+Tables = npt.NDArray[np.float32]
+
+TABLES = {
+    "user": ("user_vectors", "user_embedding"),
+    "item": ("item_vectors", "movie_embedding"),
+    "user_bias": ("user_bias",),
+    "item_bias": ("item_bias", "movie_bias"),
+}
+"""Layers that hold the tables of `Factors`, in this model and in those that are trained as Keras models."""
 
 
 class Factors(NamedTuple):
@@ -48,6 +60,53 @@ def factor_model(factors: Factors, name: str) -> keras.Model:
     deviation = keras.layers.Add(name="deviation")(addends)
     rating = keras.layers.Rescaling(1.0, offset=factors.mean, name="rating")(deviation)
     return keras.Model(inputs=[user, item], outputs=rating, name=name)
+
+
+def factors_of(model: keras.Model) -> Factors | None:
+    """Return the tables of a model that predicts as above, whatever built it; None of any other model."""
+    joining = (keras.layers.InputLayer, keras.layers.Flatten, keras.layers.Dot, keras.layers.Add)
+    layers = {layer.name: layer for layer in model.layers if not isinstance(layer, joining)}
+    tables = {
+        field: np.asarray(layers.pop(name).embeddings)
+        for field, names in TABLES.items()
+        for name in names
+        if name in layers
+    }
+    rating = layers.pop("rating", None)
+    rows = {side: len(tables[name]) for name in tables for side in ("user", "item") if name.startswith(side)}
+    if layers or len(rows) < 2:
+        return None
+    users, items = rows["user"], rows["item"]
+    nothing = {"user": (users, 0), "item": (items, 0), "user_bias": (users, 1), "item_bias": (items, 1)}
+    user, item, user_bias, item_bias = (
+        tables.get(name, np.zeros(shape, np.float32)) for name, shape in nothing.items()
+    )
+    return Factors(user, item, user_bias[:, 0], item_bias[:, 0], float(rating.offset) if rating else 0.0)
+
+
+def deviations(factors: Factors, user: Codes, item: Codes) -> Tables:
+    """Return b_u + c_i + p_u · q_i of each pair, float32 of shape (pairs,).
+
+    Raises:
+        IndexError: there is no such code.
+    """
+    for codes, biases in ((user, factors.user_bias), (item, factors.item_bias)):
+        if len(codes) and not 0 <= codes.min() <= codes.max() < len(biases):
+            raise IndexError(f"codes from {codes.min()} to {codes.max()}, and the tables have {len(biases):,} rows")
+    found: Tables = _deviations(user, item, *factors[:-1])
+    return found
+
+
+@kernel
+def _deviations(user: Codes, item: Codes, users: Tables, items: Tables, user_bias: Tables, item_bias: Tables) -> Tables:
+    found = np.empty(len(user), np.float32)
+    for at in range(len(user)):
+        left, right = users[user[at]], items[item[at]]
+        dot = np.float32(0)
+        for k in range(len(left)):
+            dot += left[k] * right[k]
+        found[at] = user_bias[user[at]] + item_bias[item[at]] + dot
+    return found
 
 
 def _lookup(name: str, table: npt.NDArray[np.floating], codes: keras.KerasTensor) -> keras.KerasTensor:

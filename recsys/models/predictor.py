@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys.backend import keras
+from recsys.models.factor_model import Factors, deviations, factors_of
 from recsys.models.serialization import load_model, save_model, summary_of
 
 Codes = npt.NDArray[np.int32]
@@ -95,13 +97,24 @@ class KerasPredictor:
         """
         if not len(user):
             return np.empty(0, np.float32)
+        model, factors = self._inner
+        if factors:
+            found: Floats = deviations(factors, user, item) + np.float32(factors.mean)
+        else:
+            chunks = [slice(start, start + CHUNK) for start in range(0, len(user), CHUNK)]
+            parts = [np.asarray(model([user[rows, None], item[rows, None]], training=False)) for rows in chunks]
+            found = np.concatenate(parts)[:, 0]
+        if model is self.model:
+            return found
         last = self.model.layers[-1]
-        standardised = last.name == RESCALED
-        model = keras.Model(self.model.inputs, last.input) if standardised else self.model
-        chunks = [slice(start, start + CHUNK) for start in range(0, len(user), CHUNK)]
-        parts = [np.asarray(model([user[rows, None], item[rows, None]], training=False)) for rows in chunks]
-        found = np.concatenate(parts)[:, 0]
-        return last.scale * found.astype(np.float64) + last.offset if standardised else found
+        return np.asarray(last.scale * found.astype(np.float64) + last.offset)
+
+    @cached_property
+    def _inner(self) -> tuple[keras.Model, Factors | None]:
+        """The model without the layer RESCALED, and its tables if these are all that it has: they predict faster."""
+        last = self.model.layers[-1]
+        model = keras.Model(self.model.inputs, last.input) if last.name == RESCALED else self.model
+        return model, factors_of(model)
 
     @property
     def parameters(self) -> int:

@@ -326,7 +326,9 @@ def test_on_large_data_first_steps_are_on_a_sample_and_the_best_and_the_simple_g
     assert [attempt.settings.epochs for attempt in known] == [40, 100, 48, 48]
     assert {attempt.sampled for attempt in known_whole} == {0}
     assert [attempt.number for attempt in known_whole] == [0, 1, 2]
-    assert known_whole[2].settings == FACTORS.with_values({"embedding_size": 0, "l2_factors": 0.15, "learning_rate": 1e-3})
+    assert known_whole[2].settings == FACTORS.with_values(
+        {"embedding_size": 0, "l2_factors": 0.15, "learning_rate": 1e-3}
+    )
     assert {trial.state for trial in found.tuning.trials if trial.sampled} == {"pruned"}
     assert not any(trial.sampled for trial in found.tuning.trials if trial.state == "finished")
 
