@@ -33,6 +33,9 @@ TASKS: dict[str, tuple[str, ...]] = {
 }
 """Protocol -> what is ended in the middle, in an order in which runs come to it."""
 
+BESIDE_OTHERS = {"train_dnn", "try_dnn", "train_mf_tuned"}
+"""Tasks that run beside the one before: they may be through before that one's run has ended."""
+
 FURTHER: dict[str, dict[str, Any]] = {"fair": {}, "notebook": {"evidence": {"splits": 2}}}
 
 SIGNALS = cycle([signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
@@ -75,7 +78,7 @@ class Chain:
             until(lambda: run.poll() is not None or when(lines(marks)), f"the moment to end a run ({hold})")
             if run.poll() is None:
                 os.kill(run.pid, number)
-            code = run.wait(120)
+            code = run.wait(300)
         finally:
             kill(run)
         said = output.read_text()
@@ -123,11 +126,11 @@ def test_every_task_may_end_in_the_middle(
     tell: Tell,
 ) -> None:
     chain = Chain(protocol, server, ratings, tmp_path / "chain")
-    for task in TASKS[protocol]:
-        assert chain.end(lambda marks: "held" in marks, hold=f"{task} {place}"), f"{task} was not come to"
+    ended = [task for task in TASKS[protocol] if chain.end(lambda marks: "held" in marks, hold=f"{task} {place}")]
+    assert {*TASKS[protocol]} - {*ended} <= BESIDE_OTHERS
     assert chain.finish() == undisturbed[protocol]
     tell(
-        f"{len(TASKS[protocol])} runs ended once a task had {place}: {', '.join(TASKS[protocol])}",
+        f"{len(ended)} runs ended once a task had {place}: {', '.join(ended)}",
         f"store valid after each; {chain.swept} leftovers swept up; numbers of an undisturbed run",
     )
 

@@ -15,11 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys.backend import tensorflow as tf
+from recsys.memory import require_memory
 from recsys.training.compiled.deferred_adam import Moments, catch_up, update
 from recsys.training.compiled.graph import Anatomy
 
 Weights = list[npt.NDArray[np.float32]]
 """Values of a model's variables, in the order of `Anatomy.variables`."""
+
+
+COPIES = 3
+"""Of a table while its variable is made: NumPy's, TensorFlow's constant and the variable itself."""
 
 
 class State(NamedTuple):
@@ -37,9 +42,17 @@ def new_state(anatomy: Anatomy, weights: Weights, tail: npt.NDArray[np.float32])
     of_input: list[Weights] = [[] for _ in anatomy.heights]
     for part, lookup in zip(embeddings, anatomy.lookups, strict=True):
         of_input[lookup.input].append(part)
-    tables = [tf.Variable(new_table(parts, tail)) for parts in of_input]
+    tables = [_trained_table(parts, tail) for parts in of_input]
     moments = [Moments(*(tf.Variable(part) for part in (w, 0 * w, 0 * w))) for w in dense]
     return State(tables, moments, [tf.Variable(value) for value in kept])
+
+
+def _trained_table(weights: Weights, tail: npt.NDArray[np.float32]) -> tf.Variable:
+    """Check the memory before TensorFlow does, which may end the process without a word."""
+    rows, width = len(weights[0]), sum(part.shape[1] for part in weights)
+    needed = COPIES * rows * (3 * width + 3) * weights[0].itemsize
+    require_memory(f"Training a table of {rows:,} rows of {width:,} numbers and their moments", needed)
+    return tf.Variable(new_table(weights, tail))
 
 
 def weights_of(anatomy: Anatomy, state: State) -> Weights:
