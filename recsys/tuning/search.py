@@ -50,6 +50,9 @@ FIRST_EPOCHS = 4
 SURVIVORS = 3
 """One in so many goes on after the first step."""
 
+MOST_DRAWS = 20
+"""Times that settings are drawn for one trial, as those that were tried before tell nothing."""
+
 MARGIN = 1.03
 """A search of few trials draws only models whose best trial is within this factor of the family's best loss."""
 
@@ -142,15 +145,16 @@ def search(
 
 
 def _try_known(tried: list[_Tried], members: Sequence[Member], sampled: int) -> Asking:
-    """Train known settings whole; on large data only the best third on a sample, the best of each model, simple ones.
+    """Train known settings whole; on large data only the best third on a sample, and of each model its best and simple.
 
-    Simple models are cheap, and the winner is to be no worse than they are on all validation ratings.
+    Simple models are cheap, and the winner is to be no worse than they are on all validation ratings. That they are
+    better on the few ratings of a sample says little of all: the best of a model is one that is not simple.
     """
     going_on = tried
     if sampled and len(tried) > len(members):
         yield from _train(tried, sampled)
         order = sorted((one for one in tried if not one.reason), key=lambda one: one.loss)
-        best = {one.member.name: one.number for one in reversed(order)}.values()
+        best = {one.member.name: one.number for one in reversed(order) if not one.is_simple}.values()
         third = [one.number for one in order[: math.ceil(len(tried) / SURVIVORS)]]
         simple = [one.number for one in order if one.is_simple]
         going_on = [one for one in tried if one.number in {*best, *third, *simple}]
@@ -204,6 +208,7 @@ class _Study:
             )
         self._members = {member.name: member for member in members}
         self._study = optuna.create_study(sampler=sampler, pruner=optuna.pruners.NopPruner())
+        self._tried = [(one.member.name, one.settings) for one in known]
         for one in known:
             self._add(one)
 
@@ -228,11 +233,20 @@ class _Study:
         self._study.add_trial(made)
 
     def draw(self, number: int) -> _Tried:
-        """Draw a model, and settings for it."""
-        trial = self._study.ask()
-        member = self._members[trial.suggest_categorical(MODEL_PARAMETER, list(self._members))]
-        values = {field: drawn(where, trial, f"{member.name}.{field}") for field, where in member.space.fields.items()}
-        return _Tried(number, member, member.with_values(values), trial)
+        """Draw a model, and settings for it, which were not tried before unless that is hard to avoid."""
+        from optuna.trial import TrialState
+
+        for left in reversed(range(MOST_DRAWS)):
+            trial = self._study.ask()
+            name = trial.suggest_categorical(MODEL_PARAMETER, list(self._members))
+            member = self._members[name]
+            values = {x: drawn(where, trial, f"{name}.{x}") for x, where in member.space.fields.items()}
+            settings = member.with_values(values)
+            if (name, settings) not in self._tried or not left:
+                break
+            self._study.tell(trial, state=TrialState.FAIL)
+        self._tried.append((name, settings))
+        return _Tried(number, member, settings, trial)
 
     def learn(self, one: _Tried) -> None:
         """Tell Optuna how a trial went that it drew."""

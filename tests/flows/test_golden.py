@@ -53,7 +53,7 @@ def test_the_comparison_is_the_one_on_record(protocol: Protocol, prefect_server:
         tmp_path,
         protocol=protocol,
         mf_tuned={"implicit": "both"},
-        tuning={"budget": 1, "trial_epochs": 4},
+        tuning={"budget": 0.25, "trial_epochs": 4},
         evidence={"seeds": 2, "splits": 2 if protocol == "fair" else 1, "resamples": 100},
         ranking={"ranking_users": 20},
     )

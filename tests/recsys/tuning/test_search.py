@@ -204,6 +204,21 @@ def test_a_larger_budget_comes_closer_to_the_best() -> None:
     assert best[0] <= best[1] <= distance(FACTORS.given)
 
 
+def test_settings_are_tried_once() -> None:
+    sizes = SearchSpace(fields={"embedding_size": OneOf((1, 2, 4, 8, 16, 32), known=8)}, epochs=4)
+    member = replace(FACTORS, space=sizes, given=BiasedMFSettings(embedding_size=8, epochs=4))
+    allowed = Allowance(trials=4, granted=4, draws=3, seconds=0.0)
+    for seed in range(20):
+        found, _ = run(bowl, allowed, seed, (member,))
+        assert len({trial.settings["embedding_size"] for trial in found.tuning.trials}) == 4
+
+
+def test_a_space_that_is_used_up_is_tried_again() -> None:
+    member = replace(FACTORS, space=SearchSpace(fields={"embedding_size": OneOf((8,), known=8)}, epochs=4))
+    found, _ = run(bowl, Allowance(trials=4, granted=4, draws=3, seconds=0.0), members=(member,))
+    assert len(found.tuning.trials) == 4
+
+
 def test_the_same_seed_asks_for_the_same_and_another_for_others() -> None:
     once, again, other = (run(bowl, DRAWS, seed, (FACTORS, HISTORY))[1] for seed in (1, 1, 2))
     assert once == again
