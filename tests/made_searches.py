@@ -19,7 +19,7 @@ DNN_SEARCHED = [
     SearchedSetting(name="dropout", low=0.0, high=0.6),
     SearchedSetting(name="learning_rate", low=1e-4, high=1e-2, log=True),
 ]
-MF_START: Settings = {"embedding_size": 100, "l2_factors": 0.12, "learning_rate": 0.001, "item_bias": True}
+MF_START: Settings = {"embedding_size": 100, "l2_factors": 0.12, "learning_rate": 0.002, "item_bias": True}
 DNN_START: Settings = {"units": [128, 128], "dropout": 0.3, "learning_rate": 0.001}
 
 
