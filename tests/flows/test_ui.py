@@ -61,7 +61,7 @@ def runs(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> list[
 
     place = tmp_path_factory.mktemp("seen")
     ratings = write_ratings(place / "tastes.csv")
-    settings = small_settings(ratings, place, protocol="notebook")
+    settings = small_settings(ratings, place, protocol="notebook", output={"plots": True})
     seen = []
     for _ in range(2):
         compare(settings)

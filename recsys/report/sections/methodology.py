@@ -33,9 +33,9 @@ def models_section(comparison: Comparison, plots: Sequence[Plot]) -> Section | N
 
 def section(comparison: Comparison, plots: Sequence[Plot]) -> Section:
     """How to read the report, and how to get its numbers again."""
-    trials = "all trials in trials.csv and trials.parquet, " if comparison.tuning else ""
-    files = "The same numbers are in comparison.json and comparison.csv, "
-    files += f"{trials}the pictures in plots, beside this file."
+    trials = ", all trials in trials.csv and trials.parquet" if comparison.tuning else ""
+    pictures = ", the pictures in plots" if plots else ""
+    files = f"The same numbers are in comparison.json and comparison.csv{trials}{pictures}, beside this file."
     parts = [
         Section("", "Words", facts=notes(comparison)),
         Section("", "This run", [Finding("files", files)], facts=provenance(comparison)),

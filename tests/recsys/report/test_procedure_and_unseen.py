@@ -1,9 +1,10 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 
 from recsys.evaluation.results import Comparison, Score
+from recsys.report.section import Plot
 from recsys.report.sections import cold_start as unseen
 from recsys.report.sections import methodology as procedure
 from recsys.report.sections.methodology import provenance
@@ -20,7 +21,7 @@ def with_data(comparison: Comparison, **changes: Any) -> Comparison:
     return comparison.model_copy(update={"data": comparison.data.model_copy(update=changes)})
 
 
-def text(findings: list[Any]) -> str:
+def text(findings: Iterable[Any]) -> str:
     return " ".join(finding.text for finding in findings)
 
 
@@ -38,6 +39,12 @@ def test_notebook_names_all_its_faults(with_mse: Build) -> None:
     ):
         assert fault in said
     assert procedure.unsettled_findings(comparison) == []
+
+
+@pytest.mark.parametrize("plots", [[], [Plot("mse", "results", "", "", "", b"")]])
+def test_pictures_are_named_only_where_there_are_some(with_mse: Build, plots: list[Plot]) -> None:
+    (_, this_run) = procedure.section(with_mse(mf=0.8), plots).parts
+    assert ("pictures" in text(this_run.findings)) == bool(plots)
 
 
 def test_optimism_is_claimed_only_of_models_that_the_test_ratings_stopped(with_mse: Build) -> None:
