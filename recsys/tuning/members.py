@@ -8,7 +8,7 @@ from typing import Any
 from recsys.errors import NotEnoughMemory
 from recsys.memory import REMEDY, require_memory
 from recsys.models.search_space import DataSize, SearchSpace, as_json
-from recsys.models.settings import FitSettings
+from recsys.models.settings import FitSettings, epochs_on
 from recsys.models.specs import MODEL, TUNED, Family
 from recsys.settings import Settings
 from recsys.text import opening
@@ -26,7 +26,8 @@ SAMPLED_RATINGS = 200_000
 class Member:
     """A model of a family: what is searched of it, and `given`, its settings where nothing varies.
 
-    Where it does not choose its epochs, all its trials have equally many.
+    Where it does not choose its epochs, all its trials have equally many; where it does, fewer on many ratings, see
+    `recsys.models.settings.epochs_on`.
     """
 
     name: str
@@ -108,6 +109,8 @@ def searched_families(settings: Settings, size: DataSize, without: Collection[st
     for spec in TUNED:
         if spec.space and settings.tuning.takes(spec) and spec.name not in without:
             space, given = spec.space.of_search(size, draws, most), settings.of(spec).on(size.ratings)
+            if spec.chooses_epochs:
+                given = given.model_copy(update={"epochs": epochs_on(size.ratings, given.epochs)})
             member = Member(spec.name, spec.title, space, given, spec.chooses_epochs)
             found.setdefault(spec.family, []).append(member)
     if lacking := {spec.family for spec in TUNED} - found.keys():

@@ -426,3 +426,5 @@ def test_fewer_epochs_on_many_ratings() -> None:
     assert epochs[200_000]["bayes_mf"] == (220, 140)
     assert epochs[800_000]["bayes_mf"] == (126, 80)
     assert epochs[800_000]["towers"] == (9, 10)
+    assert epochs[200_000]["dnn_tuned"] == (20, 48)
+    assert epochs[800_000]["dnn_tuned"] == (11, 28)
