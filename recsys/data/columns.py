@@ -52,11 +52,13 @@ def recognise(
     header: bool,
     advice: str = "",
     blank: Collection[int] = (),
+    required: Sequence[Role] = REQUIRED,
 ) -> dict[Role, int]:
-    """Return the index into `names` of the column of each role, without "timestamp" where there is none.
+    """Return the index into `names` of the column of each role, without those not `required` where there is none.
 
     Columns that the settings name are taken first. The others are recognised by their names or, without a header,
-    taken in the order user, item, rating, timestamp from what is left.
+    taken in the order user, item, rating, timestamp from what is left, those before the last one `required` only if
+    required themselves.
 
     Without a `header`, the `names` are numbers from "1". `blank` are indices of empty columns, which are taken only if
     the settings name them; `advice` is what else the user may try if a column is missing.
@@ -76,13 +78,13 @@ def recognise(
             )
         roles[role] = index
     for role in ROLES:
-        if role in roles:
+        if role in roles or not (header or role in required or ROLES.index(role) > ROLES.index(required[-1])):
             continue
         free = [index for index in range(len(names)) if index not in {*roles.values(), *blank}]
         found = _recognised(role, [(names[index], index) for index in free], file) if header else free[:1]
         if found:
             roles[role] = found[0]
-        elif role in REQUIRED:
+        elif role in required:
             raise BadRatings(
                 f"{file} has no column that looks like the {role} among its columns ({listed(names)}); "
                 f"name it with --{role}-column{advice}."

@@ -5,13 +5,13 @@ import gzip
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
-from recsys.data.columns import Role, recognise
+from recsys.data.columns import REQUIRED, Role, recognise
 from recsys.data.tokenizer import MAX_RECORD_BYTES, Record, first_records, line_too_long, normalise_line_ends
 from recsys.errors import BadRatings
 from recsys.settings import DataSettings
@@ -213,14 +213,14 @@ class Dialect:
     roles: dict[Role, int]
 
 
-def detect_dialect(head: bytes, settings: DataSettings, file: str) -> Dialect:
+def detect_dialect(head: bytes, settings: DataSettings, file: str, required: Sequence[Role] = REQUIRED) -> Dialect:
     """Detect what the settings leave open of the dialect of a file that begins with `head`, after its byte order mark.
 
-    Raises BadRatings if this is no text, or no table of ratings.
+    Raises BadRatings if this is no text, or no table with the columns `required`.
     """
     head = normalise_line_ends(head)
     _refuse_other_formats(head, file)
-    separator = _separator(head) if settings.separator == "auto" else SEPARATORS[settings.separator]
+    separator = _separator(head, len(required)) if settings.separator == "auto" else SEPARATORS[settings.separator]
     rows = first_records(head, separator)
     if not rows or not head.strip():
         raise BadRatings(f"{file} holds only blank lines; give a file with one rating per line.")
@@ -235,17 +235,18 @@ def detect_dialect(head: bytes, settings: DataSettings, file: str) -> Dialect:
         header = settings.header == "yes"
     widths = Counter(len(fields) for _, _, fields in rows if isinstance(fields, list))
     width = len(first) if header else widths.most_common(1)[0][0] if widths else 1
-    if width < 3:
+    if width < len(required):
         columns = "only one column" if width == 1 else "only two columns"
+        what = "ratings need user, item and rating" if "rating" in required else "pairs need user and item"
         raise BadRatings(
-            f"{file} has {columns}, {quoted(text)} is its first line; ratings need user, item and rating: "
+            f"{file} has {columns}, {quoted(text)} is its first line; {what}: "
             "name the separator of the columns with --separator."
         )
     blank = {index for index in range(width) if not header and _is_blank(rows, index)}
     advice = ", or say --header no if its first line is a rating already" if header else ""
     names = [field.strip() for field in first] if header else [str(number + 1) for number in range(width)]
     header_lines = line + text.count("\n") if header else 0
-    roles = recognise(names, settings, file, header=header, advice=advice, blank=blank)
+    roles = recognise(names, settings, file, header=header, advice=advice, blank=blank, required=required)
     return Dialect(separator, header_lines, names, roles)
 
 
@@ -280,13 +281,13 @@ def _refuse_other_formats(head: bytes, file: str) -> None:
             raise line_too_long(file, 1)
 
 
-def _separator(head: bytes) -> str:
-    """The separator for which most lines have the same number of fields, three or more."""
+def _separator(head: bytes, columns: int) -> str:
+    """The separator for which most lines have the same number of fields, at least so many."""
 
     def fit(separator: str) -> tuple[bool, int, int]:
         widths = Counter(len(fields) for _, _, fields in first_records(head, separator) if isinstance(fields, list))
-        width, lines = max(widths.items(), key=lambda item: (item[0] >= 3, item[0] > 1, item[1]), default=(0, 0))
-        return width >= 3, lines if width > 1 else 0, width
+        width, lines = max(widths.items(), key=lambda item: (item[0] >= columns, item[0] > 1, item[1]), default=(0, 0))
+        return width >= columns, lines if width > 1 else 0, width
 
     best = max(SEPARATORS.values(), key=fit)
     # Blanks occur inside fields, too: they are the separator only where nothing else is.

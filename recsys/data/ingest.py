@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
 
-from recsys.data.columns import Role
+from recsys.data.columns import REQUIRED, Role
 from recsys.data.dialect import open_ratings
 from recsys.data.reader import BadRow, Batch, open_table
 from recsys.data.values import Columns, convert
@@ -72,7 +72,13 @@ def check(path: Path, settings: DataSettings) -> None:
         open_table(file, settings)
 
 
-def ingest(path: Path, settings: DataSettings, folder: Path, progress: Progress = silent) -> Ingested:
+def ingest(
+    path: Path,
+    settings: DataSettings,
+    folder: Path,
+    progress: Progress = silent,
+    required: Sequence[Role] = REQUIRED,
+) -> Ingested:
     """Convert a ratings file to `ratings.parquet`, and set unusable rows aside in `quarantine.csv`.
 
     The parquet file has the columns user and item (the smallest signed integer type, or string if one id is not
@@ -83,6 +89,7 @@ def ingest(path: Path, settings: DataSettings, folder: Path, progress: Progress 
         path: the ratings file: text with a separator (plain, gzip, bzip2 or zip), or parquet.
         folder: an existing folder for the results; after an error its content is of no use.
         progress: called after each batch with the bytes of the file read so far.
+        required: columns that the file must have; the others are read if it has them.
 
     Raises:
         BadRatings: the file cannot be read as ratings, has no usable row, or has a bad row and `settings.bad_rows`
@@ -96,7 +103,7 @@ def ingest(path: Path, settings: DataSettings, folder: Path, progress: Progress 
         TemporaryDirectory(dir=folder, prefix=".spool-") as temporary,
         closing(Spool(Path(temporary))) as spool,
     ):
-        ratings = open_table(file, settings)
+        ratings = open_table(file, settings, required)
         used = {str(role): ratings.names[index] for role, index in ratings.roles.items()}
         ignored = [name for index, name in enumerate(ratings.names) if index not in ratings.roles.values()]
         found = ", ".join(f"{role} is {name!r}" for role, name in used.items())
@@ -113,7 +120,7 @@ def ingest(path: Path, settings: DataSettings, folder: Path, progress: Progress 
                 _set_aside(bad, folder / "quarantine.csv", begin=not quarantined)
                 quarantined += len(bad)
             spool.add(columns)
-            read += len(columns["rating"]) + len(bad)
+            read += rows_of(columns) + len(bad)
             unreadable += columns["timestamp"].null_count if "timestamp" in columns else 0
             aside = f", {quarantined:,} of them set aside" if quarantined else ""
             progress(batch.bytes_read, file.size, f"{read:,} rows read{aside}")
@@ -169,6 +176,11 @@ def _set_aside(rows: Sequence[BadRow], path: Path, *, begin: bool) -> None:
         writer.writerows([row.line, escape_formula(row.reason), escape_formula(row.text)] for row in rows)
 
 
+def rows_of(columns: Columns) -> int:
+    """Return how many rows some columns have."""
+    return len(next(iter(columns.values())))
+
+
 def prefetch(items: Iterator[T]) -> Iterator[T]:
     """Yield `items`, making each in a thread while the one before it is used.
 
@@ -202,7 +214,7 @@ class Spool:
 
     def add(self, columns: Columns) -> None:
         """Append rows: ids int64 or string, ratings float64, times int64."""
-        if not len(columns["rating"]):
+        if not rows_of(columns):
             return
         columns = dict(columns)
         for role, values in columns.items():
@@ -214,7 +226,8 @@ class Spool:
                 low, high = pc.min_max(values).as_py().values()
                 old = self._ranges.get(role, (low, high))
                 self._ranges[role] = min(low, old[0]), max(high, old[1])
-        self._float32 = self._float32 and _fit_float32(columns["rating"].unique().to_numpy())
+        if "rating" in columns:
+            self._float32 = self._float32 and _fit_float32(columns["rating"].unique().to_numpy())
         batch = pa.record_batch(columns)
         if self._writer is None or batch.schema != self._schema:
             self.close()

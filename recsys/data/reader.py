@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
-from recsys.data.columns import ROLES, Role, recognise
+from recsys.data.columns import REQUIRED, ROLES, Role, recognise
 from recsys.data.dialect import BYTE_ORDER_MARK, Dialect, RatingsFile, chunks, detect_dialect, refuse_zip_bomb
 from recsys.data.tokenizer import Block, blocks, may_be_quoted, records
 from recsys.data.values import Fields
@@ -69,20 +69,21 @@ class Table:
     batches: Iterator[Batch]
 
 
-def open_table(file: RatingsFile, settings: DataSettings) -> Table:
+def open_table(file: RatingsFile, settings: DataSettings, required: Sequence[Role] = REQUIRED) -> Table:
     """Recognise the dialect and the columns of a file; its rows are read as `batches` is iterated over.
 
-    Raises BadRatings if this is no table of ratings, or (while reading) if it is damaged.
+    Raises BadRatings if this is no table with the columns `required`, or (while reading) if it is damaged.
     """
-    return _parquet_table(file, settings) if file.compression == "parquet" else _text_table(file, settings)
+    read = _parquet_table if file.compression == "parquet" else _text_table
+    return read(file, settings, required)
 
 
-def _text_table(file: RatingsFile, settings: DataSettings) -> Table:
+def _text_table(file: RatingsFile, settings: DataSettings, required: Sequence[Role]) -> Table:
     stream = chunks(file)
     head = next(stream, b"").removeprefix(BYTE_ORDER_MARK)
     if not head:
         raise BadRatings(f"{file.name} is empty; give a file with one rating per line.")
-    dialect = detect_dialect(head, settings, file.name)
+    dialect = detect_dialect(head, settings, file.name, required)
 
     def batches() -> Iterator[Batch]:
         for block in blocks(chain([head], stream), dialect.separator, file.name, skip=dialect.header_lines):
@@ -138,7 +139,7 @@ def read_exactly(block: Block, dialect: Dialect, at_most: int | None = None) -> 
     return ExactBatch({role: pa.array(column, pa.string()) for role, column in columns.items()}, lines, texts, bad_rows)
 
 
-def _parquet_table(file: RatingsFile, settings: DataSettings) -> Table:
+def _parquet_table(file: RatingsFile, settings: DataSettings, required: Sequence[Role]) -> Table:
     damaged = BadRatings(f"{file.name} is a damaged or cut parquet file; write or download it again.")
     try:
         parquet = pa.parquet.ParquetFile(file.stream, buffer_size=2**20, page_checksum_verification=True)
@@ -148,7 +149,7 @@ def _parquet_table(file: RatingsFile, settings: DataSettings) -> Table:
         raise damaged from None
     # Values count, too: run-length encoding may keep them in no bytes at all.
     refuse_zip_bomb(file, max(unpacked, parquet.metadata.num_rows * parquet.metadata.num_columns))
-    roles = recognise(names, settings, file.name, header=True)
+    roles = recognise(names, settings, file.name, header=True, required=required)
     for role, index in roles.items():
         kind = parquet.schema_arrow.field(index).type
         if not _readable(kind):

@@ -21,6 +21,7 @@ Columns = dict[Role, pa.Array]
 """Column -> values of some rows: ids int64 or string, ratings float64, times int64 with nulls."""
 
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+ID_ROLES: tuple[Role, ...] = ("item", "user")
 LARGEST = 1e15
 """Models sum squared errors in single precision, whose largest value is 3.4e38."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,17 +37,19 @@ def convert(fields: Fields, low: float | None, high: float | None) -> tuple[Colu
     Returns:
         The values of the good rows; index in `fields` -> what is wrong, of the other rows.
     """
-    ratings, reasons = _ratings(fields["rating"], low, high)
-    ids: Columns = {"item": _ids(fields["item"]), "user": _ids(fields["user"])}
+    ratings, reasons = _ratings(fields["rating"], low, high) if "rating" in fields else (None, {})
+    ids: Columns = {role: _ids(fields[role]) for role in ID_ROLES if role in fields}
     for role, values in ids.items():
         if values.type == pa.string():
             empty = np.flatnonzero(pc.equal(pc.binary_length(values), 0).to_numpy(zero_copy_only=False))
             reasons |= dict.fromkeys(empty.tolist(), f"the {role} id is missing")
-    columns: Columns = {"user": ids["user"], "item": ids["item"], "rating": pa.array(ratings)}
+    columns: Columns = {role: ids[role] for role in reversed(ids)}
+    if ratings is not None:
+        columns["rating"] = pa.array(ratings)
     if "timestamp" in fields:
         columns["timestamp"] = _times(fields["timestamp"])
     if reasons:
-        good = pa.array(np.delete(np.arange(len(ratings)), list(reasons)))
+        good = pa.array(np.delete(np.arange(len(next(iter(ids.values())))), list(reasons)))
         columns = {role: values.take(good) for role, values in columns.items()}
         # A missing id makes the whole column text; without it, it may be numbers.
         columns |= {role: _ids(columns[role]) for role in ids if columns[role].type == pa.string()}
