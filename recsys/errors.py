@@ -14,7 +14,7 @@ class BadSettings(UserError):
 
 
 class BadRatings(UserError):
-    """A ratings file that cannot be read as ratings."""
+    """A ratings file, or ratings, that cannot be read as ratings."""
 
 
 class BadManifest(UserError):
@@ -27,6 +27,18 @@ class DatasetUnavailable(UserError):
 
 class StoreUnavailable(UserError):
     """A store or report folder that cannot be read or written."""
+
+
+class DamagedWinner(UserError):
+    """A winner's folder that is not as it was written."""
+
+
+class BadIds(UserError):
+    """Ids of users or items that cannot be looked up."""
+
+
+class ExportFailed(UserError):
+    """A winner that cannot be had in the format that was asked for."""
 
 
 class NotEnoughMemory(UserError):

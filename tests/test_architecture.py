@@ -12,13 +12,13 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ["deployments", "flows", "tasks", "recsys"]
 """A module may import from its own package and those after it."""
 
-LAYERS = ["report", "tuning", "evaluation", "training", "models", "data", "store"]
+LAYERS = ["report", "winner", "tuning", "evaluation", "training", "models", "data", "store"]
 """The same inside recsys; modules beside these packages import none of them."""
 
 REGISTRIES = {"recsys.data.datasets", "recsys.models.settings", "recsys.models.specs", "recsys.store.remote"}
 """What recsys/settings.py may import nevertheless, as the settings are made from it."""
 
-MOST_LINES, MOST_MODULES, FEWEST_LINES = 23_200, 145, 30
+MOST_LINES, MOST_MODULES, FEWEST_LINES = 26_500, 162, 30
 """Limits of all packages together, and of each module that is not an interface."""
 
 INTERFACES = {"recsys/progress.py"}

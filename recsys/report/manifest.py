@@ -1,4 +1,4 @@
-"""The manifest of a run, from which it can be replayed: settings, digests, versions, machine and scores."""
+"""What a report has on record: its comparison, and the manifest of its run, from which it can be replayed."""
 
 import json
 import os
@@ -20,6 +20,10 @@ from recsys.store.fingerprint import PACKAGE, code_of, versions_of
 from recsys.store.store import Manifest, content
 
 CPUINFO = Path("/proc/cpuinfo")  # where Linux has the name of the processor; `platform` knows only its architecture
+
+
+RATINGS = frozenset({"user.npy", "item.npy", "rating.npy"})
+"""The encoded ratings; the other files, tables of ids, have other bytes in another version of a library."""
 
 
 class _Record(BaseModel):
@@ -110,6 +114,14 @@ class RunManifest(Environment):
     scores: dict[str, dict[str, float | None]]
     verdict: str
 
+    @property
+    def test_ratings(self) -> dict[str, str] | None:
+        """Digests of all ratings and of the row numbers of the test ratings; None where they are not on record."""
+        codes, test = self.artefacts.get("codes"), self.artefacts.get("test")
+        if codes is None or test is None or not test.files or not codes.files.keys() >= RATINGS:
+            return None
+        return {**{name: codes.files[name] for name in RATINGS}, **test.files}
+
     def to_json(self) -> str:
         """Return the manifest as a JSON document, which `read_manifest` reads."""
         return json.dumps(self.model_dump(mode="json", exclude={"settings": UNRECORDED}), indent=1) + "\n"
@@ -171,12 +183,35 @@ def read_manifest(path: Path) -> RunManifest:
     except OSError as error:
         raise BadManifest(f"{path} cannot be read ({error.strerror}): give the manifest.json of a report.") from error
     except ValueError as error:
-        first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
-        where = ".".join(map(str, first["loc"]))
         raise BadManifest(
-            f"{path} is not the manifest of a run, or is damaged ({f'{where}: ' if where else ''}{first['msg']}): "
+            f"{path} is not the manifest of a run, or is damaged ({_damage(error)}): "
             "give the manifest.json of a report."
         ) from error
+
+
+def read_comparison(folder: Path) -> Comparison:
+    """Read the comparison of a report, given its folder.
+
+    Raises:
+        BadManifest: the folder is not that of a report, or its comparison.json is damaged.
+    """
+    path = folder / "comparison.json"
+    try:
+        return Comparison.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise BadManifest(f"{path} cannot be read ({error.strerror}): give the folder of a report.") from error
+    except ValueError as error:
+        raise BadManifest(
+            f"{path} is not the comparison of a report, or is damaged ({_damage(error)}): "
+            "give the folder of another report, or repeat the run."
+        ) from error
+
+
+def _damage(error: ValueError) -> str:
+    """The first error, and where it is."""
+    first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: {first['msg']}" if where else str(first["msg"])
 
 
 def _leave_out(settings: dict[str, Any], excluded: Mapping[str, Any]) -> None:

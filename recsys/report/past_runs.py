@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys.evaluation.results import BaselineResult, Combination, Comparison, ModelResult
-from recsys.report.manifest import UNRECORDED, RunManifest, read_manifest
+from recsys.report.manifest import RATINGS, UNRECORDED, RunManifest, read_manifest
 from recsys.report.outcomes import duel, every_row
 from recsys.report.sections import trends
 from recsys.report.sections.verdict import headline, unanswered
@@ -16,9 +16,6 @@ from recsys.settings import Settings
 from recsys.store.fingerprint import Fingerprint, code_of, versions_of
 from recsys.store.run_history import PastRun, PastScore, Side, in_series, read, results
 from recsys.store.store import Facts, Manifest, Store, content
-
-RATINGS = {"user.npy", "item.npy", "rating.npy"}
-"""The encoded ratings; the other files, tables of ids, have other bytes in another version of a library."""
 
 IN_SERIES = {"ratings", "dataset", "max_rows"}  # settings of the data that are part of the name of the series
 

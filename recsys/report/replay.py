@@ -1,6 +1,6 @@
 """Replaying a recorded run: the same ratings, what has changed since, and whether the numbers agree."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -29,18 +29,30 @@ def check_ratings(recorded: RunManifest, path: Path) -> None:
 
 def changes_since(then: Environment, now: Environment) -> str:
     """Return one sentence on what has changed of library versions, Python, processor and code since a run."""
+    changed = [f"{name} {old} -> {new}" for name, old, new in changed_versions(then, now)]
+    changed += changed_modules(then, now)
+    if not changed:
+        return "Code, library versions and processor are those of the recorded run."
+    return f"Changed since the recorded run: {listed(changed)}."
+
+
+def changed_versions(then: Environment, now: Environment) -> list[tuple[str, str, str]]:
+    """Return name, old and new version of each library, of Python and of the processor, where the two differ."""
     names = [*sorted({*then.versions, *now.versions}), "python", "processor"]
     before, after = ({**run.versions, **run.machine.model_dump()} for run in (then, now))
     pairs = [(name, before.get(name, "absent"), after.get(name, "absent")) for name in names]
-    changed = [f"{name} {old} -> {new}" for name, old, new in pairs if old != new]
+    return [(name, old, new) for name, old, new in pairs if old != new]
+
+
+def changed_modules(then: Environment, now: Environment) -> list[str]:
+    """Return the path of each module whose code differs, and how it does."""
+    changed = []
     for module in sorted({*then.code, *now.code}):
         old, new = then.code.get(module), now.code.get(module)
         if old != new:
             change = "is new" if old is None else "is gone" if new is None else "changed"
             changed.append(f"{module.replace('.', '/')}.py {change}")
-    if not changed:
-        return "Code, library versions and processor are those of the recorded run."
-    return f"Changed since the recorded run: {listed(changed)}."
+    return changed
 
 
 @dataclass(frozen=True)
@@ -51,7 +63,9 @@ class Agreement:
     sentences: list[str]
 
 
-class _Moved(NamedTuple):
+class Moved(NamedTuple):
+    """A score that is not the same in two runs."""
+
     row: str
     metric: str
     before: float | None
@@ -67,7 +81,7 @@ def agreement(before: RunManifest, now: RunManifest) -> Agreement:
     """Compare the scores, the verdict, and, where scores differ, what they were made from."""
     then, metrics = ({metric for scores in run.scores.values() for metric in scores} for run in (before, now))
     added = metrics - then
-    moved = list(_moved(before.scores, now.scores, added))
+    moved = list(moved_scores(before.scores, now.scores, added))
     same_verdict = before.verdict == now.verdict
     changed = [] if same_verdict else [f"The verdict was “{before.verdict}”, and is now “{now.verdict}”."]
     new = [f"Not compared, as the recorded run did not have it: {listed(sorted(added))}."] if added else []
@@ -77,7 +91,7 @@ def agreement(before: RunManifest, now: RunManifest) -> Agreement:
     return Agreement(same=False, sentences=[_how_far(before, now, moved), *new, *reasons])
 
 
-def _how_far(before: RunManifest, now: RunManifest, moved: list[_Moved]) -> str:
+def _how_far(before: RunManifest, now: RunManifest, moved: list[Moved]) -> str:
     differing = len({number.row for number in moved})
     rows = count(len({*before.scores, *now.scores}), "row")
     sentence = f"{differing} of {rows} {'differs' if differing == 1 else 'differ'}"
@@ -94,9 +108,11 @@ def _how_far(before: RunManifest, now: RunManifest, moved: list[_Moved]) -> str:
     return f"{sentence}."
 
 
-def _moved(
-    before: Mapping[str, Mapping[str, float | None]], now: Mapping[str, Mapping[str, float | None]], added: set[str]
-) -> Iterator[_Moved]:
+def moved_scores(
+    before: Mapping[str, Mapping[str, float | None]],
+    now: Mapping[str, Mapping[str, float | None]],
+    added: Collection[str] = (),
+) -> Iterator[Moved]:
     """Every number that is not the same in both, those of only one included, but for metrics added since then."""
     for row in dict.fromkeys((*before, *now)):
         old, new = before.get(row, {}), now.get(row, {})
@@ -104,7 +120,7 @@ def _moved(
             if metric in added and row in before:
                 continue
             if old.get(metric) != new.get(metric) or (metric in old) != (metric in new):
-                yield _Moved(row, metric, old.get(metric), new.get(metric))
+                yield Moved(row, metric, old.get(metric), new.get(metric))
 
 
 def _searches(before: RunManifest, now: RunManifest) -> Iterator[str]:

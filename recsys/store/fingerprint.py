@@ -70,15 +70,16 @@ class Fingerprint:
 
     def differences(self, other: "Fingerprint") -> list[tuple[str, Any, Any]]:
         """Return (dotted name, own value, other's value) of each leaf in which the two differ."""
-        return _differences(asdict(self), asdict(other), "")
+        return differing(asdict(self), asdict(other))
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) -> list[tuple[str, Any, Any]]:
+def differing(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
+    """Return (dotted name, old value, new value) of each leaf in which the two differ, None where it is missing."""
     found: list[tuple[str, Any, Any]] = []
     for name in sorted({*old, *new}):
         before, after = old.get(name), new.get(name)
         if isinstance(before, Mapping) and isinstance(after, Mapping):
-            found += _differences(before, after, f"{prefix}{name}.")
+            found += differing(before, after, f"{prefix}{name}.")
         elif before != after:
             found.append((f"{prefix}{name}", before, after))
     return found
