@@ -72,5 +72,5 @@ clean:
 	@touch $@
 
 .venv/.installed-test: pyproject.toml requirements.lock | .venv/bin/uv
-	$(BIN)/uv pip install --quiet --compile-bytecode --constraint requirements.lock --editable '.[sample,test]'
+	$(BIN)/uv pip install --quiet --compile-bytecode --constraint requirements.lock --editable '.[sample,test,export]'
 	@touch .venv/.installed $@

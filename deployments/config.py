@@ -9,11 +9,21 @@ import yaml
 from pydantic import BaseModel
 
 from recsys.settings import Settings
+from recsys.winner.settings import NightlyRun, PredictRun, RecommendRun
 
 ROOT = Path(__file__).parent.parent
 """The project's folder, which is the working directory of all runs."""
 
 FILE = ROOT / "deployments" / "prefect.yaml"
+
+PARAMETERS: dict[str, type[Settings | NightlyRun | PredictRun | RecommendRun]] = {
+    "compare": Settings,
+    "compare_if_changed": Settings,
+    "recommend_nightly": NightlyRun,
+    "predict": PredictRun,
+    "recommend": RecommendRun,
+}
+"""Flow -> what its parameter `settings` holds."""
 
 
 class Deployment(BaseModel, frozen=True):
@@ -39,21 +49,36 @@ class Deployment(BaseModel, frozen=True):
         return str(self.work_pool["name"])
 
     @property
-    def settings(self) -> Settings:
-        """The default settings of its runs."""
-        return Settings.model_validate(self.parameters["settings"])
+    def settings(self) -> Settings | None:
+        """The default settings of its comparisons; None if it makes none."""
+        asked = self._asked
+        if isinstance(asked, NightlyRun):
+            return asked.comparison
+        return asked if isinstance(asked, Settings) else None
+
+    @property
+    def store(self) -> str:
+        """The store that its runs use."""
+        asked = self._asked
+        if isinstance(asked, NightlyRun):
+            return asked.comparison.output.store
+        return asked.output.store if isinstance(asked, Settings) else asked.store
+
+    @property
+    def _asked(self) -> Settings | NightlyRun | PredictRun | RecommendRun:
+        return PARAMETERS[self.entrypoint.rpartition(":")[2]].model_validate(self.parameters["settings"])
 
     @property
     def store_limit(self) -> str:
         """Name of the concurrency limit that all deployments with the same store share."""
-        store = self.settings.output.store
+        store = self.store
         place = store if "://" in store else str((ROOT / Path(store).expanduser()).resolve())
         return f"store {place.rpartition('/')[2]} {hashlib.sha256(place.encode()).hexdigest()[:8]}"
 
     @property
     def folder(self) -> Path | None:
         """The folder into which its ratings are delivered; None if it reads a file or a public data set."""
-        ratings = self.settings.data.ratings
+        ratings = self.settings and self.settings.data.ratings
         return ROOT / ratings if ratings and not Path(ratings).suffix else None
 
     @property

@@ -6,6 +6,7 @@ worker's user, the default paths of the settings, and what the worker's environm
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from prefect.context import FlowRunContext
@@ -21,9 +22,6 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 def check_paths(settings: Settings) -> None:
     """Raise BadSettings if the run of a deployment is to access a path not allowed; other runs may access any."""
-    context = FlowRunContext.get()
-    if not (context and context.flow_run and context.flow_run.deployment_id):
-        return
     output, default = settings.output, Settings()
     report = str(Path(output.reports, output.name)) if output.name else output.reports
     paths = {
@@ -32,8 +30,16 @@ def check_paths(settings: Settings) -> None:
         "output.reports": (report, default.output.reports),
         "output.store": (output.store, default.output.store),
     }
-    for name, (path, usual) in paths.items():
-        if path is not None and path != usual and not _is_allowed(path):
+    require_allowed({name: path for name, (path, usual) in paths.items() if path != usual})
+
+
+def require_allowed(paths: Mapping[str, str | None]) -> None:
+    """Raise BadSettings if the run of a deployment is to access one of these paths, by name, that is not allowed."""
+    context = FlowRunContext.get()
+    if not (context and context.flow_run and context.flow_run.deployment_id):
+        return
+    for name, path in paths.items():
+        if path is not None and not _is_allowed(path):
             raise BadSettings(
                 f"{name} is outside of the paths that a deployment's run may access: choose one in the project's "
                 "folder or, not hidden, in the home folder of the worker's user, or start the worker with it in "

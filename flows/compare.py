@@ -29,9 +29,11 @@ from recsys.tuning.cache import remembered_search
 from recsys.tuning.members import Families, allowance, left_out, searched_families
 from recsys.tuning.search import Found, search
 from recsys.tuning.standard_error import squared_errors
+from recsys.winner.choice import Choice, model_to_use
 from tasks.data import download, encode, ingest, split
 from tasks.report import report, score
-from tasks.train import TRAIN, TRY, choosing, reading
+from tasks.train import TRAIN, TRY, choosing, reading, refitting
+from tasks.winner import use_all, winner
 
 NO_DATA = DataSize(ratings=1, users=1, items=1)
 
@@ -57,6 +59,7 @@ def wire(settings: Settings, source: Source, dag: Interpreter) -> Any:
         models=judged["models"],
         tuning=judged["tuning"],
         others=others,
+        winner=wire_winner(settings, judged, dag),  # first, as it takes longer
         histories=wire_histories(settings, judged, dag),
         left_out=judged["left_out"],
         settings=settings,
@@ -88,6 +91,7 @@ def wire_split(settings: Settings, how: SplitSettings, encoded: Any, dag: Interp
             "models": models,
             "tuning": [],
             "winners": {},
+            "chosen": {},
             "found": {},
             "given": given,
             "left_out": {},
@@ -99,21 +103,66 @@ def wire_split(settings: Settings, how: SplitSettings, encoded: Any, dag: Interp
         name: dag.submit(choosing(TRAIN[name]), settings=model, seed=settings.seed, chosen=None, **given)
         for name, model in plain.items()
     }
-    models = {name: fits(name, model, first[name], settings.seeds[:1]) for name, model in plain.items()}
+    chosen = {name: (model, first[name]) for name, model in plain.items()}
+    models = {name: fits(name, *chosen[name], settings.seeds[:1]) for name in plain}
     size = _size(codes, parts["training"], dag)
     missing = left_out(settings, size)
     families = searched_families(settings, size, missing)
     found = tune(settings, families, size, dag, seed=settings.seed, **given)
     for family, members in families.items():
         known = dag.unknown([found[family]]) is None
-        winner = found[family].tuning.name if known else members[0].name
+        best = found[family].tuning.name if known else members[0].name
         for name in (member.name for member in members):
             row = found[family].rows[name]
-            models[name] = fits(name, row.settings, row.fit, settings.seeds if name == winner else settings.seeds[:1])
+            chosen[name] = row.settings, row.fit
+            models[name] = fits(name, *chosen[name], settings.seeds if name == best else settings.seeds[:1])
     tuning = [one.tuning for one in found.values()]
     winners = {} if dag.unknown(tuning) else winners_of(tuning)
-    trained = {"data": data, "models": models, "tuning": tuning, "winners": winners, "found": found}
+    trained = {"data": data, "models": models, "tuning": tuning, "winners": winners, "found": found, "chosen": chosen}
     return {**trained, "given": given, "left_out": missing, "size": size}
+
+
+def wire_winner(settings: Settings, trained: dict[str, Any], dag: Interpreter) -> Any:
+    """Wire the model to use: its fit to all ratings, or the scored one, and its folder; None where nothing can be."""
+    choice, data, given = _model_to_use(settings, trained, dag), trained["data"], trained["given"]
+    if choice is None:
+        return None
+    name = choice.name
+    fitted, model = data["training"], trained["models"][name][str(settings.seed)]
+    if settings.winner.refit:
+        fitted = dag.submit(use_all, training=data["training"], test=data["test"], store=given["store"])
+        hyperparameters, fit = trained["chosen"][name]
+        model = dag.submit(
+            refitting(TRAIN[name]),
+            settings=hyperparameters,
+            seed=settings.seed,
+            chosen=fit,
+            **{**given, "training": fitted},
+        )
+    return dag.submit(
+        winner,
+        name=name,
+        reason=choice.reason,
+        model=model,
+        codes=data["codes"],
+        training=data["training"],
+        fitted=fitted,
+        refitted=settings.winner.refit,
+        seed=settings.seed,
+        store=given["store"],
+    )
+
+
+def _model_to_use(settings: Settings, trained: dict[str, Any], dag: Interpreter) -> Choice | None:
+    found, used = trained["found"], settings.winner.use
+    if used and used in trained["chosen"]:
+        return Choice(used, "it was chosen with --use")
+    if not found or used:  # it was left out, which has been told
+        return None
+    if dag.unknown(list(found.values())) is not None:
+        return Choice(next(iter(trained["chosen"])), "")  # which one is not known yet
+    codes, training = trained["data"]["codes"], trained["data"]["training"]
+    return model_to_use(found, squared_errors(Store(settings.output.store), codes, training))
 
 
 def wire_histories(settings: Settings, trained: dict[str, Any], dag: Interpreter) -> dict[str, dict[str, Any]]:

@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 from pydantic import ValidationError
 
 from flows.stdio import program_name
+from flows.use import diff, export, predict, recommend, show
 from recsys.errors import BadSettings
 from recsys.evaluation.metrics import described_metrics
 from recsys.settings import Settings
@@ -33,6 +34,8 @@ def application() -> App:
         default_parameter=Parameter(negative=()),
     )
     app.default(run)
+    for command in (predict, recommend, export, show, diff):
+        app.command(command, help_epilogue="")
     return app
 
 
@@ -118,9 +121,12 @@ def merged(base: Settings, given: Settings) -> Settings:
 
 
 def option(field: tuple[int | str, ...]) -> str:
-    """Return the option that sets a field of `Settings`, such as --test-size for ("split", "test_size")."""
+    """Return the option that sets a field of `Settings`, such as --test-size for ("split", "test_size").
+
+    Fields of the settings of other commands are options of their own name.
+    """
     names = [str(name).replace("_", "-") for name in field if isinstance(name, str)]
-    section = Settings.model_fields[str(field[0])] if field else None
+    section = Settings.model_fields.get(str(field[0])) if field else None
     flat = section is not None and any(isinstance(note, Parameter) and note.name == ("*",) for note in section.metadata)
     return "--" + ".".join(names[1:] if flat and len(names) > 1 else names)
 
@@ -140,4 +146,6 @@ def _explained(error: ValidationError, named: Callable[[tuple[int | str, ...]], 
         return f"{message[0].upper()}{message[1:]}."
     if first["type"] == "extra_forbidden":
         return f"{named(first['loc'])} is not a setting; see --help."
+    if first["type"] == "missing":
+        return f"{named(first['loc'])} is missing; see --help."
     return f"{named(first['loc'])} {message}, not {first['input']!r}."

@@ -22,12 +22,13 @@ from flows.executor import ModelsFailed
 from flows.plan import Planned, Planner
 from flows.runners import check_installed
 from flows.server import OwnServer, failure_of, running_server
-from flows.stdio import print_error
+from flows.stdio import print_error, program_name
 from flows.terminal import asks, plain, show_comparison, show_header, show_plan, watching
 from recsys.data.source import Source, locate
 from recsys.errors import ServerLost, ServerUnavailable
 from recsys.evaluation.results import Comparison
 from recsys.memory import require_memory_for_tensorflow
+from recsys.report.publish import WINNER
 from recsys.settings import Settings
 from recsys.store.remote import without_password
 from tasks.progress import STOP
@@ -129,6 +130,10 @@ class Session:
             self.console.print(plain(f"Failed: {', '.join(failure.tasks)}."), style="bold red", soft_wrap=True)
         if all_cached:
             self.console.print("Every task was cached: nothing was computed.", style="dim")
+        if (folder / WINNER).is_dir():
+            self.console.print(
+                plain(f"Model to use: {folder / WINNER} ({program_name()} recommend --help)"), soft_wrap=True
+            )
         self.console.print(plain(f"Report: {folder / 'report.html'}"), soft_wrap=True)
 
 

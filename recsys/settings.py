@@ -19,7 +19,7 @@ from recsys.models.settings import EmbeddingSettings as EmbeddingSettings
 from recsys.models.settings import FitSettings as FitSettings
 from recsys.models.settings import MFSettings as MFSettings
 from recsys.models.settings import TunedDNNSettings as TunedDNNSettings
-from recsys.models.specs import TUNED, ModelSections, ModelSpec
+from recsys.models.specs import MODELS, TUNED, ModelSections, ModelSpec
 from recsys.store.remote import NO_SECRETS, anchored, has_secrets
 from recsys.text import escaped, listed
 
@@ -32,9 +32,11 @@ SplitBy = Literal["random", "user-last", "time", "leave-one-out", "kfold"]
 if TYPE_CHECKING:
     Dataset = str
     SearchedModel = str
+    AnyModel = str
 else:  # with the names of the records as choices in --help and in the form of the Prefect UI
     Dataset = Literal[*DATASETS]
     SearchedModel = Literal[*(spec.name for spec in TUNED)]
+    AnyModel = Literal[*(spec.name for spec in MODELS)]
 
 
 def _no_url(path: str | None) -> str | None:
@@ -276,6 +278,20 @@ class OutputSettings(SettingsModel):
         return notify
 
 
+class WinnerSettings(SettingsModel):
+    """The model to use, in the folder winner of the report (protocol fair)."""
+
+    use: AnyModel | None = Field(
+        None,
+        description="model to use (default: the winner of a search with the lowest validation error, or in a tie the "
+        "smaller one)",
+    )
+    refit: bool = Field(
+        True,
+        description="fit it to all ratings, the test ratings among them; --refit=no keeps the fit that was scored",
+    )
+
+
 class ScalingSettings(SettingsModel):
     """Where tasks run, and for how long; the results do not depend on it."""
 
@@ -329,6 +345,7 @@ class Settings(ModelSections, Question):
     tuning: Annotated[TuningSettings, section("Tuning", 6)] = TuningSettings()
     evidence: Annotated[EvidenceSettings, section("Evidence", 7)] = EvidenceSettings()
     ranking: Annotated[RankingSettings, section("Ranking", 8)] = RankingSettings()
+    winner: Annotated[WinnerSettings, section("Winner", 9)] = WinnerSettings()
     output: Annotated[OutputSettings, section("Output", 9)] = OutputSettings()
     scaling: Annotated[ScalingSettings, section("Scaling out", 9)] = ScalingSettings()
     refresh: Annotated[bool, Parameter(group=Group("Output", sort_key=9))] = Field(
@@ -348,6 +365,11 @@ class Settings(ModelSections, Question):
                 f"splits counts split seeds, which a split by {self.split.split_by} does not read: "
                 "choose split_by random or kfold"
             )
+        used = self.winner.use
+        if used and self.protocol == "notebook":
+            raise ValueError("protocol notebook chooses no model to use: choose protocol fair for use")
+        if used and any(spec.name == used and not self.tuning.takes(spec) for spec in TUNED):
+            raise ValueError(f"use names {used}, which does not take part: add it to models")
         return self
 
     def of(self, model: ModelSpec) -> FitSettings:

@@ -91,6 +91,7 @@ def report(
     tuning: list[Tuning],
     others: Mapping[str, Manifest],
     histories: Mapping[str, Mapping[str, Any]],
+    winner: Manifest | Exception | None,
     left_out: Mapping[str, str],
     settings: Settings,
     source: Mapping[str, Any],
@@ -100,7 +101,8 @@ def report(
 
     Never cached, so that each run has its artifacts in the UI and is remembered; what it computes is kept in the store.
 
-    The arguments are those of `recsys.report.build.build_report`; `source` also has the `name` of the ratings.
+    The arguments are those of `recsys.report.build.build_report`; `source` also has the `name` of the ratings, and
+    `winner` is the folder of the model to use, why there is none, or None where none is chosen.
     """
     opened = Store(store)
     inputs: dict[str, Any] = {
@@ -120,7 +122,7 @@ def report(
 
     made = REPORT.make(build, **inputs, settings=settings, source=source, store=store)
     name = settings.output.name or f"{source['name']}-{settings.protocol}"
-    folder = _published(opened, made, Path(settings.output.reports).expanduser().absolute(), name)
+    folder = _published(opened, made, Path(settings.output.reports).expanduser().absolute(), name, winner)
     comparison = Comparison.model_validate_json((folder / "comparison.json").read_bytes())
     for warning in drift_warnings(comparison):
         log.warning(warning.text)
@@ -131,14 +133,15 @@ def report(
     return str(folder)
 
 
-def _published(store: Store, made: Manifest, reports: Path, name: str) -> Path:
+def _published(store: Store, made: Manifest, reports: Path, name: str, winner: Manifest | Exception | None) -> Path:
     """Publish the report among the runs before it, and remember the run; neither is worth failing a run for."""
+    used = {} if winner is None or isinstance(winner, Exception) else store.files(winner)
     try:
         files, run = with_past_runs(store, made, name, datetime.now(UTC))
     except (OSError, StoreUnavailable) as error:
         log.warning("the runs before are left out of the report, and this one is not remembered: %s", error)
-        return publish_report(store.files(made), reports, name)
-    folder = publish_report(files, reports, name)
+        return publish_report(store.files(made), reports, name, used)
+    folder = publish_report(files, reports, name, used)
     try:
         append(store, run)
     except (OSError, StoreUnavailable) as error:

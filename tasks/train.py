@@ -25,6 +25,11 @@ def choosing(train: Task[..., Any]) -> Task[..., Any]:
     return train.with_options(task_run_name=str(train.task_run_name).replace("train", "choose epochs of", 1))
 
 
+def refitting(train: Task[..., Any]) -> Task[..., Any]:
+    """Return a task that trains, under the name of a run that fits the model to use to all ratings."""
+    return train.with_options(task_run_name=str(train.task_run_name).replace("train", "refit", 1))
+
+
 def reading(train: Task[..., Any], histories: str) -> Task[..., Any]:
     """Return a task that trains, under the name of a run that shows what reading these histories brings."""
     return train.with_options(task_run_name=f"{train.task_run_name} · histories {histories}")

@@ -46,6 +46,7 @@ def small_settings(ratings: Path, place: Path, **changes: Any) -> Settings:
         "tuning": {"budget": 0, "trial_epochs": 4, "models": ["mf_tuned", "dnn_tuned"]},
         "evidence": {"seeds": 1, "resamples": 100},
         "ranking": {"ranking_users": 5},
+        "winner": {"refit": False},
     }
     for name, value in changes.items():
         whole[name] = {**whole.get(name, {}), **value} if isinstance(value, dict) else value

@@ -13,13 +13,18 @@ from pydantic_core import PydanticUndefined
 
 from flows.options import option, run
 from recsys.settings import Settings
+from recsys.winner.settings import PredictSettings, ReadingSettings, RecommendSettings
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("deployments/*.md"))]
 CONFIGURATION = ROOT / "docs" / "configuration.md"
 HEAD = "| option | default | meaning |\n|---|---|---|\n"
 
-OTHER_OPTIONS = {"--help", "--constraint", "--extra", "--older-than", "--dry-run"}
+OTHER_OPTIONS = {"--help", "--constraint", "--extra", "--older-than", "--dry-run", "--format"} | {
+    f"--{name.replace('_', '-')}"
+    for asked in (PredictSettings, RecommendSettings, ReadingSettings)
+    for name in asked.model_fields
+}
 """Options of other commands than the comparison."""
 
 ANNOUNCED = {"recsys/models/specs.py"}

@@ -118,7 +118,7 @@ def rank(lists: Lists, predictor: Predictor, pairs: int = PAIRS) -> Ranking | No
         seen = lists.seen[part].toarray()
         scores[seen] = -np.inf
         relevant = lists.relevant[part].toarray()
-        first, tied = _first(scores, min(TOP, items))
+        first, tied = highest(scores, min(TOP, items))
         top = np.where(np.take_along_axis(seen, first, axis=1), -1, lists.item[first])
         return (
             top,
@@ -137,10 +137,11 @@ def rank(lists: Lists, predictor: Predictor, pairs: int = PAIRS) -> Ranking | No
     )
 
 
-def _first(scores: Floats, count: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+def highest(scores: Floats, count: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
     """Return the columns of the highest scores of each row, best first and equal ones in order, shape (rows, count).
 
-    And, shape (rows,), whether the last of them is as high as the next. Only what comes first is sorted.
+    `scores` are of shape (rows, columns), `count` is from 1 to columns. Also returned, shape (rows,), is whether the
+    last of them is as high as the next. Only what comes first is sorted.
     """
     rows, columns = scores.shape
     lowest = columns - count

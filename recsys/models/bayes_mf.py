@@ -73,6 +73,16 @@ class BayesianFactors:
     scale: float = 1.0
     offset: float = 0.0
 
+    @property
+    def factors(self) -> Factors:
+        """The mean of the draws, in their units."""
+        return self.mean
+
+    @property
+    def units(self) -> tuple[float, float]:
+        """The scale and the offset that lead from the units of the draws to those of the predictions."""
+        return self.scale, self.offset
+
     def predict(self, user: Codes, item: Codes) -> Floats:
         """Return predicted ratings, float64 of shape (rows,)."""
         return self.scale * deviations(self.mean, user, item).astype(np.float64) + self.offset

@@ -62,6 +62,19 @@ class UncertainPredictor(Predictor, Protocol):
         """Return the standard deviation of a rating about its prediction, in rating units, shape (rows,)."""
 
 
+@runtime_checkable
+class FactorPredictor(Predictor, Protocol):
+    """A predictor that may be nothing but vectors and biases."""
+
+    @property
+    def factors(self) -> Factors | None:
+        """Its vectors and biases, in units of its own, if these are all that it has."""
+
+    @property
+    def units(self) -> tuple[float, float]:
+        """The scale and the offset that lead from those units to the ratings'."""
+
+
 class SavedPredictor(Predictor, Protocol):
     """A trained model, which can be kept in a file; that file holds no pickle."""
 
@@ -108,6 +121,17 @@ class KerasPredictor:
             return found
         last = self.model.layers[-1]
         return np.asarray(last.scale * found.astype(np.float64) + last.offset)
+
+    @property
+    def factors(self) -> Factors | None:
+        """Its vectors and biases, in the units of the ratings that it was fitted to, if these are all that it has."""
+        return self._inner[1]
+
+    @property
+    def units(self) -> tuple[float, float]:
+        """The scale and the offset that lead from the units of `factors` to those of the predictions."""
+        last = self.model.layers[-1]
+        return (float(last.scale), float(last.offset)) if last.name == RESCALED else (1.0, 0.0)
 
     @cached_property
     def _inner(self) -> tuple[keras.Model, Factors | None]:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys.backend import keras
+from recsys.models.factor_model import Factors
 from recsys.models.histories import Floats
 from recsys.models.predictor import Codes, KerasPredictor, load_keras
 from recsys.models.serialization import load_model, save_model
@@ -81,6 +82,16 @@ class TowersPredictor:
     def predict(self, user: Codes, item: Codes) -> npt.NDArray[np.floating]:
         """Return predicted ratings, float32 of shape (rows,)."""
         return self.model.predict(user, item)
+
+    @property
+    def factors(self) -> Factors | None:
+        """The final vectors and the biases, in the units of the ratings that were fitted."""
+        return self.model.factors
+
+    @property
+    def units(self) -> tuple[float, float]:
+        """The scale and the offset that lead from the units of `factors` to those of the predictions."""
+        return self.model.units
 
     @property
     def parameters(self) -> int:

@@ -20,6 +20,7 @@ from recsys.report.sections import (
     splits,
     trends,
     tuning,
+    use,
     verdict,
 )
 from recsys.report.svg import style
@@ -67,9 +68,11 @@ def draw_plots(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot
         return [plot for entry in SECTIONS if entry.draw for plot in entry.draw(comparison, predictions)]
 
 
-def report_of(comparison: Comparison, plots: Sequence[Plot]) -> Report:
-    """Return what the pages show of a comparison and its plots."""
+def report_of(comparison: Comparison, plots: Sequence[Plot], winner: use.Winner | None = None) -> Report:
+    """Return what the pages show of a comparison, its plots and the model to use."""
     sections = [entry.section(comparison, plots) for entry in SECTIONS]
+    if winner:
+        sections.insert(1, use.section(winner))
     return Report(
         f"Deep network or matrix factorisation? · protocol {comparison.protocol} · {comparison.data.source}",
         verdict.section(comparison, plots),

@@ -11,33 +11,66 @@ from filelock import FileLock
 
 from recsys.errors import BadSettings, StoreUnavailable
 from recsys.evaluation.results import Comparison
+from recsys.report.card import model_card
 from recsys.report.contents import report_of
 from recsys.report.html import html_page
+from recsys.report.manifest import RunManifest
 from recsys.report.markdown import markdown_report
+from recsys.report.sections.use import Winner
 from recsys.report.svg import PLOTS_INDEX, load_plots
+from recsys.winner.about import ABOUT, EXAMPLES, About, read_examples
 
 SIGN = "comparison.json"  # the file by which a folder is known as a report that may be replaced
+WINNER = "winner"  # the folder of the model to use, inside of a report
 NEWEST = "latest"  # the link to the newest report
 
 
-def pages(files: Mapping[str, Path]) -> dict[str, bytes]:
+def pages(files: Mapping[str, Path], winner: Winner | None = None) -> dict[str, bytes]:
     """Return report.html and report.md; the same comparison.json and plots with their index give the same bytes."""
     comparison = Comparison.model_validate_json(files["comparison.json"].read_bytes())
-    report = report_of(comparison, load_plots(files))
+    report = report_of(comparison, load_plots(files), winner)
     return {"report.html": html_page(report).encode(), "report.md": markdown_report(report).encode()}
 
 
-def publish_report(files: Mapping[str, Path], reports: Path, name: str) -> Path:
-    """Publish what `build_report` made, and the pages of it; see `publish`."""
+def publish_report(
+    files: Mapping[str, Path], reports: Path, name: str, winner: Mapping[str, Path] | None = None
+) -> Path:
+    """Publish what `build_report` made, the pages of it, and the files of the model to use; see `publish`."""
+    winner = winner or {}
     shown = {path: source for path, source in files.items() if path != PLOTS_INDEX}
-    return publish({**shown, **pages(files)}, reports, name)
+    used = {f"{WINNER}/{path}": source for path, source in winner.items()}
+    made = {**pages(files, _winner(winner, f"{reports.name}/{name}/{WINNER}")), **card_files(files, winner)}
+    return publish({**shown, **used, **made}, reports, name)
 
 
-def publish(files: Mapping[str, Path | bytes], reports: Path, name: str) -> Path:
+def _winner(files: Mapping[str, Path], folder: str) -> Winner | None:
+    if not files:
+        return None
+    return Winner(folder, About.model_validate_json(files[ABOUT].read_bytes()), read_examples(files[EXAMPLES]))
+
+
+def card_files(files: Mapping[str, Path], winner: Mapping[str, Path]) -> dict[str, bytes]:
+    """Return the model card of the model to use, as path inside the report -> content; none without a model."""
+    if not winner:
+        return {}
+    comparison = Comparison.model_validate_json(files["comparison.json"].read_bytes())
+    manifest = files["manifest.json"].read_bytes()
+    about = About.model_validate_json(winner[ABOUT].read_bytes())
+    card = model_card(comparison, about, RunManifest.model_validate_json(manifest), manifest)
+    return {f"{WINNER}/card.json": card.as_json(), f"{WINNER}/card.md": card.as_markdown()}
+
+
+def publish(
+    files: Mapping[str, Path | bytes], reports: Path, name: str, sign: str = SIGN, *, newest: bool = True
+) -> Path:
     """Write a report's files to `reports/name`, replacing an older report, and point `reports/latest` at it.
 
     The copy is made beside its place and renamed, so that whoever looks finds the old report or the new one, whole.
     `files` are path inside the report -> where the file is, or its content. Returns the report's folder.
+
+    Args:
+        sign: the file by which an older folder is known as one that may be replaced.
+        newest: whether `reports/latest` is to lead to it.
 
     Raises:
         BadSettings: a folder of that name holds something else, or the name is that of the link.
@@ -49,13 +82,14 @@ def publish(files: Mapping[str, Path | bytes], reports: Path, name: str) -> Path
     try:
         reports.mkdir(parents=True, exist_ok=True)
         with FileLock(reports / ".lock"):
-            if target.exists() and not (target / SIGN).is_file():
+            if target.exists() and not (target / sign).is_file():
                 raise BadSettings(
                     f"{target} exists and is no report: it is left alone; choose another --name or --reports."
                 )
             if not _same(files, target):
                 _replace(files, target)
-            _point(reports / NEWEST, name)
+            if newest:
+                _point(reports / NEWEST, name)
     except OSError as error:
         raise StoreUnavailable(
             f"The report cannot be written to {target} ({error.strerror or error}): "

@@ -10,6 +10,8 @@ BENCHMARKS = (
     "against_preparation",
     "against_peers",
     "gibbs_samplers",
+    "folding_in",
+    "listing",
     "whole_flow",
     "cached_run",
 )

@@ -19,7 +19,7 @@ from tasks.progress import LISTENERS, Event
 from tests.factories import small_settings, write_ratings
 
 TRAINED = {"train_mf", "try_mf", "train_mf_tuned", "train_dnn", "try_dnn", "train_dnn_tuned"}
-ALL = {"ingest", "encode", "split"} | TRAINED
+ALL = {"ingest", "encode", "split", "winner"} | TRAINED
 MODELS = 6
 """The fits that choose the epochs of MF and DNN, and the four that are scored."""
 
@@ -120,7 +120,7 @@ def test_a_changed_dropout_recomputes_the_tuned_network_only(run: Run, finished:
     changed = finished(dnn_tuned={"dropout": 0.2})
     assert plan(changed)["try_dnn"] == "dropout 0.3 -> 0.2"
     assert plan(changed)["train_dnn_tuned"] == "after try_dnn"
-    assert plan(changed)["report"] == "after try_dnn and train_dnn_tuned"
+    assert plan(changed)["report"] == "after try_dnn and train_dnn_tuned and winner"
     assert run(changed).computed() == {"try_dnn", "train_dnn_tuned"}
 
 

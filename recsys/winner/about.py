@@ -1,0 +1,105 @@
+"""What the folder of a winner says of itself: winner.json, and the lists of some users in examples.json."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from recsys.errors import DamagedWinner
+from recsys.models.specs import MODEL
+from recsys.store.store import sha256_of
+
+FORMAT = 1
+"""Of the folder; a reader refuses a later one."""
+
+ABOUT = "winner.json"
+
+EXAMPLES = "examples.json"
+AGAIN = "repeat the comparison, which writes the folder anew"
+
+
+class About(BaseModel):
+    """What `winner.json` says.
+
+    Attributes:
+        name: the model's row in the comparison.
+        reason: why it is the one to use, as the end of a sentence.
+        refitted: whether the model was fitted to all ratings, the test ratings among them.
+        ratings: how many it was fitted to.
+        seed: of its training.
+        settings: hyperparameters, with the epochs that it was trained for.
+        lowest: of these ratings.
+        highest: of these ratings.
+        files: name -> SHA-256 of each other file of the folder that predictions depend on.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = FORMAT
+    name: str
+    title: str
+    reason: str
+    refitted: bool
+    ratings: int
+    seed: int
+    settings: dict[str, Any]
+    lowest: float
+    highest: float
+    files: dict[str, str]
+
+
+class Listed(BaseModel):
+    """An item of a list: what it is called, its prediction, and the rated item that is most similar to it, if known."""
+
+    model_config = ConfigDict(frozen=True)
+
+    item: str
+    prediction: float
+    nearest: str | None
+
+
+class Example(BaseModel):
+    """The list of a user."""
+
+    model_config = ConfigDict(frozen=True)
+
+    user: str
+    ratings: int
+    listed: list[Listed]
+
+
+def read_about(folder: Path) -> About:
+    """Read `winner.json`, and check every file that it names.
+
+    Raises:
+        DamagedWinner: there is no such folder, one of its files is missing, cut or changed, or another version of the
+            project wrote it in a way that this one cannot read.
+    """
+    path = folder / ABOUT
+    try:
+        document = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise DamagedWinner(f"{folder} has no {ABOUT}: give the folder winner of a report.") from error
+    except (OSError, ValueError) as error:
+        raise DamagedWinner(f"{path} cannot be read ({error}): {AGAIN}.") from error
+    version = document.get("format") if isinstance(document, dict) else None
+    if isinstance(version, int) and version > FORMAT:
+        raise DamagedWinner(
+            f"{path} has format {version}, and this version reads up to {FORMAT}: update the project, or {AGAIN}."
+        )
+    try:
+        about = About.model_validate(document)
+    except ValidationError as error:
+        raise DamagedWinner(f"{path} is not what this version writes ({error.errors()[0]['msg']}): {AGAIN}.") from error
+    if about.name not in MODEL:
+        raise DamagedWinner(f"{path} names the model {about.name!r}, which this version does not have: {AGAIN}.")
+    for name, digest in about.files.items():
+        if Path(name).name != name or not (folder / name).is_file() or sha256_of(folder / name) != digest:
+            raise DamagedWinner(f"{folder / name} is missing, cut or changed: {AGAIN}.")
+    return about
+
+
+def read_examples(path: Path) -> list[Example]:
+    """Read what `write_examples` wrote."""
+    return [Example.model_validate(example) for example in json.loads(path.read_bytes())]

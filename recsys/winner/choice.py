@@ -1,0 +1,42 @@
+"""Which model of a comparison is the one to use, by its validation errors."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from recsys.models.specs import MODEL, Family
+from recsys.tuning.search import Found
+from recsys.tuning.standard_error import SquaredErrors, is_better_by_chance
+
+
+class Choice(NamedTuple):
+    """A model's row in the comparison, and why it is the one to use, as the end of a sentence."""
+
+    name: str
+    reason: str
+
+
+def model_to_use(found: Mapping[Family, Found], errors: SquaredErrors) -> Choice | None:
+    """Return the winner of a search with the lowest validation loss, or a smaller one in a tie with it.
+
+    Two are in a tie where the paired errors of their trials differ by no more than one standard error, and smaller is
+    the one with fewer parameters. None where every trial failed.
+    """
+    fits = {}
+    for searched in found.values():
+        fit = searched.rows[searched.tuning.name].fit
+        if not isinstance(fit, Exception):
+            fits[searched.tuning.name] = fit
+    if not fits:
+        return None
+    losses = {name: errors(fit) for name, fit in fits.items()}
+    best = min(fits, key=lambda name: float(losses[name].mean()))
+    tied = [name for name in fits if name == best or is_better_by_chance(losses[best], losses[name])]
+    parameters = {name: fits[name]["facts"]["parameters"] for name in tied}
+    smallest = min(tied, key=lambda name: parameters[name])
+    if smallest == best:
+        return Choice(best, "of the winners of the searches, it has the lowest validation error")
+    return Choice(
+        smallest,
+        f"on the validation ratings {MODEL[best].title} is better by less than one standard error, and has "
+        f"{parameters[best]:,} parameters, not {parameters[smallest]:,}",
+    )

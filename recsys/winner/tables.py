@@ -1,0 +1,104 @@
+"""Reading the ids that a winner is asked about, and writing what it answers, in parts of bounded size."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Self
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recsys.data.columns import Role
+from recsys.data.ingest import ingest
+from recsys.errors import BadSettings
+from recsys.progress import Progress, silent
+from recsys.settings import DataSettings
+from recsys.text import escape_cell
+
+SUFFIXES = (".parquet", ".csv")
+PAIRS: tuple[Role, ...] = ("user", "item")
+
+
+@contextmanager
+def read_parts(
+    path: Path, settings: DataSettings, required: Sequence[Role], progress: Progress = silent
+) -> Iterator[Iterator[pd.DataFrame]]:
+    """Read a file of any format that `recsys.data.ingest` reads; yields its rows in parts, with the columns it has.
+
+    Raises:
+        BadRatings: it cannot be read, has a row that cannot be used, or has not the columns `required`.
+    """
+    with TemporaryDirectory(prefix="mf-or-dnn-") as folder:
+        ingest(path, settings, Path(folder), progress, required)
+        with pq.ParquetFile(Path(folder, "ratings.parquet")) as file:
+            yield (file.read_row_group(number).to_pandas() for number in range(file.num_row_groups))
+
+
+def read_whole(path: Path, settings: DataSettings, required: Sequence[Role]) -> pd.DataFrame:
+    """Read such a file at once."""
+    with read_parts(path, settings, required) as parts:
+        return pd.concat(parts, ignore_index=True)
+
+
+def require_output(path: Path) -> Path:
+    """Return the path of a file that is to be written.
+
+    Raises:
+        BadSettings: it is neither a .parquet nor a .csv file, is a folder, or is in no folder.
+    """
+    if path.suffix not in SUFFIXES:
+        raise BadSettings(f"{path} is neither a .parquet nor a .csv file: give the output one of these endings.")
+    if not path.parent.is_dir() or path.is_dir():
+        wrong = "is a folder" if path.is_dir() else "is in a folder that does not exist"
+        raise BadSettings(f"{path} {wrong}: give the output the path of a file.")
+    return path
+
+
+class TableWriter:
+    """A parquet or a CSV file that is written in parts, and has its name only once it is complete.
+
+    As a context manager: on an error nothing is left.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Write to `path`, whose ending says in which format; raises as `require_output` does."""
+        self.path, self._unfinished = require_output(path), path.with_name(f".{path.name}.unfinished")
+        self._parquet: pq.ParquetWriter | None = None
+        self._begun = False
+
+    def __enter__(self) -> Self:
+        """Begin; nothing is written yet."""
+        return self
+
+    def add(self, part: pd.DataFrame) -> None:
+        """Append rows; every part has the same columns."""
+        if self.path.suffix == ".csv":
+            texts = part.select_dtypes(["object", "string"]).columns
+            part = part.assign(**{name: part[name].map(escape_cell, na_action="ignore") for name in texts})
+            part.to_csv(self._unfinished, mode="a" if self._begun else "w", header=not self._begun, index=False)
+        else:
+            table = pa.Table.from_pandas(part, preserve_index=False).replace_schema_metadata()
+            if self._parquet is None:
+                self._parquet = pq.ParquetWriter(
+                    self._unfinished, _without_null_types(table.schema), compression="zstd"
+                )
+            self._parquet.write_table(table.cast(self._parquet.schema))
+        self._begun = True
+
+    def __exit__(self, error: type[BaseException] | None, *others: object) -> None:
+        """Give the file its name, or remove it after an error."""
+        if self._parquet is not None:
+            self._parquet.close()
+        if error is None and self._begun:
+            self._unfinished.replace(self.path)
+        else:
+            self._unfinished.unlink(missing_ok=True)
+
+
+def _without_null_types(schema: pa.Schema) -> pa.Schema:
+    """The schema with text in place of a column that has no value yet, such as titles."""
+    return pa.schema(
+        [pa.field(field.name, pa.string() if pa.types.is_null(field.type) else field.type) for field in schema]
+    )
