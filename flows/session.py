@@ -22,7 +22,7 @@ from flows.executor import ModelsFailed
 from flows.plan import Planned, Planner
 from flows.runners import check_installed
 from flows.server import OwnServer, failure_of, running_server
-from flows.stdio import print_error, program_name
+from flows.stdio import print_error
 from flows.terminal import asks, plain, show_comparison, show_header, show_plan, watching
 from recsys.data.source import Source, locate
 from recsys.errors import ServerLost, ServerUnavailable
@@ -131,9 +131,7 @@ class Session:
         if all_cached:
             self.console.print("Every task was cached: nothing was computed.", style="dim")
         if (folder / WINNER).is_dir():
-            self.console.print(
-                plain(f"Model to use: {folder / WINNER} ({program_name()} recommend --help)"), soft_wrap=True
-            )
+            self.console.print(plain(f"Model to use: {folder / WINNER} (mf-or-dnn recommend --help)"), soft_wrap=True)
         self.console.print(plain(f"Report: {folder / 'report.html'}"), soft_wrap=True)
 
 
