@@ -21,7 +21,7 @@ from recsys.data.source import Source, locate
 from recsys.evaluation.results import winners_of
 from recsys.models.search_space import DataSize
 from recsys.models.settings import FitSettings
-from recsys.models.specs import MODELS, MOST_FOR_HISTORIES, NOTEBOOK, Family
+from recsys.models.specs import BLEND, MODEL, MODELS, MOST_FOR_HISTORIES, NOTEBOOK, Family
 from recsys.seeding import derive_seed
 from recsys.settings import Settings, SplitSettings
 from recsys.store.store import Store
@@ -33,7 +33,7 @@ from recsys.winner.choice import Choice, model_to_use
 from tasks.data import download, encode, ingest, split
 from tasks.report import report, score
 from tasks.train import TRAIN, TRY, choosing, reading, refitting
-from tasks.winner import use_all, winner
+from tasks.winner import blend, use_all, winner
 
 NO_DATA = DataSize(ratings=1, users=1, items=1)
 
@@ -124,38 +124,49 @@ def wire_split(settings: Settings, how: SplitSettings, encoded: Any, dag: Interp
 
 def wire_winner(settings: Settings, trained: dict[str, Any], dag: Interpreter) -> Any:
     """Wire the model to use: its fit to all ratings, or the scored one, and its folder; None where nothing can be."""
-    choice, data, given = _model_to_use(settings, trained, dag), trained["data"], trained["given"]
+    choice = _model_to_use(settings, trained, dag)
     if choice is None:
         return None
-    name = choice.name
-    fitted, model = data["training"], trained["models"][name][str(settings.seed)]
+    data, store = trained["data"], settings.output.store
+    codes, fitted = data["codes"], data["training"]
     if settings.winner.refit:
-        fitted = dag.submit(use_all, training=data["training"], test=data["test"], store=given["store"])
-        hyperparameters, fit = trained["chosen"][name]
-        model = dag.submit(
-            refitting(TRAIN[name]),
-            settings=hyperparameters,
-            seed=settings.seed,
-            chosen=fit,
-            **{**given, "training": fitted},
-        )
+        fitted = dag.submit(use_all, training=data["training"], test=data["test"], store=store)
+    rows = {"codes": codes, "training": data["training"], "fitted": fitted}
+    members, weighed = [choice.name], None
+    if choice.name == BLEND:
+        members = [name for name in trained["chosen"] if MODEL[name].blended]
+        chosen = {name: trained["chosen"][name][1] for name in members}
+        [weighed] = dag.gather([(blend, {"chosen": chosen, **rows, "store": store})])
+        if isinstance(weighed, Exception):
+            members = []
+        elif dag.unknown([weighed]) is None:
+            members = [name for name in members if name in weighed["facts"]["weights"]]
+
+    def fits(name: str) -> dict[str, Any]:
+        seeds = settings.seeds if choice.name == BLEND else settings.seeds[:1]
+        scored = {str(seed): fit for seed in seeds if (fit := trained["models"][name].get(str(seed)))}
+        if not settings.winner.refit:
+            return scored
+        task, (hyperparameters, fit) = refitting(TRAIN[name]), trained["chosen"][name]
+        given = {**trained["given"], "training": fitted, "settings": hyperparameters, "chosen": fit}
+        return {seed: dag.submit(task, seed=int(seed), **given) for seed in scored}
+
     return dag.submit(
         winner,
-        name=name,
+        name=choice.name,
         reason=choice.reason,
-        model=model,
-        codes=data["codes"],
-        training=data["training"],
-        fitted=fitted,
+        models={name: fits(name) for name in members},
+        blend=weighed,
+        **rows,
         refitted=settings.winner.refit,
         seed=settings.seed,
-        store=given["store"],
+        store=store,
     )
 
 
 def _model_to_use(settings: Settings, trained: dict[str, Any], dag: Interpreter) -> Choice | None:
     found, used = trained["found"], settings.winner.use
-    if used and used in trained["chosen"]:
+    if used and (used in trained["chosen"] or (used == BLEND and found)):
         return Choice(used, "it was chosen with --use")
     if not found or used:  # it was left out, which has been told
         return None

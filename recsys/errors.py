@@ -33,6 +33,10 @@ class DamagedWinner(UserError):
     """A winner's folder that is not as it was written."""
 
 
+class NoBlend(UserError):
+    """A blend in which nothing has a weight."""
+
+
 class BadIds(UserError):
     """Ids of users or items that cannot be looked up."""
 

@@ -19,7 +19,7 @@ from recsys.models.settings import EmbeddingSettings as EmbeddingSettings
 from recsys.models.settings import FitSettings as FitSettings
 from recsys.models.settings import MFSettings as MFSettings
 from recsys.models.settings import TunedDNNSettings as TunedDNNSettings
-from recsys.models.specs import MODELS, TUNED, ModelSections, ModelSpec
+from recsys.models.specs import BLEND, MODELS, TUNED, ModelSections, ModelSpec
 from recsys.store.remote import NO_SECRETS, anchored, has_secrets
 from recsys.text import escaped, listed
 
@@ -32,11 +32,11 @@ SplitBy = Literal["random", "user-last", "time", "leave-one-out", "kfold"]
 if TYPE_CHECKING:
     Dataset = str
     SearchedModel = str
-    AnyModel = str
+    Usable = str
 else:  # with the names of the records as choices in --help and in the form of the Prefect UI
     Dataset = Literal[*DATASETS]
     SearchedModel = Literal[*(spec.name for spec in TUNED)]
-    AnyModel = Literal[*(spec.name for spec in MODELS)]
+    Usable = Literal[*(spec.name for spec in MODELS), BLEND]
 
 
 def _no_url(path: str | None) -> str | None:
@@ -281,10 +281,10 @@ class OutputSettings(SettingsModel):
 class WinnerSettings(SettingsModel):
     """The model to use, in the folder winner of the report (protocol fair)."""
 
-    use: AnyModel | None = Field(
+    use: Usable | None = Field(
         None,
-        description="model to use (default: the winner of a search with the lowest validation error, or in a tie the "
-        "smaller one)",
+        description="model to use, or the blend (default: the winner of a search with the lowest validation error, or "
+        "in a tie the smaller one)",
     )
     refit: bool = Field(
         True,
@@ -368,6 +368,8 @@ class Settings(ModelSections, Question):
         used = self.winner.use
         if used and self.protocol == "notebook":
             raise ValueError("protocol notebook chooses no model to use: choose protocol fair for use")
+        if used == BLEND and not self.evidence.combine:
+            raise ValueError("use names the blend, and combine is no: choose combine yes")
         if used and any(spec.name == used and not self.tuning.takes(spec) for spec in TUNED):
             raise ValueError(f"use names {used}, which does not take part: add it to models")
         return self

@@ -1,11 +1,12 @@
-"""Tasks `use_all` and `winner`, which make the model to use, and `predict` and `recommend`, which use it."""
+"""Tasks `use_all`, `blend` and `winner`, which make the model to use; `predict` and `recommend`, which use it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from prefect import task
 
-from recsys.models.specs import MODEL
+from recsys.models.specs import ROW
 from recsys.store.store import Facts, Manifest, Store
 from recsys.winner.settings import PredictSettings, RecommendSettings
 from tasks.cache import ByFingerprint, Recipe
@@ -19,10 +20,18 @@ USE_ALL = Recipe(
     libraries=("numpy",),
 )
 
+BLEND = Recipe(
+    task="blend",
+    layer="blends",
+    manifests=("chosen", "codes", "training", "fitted"),
+    code=("recsys.winner.weights",),
+    libraries=("numpy", "pandas", "pyarrow", "scipy"),
+)
+
 WINNER = Recipe(
     task="winner",
     layer="winners",
-    manifests=("model", "codes", "training", "fitted"),
+    manifests=("models", "blend", "codes", "training", "fitted"),
     settings=("name", "reason", "refitted", "seed"),
     code=("recsys.winner.examples",),
     libraries=("numpy", "pandas", "pyarrow", "scipy"),
@@ -45,11 +54,36 @@ def use_all(training: Manifest, test: Manifest, store: str) -> Manifest:
     return USE_ALL.make(build, training=training, test=test, store=store)
 
 
+@task(name="blend", task_run_name="blend", cache_policy=ByFingerprint(recipe=BLEND))
+def blend(
+    chosen: Mapping[str, Manifest | Exception], codes: Manifest, training: Manifest, fitted: Manifest, store: str
+) -> Manifest:
+    """Weigh the models and baselines on the validation ratings; facts are `weights` by row, and the `mean`.
+
+    Args:
+        chosen: row -> the fit of each model to the training rows; those that failed have no weight.
+        training: the training and validation rows.
+        fitted: the rows that the baselines are fitted to.
+    """
+
+    def build(folder: Path) -> Facts:
+        from recsys.winner.weights import write_weights
+
+        opened = Store(store)
+        made = {name: opened.paths(fit) for name, fit in chosen.items() if not isinstance(fit, Exception)}
+        validation = {name: files["validation"] for name, files in made.items() if "validation" in files}
+        return write_weights(folder, validation, opened.paths(codes, training), opened.paths(codes, fitted))
+
+    given: dict[str, Any] = {"chosen": chosen, "codes": codes, "training": training, "fitted": fitted}
+    return BLEND.make(build, **given, store=store)
+
+
 @task(name="winner", task_run_name="winner · {name}", cache_policy=ByFingerprint(recipe=WINNER))
 def winner(
     name: str,
     reason: str,
-    model: Manifest | Exception,
+    models: Mapping[str, Mapping[str, Manifest | Exception]],
+    blend: Manifest | Exception | None,
     codes: Manifest,
     training: Manifest,
     fitted: Manifest,
@@ -57,32 +91,42 @@ def winner(
     seed: int,
     store: str,
 ) -> Manifest:
-    """Keep a trained model with ids, titles, bounds and a fallback, so that it can be used without the store.
+    """Keep a model or a blend with ids, titles, bounds and a fallback, so that it can be used without the store.
 
     Args:
         name: its row in the comparison.
         reason: why it is the one to use.
-        model: what was trained; an exception, why that failed, is raised.
+        models: row -> its fits by seed, of the model or of those in the blend; an exception, why one failed, is raised.
+        blend: what `blend` made; None for a model.
         training: the training and validation rows, which choose the regularisation of the fallback.
         fitted: the rows that the model was fitted to; `training`, or where it was `refitted`, all.
-        seed: of its training.
+        seed: of the model's training, or of the first fits of the blend.
     """
-    if isinstance(model, Exception):
-        raise model
+    if isinstance(blend, Exception):
+        raise blend
+    fits: dict[str, list[Manifest]] = {row: [] for row in models}
+    for row, of_row in models.items():
+        for fit in of_row.values():
+            if isinstance(fit, Exception):
+                raise fit
+            fits[row].append(fit)
 
     def build(folder: Path) -> Facts:
         from recsys.winner.examples import write_examples
         from recsys.winner.folder import pack_winner
 
         opened = Store(store)
-        about = {"name": name, "title": MODEL[name].title, "reason": reason, "refitted": refitted, "seed": seed}
+        about: dict[str, Any] = {"name": name, "title": ROW[name].title if name in ROW else name, "reason": reason}
+        about |= {"refitted": refitted, "seed": seed}
+        about["settings"] = {} if blend else fits[name][0]["facts"]["settings"]
+        files = {row: [opened.files(fit) for fit in of_row] for row, of_row in fits.items()}
+        weighed = (blend["facts"], opened.files(blend)) if blend else None
         arrays = (opened.paths(codes, rows) for rows in (training, fitted))
-        about |= {"settings": model["facts"]["settings"]}
-        found = pack_winner(folder, opened.files(model), about, *arrays)
+        found = pack_winner(folder, files, weighed, about, *arrays)
         write_examples(folder)
         return found
 
-    given: dict[str, Any] = {"model": model, "codes": codes, "training": training, "fitted": fitted}
+    given: dict[str, Any] = {"models": models, "blend": blend, "codes": codes, "training": training, "fitted": fitted}
     return WINNER.make(build, **given, name=name, reason=reason, refitted=refitted, seed=seed, store=store)
 
 

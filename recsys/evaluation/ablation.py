@@ -5,9 +5,8 @@ import numpy as np
 from recsys.backend import keras
 from recsys.evaluation.inputs import Tested
 from recsys.evaluation.metrics import mse
-from recsys.evaluation.predictions import clipped
 from recsys.evaluation.results import DENSE_LAYERS, DOT_PRODUCT, Contribution
-from recsys.models.predictor import RESCALED, Floats, KerasPredictor, Predictor
+from recsys.models.predictor import RESCALED, Floats, KerasPredictor, Predictor, clipped
 
 ADDENDS = {
     "output_dnn": DENSE_LAYERS,

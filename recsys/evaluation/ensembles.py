@@ -11,10 +11,11 @@ import numpy.typing as npt
 from scipy.optimize import nnls
 
 from recsys.evaluation.inputs import Tested
-from recsys.evaluation.predictions import Predictions, clipped, scores
+from recsys.evaluation.predictions import Predictions, scores
 from recsys.evaluation.results import BaselineResult, Combination, ModelResult
-from recsys.models.predictor import Floats
-from recsys.models.specs import ROW, TUNED
+from recsys.models.blend import blended
+from recsys.models.predictor import Floats, clipped
+from recsys.models.specs import BLEND, ROW, TUNED
 
 FOLDS = 5
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -103,25 +104,31 @@ def _share_of_equal_weights(parts: Sequence[_Products]) -> float:
     return SHARES[best] if gains[:, best].mean() > chance else 0.0
 
 
-def blended(predicted: Mapping[str, Floats], weights: Mapping[str, float], mean: float) -> Floats:
-    """Return the weighted sum of the rows that have a weight, shape (rows,)."""
-    total = np.full(len(next(iter(predicted.values()))), mean)
-    for name, weight in weights.items():
-        total += weight * (predicted[name].astype(np.float64) - mean)
-    return total
+class Weights(NamedTuple):
+    """The weights of a blend by row, how far they were moved towards equal ones, and the mean of the ratings."""
+
+    of: dict[str, float]
+    equal_share: float
+    mean: float
+
+
+def weigh(rating: Floats, predicted: Mapping[str, Floats]) -> Weights:
+    """Return the weights of the rows that may be blended, of those whose predictions of the `rating`s are given."""
+    members = {name: predicted[name] for name, spec in ROW.items() if spec.blended and name in predicted}
+    mean = float(rating.mean(dtype=np.float64))
+    return Weights(*blend_weights(rating, members, mean), mean)
 
 
 def combine(
     rows: Sequence[BaselineResult],
     predicted: Predictions,
-    choosing: Floats,
+    weights: Weights,
     test: Tested,
     bounds: tuple[float, float] | None,
 ) -> list[tuple[Combination, npt.NDArray[np.float32]]]:
     """Return the mean of each tuned model's seeds, and the blend of these means with the better baselines.
 
-    `rows` are those of the single models and baselines. `choosing` are the ratings that choose the blend's weights, of
-    the same rows as `predicted.validation`. Predictions are clipped to `bounds`.
+    `rows` are those of the single models and baselines. Predictions are clipped to `bounds`.
 
     Returns:
         Each row with its predictions of the test rows, shape (rows,).
@@ -160,13 +167,9 @@ def combine(
         for spec in TUNED
         if (many := len(predicted.test.get(spec.name, []))) > 1
     ]
-    candidates = [name for name, spec in ROW.items() if spec.blended and name in averaged]
-    members = {name: predicted.validation[name] for name in candidates if name in predicted.validation}
-    mean = float(choosing.mean(dtype=np.float64))
-    weights, share = blend_weights(choosing, members, mean)
-    if len(weights) > 1:
-        prediction = clipped(blended(averaged, weights, mean), bounds)
-        found.append(combined("blend", "blend", "blend", weights, prediction, share))
+    if len(weights.of) > 1:
+        prediction = clipped(blended(averaged, weights.of, weights.mean), bounds)
+        found.append(combined(BLEND, BLEND, "blend", weights.of, prediction, weights.equal_share))
     return found
 
 

@@ -12,10 +12,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from recsys.evaluation.ablation import contributions
-from recsys.evaluation.ensembles import combine
+from recsys.evaluation.baselines import choosing_predictions, fit_all
+from recsys.evaluation.ensembles import combine, weigh
 from recsys.evaluation.histories import HistoryFit, history_scores
 from recsys.evaluation.inputs import (
-    Known,
     Models,
     Ratings,
     Tested,
@@ -26,7 +26,7 @@ from recsys.evaluation.inputs import (
     load_ratings,
 )
 from recsys.evaluation.intervals import intervals
-from recsys.evaluation.predictions import BiasesWhereCold, Predictions, Warm, clipped, model_result, scores
+from recsys.evaluation.predictions import Predictions, model_result, scores
 from recsys.evaluation.ranking import Lists, lists_to_rank, rank
 from recsys.evaluation.results import (
     BaselineResult,
@@ -42,9 +42,7 @@ from recsys.evaluation.results import (
 from recsys.evaluation.significance import compare_pairs
 from recsys.evaluation.thresholds import smallest_effect
 from recsys.memory import release_memory
-from recsys.models.baselines import Baseline, fit_baselines
-from recsys.models.item_knn import ItemKNN, fit_item_knn, too_large
-from recsys.models.popularity_slope import PopularitySlope, fit_popularity_slope
+from recsys.models.fallback import BiasesWhereCold, Warm
 from recsys.models.predictor import Predictor
 from recsys.models.specs import MODEL, ROW, Family
 from recsys.progress import Progress, silent
@@ -106,13 +104,20 @@ def evaluate(
         )
     predicted = Predictions()
     progress(0, len(trained), "fitting the baselines")
-    baselines, skipped = _baselines(known, test, *sizes, predicted, bounds, lists)
-    choosing_user, choosing_item, choosing = known.choosing
-    unknown = Warm.after(*known.kept[:2], *sizes).cold(choosing_user, choosing_item)
+    fitted_baselines = fit_all(known, *sizes, user)
+    baselines = fitted_baselines.fitted
+    for name, baseline in baselines.items():
+        predicted.add(name, baseline, test, bounds)
+        predicted.ranking[name] = rank(lists, baseline) if lists and name != "item_knn" else None
+    skipped = [_without_row("item_knn", fitted_baselines.too_large)] if fitted_baselines.too_large else []
     fitted_rows = len(known.fitted[0])
+    weights = None
+    if bounds and evidence.combine:
+        files = {name: model.validation for name, model in trained.items() if model.validation}
+        weights = weigh(known.choosing[2], choosing_predictions(known, fitted_baselines, files, bounds))
     user_ratings = np.bincount(known.fitted[0], minlength=users).astype(np.int32)
     item_ratings = np.bincount(known.fitted[1], minlength=items).astype(np.int32)
-    del known  # hundreds of megabytes at 20 million ratings
+    del known, fitted_baselines  # hundreds of megabytes at 20 million ratings
     models: list[ModelResult] = []
     for number, (name, model) in enumerate(trained.items()):
         progress(number, len(trained), f"predicting with {ROW[name].title}")
@@ -128,9 +133,6 @@ def evaluate(
                 predicted.ranking[name] = rank(lists, predictor) if lists else None
                 parts = contributions(trained_model, test, predicted.test[name][0], bounds)
                 spread = intervals(trained_model, test, bounds)
-        if protocol == "fair" and model.validation:
-            of_choosing = np.where(unknown, predicted.validation["bias_only"], np.load(model.validation))
-            predicted.validation[name] = clipped(of_choosing, bounds)
         refitted_rows = fitted_rows if model.chosen else None
         family = MODEL[name].family
         chosen = name == winners[family] if family in winners and MODEL[name].space else None
@@ -150,9 +152,7 @@ def evaluate(
         )
         for name, baseline in baselines.items()
     ]
-    combined = []
-    if protocol == "fair" and evidence.combine:
-        combined = combine([*models, *rows], predicted, choosing, test, bounds)
+    combined = combine([*models, *rows], predicted, weights, test, bounds) if weights else []
     predictions = pd.DataFrame(
         {
             "user": user_table["id"].take(user).to_pandas(),
@@ -195,35 +195,6 @@ def evaluate(
         histories=history_scores(histories, test, baselines["bias_only"], warm, bounds),
     )
     return comparison, predictions
-
-
-def _baselines(
-    known: Known,
-    test: Tested,
-    users: int,
-    items: int,
-    predicted: Predictions,
-    bounds: tuple[float, float] | None,
-    lists: Lists | None,
-) -> tuple[dict[str, Baseline | PopularitySlope | ItemKNN], list[FailedModel]]:
-    """Fit the baselines and add their predictions; those that the ratings are too many for are named instead."""
-    simple = fit_baselines(known.fitted, known.choosing, users, items, known.kept)
-    of_kept = fit_baselines(known.kept, known.choosing, users, items)["bias_only"]
-    slope, of_choosing = fit_popularity_slope(known.kept, known.choosing, users, items)
-    found: dict[str, Baseline | PopularitySlope | ItemKNN] = dict(simple)
-    found["popularity_slope"] = slope.refitted(known.fitted)
-    choosing_user, choosing_item, _ = known.choosing
-    predicted.validation["bias_only"] = clipped(of_kept.predict(choosing_user, choosing_item), bounds)
-    predicted.validation["popularity_slope"] = clipped(of_choosing, bounds)
-    reason = too_large(known.fitted[0], np.concatenate([choosing_user, test.user]), users, items)
-    if not reason:
-        neighbours, of_choosing = fit_item_knn(known.kept, known.choosing, of_kept)
-        predicted.validation["item_knn"] = clipped(of_choosing, bounds)
-        found["item_knn"] = neighbours.refitted(known.fitted, simple["bias_only"])
-    for name, baseline in found.items():
-        predicted.add(name, baseline, test, bounds)
-        predicted.ranking[name] = rank(lists, baseline) if lists and name != "item_knn" else None
-    return found, [_without_row("item_knn", reason)] if reason else []
 
 
 def _without_row(name: str, reason: str) -> FailedModel:

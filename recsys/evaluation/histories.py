@@ -11,9 +11,9 @@ from pkgutil import resolve_name
 
 from recsys.evaluation.inputs import Made, Tested
 from recsys.evaluation.metrics import mse
-from recsys.evaluation.predictions import BiasesWhereCold, Warm, clipped
 from recsys.evaluation.results import HistoryScore
-from recsys.models.predictor import Predictor
+from recsys.models.fallback import BiasesWhereCold, Warm
+from recsys.models.predictor import Predictor, clipped
 from recsys.models.specs import MODEL
 from recsys.store.store import Store
 

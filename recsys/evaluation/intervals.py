@@ -4,9 +4,8 @@ import numpy as np
 from scipy.special import ndtri
 
 from recsys.evaluation.inputs import Tested
-from recsys.evaluation.predictions import clipped
 from recsys.evaluation.results import Interval
-from recsys.models.predictor import Predictor, UncertainPredictor
+from recsys.models.predictor import Predictor, UncertainPredictor, clipped
 
 LEVELS = (0.8, 0.9)
 """Probabilities with which a rating is to lie inside of its interval."""

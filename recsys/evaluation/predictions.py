@@ -13,45 +13,8 @@ from recsys.evaluation.inputs import Tested, TrainedModel
 from recsys.evaluation.metrics import rating_scores
 from recsys.evaluation.results import LearningCurve, ModelResult, Ranking, Score, SeedResult, Spread
 from recsys.evaluation.thresholds import LEVEL
-from recsys.models.predictor import Codes, Floats, Predictor
+from recsys.models.predictor import Floats, Predictor, clipped
 from recsys.models.specs import ROW
-
-
-@dataclass(frozen=True)
-class Warm:
-    """Which users and items have a fitted rating: bool, shape (users,) and (items,)."""
-
-    users: npt.NDArray[np.bool_]
-    items: npt.NDArray[np.bool_]
-
-    @classmethod
-    def after(cls, user: Codes, item: Codes, users: int, items: int) -> "Warm":
-        """Return the users and items of some fitted ratings, by their codes."""
-        return cls(np.bincount(user, minlength=users) > 0, np.bincount(item, minlength=items) > 0)
-
-    def cold(self, user: Codes, item: Codes) -> npt.NDArray[np.bool_]:
-        """Return which rows are cold: their user or item is not warm."""
-        return ~(self.users[user] & self.items[item])
-
-
-@dataclass(frozen=True)
-class BiasesWhereCold:
-    """A predictor with the answer of `biases` in every cold row."""
-
-    predictor: Predictor
-    biases: Predictor
-    warm: Warm
-
-    def predict(self, user: Codes, item: Codes) -> Floats:
-        """Return predicted ratings, shape (rows,)."""
-        prediction, cold = np.array(self.predictor.predict(user, item)), self.warm.cold(user, item)
-        prediction[cold] = self.biases.predict(user[cold], item[cold])
-        return prediction
-
-
-def clipped(prediction: Floats, bounds: tuple[float, float] | None) -> Floats:
-    """Return the predictions, clipped where there are bounds."""
-    return np.clip(prediction, *bounds) if bounds else prediction
 
 
 @dataclass
@@ -60,14 +23,12 @@ class Predictions:
 
     Attributes:
         test: name -> predictions of the test ratings, float32 of shape (rows,), one for each fit.
-        validation: name -> predictions of the ratings that choose, by a fit without them.
         microseconds: name -> time of one prediction.
         ranking: name -> ranking metrics of the first fit.
         clipped: name -> how many predictions of the first fit had to be clipped.
     """
 
     test: dict[str, list[Floats]] = field(default_factory=dict)
-    validation: dict[str, Floats] = field(default_factory=dict)
     microseconds: dict[str, float] = field(default_factory=dict)
     ranking: dict[str, Ranking | None] = field(default_factory=dict)
     clipped: dict[str, int] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise, product
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -69,12 +70,28 @@ class ItemKNN:
         [found] = corrections(self.residuals, user, item, [(self.neighbours, self.shrinkage)])
         return self.biases.predict(user, item) + found
 
+    def save(self, path: Path) -> None:
+        """Write all but the biases to `path` (.npz)."""
+        names = ("neighbours", "shrinkage", "parameters", "seconds")
+        matrix = {name: getattr(self.residuals, name) for name in ("data", "indices", "indptr", "shape")}
+        with path.open("wb") as file:
+            np.savez(file, allow_pickle=False, **matrix, **{name: np.array(getattr(self, name)) for name in names})
+
     def refitted(self, train: Rows, biases: Baseline) -> "ItemKNN":
         """Return the same choice with other training ratings, (user codes, item codes, ratings), and their biases."""
         start = time.perf_counter()
         residuals = residual_matrix(train, biases)
         seconds = self.seconds + biases.seconds + time.perf_counter() - start
         return ItemKNN(biases, residuals, self.neighbours, self.shrinkage, residuals.nnz, seconds)
+
+
+def load(path: Path, biases: Baseline) -> ItemKNN:
+    """Read what `ItemKNN.save` wrote."""
+    with np.load(path, allow_pickle=False) as arrays:
+        matrix = (arrays["data"], arrays["indices"], arrays["indptr"])
+        residuals = sparse.csr_array(matrix, shape=tuple(arrays["shape"]))
+        neighbours, parameters = int(arrays["neighbours"]), int(arrays["parameters"])
+        return ItemKNN(biases, residuals, neighbours, float(arrays["shrinkage"]), parameters, float(arrays["seconds"]))
 
 
 def steps(train: Codes, predicted: Codes, users: int, items: int) -> int:

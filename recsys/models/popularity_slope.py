@@ -8,6 +8,7 @@ than the biases it shows how much of a model's gain over them is popularity.
 
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -61,11 +62,24 @@ class PopularitySlope:
         predicted: Floats = self.mean + self.user[user] + self.item[item] + self.slope[user] * self.popularity[item]
         return predicted
 
+    def save(self, path: Path) -> None:
+        """Write it to `path` (.npz)."""
+        with path.open("wb") as file:
+            np.savez(file, allow_pickle=False, **{name: np.array(value) for name, value in vars(self).items()})
+
     def refitted(self, train: Rows) -> "PopularitySlope":
         """Return a fit of the same strength to other training ratings, (user codes, item codes, ratings)."""
         start = time.perf_counter()
         [fitted] = fit_slopes(train, len(self.user), len(self.item), (self.strength,))
         return replace(fitted, seconds=self.seconds + time.perf_counter() - start)
+
+
+def load(path: Path) -> PopularitySlope:
+    """Read what `PopularitySlope.save` wrote."""
+    with np.load(path, allow_pickle=False) as arrays:
+        user, item, slope, popularity = (arrays[name] for name in ("user", "item", "slope", "popularity"))
+        mean, strength, seconds = (float(arrays[name]) for name in ("mean", "strength", "seconds"))
+    return PopularitySlope(mean, user, item, slope, popularity, strength, seconds)
 
 
 def fit_popularity_slope(train: Rows, validation: Rows, users: int, items: int) -> tuple[PopularitySlope, Floats]:

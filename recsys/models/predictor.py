@@ -163,6 +163,23 @@ class KerasPredictor:
         save_model(self.model, path)
 
 
+def of_all_pairs(predictor: Predictor, user: Codes, item: Codes) -> Floats:
+    """Return predictions of each user for each item, shape (users, items), float32 where they are a matrix product."""
+    factors = predictor.factors if isinstance(predictor, FactorPredictor) else None
+    if factors is None or not isinstance(predictor, FactorPredictor):
+        return predictor.predict(np.repeat(user, len(item)), np.tile(item, len(user))).reshape(len(user), len(item))
+    scale, offset = predictor.units
+    scores = factors.user[user].astype(np.float32) @ factors.item[item].astype(np.float32).T
+    scores += (factors.mean + factors.user_bias[user]).astype(np.float32)[:, None]
+    scores += factors.item_bias[item].astype(np.float32)
+    return np.float32(scale) * scores + np.float32(offset)
+
+
+def clipped(prediction: Floats, bounds: tuple[float, float] | None) -> Floats:
+    """Return the predictions, clipped where there are bounds."""
+    return np.clip(prediction, *bounds) if bounds else prediction
+
+
 def load_keras(path: Path) -> KerasPredictor:
     """Read what `KerasPredictor.save` wrote, as `load_model` does."""
     return KerasPredictor(load_model(path))

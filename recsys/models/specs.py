@@ -317,6 +317,9 @@ BASELINES: tuple[RowSpec, ...] = (
 )
 """In the order of the table, below the models."""
 
+BLEND = "blend"
+"""Name and title of the row that combines those that are `blended`."""
+
 MODEL: Mapping[str, ModelSpec] = {spec.name: spec for spec in MODELS}
 ROW: Mapping[str, RowSpec] = {spec.name: spec for spec in (*MODELS, *BASELINES)}
 TUNED: tuple[ModelSpec, ...] = tuple(spec for spec in MODELS if spec.space)

@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from recsys.evaluation.results import Comparison, ModelResult
-from recsys.models.specs import MODEL
+from recsys.evaluation.results import Combination, Comparison, ModelResult
+from recsys.models.specs import MODEL, ROW
 from recsys.report.manifest import RunManifest
 from recsys.report.markdown import escaped
 from recsys.report.outcomes import difference, mse_step, rmse_step
@@ -67,12 +67,15 @@ class Card(BaseModel):
 def model_card(comparison: Comparison, about: About, manifest: RunManifest, manifest_bytes: bytes) -> Card:
     """Return the card of a model of this comparison, whose winner.json is `about`."""
     data = comparison.data
-    row = next((model for model in comparison.models if model.name == about.name), None)
+    rows: list[ModelResult | Combination] = [*comparison.models, *comparison.combinations]
+    row = next((row for row in rows if row.name == about.name), None)
+    weights = {name: member.weight for name, member in about.members.items()}
     return Card(
         model={
             "title": opening(about.title),
             "row": about.name,
-            "family": FAMILIES[MODEL[about.name].family],
+            "family": FAMILIES[MODEL[about.name].family] if about.name in MODEL else "models and baselines combined",
+            **{f"weight of {ROW[name].title}": round(weight, 4) for name, weight in weights.items()},
             "fitted to": f"{'all' if about.refitted else 'training and validation'} ratings: {about.ratings:,}",
             "seed": about.seed,
             **{setting_title(name): value for name, value in about.settings.items()},
@@ -94,7 +97,7 @@ def model_card(comparison: Comparison, about: About, manifest: RunManifest, mani
     )
 
 
-def _test(comparison: Comparison, row: ModelResult) -> dict[str, Any]:
+def _test(comparison: Comparison, row: ModelResult | Combination) -> dict[str, Any]:
     step = mse_step(comparison)
     found = {
         "held out": f"{comparison.data.test_rows:,} ratings, {SPLITS[comparison.split_by]}",
@@ -102,21 +105,22 @@ def _test(comparison: Comparison, row: ModelResult) -> dict[str, Any]:
         "RMSE": number(row.rmse, rmse_step(comparison)),
         "MAE": number(row.mae, rmse_step(comparison)),
     }
-    if row.spread:
-        found["MSE, 95% interval over seeds"] = f"{number(row.spread.low, step)} to {number(row.spread.high, step)}"
+    spread, intervals = (row.spread, row.intervals) if isinstance(row, ModelResult) else (None, [])
+    if spread:
+        found["MSE, 95% interval over seeds"] = f"{number(spread.low, step)} to {number(spread.high, step)}"
     biases = next((baseline for baseline in comparison.baselines if baseline.name == "bias_only"), None)
     against = difference(comparison, row, biases) if biases else None
     if against and against.low is not None and against.high is not None:
         ends = f"{number(against.low, step)} to {number(against.high, step)}"
         found["MSE less that of bias only, 95% interval over users"] = ends
-    for interval in row.intervals:
+    for interval in intervals:
         found[f"inside of its {100 * interval.level:.0f}% intervals"] = f"{100 * interval.covered:.1f}%"
     return found
 
 
-def _cost(row: ModelResult) -> dict[str, Any]:
+def _cost(row: ModelResult | Combination) -> dict[str, Any]:
     told = {"parameters": row.parameters, "fit": seconds(row.fit_seconds)}
-    if row.file_bytes is not None:
+    if isinstance(row, ModelResult) and row.file_bytes is not None:
         told["file"] = size(row.file_bytes)
     if row.predict_microseconds is not None:
         told["a prediction"] = f"{short(row.predict_microseconds)} µs"

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from recsys.errors import DamagedWinner
-from recsys.models.specs import MODEL
+from recsys.models.specs import MODEL, ROW
 from recsys.store.store import sha256_of
 
 FORMAT = 1
@@ -19,16 +19,27 @@ EXAMPLES = "examples.json"
 AGAIN = "repeat the comparison, which writes the folder anew"
 
 
+class MemberOf(BaseModel):
+    """A row of the comparison in a blend: its weight, and of a model the folder of each fit, inside of the winner's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weight: float
+    folders: list[str] = []
+
+
 class About(BaseModel):
     """What `winner.json` says.
 
     Attributes:
-        name: the model's row in the comparison.
+        name: its row in the comparison, that of a model or the blend's.
         reason: why it is the one to use, as the end of a sentence.
         refitted: whether the model was fitted to all ratings, the test ratings among them.
         ratings: how many it was fitted to.
         seed: of its training.
-        settings: hyperparameters, with the epochs that it was trained for.
+        settings: hyperparameters, with the epochs that it was trained for; of the blend none.
+        members: of the blend, by their row; of a model none.
+        mean: of the ratings that chose their weights, from which members deviate.
         lowest: of these ratings.
         highest: of these ratings.
         files: name -> SHA-256 of each other file of the folder that predictions depend on.
@@ -44,9 +55,18 @@ class About(BaseModel):
     ratings: int
     seed: int
     settings: dict[str, Any]
+    members: dict[str, MemberOf] = {}
+    mean: float = 0.0
     lowest: float
     highest: float
     files: dict[str, str]
+
+    @property
+    def fits(self) -> dict[str, tuple[str, ...]]:
+        """Row -> the folders of its fits, of each model in it."""
+        if not self.members:
+            return {self.name: ("",)}
+        return {name: tuple(member.folders) for name, member in self.members.items() if member.folders}
 
 
 class Listed(BaseModel):
@@ -92,10 +112,16 @@ def read_about(folder: Path) -> About:
         about = About.model_validate(document)
     except ValidationError as error:
         raise DamagedWinner(f"{path} is not what this version writes ({error.errors()[0]['msg']}): {AGAIN}.") from error
-    if about.name not in MODEL:
-        raise DamagedWinner(f"{path} names the model {about.name!r}, which this version does not have: {AGAIN}.")
+    for name in about.members or (about.name,):
+        if name not in (ROW if about.members else MODEL):
+            raise DamagedWinner(f"{path} names the model {name!r}, which this version does not have: {AGAIN}.")
     for name, digest in about.files.items():
-        if Path(name).name != name or not (folder / name).is_file() or sha256_of(folder / name) != digest:
+        if (
+            ".." in Path(name).parts
+            or Path(name).is_absolute()
+            or not (folder / name).is_file()
+            or sha256_of(folder / name) != digest
+        ):
             raise DamagedWinner(f"{folder / name} is missing, cut or changed: {AGAIN}.")
     return about
 

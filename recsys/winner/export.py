@@ -110,6 +110,8 @@ def export(winner: Path, format: Format, out: Path) -> str:
         wrong = "exists" if out.exists() else "is in a folder that does not exist"
         raise BadSettings(f"{out} {wrong}: give the path of a new folder.")
     recommender = Recommender.load(winner)
+    if recommender.about.members:
+        raise ExportFailed("A blend has no format of its own: choose one of its models with --use, and export that.")
     stock = load_model(winner / MODEL[recommender.about.name].file)
     try:
         with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as temporary:

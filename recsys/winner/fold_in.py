@@ -9,7 +9,9 @@ for each, and a prediction is the mean of theirs; any other is a single draw, wh
 up.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -18,8 +20,11 @@ from scipy import sparse
 
 from recsys.models.baselines import DAMPINGS, Baseline, pair_counts
 from recsys.models.bayes_mf import BayesianFactors
+from recsys.models.blend import Blend
 from recsys.models.factor_model import Factors
 from recsys.models.predictor import Codes, FactorPredictor, Floats, Predictor
+from recsys.models.specs import ROW
+from recsys.text import listing
 
 Doubles = npt.NDArray[np.float64]
 Rows = tuple[Codes, Codes, npt.NDArray[np.float32]]
@@ -39,6 +44,8 @@ MOST_NUMBERS = 2**21
 SHRUNK = 20.0
 """Ratings with which a user of a model without draws has half of the weight in the prior of one with very many."""
 
+BY_A_BIAS = "by a bias alone, as the model has no vectors of users"
+
 ROUNDS = 10
 """Of the iteration that makes up for the shrinkage."""
 
@@ -52,6 +59,13 @@ class FoldingPredictor(FactorPredictor, Protocol):
 
     def fold_in(self, items: Codes, ratings: Floats) -> tuple[Floats, float]:
         """Return the vector and the bias, in the units of its tables, of a user with these ratings in rating units."""
+
+
+class FoldedIn(NamedTuple):
+    """How the ratings of a new user were folded in, and what predicts for them; None where biases alone do."""
+
+    way: str
+    scores: Scores | None
 
 
 class Tables(NamedTuple):
@@ -131,7 +145,65 @@ def fit_prior(model: Predictor, ratings: Rows) -> Prior | None:
     return Prior(*(np.stack(parts).astype(np.float32) for parts in zip(*priors, strict=True)))
 
 
-def closed_form(
+@dataclass(frozen=True)
+class Folding:
+    """A model, and its prior of new users if it has one, as `fit_prior` returns it."""
+
+    model: Predictor
+    prior: Prior | None
+
+    def fold_in(self, popularity: npt.NDArray[np.integer], item: Codes, rating: Doubles) -> FoldedIn:
+        """Return what predicts for a user who is not known.
+
+        Args:
+            popularity: ratings of each item in training, shape (items,).
+            item: codes of the items that the user has rated, one or more and none twice, shape (ratings,).
+            rating: in rating units, shape (ratings,).
+        """
+        if isinstance(self.model, FoldingPredictor) and self._tables:
+            vector, bias = self.model.fold_in(item, rating)
+            return FoldedIn("by a forward pass", _scores(self.model, self._tables.items, np.array([[bias, *vector]])))
+        if isinstance(self.model, FactorPredictor) and self._tables and self.prior:
+            scores = _closed_form(self.model, self._tables, self.prior, popularity, item, rating)
+            return FoldedIn("in closed form", scores)
+        return FoldedIn(BY_A_BIAS, None)
+
+    @cached_property
+    def _tables(self) -> Tables | None:
+        return tables_of(self.model)
+
+
+def fold_into_blend(
+    blend: Blend,
+    foldings: Mapping[str, Sequence[Folding]],
+    popularity: npt.NDArray[np.integer],
+    item: Codes,
+    rating: Doubles,
+    by_biases: Scores,
+) -> FoldedIn:
+    """Return the blend of what its members predict for a user who is not known.
+
+    Args:
+        foldings: row -> one for each fit of its models. Baselines, and models that cannot, answer as `by_biases`.
+        popularity: as for `Folding.fold_in`, like the next two.
+    """
+    folded = {name: [fit.fold_in(popularity, item, rating) for fit in fits] for name, fits in foldings.items()}
+    ways = {
+        ROW[name].title: folded[name][0].way if name in folded and folded[name][0].scores else "by a bias alone"
+        for name in blend.members
+    }
+
+    def scores(asked: Codes) -> Doubles:
+        def of_fit(name: str, number: int) -> Floats:
+            own = folded[name][number].scores if name in folded else None
+            return (own or by_biases)(asked)
+
+        return np.asarray(blend.of(of_fit), np.float64)
+
+    return FoldedIn(f"by the blend of {listing([f'{title} {way}' for title, way in ways.items()])}", scores)
+
+
+def _closed_form(
     model: FactorPredictor,
     tables: Tables,
     prior: Prior,
@@ -139,15 +211,7 @@ def closed_form(
     item: Codes,
     rating: Doubles,
 ) -> Scores:
-    """Return what predicts for a user who is not known from the mean of the posterior.
-
-    Args:
-        tables: of the model.
-        prior: as `fit_prior` returns it.
-        popularity: ratings of each item in training, shape (items,).
-        item: codes of the items that the user has rated, one or more and none twice, shape (ratings,).
-        rating: in rating units, shape (ratings,).
-    """
+    """Return what predicts from the mean of the posterior."""
     factors, (scale, offset) = _of(model)
     rated = tables.items[:, item].astype(np.float64)
     history = _history(_described(rated, popularity[item]).sum(axis=1), np.array(len(item)))
@@ -158,12 +222,6 @@ def closed_form(
     system = np.eye(design.shape[2]) + prior.covariance @ (precise @ design)
     theta = expected + np.linalg.solve(system, prior.covariance @ (precise @ left[:, :, None]))[:, :, 0]
     return _scores(model, tables.items, theta)
-
-
-def forward_pass(model: FoldingPredictor, tables: Tables, item: Codes, rating: Doubles) -> Scores:
-    """Return what predicts for a user who is not known from the vector that the model itself makes of the ratings."""
-    vector, bias = model.fold_in(item, rating)
-    return _scores(model, tables.items, np.array([[bias, *vector]]))
 
 
 def damping_of(biases: Baseline, ratings: Rows) -> float:

@@ -1,10 +1,9 @@
 """Predictions and lists by a winner, in the user's own ids."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any, Self
 
 import numpy as np
@@ -16,21 +15,22 @@ from scipy.special import ndtri
 from recsys.errors import BadIds, BadRatings
 from recsys.evaluation.ranking import highest
 from recsys.models.baselines import Baseline
-from recsys.models.predictor import Codes, FactorPredictor, Floats, Predictor, UncertainPredictor
-from recsys.models.specs import MODEL
+from recsys.models.blend import Blend
+from recsys.models.fallback import Warm, trained
+from recsys.models.predictor import Codes, Floats, Predictor, UncertainPredictor, of_all_pairs
 from recsys.progress import Progress, silent
+from recsys.text import opening
 from recsys.winner.about import About, read_about
-from recsys.winner.fold_in import FoldingPredictor, Prior, Scores, Tables, closed_form, forward_pass, tables_of
-from recsys.winner.folder import BIASES, FOLD_IN, ITEMS, RATED, USERS
+from recsys.winner.fold_in import FoldedIn, Folding, fold_into_blend
+from recsys.winner.folder import BIASES, ITEMS, RATED, USERS, load_foldings, load_model
+from recsys.winner.new_users import NewUser
+from recsys.winner.tables import Ids
 
 INTERVAL = 0.8
 """Probability of the intervals of predictions."""
 
 PAIRS = 2**22
 """Pairs of a user and an item that are predicted at once: some 150 MB."""
-
-Ids = Sequence[Any] | npt.NDArray[Any] | pd.Series
-"""Ids as the ratings have them, integers or texts; integers may also be written as texts."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Recommender:
     _start: npt.NDArray[np.int64]
     _rated: Codes
     _damping: float
-    _prior: Prior | None
+    _foldings: Mapping[str, Sequence[Folding]]
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -85,15 +85,14 @@ class Recommender:
         users, items = (pq.read_table(folder / name).to_pandas() for name in (USERS, ITEMS))
         with np.load(folder / BIASES, allow_pickle=False) as arrays:
             biases = Baseline(float(arrays["mean"]), arrays["user"], arrays["item"], 0, 0.0)
+            damping = float(arrays["damping"])
         with np.load(folder / RATED, allow_pickle=False) as arrays:
             start, rated = arrays["start"], arrays["item"]
-        with np.load(folder / FOLD_IN, allow_pickle=False) as arrays:
-            damping = float(arrays["damping"])
-            prior = Prior(*(arrays[name] for name in Prior._fields)) if set(Prior._fields) <= set(arrays) else None
-        spec = MODEL[about.name]
+        warm = Warm(*((table["ratings"] > 0).to_numpy() for table in (users, items)))
+        model = load_model(folder, about, biases, warm)
         return cls(
             about,
-            resolve_name(spec.load)(folder / spec.file),
+            model,
             biases,
             pd.Index(users["id"]),
             pd.Index(items["id"]),
@@ -103,7 +102,7 @@ class Recommender:
             start,
             rated,
             damping,
-            prior,
+            load_foldings(folder, about, model),
         )
 
     def predict(self, users: Ids, items: Ids) -> npt.NDArray[np.float32]:
@@ -186,7 +185,7 @@ class Recommender:
             yield self._lists(ids[part], code[part], item, n, hidden[part] if hidden else None)
             progress(min(first + block, len(ids)), len(ids), f"{min(first + block, len(ids)):,} users")
 
-    def fold_in(self, items: Ids, ratings: Sequence[float] | Floats | pd.Series) -> "NewUser":
+    def fold_in(self, items: Ids, ratings: Sequence[float] | Floats | pd.Series) -> NewUser:
         """Return what predicts for a user who is not known, from ratings that the winner was not fitted to.
 
         Of an item that is repeated, the last rating counts; items that are not known are ignored.
@@ -210,21 +209,21 @@ class Recommender:
         code, rating = np.array(list(last), np.int32), np.array(list(last.values()), np.float64)
         left = rating - self.biases.mean - self.biases.item[code]
         bias = float(left.sum() / (len(left) + self._damping))
-        scores: Scores | None = None
         if not len(code):
-            way = "by the biases of the items alone, as none that the user rated is known"
-        elif isinstance(self.model, FoldingPredictor) and self._tables:
-            way, scores = "by a forward pass", forward_pass(self.model, self._tables, code, rating)
-        elif isinstance(self.model, FactorPredictor) and self._tables and self._prior:
-            way = "in closed form"
-            scores = closed_form(self.model, self._tables, self._prior, self.item_ratings, code, rating)
+            folded = FoldedIn("by the biases of the items alone, as none that the user rated is known", None)
+        elif isinstance(self.model, Blend):
+            folded = fold_into_blend(
+                self.model,
+                self._foldings,
+                self.item_ratings,
+                code,
+                rating,
+                lambda asked: self.biases.mean + bias + self.biases.item[asked],
+            )
         else:
-            way = "by a bias alone, as the model has no vectors of users"
-        return NewUser(way, self, code, bias, scores)
-
-    @cached_property
-    def _tables(self) -> Tables | None:
-        return tables_of(self.model)
+            [folding] = self._foldings[self.about.name]
+            folded = folding.fold_in(self.item_ratings, code, rating)
+        return NewUser(folded.way, self, code, bias, folded.scores)
 
     def similar_items(self, item: Any, n: int = 10) -> pd.DataFrame:
         """Return the `n` items whose vectors have the greatest cosine with an item's: rank, item, title and cosine.
@@ -234,7 +233,7 @@ class Recommender:
         """
         vectors = self._item_vectors
         if vectors is None:
-            raise BadIds(f"{self.about.title} has no vectors of items: choose another model with --use.")
+            raise BadIds(f"{opening(self.about.title)} has no vectors of items: choose another model with --use.")
         (code,) = self._code(self.items, [item], "item")
         if code < 0:
             raise BadIds(f"The item {item!r} is not known to this model.")
@@ -275,8 +274,14 @@ class Recommender:
 
     @cached_property
     def _item_vectors(self) -> Floats | None:
-        factors = getattr(self.model, "factors", None)
-        return None if factors is None or not factors.item.shape[1] else factors.item
+        """Of the model, or of the member of the blend with the greatest weight that has any."""
+        weights = {name: member.weight for name, member in self.about.members.items()}
+        for name in sorted(self._foldings, key=lambda name: -weights.get(name, 0.0)):
+            factors = getattr(self._foldings[name][0].model, "factors", None)
+            if factors is not None and factors.item.shape[1]:
+                vectors: Floats = factors.item
+                return vectors
+        return None
 
     def _allowed(self, candidates: Ids | None) -> npt.NDArray[np.bool_]:
         """Which items may be listed, shape (items,)."""
@@ -332,15 +337,12 @@ class Recommender:
 
         Where the model allows it they are a product of matrices.
         """
-        factors = self.model.factors if isinstance(self.model, FactorPredictor) else None
-        known = self._known(code, self.user_ratings).all() and self._known(item, self.item_ratings).all()
-        if factors is None or not isinstance(self.model, FactorPredictor) or not known:
+        if not (self._known(code, self.user_ratings).all() and self._known(item, self.item_ratings).all()):
             return self._predicted(np.repeat(code, len(item)), np.tile(item, len(code))).reshape(len(code), len(item))
-        scale, offset = self.model.units
-        scores = factors.user[code].astype(np.float32) @ factors.item[item].astype(np.float32).T
-        scores += (factors.mean + factors.user_bias[code]).astype(np.float32)[:, None]
-        scores += factors.item_bias[item].astype(np.float32)
-        return np.float32(scale) * scores + np.float32(offset)
+        if not isinstance(self.model, Blend):
+            return of_all_pairs(self.model, code, item)
+        members = self.model.members
+        return self.model.of(lambda name, number: of_all_pairs(trained(members[name].fits[number]), code, item))
 
     def _pairs_by_user(self, ids: pd.Index, pairs: pd.DataFrame | None) -> list[Codes] | None:
         if pairs is None:
@@ -354,7 +356,10 @@ class Recommender:
 
     def _predicted(self, user: Codes, item: Codes) -> npt.NDArray[np.float64]:
         """Predictions of codes, -1 for an unknown id."""
-        known = self._known(user, self.user_ratings) & self._known(item, self.item_ratings)
+        if isinstance(self.model, Blend):  # whose members answer for whatever has a code
+            known = (user >= 0) & (item >= 0)
+        else:
+            known = self._known(user, self.user_ratings) & self._known(item, self.item_ratings)
         if known.all():
             return np.asarray(self.model.predict(user, item), np.float64)
         found = np.full(len(user), self.biases.mean)
@@ -385,59 +390,3 @@ class Recommender:
         if pd.api.types.is_integer_dtype(known.dtype) != pd.api.types.is_integer_dtype(given.dtype):
             known, given = known.astype(str), given.astype(str)
         return known.get_indexer(given).astype(np.int32)
-
-
-@dataclass(frozen=True)
-class NewUser:
-    """A user who rated after the winner was fitted.
-
-    Attributes:
-        way: how their ratings were folded in, to follow "they were folded in".
-    """
-
-    way: str
-    _winner: Recommender
-    _rated: Codes
-    _bias: float
-    _scores: Scores | None
-
-    def predict(self, items: Ids) -> npt.NDArray[np.float32]:
-        """Return predicted ratings of items, shape (items,), within the range of the ratings.
-
-        An item that has no rating that was fitted gets the mean and what biases say of the user.
-
-        Raises:
-            BadIds: ids are neither integers nor texts.
-        """
-        winner = self._winner
-        return winner._clipped(self._predicted(winner._code(winner.items, items, "item")))
-
-    def recommend(self, n: int = 10, exclude: Ids = (), candidates: Ids | None = None) -> pd.DataFrame:
-        """Return the `n` items of the highest predictions that the user has not rated, as `Recommender.recommend`.
-
-        With `candidates`, ids of items, only these may be listed.
-        """
-        winner = self._winner
-        allowed = winner._allowed(candidates)
-        left_out = winner._code(winner.items, exclude, "item")
-        allowed[self._rated] = allowed[left_out[left_out >= 0]] = False
-        item = np.flatnonzero(allowed).astype(np.int32)
-        predicted = self._predicted(item)
-        best = np.argsort(-predicted, kind="stable")[:n]
-        return pd.DataFrame(
-            {
-                "rank": np.arange(1, len(best) + 1),
-                "item": winner.items[item[best]],
-                "title": winner.titles[item[best]],
-                "prediction": winner._clipped(predicted[best]),
-            }
-        )
-
-    def _predicted(self, item: Codes) -> npt.NDArray[np.float64]:
-        winner = self._winner
-        found = np.full(len(item), winner.biases.mean + self._bias)
-        found[item >= 0] += winner.biases.item[item[item >= 0]]
-        if self._scores:
-            known = winner._known(item, winner.item_ratings)
-            found[known] = self._scores(item[known])
-        return found

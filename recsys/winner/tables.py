@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Self
+from typing import Any, Self
 
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +19,9 @@ from recsys.settings import DataSettings
 from recsys.text import escape_cell
 
 SUFFIXES = (".parquet", ".csv")
+Ids = Sequence[Any] | npt.NDArray[Any] | pd.Series
+"""Ids as the ratings have them, integers or texts; integers may also be written as texts."""
+
 PAIRS: tuple[Role, ...] = ("user", "item")
 
 

@@ -23,6 +23,7 @@ def place(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Path
     ratings = write_ratings(place / "ratings.csv")
     for name, refit in (("refitted", True), ("scored", False)):
         compare(settings_of(ratings, place, name, winner={"refit": refit}))
+    compare(settings_of(ratings, place, "blend", winner={"refit": False, "use": "blend"}))
     return place
 
 
@@ -30,12 +31,28 @@ def settings_of(ratings: Path, place: Path, name: str, **changes: object) -> Set
     return small_settings(ratings, place, output={"name": name}, **changes)
 
 
-def test_the_scored_winner_gives_the_reports_predictions(place: Path) -> None:
-    report = place / "reports" / "scored"
+@pytest.mark.parametrize("name", ["scored", "blend"])
+def test_the_scored_winner_gives_the_reports_predictions(place: Path, name: str) -> None:
+    report = place / "reports" / name
     winner = Recommender.load(report / "winner")
     test = pd.read_parquet(report / "predictions.parquet")
     assert not winner.was_fitted_to(test["user"], test["item"]).all()
     np.testing.assert_allclose(winner.predict(test["user"], test["item"]), test[winner.about.name], rtol=1e-6)
+
+
+def test_the_blend_that_is_used_is_the_one_that_was_scored(place: Path) -> None:
+    report = place / "reports" / "blend"
+    about = Recommender.load(report / "winner").about
+    [row] = [
+        row
+        for row in json.loads((report / "comparison.json").read_text())["combinations"]
+        if row["name"] == about.name == "blend"
+    ]
+    assert {name: member.weight for name, member in about.members.items()} == pytest.approx(
+        dict(zip(row["members"], row["weights"], strict=True))
+    )
+    assert "Weight of" in (report / "winner" / "card.md").read_text()
+    assert "it was chosen with --use" in (report / "report.md").read_text()
 
 
 def test_the_refitted_winner_has_seen_all_ratings(place: Path) -> None:
@@ -100,7 +117,9 @@ def test_lists_are_written_only_for_new_ratings(prefect_server: str, tmp_path: P
     from flows.winner import recommend_nightly
 
     ratings = write_ratings(tmp_path / "ratings.csv")
-    settings = NightlyRun(comparison=settings_of(ratings, tmp_path, "nightly", winner={"refit": True}), top=3)
+    settings = NightlyRun(
+        comparison=settings_of(ratings, tmp_path, "nightly", winner={"refit": True, "use": "blend"}), top=3
+    )
 
     def run() -> State[Any]:
         found: State[Any] = recommend_nightly(settings, return_state=True)

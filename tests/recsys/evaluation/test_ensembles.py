@@ -3,7 +3,8 @@ import pytest
 from scipy.optimize import nnls
 
 from recsys.evaluation import ensembles
-from recsys.evaluation.ensembles import FOLDS, SHARES, blend_weights, blended
+from recsys.evaluation.ensembles import FOLDS, SHARES, blend_weights
+from recsys.models.blend import blended
 
 
 def test_weights_are_those_that_made_the_ratings() -> None:

@@ -169,7 +169,7 @@ def test_neighbours_choose_without_the_choosing_ratings_and_keep_all(
         sizes.append((len(train[0]), len(validation[0])))
         return item_knn.fit_item_knn(train, validation, biases)
 
-    monkeypatch.setattr("recsys.evaluation.evaluate.fit_item_knn", watched)
+    monkeypatch.setattr("recsys.evaluation.baselines.fit_item_knn", watched)
     notebook, fair = compared(ratings, trained, "notebook")[0], compared(ratings, trained)[0]
     assert sizes == [(117, 13), (130, 20)]
     for comparison, fitted in ((notebook, 130), (fair, 150)):
