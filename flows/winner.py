@@ -12,7 +12,8 @@ from flows.compare import compare
 from flows.executor import executor
 from recsys.report.publish import WINNER, publish
 from recsys.settings import ScalingSettings
-from recsys.store.store import Manifest, Store, write_atomically
+from recsys.store.artifacts import copy_atomically
+from recsys.store.store import Manifest, Store
 from recsys.winner.about import ABOUT
 from recsys.winner.settings import NightlyRun, PredictRun, RecommendRun
 from recsys.winner.tables import require_output
@@ -96,7 +97,7 @@ def recommend_nightly(settings: NightlyRun) -> State[str | None]:
         none: dict[str, Any] = dict.fromkeys(("users", "items", "rated", "new_users"))
         given = {"ids": "all", "ending": ".parquet", "store": comparison.output.store, **none}
         made = dag.run(tasks.recommend, about=_about(str(report / WINNER)), settings=asked, **given)
-    files = {path.relative_to(report).as_posix(): path for path in (report / WINNER).iterdir()}
+    files = {path.relative_to(report).as_posix(): path for path in (report / WINNER).rglob("*") if path.is_file()}
     lists = store.path(made, LISTS)
     publish({**files, LISTS: lists}, champion.parent, champion.name, f"{WINNER}/{ABOUT}", newest=False)
     remember(store, decision)
@@ -114,7 +115,7 @@ def _about(winner: str) -> str:
 def _written(made: Manifest, store: str, out: Path) -> str:
     """Copy the file of a manifest to where it is wanted, say what is in it, and return its path."""
     (path,) = Store(store).files(made).values()
-    write_atomically(out.absolute(), path.read_bytes())
+    copy_atomically(path, out.absolute())
     for sentence in made["facts"]["said"]:
         get_run_logger().info(sentence)
     return str(out)

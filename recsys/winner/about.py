@@ -10,8 +10,8 @@ from recsys.errors import DamagedWinner
 from recsys.models.specs import MODEL, ROW
 from recsys.store.store import sha256_of
 
-FORMAT = 1
-"""Of the folder; a reader refuses a later one."""
+FORMAT = 2
+"""Of the folder; a reader refuses others."""
 
 ABOUT = "winner.json"
 
@@ -104,10 +104,9 @@ def read_about(folder: Path) -> About:
     except (OSError, ValueError) as error:
         raise DamagedWinner(f"{path} cannot be read ({error}): {AGAIN}.") from error
     version = document.get("format") if isinstance(document, dict) else None
-    if isinstance(version, int) and version > FORMAT:
-        raise DamagedWinner(
-            f"{path} has format {version}, and this version reads up to {FORMAT}: update the project, or {AGAIN}."
-        )
+    if version != FORMAT:
+        update = "update the project, or " if isinstance(version, int) and version > FORMAT else ""
+        raise DamagedWinner(f"{path} has format {version}, and this version reads {FORMAT}: {update}{AGAIN}.")
     try:
         about = About.model_validate(document)
     except ValidationError as error:

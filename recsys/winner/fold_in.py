@@ -2,7 +2,8 @@
 
     rating = μ + c_i + x_i · θ + ε,    x_i = (1, q_i),    θ = (b, p) ~ N(L h, Σ),    ε ~ N(0, σ² d_i)
 
-so that, given some ratings, the mean of θ solves a linear system. The prior is empirical Bayes (Efron 2010,
+so that, given some ratings, the mean of θ solves a linear system. Where a model has noise of each user, σ² is the
+user's own, of which the equations and their errors are solved in turn. The prior is empirical Bayes (Efron 2010,
 'Large-Scale Inference', chapter 1): L is a ridge regression of the known users' θ on their histories h, which sum up
 what they have rated, and Σ is the covariance of what that leaves. A model that keeps draws of its posterior has a prior
 for each, and a prediction is the mean of theirs; any other is a single draw, whose users are shrunk, for which Σ makes
@@ -12,7 +13,7 @@ up.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,7 @@ from recsys.models.factor_model import Factors
 from recsys.models.predictor import Codes, FactorPredictor, Floats, Predictor
 from recsys.models.specs import ROW
 from recsys.text import listing
+from recsys.training.gibbs.sampler import OWN_NOISE_RATINGS
 
 Doubles = npt.NDArray[np.float64]
 Rows = tuple[Codes, Codes, npt.NDArray[np.float32]]
@@ -49,16 +51,11 @@ BY_A_BIAS = "by a bias alone, as the model has no vectors of users"
 ROUNDS = 10
 """Of the iteration that makes up for the shrinkage."""
 
+NOISE_ROUNDS = 3
+"""Of the user's equations and noise."""
+
 EQUAL = 1e-6
 """What is below is a rounding error."""
-
-
-@runtime_checkable
-class FoldingPredictor(FactorPredictor, Protocol):
-    """A model of vectors that makes those of new users itself."""
-
-    def fold_in(self, items: Codes, ratings: Floats) -> tuple[Floats, float]:
-        """Return the vector and the bias, in the units of its tables, of a user with these ratings in rating units."""
 
 
 class FoldedIn(NamedTuple):
@@ -77,12 +74,14 @@ class Tables(NamedTuple):
         item_noise: d, shape (draws, items).
         noise: σ² of each draw, for a user of whom nothing is known, shape (draws,); None where there are no draws of
             the posterior.
+        own_noise: as in `Prior`.
     """
 
     users: npt.NDArray[np.floating]
     items: npt.NDArray[np.floating]
     item_noise: npt.NDArray[np.floating]
     noise: Doubles | None
+    own_noise: float = np.inf
 
 
 class Prior(NamedTuple):
@@ -92,18 +91,22 @@ class Prior(NamedTuple):
         link: L with the intercept in its first row, float32 of shape (draws, columns of h + 1, 1 + size).
         covariance: Σ, float32 of shape (draws, 1 + size, 1 + size).
         noise: σ², float32 of shape (draws,).
+        own_noise: ratings that draw the noise of a user to σ², float32 of shape (draws,); inf where all have the same.
     """
 
     link: npt.NDArray[np.float32]
     covariance: npt.NDArray[np.float32]
     noise: npt.NDArray[np.float32]
+    own_noise: npt.NDArray[np.float32]
 
 
 def tables_of(model: Predictor) -> Tables | None:
     """Return the tables of a factor model, None for any other."""
     if isinstance(model, BayesianFactors):
         draws = model.draws
-        return Tables(draws.users, draws.items, draws.item_noise, draws.user_noise.mean(axis=1, dtype=np.float64))
+        noise = draws.user_noise.mean(axis=1, dtype=np.float64)
+        own = OWN_NOISE_RATINGS if np.ptp(draws.user_noise[0]) > 0 else np.inf
+        return Tables(draws.users, draws.items, draws.item_noise, noise, own)
     factors = model.factors if isinstance(model, FactorPredictor) else None
     if factors is None:
         return None
@@ -112,13 +115,13 @@ def tables_of(model: Predictor) -> Tables | None:
 
 
 def fit_prior(model: Predictor, ratings: Rows) -> Prior | None:
-    """Return the prior of a new user of a factor model, None for any other model and one that folds users in itself.
+    """Return the prior of a new user of a factor model, None for any other model.
 
     Args:
         ratings: what the model was fitted to: user codes, item codes and ratings, shape (ratings,).
     """
     tables = tables_of(model)
-    if tables is None or not isinstance(model, FactorPredictor) or isinstance(model, FoldingPredictor):
+    if tables is None or not isinstance(model, FactorPredictor):
         return None
     user, item, rating = ratings
     users, items = tables.users.shape[1], tables.items.shape[1]
@@ -141,7 +144,7 @@ def fit_prior(model: Predictor, ratings: Rows) -> Prior | None:
         else:
             link, covariance = _regression(history, own, np.ones(len(chosen)), importance)
             noise = tables.noise[draw]
-        priors.append((link, covariance, np.asarray(noise)))
+        priors.append((link, covariance, np.asarray(noise), np.asarray(tables.own_noise)))
     return Prior(*(np.stack(parts).astype(np.float32) for parts in zip(*priors, strict=True)))
 
 
@@ -160,9 +163,6 @@ class Folding:
             item: codes of the items that the user has rated, one or more and none twice, shape (ratings,).
             rating: in rating units, shape (ratings,).
         """
-        if isinstance(self.model, FoldingPredictor) and self._tables:
-            vector, bias = self.model.fold_in(item, rating)
-            return FoldedIn("by a forward pass", _scores(self.model, self._tables.items, np.array([[bias, *vector]])))
         if isinstance(self.model, FactorPredictor) and self._tables and self.prior:
             scores = _closed_form(self.model, self._tables, self.prior, popularity, item, rating)
             return FoldedIn("in closed form", scores)
@@ -218,9 +218,21 @@ def _closed_form(
     expected = np.einsum("dh,dhk->dk", _with_intercept(history), prior.link)
     design = _design(rated)
     left = (rating - offset) / scale - factors.mean - rated[:, :, 0] - np.einsum("dnk,dk->dn", design, expected)
-    precise = design.swapaxes(1, 2) / (prior.noise[:, None] * tables.item_noise[:, item])[:, None]
-    system = np.eye(design.shape[2]) + prior.covariance @ (precise @ design)
-    theta = expected + np.linalg.solve(system, prior.covariance @ (precise @ left[:, :, None]))[:, :, 0]
+    noise = prior.noise[:, None] * tables.item_noise[:, item]
+    size = np.ones((len(noise), 1))  # of the user's own noise, as a multiple of the common one
+    own = np.isfinite(prior.own_noise).all()
+    for _ in range(NOISE_ROUNDS if own else 1):
+        precise = design.swapaxes(1, 2) / (noise * size)[:, None]
+        system = np.eye(design.shape[2]) + prior.covariance @ (precise @ design)
+        solved = np.linalg.solve(
+            system, prior.covariance @ np.concatenate([precise @ left[:, :, None], precise], axis=2)
+        )
+        if own:
+            errors = left - (design @ solved[:, :, :1])[:, :, 0]
+            spread = np.einsum("dnk,dkn->dn", design, solved[:, :, 1:]) * noise * size
+            total = ((errors**2 + spread) / noise).sum(axis=1, keepdims=True)
+            size = (prior.own_noise[:, None] + total) / (prior.own_noise[:, None] + len(item))
+    theta = expected + solved[:, :, 0]
     return _scores(model, tables.items, theta)
 
 

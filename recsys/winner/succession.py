@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
+from recsys.errors import DamagedWinner
 from recsys.store.artifacts import verified, with_checksum
 from recsys.store.store import Store, sha256_of, write_atomically
 from recsys.text import count
@@ -53,7 +54,7 @@ def decide(report: Path, champion: Path | None) -> Decision:
     smallest effect that counts.
 
     Raises:
-        DamagedWinner: one of the two is not complete and as it was written.
+        DamagedWinner: the winner of the report is not complete and as it was written.
     """
     challenger = Recommender.load(report / "winner")
     effect = json.loads((report / "comparison.json").read_bytes())["min_effect"] or 0.0
@@ -65,7 +66,11 @@ def decide(report: Path, champion: Path | None) -> Decision:
     }
     if champion is None:
         return Decision(outcome="first", champion=None, reason="There was no winner in use.", **told)
-    old = Recommender.load(champion)
+    try:
+        old = Recommender.load(champion)
+    except DamagedWinner as error:
+        reason = f"The winner in use cannot be read, so the new one is used. {error}"
+        return Decision(outcome="new", champion=None, reason=reason, **told)
     told["champion"] = old.about.title
     path = report / "predictions.parquet"
     columns = ["user", "item", "rating", name]

@@ -40,7 +40,8 @@ def fits() -> list[KerasPredictor]:
     for seed in (1, 2):
         random = np.random.default_rng(seed)
         shapes = ((USERS, SIZE), (ITEMS, SIZE), (USERS,), (ITEMS,))
-        factors = Factors(*(random.normal(scale=0.7, size=shape).astype(np.float32) for shape in shapes), MEAN)
+        users, items, *biases = (random.normal(scale=0.7, size=shape).astype(np.float32) for shape in shapes)
+        factors = Factors(users, items, biases[0], biases[1], MEAN)
         found.append(KerasPredictor(factor_model(factors, "mf_tuned")))
     return found
 
@@ -87,7 +88,7 @@ def expected(baselines: tuple[Baseline, PopularitySlope, ItemKNN]) -> npt.NDArra
     cold = (user == COLD_USER) | (item == COLD_ITEM)
 
     def within(predicted: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-        return np.clip(predicted, 1, 5)
+        return np.asarray(np.clip(predicted, 1, 5))
 
     by_biases = biases.predict(user, item)
     of_fits = [within(np.where(cold, by_biases, fit.predict(user, item))) for fit in fits()]

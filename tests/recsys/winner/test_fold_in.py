@@ -1,6 +1,7 @@
-"""New users of made winners: in closed form against plain equations, by a forward pass, and by biases."""
+"""New users of made winners: in closed form against plain equations, and by biases."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,8 @@ from recsys.models.factor_model import Factors, factor_model
 from recsys.models.mlp import build_dnn
 from recsys.models.predictor import KerasPredictor, SavedPredictor
 from recsys.models.settings import DNNSettings
-from recsys.models.towers import TowersPredictor, UserHistories, build_tower
-from recsys.winner.fold_in import damping_of, fit_prior
+from recsys.training.gibbs.sampler import OWN_NOISE_RATINGS
+from recsys.winner.fold_in import NOISE_ROUNDS, damping_of, fit_prior
 from recsys.winner.folder import FOLD_IN, write_winner
 from recsys.winner.recommender import Recommender
 
@@ -125,9 +126,13 @@ def clipped(winner: Recommender, values: npt.NDArray[np.floating]) -> npt.NDArra
 IDS = [100 + code for code in range(ITEMS)]
 
 
-def test_the_closed_form_solves_the_plain_equations_of_each_draw(make: Make, tmp_path: Path) -> None:
+@pytest.mark.parametrize("own_noise", [False, True])
+def test_the_closed_form_solves_the_plain_equations_of_each_draw(make: Make, tmp_path: Path, own_noise: bool) -> None:
     truth = Truth(each=15)
     model = truth.bayesian()
+    if own_noise:
+        of_users = model.draws.user_noise * np.linspace(0.5, 2, USERS, dtype=np.float32)
+        model = replace(model, draws=replace(model.draws, user_noise=of_users))
     winner = make("bayes_mf", model, truth.rows)
     rated, rating = [3, 20, 41, 7], np.array([4.0, 2.5, 3.0, 5.0])
     with np.load(tmp_path / "winner" / FOLD_IN) as arrays:
@@ -139,12 +144,17 @@ def test_the_closed_form_solves_the_plain_equations_of_each_draw(make: Make, tmp
         sums = np.concatenate([[4.0, popular[rated].sum()], items[rated].sum(axis=0)]) / 2
         mean = np.concatenate([[1.0, np.log(4)], sums]) @ link[draw]
         design = np.column_stack([np.ones(ITEMS), items[:, 1:]])
-        precision = np.diag(1 / (noise[draw] * model.draws.item_noise[draw, rated]))
+        common = noise[draw] * model.draws.item_noise[draw, rated]
         left = (rating - OFFSET) / SCALE - items[rated, 0]
         prior = np.linalg.inv(covariance[draw])
-        solved = np.linalg.solve(
-            prior + design[rated].T @ precision @ design[rated], prior @ mean + design[rated].T @ precision @ left
-        )
+        multiple = 1.0
+        for _ in range(NOISE_ROUNDS if own_noise else 1):
+            precision = np.diag(1 / (multiple * common))
+            posterior = np.linalg.inv(prior + design[rated].T @ precision @ design[rated])
+            solved = posterior @ (prior @ mean + design[rated].T @ precision @ left)
+            squares = (left - design[rated] @ solved) ** 2
+            spread = np.diag(design[rated] @ posterior @ design[rated].T)
+            multiple = (OWN_NOISE_RATINGS + np.sum((squares + spread) / common)) / (OWN_NOISE_RATINGS + len(rated))
         found += design @ solved / DRAWS
     expected = clipped(winner, SCALE * (truth.item_bias + found) + OFFSET)[:COLD_ITEM]
     new = winner.fold_in([100 + code for code in rated], rating)
@@ -192,25 +202,6 @@ def test_the_prior_of_draws_is_that_of_the_users_though_it_follows_their_histori
     assert prior is not None
     np.testing.assert_allclose(np.diag(prior.covariance[0]), PRIOR_SD**2, rtol=0.25)
     np.testing.assert_allclose(prior.noise, NOISE**2, rtol=1e-3)
-
-
-def test_two_towers_fold_in_by_a_forward_pass(make: Make) -> None:
-    truth, random = Truth(each=15), np.random.default_rng(9)
-    kernels, shifts, backs = (
-        random.normal(size=shape).astype(np.float32) for shape in ((1, SIZE, 4), (1, 4), (1, 4, SIZE))
-    )
-    histories = UserHistories(
-        random.normal(size=(ITEMS, 2, SIZE)).astype(np.float32), truth.item_bias.astype(np.float32), 3.0
-    )
-    inner = KerasPredictor(factor_model(truth.factors(truth.theta), "towers"))
-    model = TowersPredictor(inner, build_tower(kernels, shifts, backs, 0.2, 1, "user_tower"), histories)
-    winner = make("towers", model.rescaled(SCALE, OFFSET), truth.rows)
-    rated, rating = np.array([3, 20, 41], np.int32), np.array([4.0, 2.5, 3.0])
-    vector, bias = model.rescaled(SCALE, OFFSET).fold_in(rated, rating)
-    expected = clipped(winner, SCALE * (bias + truth.item_bias + truth.item_vectors @ vector) + OFFSET)[:COLD_ITEM]
-    new = winner.fold_in(100 + rated, rating)
-    assert new.way == "by a forward pass"
-    np.testing.assert_allclose(new.predict(IDS[:COLD_ITEM]), expected, rtol=1e-5)
 
 
 def test_a_network_that_concatenates_leaves_a_damped_bias(make: Make) -> None:

@@ -128,7 +128,7 @@ def test_ids_that_are_none_are_told(make: Make, users: list[Any], items: list[An
         Recommender.load(make()).predict(users, items)
 
 
-@pytest.mark.parametrize("damage", ["cut", "missing", "later", "other", "no json", "not here"])
+@pytest.mark.parametrize("damage", ["cut", "missing", "later", "earlier", "other", "no json", "not here"])
 def test_a_damaged_folder_is_never_used(make: Make, damage: str) -> None:
     folder = make()
     about = json.loads((folder / ABOUT).read_text())
@@ -142,7 +142,7 @@ def test_a_damaged_folder_is_never_used(make: Make, damage: str) -> None:
     elif damage == "not here":
         folder = folder / "elsewhere"
     else:
-        about |= {"format": 99} if damage == "later" else {"name": "no such model"}
+        about |= {"later": {"format": 99}, "earlier": {"format": 1}, "other": {"name": "no such model"}}[damage]
         (folder / ABOUT).write_text(json.dumps(about))
     with pytest.raises(DamagedWinner, match=r"repeat the comparison|give the folder winner"):
         Recommender.load(folder)

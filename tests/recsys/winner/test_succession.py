@@ -57,6 +57,14 @@ def test_a_new_winner_is_used_unless_it_is_worse_by_more_than_the_smallest_effec
     assert f"{1 + worse_by:.4f}" in decision.reason
 
 
+def test_a_champion_that_cannot_be_read_gives_way(report: Path, champion: Path) -> None:
+    write_predictions(report, champion, UNSEEN, 0.5)
+    (champion / "biases.npz").unlink()
+    decision = decide(report, champion)
+    assert decision.outcome == "new"
+    assert "cannot be read" in decision.reason
+
+
 def test_ratings_that_the_champion_was_fitted_to_do_not_count(report: Path, champion: Path) -> None:
     fitted = [(10 * (user + 1), 100 + item) for user, items in RATED.items() for item in items]
     write_predictions(report, champion, fitted, worse_by=1.0)
