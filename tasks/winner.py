@@ -113,7 +113,7 @@ def winner(
 
     def build(folder: Path) -> Facts:
         from recsys.winner.examples import write_examples
-        from recsys.winner.folder import pack_winner
+        from recsys.winner.packing import pack_winner
 
         opened = Store(store)
         about: dict[str, Any] = {"name": name, "title": ROW[name].title if name in ROW else name, "reason": reason}

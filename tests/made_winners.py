@@ -9,9 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recsys.models.baselines import Baseline
-from recsys.models.factor_model import Factors, factor_model
-from recsys.models.predictor import KerasPredictor, SavedPredictor
-from recsys.winner.folder import write_winner
+from recsys.models.factor_model import factor_model
+from recsys.models.factors import Factors
+from recsys.models.keras_predictor import KerasPredictor
+from recsys.models.predictor import SavedPredictor
+from recsys.winner.packing import write_winner
 
 USERS, ITEMS, LOWEST, HIGHEST = 6, 9, 1.0, 5.0
 COLD_USER, COLD_ITEM = 5, 8

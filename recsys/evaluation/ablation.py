@@ -6,7 +6,8 @@ from recsys.backend import keras
 from recsys.evaluation.inputs import Tested
 from recsys.evaluation.metrics import mse
 from recsys.evaluation.results import DENSE_LAYERS, DOT_PRODUCT, Contribution
-from recsys.models.predictor import RESCALED, Floats, KerasPredictor, Predictor, clipped
+from recsys.models.keras_predictor import RESCALED, KerasPredictor
+from recsys.models.predictor import Floats, Predictor, clipped
 
 ADDENDS = {
     "output_dnn": DENSE_LAYERS,

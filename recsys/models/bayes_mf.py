@@ -6,14 +6,19 @@ matrix factorisation for every other use, as a model of stock Keras. The spread 
 ratings give the standard deviation of a rating to come.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from recsys.models.factor_model import Factors, deviations
-from recsys.models.predictor import CHUNK, Codes, Floats, KerasPredictor, load_keras
+from recsys.models.factors import Factors, deviations
+from recsys.models.predictor import CHUNK, Codes, Floats
+
+if TYPE_CHECKING:
+    from recsys.models.keras_predictor import KerasPredictor
 
 Tables = npt.NDArray[np.float32]
 
@@ -61,12 +66,13 @@ class Draws:
 class BayesianFactors:
     """The mean of all draws, and the spread of some; see `SavedPredictor` for the methods that are not new.
 
-    `compressed` is the mean with fewer factors, and `about` says how much that loses. `scale` and `offset` lead from
-    the units of the draws to those of the predictions. `parameters` are the numbers of a draw.
+    `compressed` loads the mean with fewer factors, for which alone Keras is needed; `about` says how much that loses.
+    `scale` and `offset` lead from the units of the draws to those of the predictions. `parameters` are the numbers of a
+    draw.
     """
 
     mean: Factors
-    compressed: KerasPredictor
+    compressed: Callable[[], "KerasPredictor"]
     draws: Draws
     about: str
     parameters: int
@@ -96,16 +102,18 @@ class BayesianFactors:
     @property
     def summary(self) -> str:
         """The layers of the compressed mean, and what the compression loses."""
-        return f"{self.compressed.summary}\n\n{self.about}"
+        return f"{self.compressed().summary}\n\n{self.about}"
 
     def rescaled(self, scale: float, offset: float) -> "BayesianFactors":
         """Return what predicts `scale` times these ratings plus `offset`."""
-        compressed = self.compressed.rescaled(scale, offset)
-        return replace(self, compressed=compressed, scale=scale * self.scale, offset=scale * self.offset + offset)
+        compressed = self.compressed().rescaled(scale, offset)
+        return replace(
+            self, compressed=lambda: compressed, scale=scale * self.scale, offset=scale * self.offset + offset
+        )
 
     def save(self, path: Path) -> None:
         """Write the compressed mean to `path` (.keras), which opens with stock Keras, and the rest beside it (.npz)."""
-        self.compressed.save(path)
+        self.compressed().save(path)
         mean = {f"mean_{name}": np.asarray(value) for name, value in self.mean._asdict().items()}
         others = {name: np.array(getattr(self, name)) for name in ("about", "parameters", "scale", "offset")}
         np.savez(path.with_name(DRAWS), allow_pickle=False, **vars(self.draws), **mean, **others)
@@ -120,4 +128,10 @@ def load(path: Path) -> BayesianFactors:
     draws = Draws(**{field.name: found[field.name] for field in fields(Draws)})
     about, parameters = str(found["about"]), int(found["parameters"])
     scale, offset = float(found["scale"]), float(found["offset"])
-    return BayesianFactors(mean, load_keras(path), draws, about, parameters, scale, offset)
+    return BayesianFactors(mean, lambda: _load_keras(path), draws, about, parameters, scale, offset)
+
+
+def _load_keras(path: Path) -> "KerasPredictor":
+    from recsys.models.keras_predictor import load_keras  # which loads TensorFlow, for seconds
+
+    return load_keras(path)

@@ -3,16 +3,11 @@
 prediction(u, i) = mean + b_u + c_i + p_u · q_i
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import numpy.typing as npt
 
 from recsys.backend import keras
-from recsys.models.histories import kernel
-
-Codes = npt.NDArray[np.int32]
-Tables = npt.NDArray[np.float32]
+from recsys.models.factors import Factors
 
 TABLES = {
     "user": ("user_vectors", "user_embedding"),
@@ -21,24 +16,6 @@ TABLES = {
     "item_bias": ("item_bias", "movie_bias"),
 }
 """Layers that hold the tables of `Factors`, in this model and in those that are trained as Keras models."""
-
-
-class Factors(NamedTuple):
-    """Vectors and biases of all users and items.
-
-    Attributes:
-        user: shape (users, size); without columns the biases alone are left.
-        item: shape (items, size).
-        user_bias: shape (users,).
-        item_bias: shape (items,).
-        mean: what a prediction without biases and vectors is.
-    """
-
-    user: npt.NDArray[np.floating]
-    item: npt.NDArray[np.floating]
-    user_bias: npt.NDArray[np.floating]
-    item_bias: npt.NDArray[np.floating]
-    mean: float
 
 
 def factor_model(factors: Factors, name: str) -> keras.Model:
@@ -82,31 +59,6 @@ def factors_of(model: keras.Model) -> Factors | None:
         tables.get(name, np.zeros(shape, np.float32)) for name, shape in nothing.items()
     )
     return Factors(user, item, user_bias[:, 0], item_bias[:, 0], float(rating.offset) if rating else 0.0)
-
-
-def deviations(factors: Factors, user: Codes, item: Codes) -> Tables:
-    """Return b_u + c_i + p_u · q_i of each pair, float32 of shape (pairs,).
-
-    Raises:
-        IndexError: there is no such code.
-    """
-    for codes, biases in ((user, factors.user_bias), (item, factors.item_bias)):
-        if len(codes) and not 0 <= codes.min() <= codes.max() < len(biases):
-            raise IndexError(f"codes from {codes.min()} to {codes.max()}, and the tables have {len(biases):,} rows")
-    found: Tables = _deviations(user, item, *factors[:-1])
-    return found
-
-
-@kernel
-def _deviations(user: Codes, item: Codes, users: Tables, items: Tables, user_bias: Tables, item_bias: Tables) -> Tables:
-    found = np.empty(len(user), np.float32)
-    for at in range(len(user)):
-        left, right = users[user[at]], items[item[at]]
-        dot = np.float32(0)
-        for k in range(len(left)):
-            dot += left[k] * right[k]
-        found[at] = user_bias[user[at]] + item_bias[item[at]] + dot
-    return found
 
 
 def _lookup(name: str, table: npt.NDArray[np.floating], codes: keras.KerasTensor) -> keras.KerasTensor:

@@ -90,7 +90,7 @@ class ModelSpec(RowSpec):
     detail: str
     build: str | None = None
     fit: str | None = None
-    load: str = "recsys.models.predictor:load_keras"
+    load: str = "recsys.models.keras_predictor:load_keras"
     file: str = "model.keras"
     libraries: tuple[str, ...] = ("keras", "numpy", "tensorflow")
     space: SearchSpace | None = None

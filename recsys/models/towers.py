@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys.backend import keras
-from recsys.models.factor_model import Factors
+from recsys.models.factors import Factors
 from recsys.models.histories import Floats
-from recsys.models.predictor import Codes, KerasPredictor, load_keras
+from recsys.models.keras_predictor import KerasPredictor, load_keras
+from recsys.models.predictor import Codes
 from recsys.models.serialization import load_model, save_model
 
 USER_TOWER, USER_HISTORIES = "user_tower.keras", "user_histories.npz"

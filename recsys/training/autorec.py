@@ -24,8 +24,9 @@ import numpy.typing as npt
 
 from recsys.memory import require_memory
 from recsys.models.baselines import fit_biases
-from recsys.models.factor_model import Factors, factor_model
-from recsys.models.predictor import KerasPredictor
+from recsys.models.factor_model import factor_model
+from recsys.models.factors import Factors
+from recsys.models.keras_predictor import KerasPredictor
 from recsys.models.settings import AutoRecSettings
 from recsys.progress import Progress, silent
 from recsys.seeding import derive_seed, epoch_order

@@ -15,9 +15,10 @@ import numpy as np
 
 from recsys.memory import require_memory
 from recsys.models.baselines import fit_biases
-from recsys.models.factor_model import Factors, factor_model
+from recsys.models.factor_model import factor_model
+from recsys.models.factors import Factors
 from recsys.models.histories import NO_BATCH, Batches, Floats, deal, sides_of
-from recsys.models.predictor import KerasPredictor
+from recsys.models.keras_predictor import KerasPredictor
 from recsys.models.settings import BiasedMFSettings, TowersSettings
 from recsys.models.towers import DAMPING, TowersPredictor, UserHistories, build_tower
 from recsys.progress import Progress, silent

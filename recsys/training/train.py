@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from recsys.backend import keras
 from recsys.errors import TrainingDiverged
 from recsys.memory import peak_memory, release_memory
-from recsys.models.predictor import KerasPredictor, SavedPredictor
+from recsys.models.keras_predictor import KerasPredictor
+from recsys.models.predictor import SavedPredictor
 from recsys.models.settings import EmbeddingSettings, FitSettings
 from recsys.progress import Progress, silent
 from recsys.seeding import derive_seed

@@ -18,8 +18,9 @@ import pandas as pd
 from recsys.backend import keras, tensorflow
 from recsys.errors import BadSettings, ExportFailed
 from recsys.models.bayes_mf import BayesianFactors
-from recsys.models.factor_model import Factors
-from recsys.models.predictor import RESCALED, Codes, Floats
+from recsys.models.factors import Factors
+from recsys.models.keras_predictor import RESCALED
+from recsys.models.predictor import Codes, Floats
 from recsys.models.serialization import load_model
 from recsys.models.specs import MODEL
 from recsys.models.towers import TowersPredictor

@@ -22,7 +22,7 @@ from scipy import sparse
 from recsys.models.baselines import DAMPINGS, Baseline, pair_counts
 from recsys.models.bayes_mf import BayesianFactors
 from recsys.models.blend import Blend
-from recsys.models.factor_model import Factors
+from recsys.models.factors import Factors
 from recsys.models.predictor import Codes, FactorPredictor, Floats, Predictor
 from recsys.models.specs import ROW
 from recsys.text import listing

@@ -27,7 +27,7 @@ from recsys.models.specs import MODEL
 from recsys.settings import DataSettings
 from recsys.training.fit import FitData
 from recsys.training.train import fit_model
-from recsys.winner.folder import write_winner
+from recsys.winner.packing import write_winner
 from recsys.winner.recommender import Recommender
 from tests.benchmarks.measuring import report
 

@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recsys.models.baselines import Baseline
-from recsys.models.factor_model import Factors, factor_model
-from recsys.models.predictor import KerasPredictor
-from recsys.winner.folder import write_winner
+from recsys.models.factor_model import factor_model
+from recsys.models.factors import Factors
+from recsys.models.keras_predictor import KerasPredictor
+from recsys.winner.packing import write_winner
 from tests.benchmarks.measuring import ROOT, report, run
 
 SIZES = {"MovieLens 1M": (6_040, 3_706, 1_000_209), "MovieLens 20M": (138_493, 26_744, 20_000_263)}

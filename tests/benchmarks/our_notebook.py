@@ -21,9 +21,9 @@ import numpy as np
 from recsys.data.encode import encode
 from recsys.data.ingest import ingest
 from recsys.data.split import split
+from recsys.models.keras_predictor import KerasPredictor
 from recsys.models.mf import build_mf
 from recsys.models.mlp import build_dnn
-from recsys.models.predictor import KerasPredictor
 from recsys.seeding import derive_seed
 from recsys.settings import DataSettings, EmbeddingSettings, Settings, SplitSettings
 from recsys.training.fit import Fit, FitData

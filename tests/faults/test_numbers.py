@@ -17,10 +17,10 @@ import pytest
 from recsys.backend import keras
 from recsys.errors import BadSettings, TrainingDiverged
 from recsys.models.biased_mf import build_biased_mf
+from recsys.models.keras_predictor import KerasPredictor
 from recsys.models.mf import build_mf
 from recsys.models.mlp import build_dnn
 from recsys.models.neumf import build_deep
-from recsys.models.predictor import KerasPredictor
 from recsys.models.specs import MODEL
 from recsys.settings import BiasedMFSettings, DNNSettings, EmbeddingSettings, Engine, MFSettings, TunedDNNSettings
 from recsys.training.fit import FitData

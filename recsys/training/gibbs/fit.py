@@ -12,7 +12,7 @@ from recsys.errors import TrainingDiverged
 from recsys.memory import require_memory
 from recsys.models.bayes_mf import COMPRESSED_RANK, DRAWS, BayesianFactors
 from recsys.models.factor_model import factor_model
-from recsys.models.predictor import KerasPredictor
+from recsys.models.keras_predictor import KerasPredictor
 from recsys.models.settings import BayesMFSettings
 from recsys.progress import Progress
 from recsys.training.callbacks import ProgressReporter
@@ -145,7 +145,7 @@ class _Chain:
         sampler = self.sampler
         numbers = sum(len(side.theta) for side in (sampler.users, sampler.items)) * sampler.users.size
         model = KerasPredictor(factor_model(compressed, NAME), numbers)
-        found = BayesianFactors(mean, model, self.posterior.some(), "", numbers)
+        found = BayesianFactors(mean, lambda: model, self.posterior.some(), "", numbers)
         whole, kept = (
             float(np.mean((one.predict(self.user, self.item) - self.rating) ** 2, dtype=np.float64))
             for one in (found, model)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys.models.bayes_mf import RANK, Draws
-from recsys.models.factor_model import Factors
+from recsys.models.factors import Factors
 from recsys.training.gibbs.kernels import Table
 from recsys.training.gibbs.sampler import Sampler
 

@@ -7,9 +7,10 @@ from recsys.backend import keras
 from recsys.evaluation.ablation import contributions
 from recsys.evaluation.inputs import Tested as Held
 from recsys.evaluation.metrics import mse
+from recsys.models.keras_predictor import KerasPredictor
 from recsys.models.mf import build_mf
 from recsys.models.neumf import build_deep
-from recsys.models.predictor import KerasPredictor, clipped
+from recsys.models.predictor import clipped
 from recsys.settings import MFSettings, TunedDNNSettings
 
 USERS, ITEMS, ROWS = 6, 7, 60

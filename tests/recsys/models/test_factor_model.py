@@ -7,11 +7,12 @@ import pytest
 
 from recsys.backend import keras
 from recsys.models.biased_mf import build_biased_mf
-from recsys.models.factor_model import Factors, deviations, factor_model, factors_of
+from recsys.models.factor_model import factor_model, factors_of
+from recsys.models.factors import Factors, deviations
+from recsys.models.keras_predictor import KerasPredictor
 from recsys.models.mf import build_mf
 from recsys.models.mlp import build_dnn
 from recsys.models.neumf import build_deep
-from recsys.models.predictor import KerasPredictor
 from recsys.settings import BiasedMFSettings, DNNSettings, MFSettings, TunedDNNSettings
 
 USERS, ITEMS, MEAN = 7, 9, 3.5

@@ -12,7 +12,7 @@ import pytest
 
 from recsys.errors import BadSettings, NotEnoughMemory, TrainingDiverged
 from recsys.models.baselines import fit_biases
-from recsys.models.predictor import KerasPredictor, load_keras
+from recsys.models.keras_predictor import KerasPredictor, load_keras
 from recsys.models.settings import AutoRecSettings
 from recsys.training import autorec
 from recsys.training.fit import Fit, FitData

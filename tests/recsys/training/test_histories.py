@@ -12,7 +12,7 @@ from recsys.backend import keras
 from recsys.backend import tensorflow as tf
 from recsys.errors import BadSettings, NotEnoughMemory, TrainingDiverged
 from recsys.memory import Available
-from recsys.models.predictor import KerasPredictor
+from recsys.models.keras_predictor import KerasPredictor
 from recsys.models.settings import BiasedMFSettings, TowersSettings
 from recsys.models.towers import TowersPredictor, build_tower, load
 from recsys.progress import Progress, silent

@@ -10,8 +10,8 @@ import psutil
 import pyarrow.parquet as pq
 
 from recsys.backend import keras
+from recsys.models.keras_predictor import KerasPredictor, load_keras
 from recsys.models.mf import build_mf
-from recsys.models.predictor import KerasPredictor, load_keras
 from recsys.models.specs import MODEL
 from recsys.settings import BiasedMFSettings, MFSettings
 from recsys.training.fit import FitData

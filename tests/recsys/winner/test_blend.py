@@ -11,12 +11,13 @@ import pytest
 from recsys.errors import ExportFailed
 from recsys.models.baselines import Baseline, fit_biases
 from recsys.models.blend import blended
-from recsys.models.factor_model import Factors, factor_model
+from recsys.models.factor_model import factor_model
+from recsys.models.factors import Factors
 from recsys.models.item_knn import ItemKNN, residual_matrix
+from recsys.models.keras_predictor import KerasPredictor
 from recsys.models.popularity_slope import PopularitySlope, fit_slopes
-from recsys.models.predictor import KerasPredictor
 from recsys.winner.export import export
-from recsys.winner.folder import write_winner
+from recsys.winner.packing import write_winner
 from recsys.winner.recommender import Recommender
 
 USERS, ITEMS, SIZE = 40, 30, 3

@@ -14,9 +14,11 @@ import pytest
 from recsys.backend import tensorflow
 from recsys.errors import BadSettings, ExportFailed
 from recsys.models.bayes_mf import BayesianFactors, Draws
-from recsys.models.factor_model import Factors, factor_model
+from recsys.models.factor_model import factor_model
+from recsys.models.factors import Factors
+from recsys.models.keras_predictor import KerasPredictor
 from recsys.models.neumf import build_deep
-from recsys.models.predictor import KerasPredictor, SavedPredictor
+from recsys.models.predictor import SavedPredictor
 from recsys.models.towers import TowersPredictor, UserHistories, build_tower
 from recsys.settings import TunedDNNSettings
 from recsys.winner import export as exporting
@@ -58,7 +60,7 @@ def bayesian() -> SavedPredictor:
         np.ones((1, ITEMS), np.float32),
     )
     compressed = KerasPredictor(factor_model(FEWER, "bayes_mf"))
-    return BayesianFactors(FACTORS._replace(mean=0.0), compressed, draws, COMPRESSION, 7)
+    return BayesianFactors(FACTORS._replace(mean=0.0), lambda: compressed, draws, COMPRESSION, 7)
 
 
 def towers() -> SavedPredictor:
@@ -87,7 +89,7 @@ def predicted(folder: Path, pairs: list[tuple[int, int]] = PAIRS) -> npt.NDArray
 
 def by_stock_model(folder: Path) -> npt.NDArray[np.float64]:
     stock = Recommender.load(folder).model
-    model = stock.compressed if isinstance(stock, BayesianFactors) else stock
+    model = stock.compressed() if isinstance(stock, BayesianFactors) else stock
     user, item = (np.array(codes, np.int32) for codes in zip(*((u // 10 - 1, i - 100) for u, i in PAIRS), strict=True))
     return np.clip(model.predict(user, item), LOWEST, HIGHEST)
 

@@ -13,13 +13,16 @@ import pytest
 from recsys.errors import BadIds, BadRatings
 from recsys.models.baselines import Baseline, fit_biases
 from recsys.models.bayes_mf import BayesianFactors, Draws
-from recsys.models.factor_model import Factors, factor_model
+from recsys.models.factor_model import factor_model
+from recsys.models.factors import Factors
+from recsys.models.keras_predictor import KerasPredictor
 from recsys.models.mlp import build_dnn
-from recsys.models.predictor import KerasPredictor, SavedPredictor
+from recsys.models.predictor import SavedPredictor
 from recsys.models.settings import DNNSettings
 from recsys.training.gibbs.sampler import OWN_NOISE_RATINGS
 from recsys.winner.fold_in import NOISE_ROUNDS, damping_of, fit_prior
-from recsys.winner.folder import FOLD_IN, write_winner
+from recsys.winner.folder import FOLD_IN
+from recsys.winner.packing import write_winner
 from recsys.winner.recommender import Recommender
 
 USERS, ITEMS, SIZE, DRAWS = 300, 60, 3, 3
@@ -85,7 +88,7 @@ class Truth:
         )
         mean = self.factors(np.stack([self.posterior(user)[0] for user in range(USERS)]))
         compressed = KerasPredictor(factor_model(mean, "bayes_mf"))
-        return BayesianFactors(mean, compressed, draws, "", 1).rescaled(SCALE, OFFSET)
+        return BayesianFactors(mean, lambda: compressed, draws, "", 1).rescaled(SCALE, OFFSET)
 
 
 Make = Callable[[str, SavedPredictor, Made], Recommender]
@@ -198,7 +201,7 @@ def test_the_prior_of_draws_is_that_of_the_users_though_it_follows_their_histori
     noise = np.full((1, USERS), NOISE**2, np.float32)
     draws = Draws(users, items, noise, np.ones((1, ITEMS), np.float32))
     compressed = KerasPredictor(factor_model(drawn, "bayes_mf"))
-    prior = fit_prior(BayesianFactors(drawn, compressed, draws, "", 1), truth.rows)
+    prior = fit_prior(BayesianFactors(drawn, lambda: compressed, draws, "", 1), truth.rows)
     assert prior is not None
     np.testing.assert_allclose(np.diag(prior.covariance[0]), PRIOR_SD**2, rtol=0.25)
     np.testing.assert_allclose(prior.noise, NOISE**2, rtol=1e-3)

@@ -1,0 +1,92 @@
+"""A Keras model that predicts ratings."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from recsys.backend import keras
+from recsys.models.factor_model import factors_of
+from recsys.models.factors import Factors, deviations
+from recsys.models.predictor import CHUNK, Codes, Floats
+from recsys.models.serialization import load_model, save_model, summary_of
+
+RESCALED = "rating_units"
+"""The layer that turns predictions of standardised ratings into predictions of ratings."""
+
+
+@dataclass(frozen=True)
+class KerasPredictor:
+    """A Keras model from [user code, item code], shape (batch, 1) each, to ratings, shape (batch, 1).
+
+    `learnt` is how many numbers were learnt, where these are not the weights of the model.
+    """
+
+    model: keras.Model
+    learnt: int | None = None
+
+    def predict(self, user: Codes, item: Codes) -> Floats:
+        """Return predicted ratings, shape (rows,), a chunk at a time.
+
+        They are float32, or where standardised predictions are rescaled, float64, so that those that differ still do.
+        """
+        if not len(user):
+            return np.empty(0, np.float32)
+        model, factors = self._inner
+        if factors:
+            found: Floats = deviations(factors, user, item) + np.float32(factors.mean)
+        else:
+            chunks = [slice(start, start + CHUNK) for start in range(0, len(user), CHUNK)]
+            parts = [np.asarray(model([user[rows, None], item[rows, None]], training=False)) for rows in chunks]
+            found = np.concatenate(parts)[:, 0]
+        if model is self.model:
+            return found
+        last = self.model.layers[-1]
+        return np.asarray(last.scale * found.astype(np.float64) + last.offset)
+
+    @property
+    def factors(self) -> Factors | None:
+        """Its vectors and biases, in the units of the ratings that it was fitted to, if these are all that it has."""
+        return self._inner[1]
+
+    @property
+    def units(self) -> tuple[float, float]:
+        """The scale and the offset that lead from the units of `factors` to those of the predictions."""
+        last = self.model.layers[-1]
+        return (float(last.scale), float(last.offset)) if last.name == RESCALED else (1.0, 0.0)
+
+    @cached_property
+    def _inner(self) -> tuple[keras.Model, Factors | None]:
+        """The model without the layer RESCALED, and its tables if these are all that it has: they predict faster."""
+        last = self.model.layers[-1]
+        model = keras.Model(self.model.inputs, last.input) if last.name == RESCALED else self.model
+        return model, factors_of(model)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were learnt."""
+        if self.learnt is not None:
+            return self.learnt
+        return sum(math.prod(variable.shape) for variable in self.model.trainable_variables)
+
+    @property
+    def summary(self) -> str:
+        """Its layers, as a table of plain text."""
+        return summary_of(self.model)
+
+    def rescaled(self, scale: float, offset: float) -> "KerasPredictor":
+        """Return the same model with one more layer, RESCALED."""
+        rescaling = keras.layers.Rescaling(scale, offset=offset, name=RESCALED)
+        model = keras.Model(self.model.inputs, rescaling(self.model.output), name=self.model.name)
+        return KerasPredictor(model, self.learnt)
+
+    def save(self, path: Path) -> None:
+        """Write the model to `path` (.keras), which opens with stock Keras."""
+        save_model(self.model, path)
+
+
+def load_keras(path: Path) -> KerasPredictor:
+    """Read what `KerasPredictor.save` wrote, as `load_model` does."""
+    return KerasPredictor(load_model(path))
