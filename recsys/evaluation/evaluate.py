@@ -30,6 +30,7 @@ from recsys.evaluation.predictions import Predictions, model_result, scores
 from recsys.evaluation.ranking import Lists, lists_to_rank, rank
 from recsys.evaluation.results import (
     BaselineResult,
+    Chances,
     Comparison,
     Contribution,
     FailedModel,
@@ -39,12 +40,12 @@ from recsys.evaluation.results import (
     OtherSplit,
     Tuning,
 )
-from recsys.evaluation.significance import compare_pairs
+from recsys.evaluation.significance import chances, compare_pairs
 from recsys.evaluation.thresholds import smallest_effect
 from recsys.memory import release_memory
 from recsys.models.fallback import BiasesWhereCold, Warm
 from recsys.models.predictor import Predictor
-from recsys.models.specs import MODEL, ROW, Family
+from recsys.models.specs import FAMILIES, MODEL, ROW, Family
 from recsys.progress import Progress, silent
 from recsys.seeding import derive_seed
 from recsys.settings import EvidenceSettings, Protocol, RankingSettings, Settings, SplitSettings
@@ -167,6 +168,13 @@ def evaluate(
     )
     facts = data_facts(ratings, users, items, int(test.cold.sum()), data)
     pairs = [(later, earlier) for earlier, later in combinations(trained, 2)]
+    evident: Any = {"smallest_effect": smallest_effect(evidence.min_effect, facts.rating_sd)}
+    evident["resamples"] = evidence.resamples
+    found = None
+    if set(winners.values()) <= set(trained) and len(winners) == len(FAMILIES):
+        of_mf, of_dnn = (predicted.test[winners[family]] for family in FAMILIES)
+        mf, equal, dnn = chances(user, rating, of_mf, of_dnn, **evident, seed=derive_seed(seed, "report", "chances"))
+        found = Chances(mf=mf, equal=equal, dnn=dnn)
     comparison = Comparison(
         protocol=protocol,
         seed=seed,
@@ -186,10 +194,10 @@ def evaluate(
             rating,
             predicted.test,
             pairs + [(name, "bias_only") for name in trained],
-            smallest_effect=smallest_effect(evidence.min_effect, facts.rating_sd),
-            resamples=evidence.resamples,
+            **evident,
             seed=derive_seed(seed, "report", "bootstrap"),
         ),
+        chances=found,
         tuning=list(tuning),
         other_splits=list(other_splits),
         histories=history_scores(histories, test, baselines["bias_only"], warm, bounds),

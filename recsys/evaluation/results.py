@@ -327,6 +327,18 @@ class Difference(Result):
     verdict: DifferenceVerdict
 
 
+class Chances(Result):
+    """How likely each answer is, by a bootstrap over users and seeds; the three sum to 1.
+
+    `mf` is the chance that the factorisation that was chosen is better than the network that was, `dnn` that it is the
+    other way round, and `equal` that their difference in MSE is below the smallest effect.
+    """
+
+    mf: float
+    equal: float
+    dnn: float
+
+
 class OtherScore(Result):
     """The MSE of a row under another split, in squared rating units; `chosen` is as in `ModelResult`."""
 
@@ -392,6 +404,7 @@ class Comparison(Result):
     min_effect: float | None
     resamples: int
     differences: list[Difference]
+    chances: Chances | None = None
     tuning: list[Tuning] = []
     other_splits: list[OtherSplit] = []
     histories: list[HistoryScore] = []

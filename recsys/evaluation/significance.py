@@ -87,6 +87,51 @@ def compare_pairs(
     return found
 
 
+def chances(
+    user: npt.NDArray[np.integer],
+    rating: npt.NDArray[np.floating],
+    one: Sequence[npt.NDArray[np.floating]],
+    other: Sequence[npt.NDArray[np.floating]],
+    *,
+    smallest_effect: float,
+    resamples: int,
+    seed: int,
+) -> tuple[float, float, float]:
+    """Return how likely it is that `one` is better, that both are practically equal, and that `other` is better.
+
+    These are the shares of bootstrap resamples whose difference in MSE is below -`smallest_effect`, less than it either
+    way (the region of practical equivalence; Kruschke 2018, "Rejecting or Accepting Parameter Values in Bayesian
+    Estimation"), and above. Resampled are the users and, of each model, the seeds. Both deviations are widened by the
+    root of n / (n - 1), as resamples of n vary less than samples; one seed does not vary.
+
+    Args:
+        user: as for `compare_pairs`, like `rating`, `smallest_effect` and `resamples`.
+        one: predictions by each seed, shape (rows,) each.
+        other: the same of the other model.
+    """
+    random = np.random.default_rng(seed)
+    counted = np.bincount(user)
+    tested, rows = counted > 0, counted[counted > 0].astype(np.float64)
+    users, deviation = len(rows), np.zeros(resamples)
+    of_seeds = [
+        np.stack([_squared_errors(user, rating, [predicted])[tested] for predicted in model]) for model in (one, other)
+    ]
+    of_one, of_other = (sums.mean(axis=0) for sums in of_seeds)
+    difference = float((of_one - of_other).sum() / rows.sum())
+    if users > 1:
+        resampled = _resampled(np.stack([of_one, of_other], axis=1), rows, resamples, random)
+        deviation += (resampled[:, 0] - resampled[:, 1] - difference) * np.sqrt(users / (users - 1))
+    for sums, sign in zip(of_seeds, (1, -1), strict=True):
+        many = len(sums)
+        if many > 1:
+            mse = sums.sum(axis=1) / rows.sum()
+            means = mse[random.integers(many, size=(resamples, many))].mean(axis=1)
+            deviation += sign * (means - mse.mean()) * np.sqrt(many / (many - 1))
+    drawn = difference + deviation
+    better, worse = float(np.mean(drawn < -smallest_effect)), float(np.mean(drawn > smallest_effect))
+    return better, 1 - better - worse, worse
+
+
 def holm(p: Sequence[float]) -> list[float]:
     """Correct p values for multiple comparisons (Holm 1979, "A Simple Sequentially Rejective Multiple Test Procedure").
 
@@ -117,6 +162,20 @@ def _standard_errors(
     users = len(rows)
     if users < 2:
         return [0.0] * len(one)
+    mse = _resampled(sums, rows, resamples, random)
+    # a resample's variance is that of a population, smaller than the sample's by this factor
+    spread = (mse[:, one] - mse[:, other]).std(axis=0, ddof=1) * np.sqrt(users / (users - 1))
+    return [float(error) for error in spread]
+
+
+def _resampled(sums: Floats, rows: Floats, resamples: int, random: np.random.Generator) -> Floats:
+    """Return the MSE of each column in resamples of the users, shape (resamples, columns).
+
+    Args:
+        sums: squared errors of each user, shape (users, columns).
+        rows: ratings of each user, shape (users,).
+    """
+    users = len(rows)
     drawn = []
     chunk = max(1, DRAWN_AT_ONCE // users)
     weighed = np.vstack([sums.T, rows])
@@ -128,11 +187,8 @@ def _standard_errors(
         counts = np.bincount(places.ravel(), minlength=size * users).reshape(size, users)
         # no BLAS, whose bits depend on the number of cores
         totals = np.einsum("ru,cu->rc", counts, weighed)
-        mse = totals[:, :-1] / totals[:, -1:]
-        drawn.append(mse[:, one] - mse[:, other])
-    # a resample's variance is that of a population, smaller than the sample's by this factor
-    spread = np.concatenate(drawn).std(axis=0, ddof=1) * np.sqrt(users / (users - 1))
-    return [float(error) for error in spread]
+        drawn.append(totals[:, :-1] / totals[:, -1:])
+    return np.concatenate(drawn)
 
 
 def _p_value(difference: float, error: float, users: int) -> float:

@@ -24,6 +24,8 @@ from recsys.models.settings import (
 Family = Literal["mf", "dnn"]
 """Matrix factorisation, or deep network."""
 
+FAMILIES: tuple[Family, ...] = ("mf", "dnn")
+
 
 MOST_FOR_HISTORIES = 5_000_000
 """Training ratings up to which the fits are made that show what histories bring: of more, they take too long."""

@@ -73,6 +73,25 @@ def certainty_summary(comparison: Comparison) -> list[Finding]:
     return [Finding("certainty", likely + basis)]
 
 
+def chances_summary(comparison: Comparison) -> list[Finding]:
+    """How likely it is that either is better, or neither by more than the smallest effect; empty where not computed."""
+    contest, found = duel(comparison), comparison.chances
+    if contest is None or found is None:
+        return []
+    model, network = inside(contest.factorisation.title), inside(contest.network.title)
+    by = f" by more than {number(smallest, mse_step(comparison))}" if (smallest := effect(comparison)) else ""
+    text = f"Chances: {_chance(found.mf)} that {model} has the lower MSE{by}, {_chance(found.dnn)} that {network} has, "
+    text += f"and {_chance(found.equal)} that they are practically equal (bootstrap over test users and seeds)."
+    return [Finding("chances", text)]
+
+
+def _chance(share: float) -> str:
+    """A probability, which is never written as none or certain."""
+    if share < 0.005:
+        return "under 1%"
+    return f"{100 * share:.0f}%" if share < 0.995 else "over 99%"
+
+
 def _lead_interval(contest: Duel) -> tuple[float, float] | None:
     """The 95% interval of how far the better row's MSE is below the other's, if there is one."""
     if contest.reach is None or contest.gap > 0:
@@ -234,6 +253,7 @@ def verdict(comparison: Comparison) -> list[Finding]:
         *(typical_error(comparison) if answered else []),
         *gap_summary(comparison),
         *(certainty_summary(comparison) if answered else []),
+        *(chances_summary(comparison) if answered else []),
         *contribution_summary(comparison),
         *combination_summary(comparison),
         *worth_summary(comparison),

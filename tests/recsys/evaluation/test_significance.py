@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from scipy.stats import norm, ttest_rel
 
 from recsys.evaluation.results import Difference
-from recsys.evaluation.significance import compare_pairs, holm
+from recsys.evaluation.significance import chances, compare_pairs, holm
 from recsys.evaluation.thresholds import smallest_effect
 
 Floats = npt.NDArray[np.float64]
@@ -191,3 +192,82 @@ def test_smallest_effect_follows_the_scale_unless_it_is_named() -> None:
     assert smallest_effect(None, 10.588) == pytest.approx(0.5, abs=5e-3)
     assert smallest_effect(0.02, 10.588) == 0.02
     assert smallest_effect(0.0, 10.588) == 0.0
+
+
+@dataclass(frozen=True)
+class World:
+    """Two models of several seeds on ratings of 0; the second's expected MSE is higher by `worse_by`."""
+
+    users: int
+    seeds: int
+    seed_sd: float
+    worse_by: float = 0.0
+
+    def draw(self, seed: int) -> tuple[npt.NDArray[np.int64], Floats, list[Floats], list[Floats]]:
+        """Errors of both, on 30 ratings a user, correlate by 0.95; a seed moves their MSE of 0.7 by `seed_sd`."""
+        random = np.random.default_rng(seed)
+        user = np.repeat(np.arange(self.users), 30)
+        common, levels = random.normal(size=len(user)), np.sqrt(random.gamma(2.0, 0.5, size=self.users))[user]
+
+        def model(mse: float) -> list[Floats]:
+            own = random.normal(size=len(user))
+            of_seeds = mse + self.seed_sd * random.normal(size=self.seeds)
+            return [np.sqrt(of_seed) * levels * (0.95**0.5 * common + 0.05**0.5 * own) for of_seed in of_seeds]
+
+        return user, np.zeros(len(user)), model(0.7), model(0.7 + self.worse_by)
+
+
+EFFECT = 0.005
+
+
+def chances_in(world: World, seed: int, smallest_effect: float = EFFECT) -> tuple[float, float, float]:
+    user, rating, one, other = world.draw(seed)
+    return chances(user, rating, one, other, smallest_effect=smallest_effect, resamples=500, seed=seed)
+
+
+def test_chances_sum_to_one_and_go_where_the_difference_is() -> None:
+    for worse_by, place in ((0.2, 0), (-0.2, 2)):
+        found = chances_in(World(users=300, seeds=3, seed_sd=0.002, worse_by=worse_by), 1)
+        assert sum(found) == pytest.approx(1)
+        assert found[place] > 0.95
+    user, rating, one, _ = World(users=30, seeds=3, seed_sd=0.01).draw(1)
+    same = [np.mean(one, axis=0)]
+    assert chances(user, rating, same, same, smallest_effect=EFFECT, resamples=200, seed=1) == (0, 1, 0)
+    mf, equal, dnn = chances_in(World(users=30, seeds=3, seed_sd=0.01), 1, smallest_effect=0.0)
+    assert mf + dnn == pytest.approx(1)
+    assert equal == pytest.approx(0)
+
+
+def test_seeds_that_disagree_make_chances_less_certain() -> None:
+    user, rating, one, other = World(users=400, seeds=4, seed_sd=0.0, worse_by=0.03).draw(2)
+    spread = [prediction * factor for prediction, factor in zip(other, (0.9, 1.05, 0.98, 1.07), strict=True)]
+    given = {"smallest_effect": EFFECT, "resamples": 1000, "seed": 1}
+    certain = chances(user, rating, one, other, **given)[0]
+    level = np.sqrt(np.mean([np.mean(of**2) for of in other]) / np.mean([np.mean(of**2) for of in spread]))
+    unsure = chances(user, rating, one, [level * of for of in spread], **given)[0]
+    assert unsure < certain - 0.02
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("world", [World(670, 5, 0.001), World(6000, 5, 0.002)], ids=str)
+def test_a_winner_is_named_where_there_is_one(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """The table of docs/protocols.md: 200 data sets each without a difference, and with three times the smallest."""
+
+    def named(world: World) -> list[str]:
+        verdicts = []
+        for seed in range(200):
+            user, rating, one, other = world.draw(seed)
+            (found,) = compare_pairs(
+                user, rating, {"m0": one, "m1": other}, [("m0", "m1")], smallest_effect=EFFECT, resamples=500, seed=seed
+            )
+            better = chances(user, rating, one, other, smallest_effect=EFFECT, resamples=500, seed=seed)
+            assert found.verdict != "better" or better[0] >= 0.5
+            verdicts.append(found.verdict)
+        return verdicts
+
+    false = np.mean([verdict in ("better", "worse") for verdict in named(world)])
+    right = np.mean([verdict == "better" for verdict in named(replace(world, worse_by=3 * EFFECT))])
+    with capsys.disabled():
+        print(f"\n{world}: {false:.1%} false winners, {right:.1%} found")
+    assert false <= 0.05
+    assert right >= 0.8

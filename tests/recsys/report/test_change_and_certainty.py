@@ -3,8 +3,14 @@ from typing import Any
 
 import pytest
 
-from recsys.evaluation.results import Comparison, Difference, DifferenceVerdict
-from recsys.report.sections.verdict import certainty_summary, typical_error, verdict, what_would_change_it
+from recsys.evaluation.results import Chances, Comparison, Difference, DifferenceVerdict
+from recsys.report.sections.verdict import (
+    certainty_summary,
+    chances_summary,
+    typical_error,
+    verdict,
+    what_would_change_it,
+)
 
 Build = Callable[..., Comparison]
 
@@ -119,6 +125,17 @@ def test_nothing_is_said_of_an_answer_that_was_not_given(with_mse: Build) -> Non
     alike = comparison.model_copy(update={"data": comparison.data.model_copy(update={"rating_sd": 0.0})})
     unanswered = {finding.topic for finding in verdict(alike)}
     assert answered - unanswered == {"typical error", "certainty", "change"}
+
+
+def test_chances_are_told_of_each_answer_and_never_as_certain(with_mse: Build) -> None:
+    comparison = with_mse(mf=0.8, dnn=0.79)
+    assert chances_summary(comparison) == []
+    told = comparison.model_copy(update={"chances": Chances(mf=0.001, equal=0.42, dnn=0.579)})
+    (finding,) = chances_summary(told)
+    assert finding.text.startswith("Chances: under 1% that MF has the lower MSE by more than 0.0045, 58% that DNN has")
+    assert "42% that they are practically equal" in finding.text
+    (sure,) = chances_summary(comparison.model_copy(update={"chances": Chances(mf=1, equal=0, dnn=0)}))
+    assert "over 99% that MF" in sure.text
 
 
 def certainty(comparison: Comparison) -> str:
