@@ -26,7 +26,7 @@ from tests.processes import ROOT
 
 pytestmark = [pytest.mark.faults, pytest.mark.quick]
 
-HUGE = 24 * 2**20
+HUGE = 6 * 2**20
 
 
 def zipped(
@@ -54,6 +54,7 @@ def test_a_bomb_is_refused_before_it_fills_a_disk(
     kind: str, tmp_path: Path, tell: Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("recsys.data.dialect.UNLIMITED_BYTES", HUGE // 3)
+    monkeypatch.setattr("recsys.data.dialect.BLOCK_BYTES", HUGE // 12)
     bomb = tmp_path / "ratings.packed"
     bomb.write_bytes(PACKERS[kind](b"1,1,5\n" * (HUGE // 6)))
     taken: list[int] = []
