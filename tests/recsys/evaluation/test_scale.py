@@ -19,7 +19,7 @@ from recsys.training.train import fit_and_save, fit_model
 from tests.factories import SMALL_MODELS
 
 USERS, ITEMS, ROWS = 60, 70, 3000
-SCALES = {"as they are": (1.0, 0.0), "times 20": (20.0, 0.0), "less 10": (1.0, -10.0)}
+SCALES = {"as they are": (1.0, 0.0), "times 20, less 10": (20.0, -10.0)}
 LEARNING: dict[str, dict[str, Any]] = {
     name: {"epochs": 12, "learning_rate": 0.01} for name in ("mf_tuned", "dnn_tuned")
 }
