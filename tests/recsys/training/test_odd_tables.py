@@ -42,7 +42,7 @@ TABLES: dict[str, Callable[[np.random.Generator], Columns]] = {
     "1 to 100": lambda random: (*scattered(random)[:2], random.integers(1, 101, ROWS).astype(float)),
     "negative ratings": lambda random: (*scattered(random)[:2], random.uniform(-10, -1, ROWS).round(1)),
     "every pair twice": lambda random: twice(*scattered(random)),
-    "one rating each": lambda random: (np.arange(40), np.arange(40), random.integers(1, 6, 40).astype(float)),
+    "one rating each": lambda random: (np.arange(20), np.arange(10, 30), random.integers(1, 6, 20).astype(float)),
     "all the same": lambda random: (*scattered(random)[:2], np.full(ROWS, 4.0)),
 }
 
