@@ -103,7 +103,7 @@ class ModelSections(SettingsModel):
     parity: Annotated[ParitySettings, section("Parity", 6, flat=False)] = ParitySettings()
 '''
 
-TUNING = {"budget": 0.5, "trial_epochs": 2, "models": None}
+TUNING = {"budget": 0.25, "trial_epochs": 2, "models": None}
 
 END_OF_RECORDS = RECORD.partition("    ),\n")[2].partition("    parity:")[0]
 
@@ -179,7 +179,7 @@ def test_it_is_trained_tuned_scored_blended_and_plotted(project: Path, prefect_s
         *("mf_tuned", "mf_tuned", "parity"),  # as known
     ]
     assert [one["settings"]["damping"] for one in known if one["model"] == "parity"] == [3.0, 1.0]
-    assert len(factorisations["trials"]) == len(networks["trials"]) == factorisations["points"] + 2
+    assert len(factorisations["trials"]) == len(networks["trials"]) == factorisations["points"] + 1
     assert {one["model"] for one in factorisations["trials"][factorisations["points"] :]} == {"parity"}
     headline = json.loads((tmp_path / "reports" / "run" / "manifest.json").read_text())["verdict"]
     assert headline.startswith("Parity predicts these ratings better than ")
