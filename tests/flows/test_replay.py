@@ -14,15 +14,9 @@ import pytest
 from flows.replay import replay
 from recsys.errors import BadManifest, BadRatings, BadSettings
 from recsys.settings import Settings
-from tests.factories import write_ratings
+from tests.factories import small_settings, write_ratings
 
 ROOT = Path(__file__).parent.parent.parent
-FEW_EPOCHS = [
-    "--plots=no",
-    *("--protocol", "notebook", "--mf.epochs", "2", "--mf.embedding-size", "4"),
-    *("--dnn.epochs", "2", "--dnn.embedding-size", "4", "--dnn.units", "8"),
-    *("--dnn-tuned.epochs", "2", "--dnn-tuned.embedding-size", "4", "--dnn-tuned.units", "8"),
-]
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -49,12 +43,14 @@ def call(prefect_server: str, place: Path) -> Call:
 
 
 @pytest.fixture(scope="module")
-def manifest(call: Call, place: Path) -> Path:
-    """A run's manifest."""
-    ratings = write_ratings(place / "my.csv")
-    done = call("--ratings", str(ratings), "--name", "first", "--seed", "7", *FEW_EPOCHS)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return place / "reports" / "first" / "manifest.json"
+def manifest(prefect_server: str, place: Path) -> Path:
+    """The manifest of a run of this process."""
+    from flows.compare import compare
+
+    settings = small_settings(
+        write_ratings(place / "my.csv"), place, protocol="notebook", seed=7, output={"name": "first"}
+    )
+    return Path(compare(settings)) / "manifest.json"
 
 
 def changed(manifest: Path, name: str, change: Callable[[dict[str, Any]], None]) -> Path:
