@@ -17,7 +17,7 @@ SMALL = [
     *("--mf-tuned.epochs", "2", "--mf-tuned.embedding-size", "4"),
     *("--dnn-tuned.epochs", "2", "--dnn-tuned.embedding-size", "4", "--dnn-tuned.units", "8"),
     *("--models", "mf_tuned", "--models", "dnn_tuned", "--budget", "0", "--seeds", "1"),
-    *("--resamples", "100", "--ranking-users", "5"),
+    *("--resamples", "100", "--ranking-users", "5", "--plots=no"),
 ]
 
 
