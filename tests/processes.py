@@ -54,12 +54,18 @@ def started(*arguments: str, environment: dict[str, str], output: Path | None = 
 def kill(process: subprocess.Popen[bytes]) -> None:
     """Kill a process and all that it has started, none of which can do anything about it."""
     if process.poll() is None:
-        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        kill_family(process.pid)
+    process.wait()
+
+
+def kill_family(pid: int) -> None:
+    """Kill the process of this number, which may be another's child, and all that it has started."""
+    with suppress(psutil.NoSuchProcess):
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
         for member in family:
             with suppress(psutil.NoSuchProcess):
                 member.kill()
         psutil.wait_procs(family)
-    process.wait()
 
 
 @dataclass

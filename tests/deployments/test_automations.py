@@ -1,5 +1,6 @@
 """The automations, on a real server."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,17 @@ def there() -> dict[str, list[object]]:
         }
 
 
-def test_each_is_created_once_and_tells_the_block_that_is_named(prefect_server: str) -> None:
+@pytest.fixture
+def none_stays(prefect_server: str) -> Iterator[None]:
+    """Delete the automations afterwards, as they would crash runs of other tests."""
+    yield
+    with get_client(sync_client=True) as client:
+        for automation in client.read_automations():
+            client.delete_automation(automation.id)
+
+
+@pytest.mark.usefixtures("none_stays")
+def test_each_is_created_once_and_tells_the_block_that_is_named() -> None:
     block = CustomWebhookNotificationBlock(name="nightly", url="http://127.0.0.1:1/hook")
     block.save("for-automations")
     assert set_up(AUTOMATIONS, None) == ["Crash runs without a heartbeat", "Crash runs that do not begin"]
