@@ -20,6 +20,32 @@ SHARED = "FOLDER_OF_THE_TEST_SESSION"
 """Environment variable: a folder for what the processes of a session share."""
 
 
+LONGEST = (
+    "flows/test_golden.py",
+    "flows/test_caching.py",
+    "flows/test_poisoned.py",
+    "recsys/report/test_write.py",
+    "recsys/training/compiled/test_engine.py",
+    "flows/test_toy_model.py",
+    "recsys/training/test_odd_tables.py",
+    "flows/test_command_line.py",
+    "flows/test_winner.py",
+    "recsys/training/test_keras_engine.py",
+    "flows/test_replay.py",
+    "flows/test_killed_run.py",
+    "recsys/evaluation/test_scale.py",
+    "recsys/training/test_checkpoint.py",
+    "faults/test_numbers.py",
+)
+"""The files that take longest, the longest first; a process runs the whole of a file."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, so that no process is left with one while the other has ended."""
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
 def pytest_configure() -> None:
     """Make the folder that is shared, in the process that begins the session and ends last."""
     if SHARED not in os.environ:
