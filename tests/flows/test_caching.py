@@ -134,13 +134,13 @@ def test_a_further_seed_trains_each_winner_once_more_and_tries_nothing(run: Run,
 
 
 def test_a_larger_budget_tries_more_and_loads_what_was_tried(run: Run, finished: MakeSettings) -> None:
-    larger = finished(tuning={"budget": 0.5})
+    larger = finished(tuning={"budget": 0.25})
     heard = run(larger)
     assert {("try_mf", "cached"), ("try_dnn", "cached"), ("try_mf", "done"), ("try_dnn", "done")} <= heard.ends
     assert set(plan(larger).values()) == {""}
     assert run(larger).computed() == set()
     comparison = Comparison.model_validate_json((Path(larger.output.reports) / "run" / "comparison.json").read_bytes())
-    assert [len(tuning.trials) for tuning in comparison.tuning] == [5, 5]
+    assert [len(tuning.trials) for tuning in comparison.tuning] == [4, 4]
 
 
 def test_another_split_is_compared_as_well_and_shares_nothing_but_the_codes(run: Run, finished: MakeSettings) -> None:
