@@ -18,7 +18,6 @@ from tasks.progress import Event
 from tests.factories import small_settings
 from tests.faults.conftest import Tell
 from tests.interrupting import Run
-from tests.processes import PrefectServer
 
 pytestmark = [pytest.mark.faults, pytest.mark.quick]
 
@@ -40,8 +39,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def report(settings: Settings, server: PrefectServer) -> Path:
-    run = Run(settings, server.environment)
+def report(settings: Settings, prefect_server: str) -> Path:
+    run = Run(settings, {"PREFECT_API_URL": prefect_server})
     assert run.ends() == 0, run.said()
     return Path(settings.output.reports) / "run"
 
