@@ -98,6 +98,7 @@ def test_a_command_on_a_full_disk_ends_with_a_sentence(name: str, command: list[
     assert (done.returncode, done.stderr) == (2, f"{name}: {CUT}")
 
 
+@pytest.mark.slow
 def test_a_run_that_nobody_reads_goes_on_to_its_end(prefect_server: str, tmp_path: Path) -> None:
     ratings = write_ratings(tmp_path / "my.csv")
     reading, writing = os.pipe()
