@@ -70,7 +70,11 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with FileLock(shared / "server.lock"):
         if not address.exists():
             server = PrefectServer(shared)
-            server.start()
+            try:
+                server.start()
+            except BaseException:  # also pytest's timeout
+                server.kill()
+                raise
             (shared / "server.pid").write_text(str(server.process.pid))
             address.write_text(server.url)
     url = address.read_text()
