@@ -241,7 +241,7 @@ def test_chances_sum_to_one_and_go_where_the_difference_is() -> None:
 def test_seeds_that_disagree_make_chances_less_certain() -> None:
     user, rating, one, other = World(users=400, seeds=4, seed_sd=0.0, worse_by=0.03).draw(2)
     spread = [prediction * factor for prediction, factor in zip(other, (0.9, 1.05, 0.98, 1.07), strict=True)]
-    given = {"smallest_effect": EFFECT, "resamples": 1000, "seed": 1}
+    given: Any = {"smallest_effect": EFFECT, "resamples": 1000, "seed": 1}
     certain = chances(user, rating, one, other, **given)[0]
     level = np.sqrt(np.mean([np.mean(of**2) for of in other]) / np.mean([np.mean(of**2) for of in spread]))
     unsure = chances(user, rating, one, [level * of for of in spread], **given)[0]
@@ -253,7 +253,7 @@ def test_seeds_that_disagree_make_chances_less_certain() -> None:
 def test_a_winner_is_named_where_there_is_one(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     """The table of docs/protocols.md: 200 data sets each without a difference, and with three times the smallest."""
 
-    def named(world: World) -> list[str]:
+    def named(world: World) -> Sequence[str]:
         verdicts = []
         for seed in range(200):
             user, rating, one, other = world.draw(seed)
