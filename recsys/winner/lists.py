@@ -53,7 +53,8 @@ def write_lists(winner: Recommender, asked: RecommendSettings, progress: Progres
 
 def users_file(asked: str) -> str | None:
     """Return the path of the file of users that is asked for, None where ids, or all users, are."""
-    return asked if asked != "all" and (_path(asked).exists() or _path(asked).suffix) else None
+    is_file = _path(asked).exists() or ("," not in asked and _path(asked).suffix)
+    return asked if asked != "all" and is_file else None
 
 
 def _users(asked: str, reading: DataSettings) -> pd.Series | None:

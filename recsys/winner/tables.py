@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from recsys.data.columns import Role
 from recsys.data.ingest import ingest
-from recsys.errors import BadSettings
+from recsys.errors import BadRatings, BadSettings
 from recsys.progress import Progress, silent
 from recsys.settings import DataSettings
 from recsys.text import escape_cell
@@ -35,9 +35,19 @@ def read_parts(
         BadRatings: it cannot be read, has a row that cannot be used, or has not the columns `required`.
     """
     with TemporaryDirectory(prefix="mf-or-dnn-") as folder:
-        ingest(path, settings, Path(folder), progress, required)
+        try:
+            ingest(path, settings, Path(folder), progress, required)
+        except BadRatings as error:
+            raise BadRatings(str(error) if "rating" in required else _of_rows(str(error))) from error
         with pq.ParquetFile(Path(folder, "ratings.parquet")) as file:
             yield (file.read_row_group(number).to_pandas() for number in range(file.num_row_groups))
+
+
+def _of_rows(said: str) -> str:
+    """What is said of a file of ratings, of one that needs none."""
+    for of_ratings, of_rows in (("one rating per line", "one row per line"), ("no ratings", "no rows")):
+        said = said.replace(of_ratings, of_rows)
+    return said.replace("your ratings file", "the file")
 
 
 def read_whole(path: Path, settings: DataSettings, required: Sequence[Role]) -> pd.DataFrame:

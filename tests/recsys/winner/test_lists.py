@@ -29,14 +29,14 @@ def test_lists_of_all_users(winner: Recommender, tmp_path: Path) -> None:
     assert said == f"Lists of {found['user'].nunique()} users, {len(found)} items in all."
 
 
-@pytest.mark.parametrize("how", ["file", "file with header", "ids"])
+@pytest.mark.parametrize("how", ["file", "file with header", "ids", "ids with points"])
 def test_lists_of_the_users_asked_for(winner: Recommender, tmp_path: Path, how: str) -> None:
     file = tmp_path / "users.csv"
     file.write_text(("user\n" if "header" in how else "") + "20\n10\n777\n20\n")
-    users = "20, 10,777" if how == "ids" else str(file)
+    users = {"ids": "20, 10,777", "ids with points": "20,10,7.77"}.get(how, str(file))
     said = write_lists(winner, asked(tmp_path / "lists.csv", users=users, top=2))
     found = pd.read_csv(tmp_path / "lists.csv")
-    assert found["user"].tolist() == [20, 20, 10, 10, 777, 777]
+    assert found["user"].tolist() == [20, 20, 10, 10, *[7.77 if "points" in how else 777] * 2]
     assert found["item"][:2].tolist() == winner.recommend(20, 2)["item"].tolist()
     assert "1 user had no ratings to fit" in said
 

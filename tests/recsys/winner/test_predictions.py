@@ -75,8 +75,8 @@ def test_every_rating_that_was_fitted_is_known_to_be(winner: Recommender) -> Non
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("user,item\n", "a header but no ratings"),
-        ("", "is empty"),
+        ("user,item\n", "a header but no rows; give a file with one row per line"),
+        ("", "is empty; give a file with one row per line"),
         ("user\n10\n", "pairs need user and item"),
         ("user,item\n10,\n", "line 2: the item id is missing"),
         ("user,item,rating\n10,100,good\n", "line 2: rating 'good' is not a number"),
