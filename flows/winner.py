@@ -113,9 +113,9 @@ def _about(winner: str) -> str:
 
 
 def _written(made: Manifest, store: str, out: Path) -> str:
-    """Copy the file of a manifest to where it is wanted, say what is in it, and return its path."""
-    (path,) = Store(store).files(made).values()
-    copy_atomically(path, out.absolute())
+    """Copy the files of a manifest to where they are wanted, say what is in them, and return the path of one."""
+    for path in Store(store).files(made).values():
+        copy_atomically(path, out.absolute().with_suffix(path.suffix))
     for sentence in made["facts"]["said"]:
         get_run_logger().info(sentence)
     return str(out)

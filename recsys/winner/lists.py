@@ -1,5 +1,6 @@
 """Lists of recommended items of a winner for many users, written to a file."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pandas as pd
@@ -23,7 +24,7 @@ def write_lists(winner: Recommender, asked: RecommendSettings, progress: Progres
         BadSettings: the output cannot be written.
     """
     reading = asked.reading.data
-    users = _users(asked.users, reading)
+    users = _users(asked.users, reading, winner)
     items = read_whole(_path(asked.items), reading, ("item",))["item"] if asked.items else None
     exclude = read_whole(_path(asked.exclude_rated), reading, PAIRS) if asked.exclude_rated else None
     new = NewUsers(winner, asked.ratings_of_new_users, reading)
@@ -33,15 +34,21 @@ def write_lists(winner: Recommender, asked: RecommendSettings, progress: Progres
         asked_new = pd.Series(new.ids, dtype=object)
     as_text = any(isinstance(user, str) for user in asked_new)  # a column has one type, and known ids may be numbers
     listed = rows = unknown = 0
-    with TableWriter(_path(asked.out)) as writer:
+    with ExitStack() as stack:
+        writers = [stack.enter_context(TableWriter(path)) for path in _outputs(asked)]
+
+        def write(part: pd.DataFrame) -> None:
+            for writer in writers:
+                writer.add(part)
+
         for part in winner.lists(users, asked.top, items, exclude, progress):
-            writer.add(part.assign(user=part["user"].astype(str)) if as_text else part)
+            write(part.assign(user=part["user"].astype(str)) if as_text else part)
             listed, rows = listed + part["user"].nunique(), rows + len(part)
         for user in asked_new:
             left_out = () if exclude is None else exclude["item"][exclude["user"].astype(str) == str(user)]
             part = new[str(user)].recommend(asked.top, left_out, items)
             part.insert(0, "user", user)
-            writer.add(part)
+            write(part)
             listed, rows = listed + 1, rows + len(part)
     if users is not None:
         unknown = int((~winner.knows_users(users)).sum())
@@ -51,19 +58,26 @@ def write_lists(winner: Recommender, asked: RecommendSettings, progress: Progres
     return " ".join([said, *new.sentences])
 
 
+def _outputs(asked: RecommendSettings) -> list[Path]:
+    out = _path(asked.out)
+    return [out, out.with_suffix(".csv")] if asked.csv and out.suffix != ".csv" else [out]
+
+
 def users_file(asked: str) -> str | None:
     """Return the path of the file of users that is asked for, None where ids, or all users, are."""
     is_file = _path(asked).exists() or ("," not in asked and _path(asked).suffix)
     return asked if asked != "all" and is_file else None
 
 
-def _users(asked: str, reading: DataSettings) -> pd.Series | None:
+def _users(asked: str, reading: DataSettings, winner: Recommender) -> pd.Series | None:
     if asked == "all":
         return None
     file = users_file(asked)
-    if file is None:
-        return pd.Series([part.strip() for part in asked.split(",")]).drop_duplicates()
-    return read_whole(_path(file), reading, ("user",))["user"].drop_duplicates()
+    if file is not None:
+        return read_whole(_path(file), reading, ("user",))["user"].drop_duplicates()
+    users = pd.Series([part.strip() for part in asked.split(",")]).drop_duplicates()
+    numbers = pd.api.types.is_integer_dtype(winner.users.dtype) and users.str.fullmatch(r"-?\d{1,18}").all()
+    return users.astype("int64") if numbers else users
 
 
 def _path(given: str) -> Path:

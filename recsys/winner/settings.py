@@ -51,6 +51,7 @@ class RecommendSettings(SettingsModel):
     )
     top: int = Field(10, ge=1, description="how many items each list has")
     items: str | None = Field(None, description="file with a column of items, the only ones that may be listed")
+    csv: bool = Field(False, description="write the lists as CSV, too, beside a .parquet file")
     exclude_rated: str | None = Field(
         None, description="file of further ratings whose pairs are left out, beside those that the model was fitted to"
     )

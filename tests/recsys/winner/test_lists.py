@@ -41,6 +41,13 @@ def test_lists_of_the_users_asked_for(winner: Recommender, tmp_path: Path, how: 
     assert "1 user had no ratings to fit" in said
 
 
+def test_lists_are_also_written_as_csv(winner: Recommender, tmp_path: Path) -> None:
+    write_lists(winner, asked(tmp_path / "lists.parquet", users="10,20", csv=True))
+    of_parquet, of_csv = pd.read_parquet(tmp_path / "lists.parquet"), pd.read_csv(tmp_path / "lists.csv")
+    pd.testing.assert_frame_equal(of_parquet[["user", "rank", "item"]], of_csv[["user", "rank", "item"]])
+    assert not of_csv.empty
+
+
 def test_candidates_and_further_ratings_are_read(winner: Recommender, tmp_path: Path) -> None:
     (tmp_path / "items.csv").write_text("103\n104\n105\n")
     (tmp_path / "rated.csv").write_text("user,item,rating\n10,104,3\n")
