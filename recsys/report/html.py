@@ -1,7 +1,10 @@
 """A report as one HTML file that needs nothing else."""
 
+import re
+from base64 import b64encode
+from hashlib import sha256
 from importlib.resources import files
-from itertools import groupby, takewhile
+from itertools import count, groupby, takewhile
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -24,9 +27,28 @@ def html_page(report: Report) -> str:
         keep_trailing_newline=True,
     )
     environment.filters["drawing"] = lambda plot: Markup(themed(plot.svg))
+    environment.filters["anchor"] = _Anchors(report)
     environment.tests["box"] = _is_box
-    style = Markup(_theme() + _shipped("report.css"))
-    return environment.get_template("report.html.j2").render(report=report, style=style, arranged=_arranged)
+    style, script = Markup(_theme() + _shipped("report.css")), _shipped("report.js")
+    digest = b64encode(sha256(script.encode()).digest()).decode()  # the browser runs this script and no other
+    given = {"style": style, "script": Markup(script), "script_digest": f"sha256-{digest}", "arranged": _arranged}
+    return environment.get_template("report.html.j2").render(report=report, **given)
+
+
+class _Anchors:
+    """Ids of the headings inside of sections, none of which is used twice."""
+
+    def __init__(self, report: Report) -> None:
+        self._used = {section.anchor for section in report.sections}
+
+    def __call__(self, part: Section) -> str:
+        words = re.sub(r"[^a-z0-9]+", "-", part.title.lower()).strip("-")
+        first = part.anchor or f"on-{words}"
+        anchor = next(
+            name for number in count(1) if (name := f"{first}-{number}" if number > 1 else first) not in self._used
+        )
+        self._used.add(anchor)
+        return anchor
 
 
 def _shown(value: Any) -> Any:

@@ -59,7 +59,7 @@ def test_nothing_becomes_markup(report: Path, tell: Tell) -> None:
     page = (report / "report.html").read_text()
     tags = Tags(page).found
     assert "onerror=alert(1)" in page, "the value should be there, as text"
-    assert not {"img", "script"} & {tag for tag, _ in tags}
+    assert [tag for tag, _ in tags if tag in ("img", "script")] == ["script"]  # its own
     assert not [name for _, attributes in tags for name in attributes if name.startswith("on")]
     pictures = list((report / "plots").glob("*.svg"))
     for picture in pictures:
