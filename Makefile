@@ -2,7 +2,7 @@
 # make check     ruff, its formatter and mypy
 # make test      make check, then the test suite
 # make slow      the slowest tests, about half an hour
-# make faults    tests of failing machines, broken files and attacks, half an hour, with a table at the end
+# make faults    tests of failing machines, broken files and attacks, over an hour, with a table at the end
 # make benchmark the benchmarks, about an hour; ARGS="against_notebook" runs one of them
 # make ui        Prefect's server and UI; runs started later report to it
 # make deploy    a server, a worker and the deployments of deployments/prefect.yaml, in the background
