@@ -22,7 +22,7 @@ from recsys.data.encode import encode
 from recsys.data.ingest import ingest
 from recsys.data.source import locate
 from recsys.models.baselines import fit_baselines
-from recsys.models.settings import BayesMFSettings, BiasedMFSettings, FitSettings, TowersSettings
+from recsys.models.settings import AutoRecSettings, BayesMFSettings, BiasedMFSettings, FitSettings, TowersSettings
 from recsys.models.specs import MODEL
 from recsys.settings import DataSettings
 from recsys.training.fit import FitData
@@ -41,6 +41,7 @@ MODELS: dict[str, FitSettings] = {
     "bayes_mf": BayesMFSettings(),
     "mf_tuned": BiasedMFSettings(implicit="both", epochs=16),
     "towers": TowersSettings(),
+    "autorec": AutoRecSettings(epochs=20, patience=0),
 }
 
 
