@@ -37,8 +37,8 @@ def encode(
         users.parquet: code -> id. items.parquet: code -> id, title (null where none is known).
 
     Of a (user, item) pair that occurs more than once, all rows are kept (`keep`), the `last`, or the first with the
-    `mean` rating; a row that is kept keeps its time. Returns rows, users, items and repeated_pairs (rows beyond the
-    first of their pair).
+    `mean` rating; a row that is kept keeps its time. Returns rows, users, items, repeated_pairs (rows beyond the first
+    of their pair) and the period: the first and the last time in ISO 8601 (UTC), or None where no time is known.
 
     Raises:
         BadRatings: fewer than 2 users or items, or repeated pairs where they are an error.
@@ -68,12 +68,13 @@ def encode(
     progress(3, 4, f"{len(rating):,} ratings")
     for name, column in (("user", user), ("item", item), ("rating", rating)):
         np.save(folder / f"{name}.npy", column)
-    _write_times(ratings, kept, folder)
+    period = _write_times(ratings, kept, folder)
     _write(pa.table({"code": _range(users), "id": users}), folder / "users.parquet")
     _write(pa.table({"code": _range(items), "id": items, "title": _titles(items, titles)}), folder / "items.parquet")
     repeats = f"; repeated pairs: {repeated:,} ({duplicates})" if repeated else ""
     progress(4, 4, f"{len(users):,} users, {len(items):,} items, {len(rating):,} ratings{repeats}")
-    return {"rows": len(rating), "users": len(users), "items": len(items), "repeated_pairs": repeated}
+    facts = {"rows": len(rating), "users": len(users), "items": len(items), "repeated_pairs": repeated}
+    return {**facts, "period": period}
 
 
 def _codes(ratings: Path, column: str) -> tuple[Codes, pa.Array]:
@@ -124,17 +125,23 @@ def _without_duplicates(
     return kept, means[group[kept]]
 
 
-def _write_times(ratings: Path, kept: npt.NDArray[np.int64] | None, folder: Path) -> None:
-    """Write timestamp.npy where the ratings have times: of all rows, or of those that are kept."""
+def _write_times(ratings: Path, kept: npt.NDArray[np.int64] | None, folder: Path) -> list[str] | None:
+    """Write timestamp.npy where the ratings have times: of all rows, or of those that are kept. Return their period."""
     with pq.ParquetFile(ratings) as file:
         if "timestamp" not in file.schema_arrow.names:
-            return
+            return None
         times, start = np.empty(file.metadata.num_rows, np.int64), 0
         # block by block: the whole column, as int64, and with its nulls filled would be three copies
         for block in file.iter_batches(columns=["timestamp"]):
             times[start : start + len(block)] = block["timestamp"].cast(pa.int64()).fill_null(NO_TIME).to_numpy()
             start += len(block)
-    np.save(folder / "timestamp.npy", times if kept is None else times[kept])
+    times = times if kept is None else times[kept]
+    np.save(folder / "timestamp.npy", times)
+    known = times != NO_TIME
+    if not known.any():
+        return None
+    ends = times.min(where=known, initial=np.iinfo(np.int64).max), times.max()  # NO_TIME is the smallest of all
+    return [f"{np.datetime64(int(end), 's')}Z" for end in ends]
 
 
 def _titles(items: pa.Array, titles: Path | None) -> pa.Array:

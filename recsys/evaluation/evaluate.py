@@ -78,8 +78,8 @@ def evaluate(
     clipped, as clipping would make the best of them equal; item_knn is too slow for the lists.
 
     `trained`, `failed` and `left_out` have, by name, the models and the reasons why there is none; `winners` are those
-    of the searches. `data` are the facts
-    `source`, `licence`, `quarantined_rows`, `repeated_pairs`, `duplicates` and `ignored_columns`.
+    of the searches. `data` are the facts `source`, `licence`, `period`, `quarantined_rows`, `repeated_pairs`,
+    `duplicates` and `ignored_columns`.
 
     Returns:
         The comparison, and its predictions: one row a test rating with the columns user, item, rating, cold,

@@ -285,11 +285,13 @@ class RatingCount(Result):
 class DataFacts(Result):
     """The ratings of the comparison, after bad rows were quarantined and repeated pairs resolved.
 
-    `cold_test_rows` are test ratings whose user or item has no training rating.
+    `cold_test_rows` are test ratings whose user or item has no training rating; `period` has the first and the last
+    time in ISO 8601 (UTC), None where no time is known.
     """
 
     source: str
     licence: str | None
+    period: tuple[str, str] | None = None
     rows: int
     users: int
     items: int

@@ -73,6 +73,7 @@ def build_report(
             "ignored_columns": data["ratings"]["facts"]["ignored_columns"],
             "repeated_pairs": data["codes"]["facts"]["repeated_pairs"],
             "duplicates": settings.data.duplicates,
+            "period": data["codes"]["facts"]["period"],
         },
         winners=winners_of(tuning),
         tuning=tuning,

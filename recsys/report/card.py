@@ -11,6 +11,7 @@ from recsys.report.manifest import RunManifest
 from recsys.report.markdown import escaped
 from recsys.report.outcomes import difference, mse_step, rmse_step
 from recsys.report.searches import setting_text, setting_title
+from recsys.report.sections.data import period
 from recsys.text import number, opening, seconds, short, size
 from recsys.winner.about import About
 
@@ -77,12 +78,13 @@ def model_card(comparison: Comparison, about: About, manifest: RunManifest, mani
             "family": FAMILIES[MODEL[about.name].family] if about.name in MODEL else "models and baselines combined",
             **{f"weight of {ROW[name].title}": round(weight, 4) for name, weight in weights.items()},
             "fitted to": f"{'all' if about.refitted else 'training and validation'} ratings: {about.ratings:,}",
-            "seed": about.seed,
+            "first seed" if weights else "seed": about.seed,
             **{setting_title(name): value for name, value in about.settings.items()},
         },
         data={
             "source": data.source,
             "licence": data.licence or "not known",
+            "period": period(data) or "not known",
             "ratings": data.rows,
             "users": data.users,
             "items": data.items,

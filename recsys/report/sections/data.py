@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from recsys.evaluation.results import Comparison
+from recsys.evaluation.results import Comparison, DataFacts
 from recsys.report.section import Plot, Section, plots_of
 from recsys.report.sections.splits import manner
 from recsys.report.svg import LIGHT
@@ -59,6 +59,7 @@ def data_facts(comparison: Comparison) -> list[tuple[str, str]]:
     return [
         ("Source", data.source),
         ("Licence", data.licence or "not stated"),
+        ("Period", period(data) or "not known: the ratings have no times"),
         ("Ratings used", f"{data.rows:,}"),
         ("Users and items", f"{data.users:,} and {data.items:,}"),
         ("Density", f"{percent(data.density)} of all pairs of a user and an item have a rating"),
@@ -69,6 +70,11 @@ def data_facts(comparison: Comparison) -> list[tuple[str, str]]:
         ("Repeated pairs", _repeated(comparison)),
         ("Columns not used", listed(data.ignored_columns) or "none"),
     ]
+
+
+def period(data: DataFacts) -> str | None:
+    """The first and the last day of the ratings, or None where no time is known."""
+    return data.period and " to ".join(moment.split("T")[0] for moment in data.period)
 
 
 def _scale(comparison: Comparison) -> str:

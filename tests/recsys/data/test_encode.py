@@ -106,14 +106,25 @@ def test_times_stay_with_the_rows_that_are_kept(tmp_path: Path, policy: Duplicat
     pq.write_table(
         pa.table({"user": [1, 1, 1, 2], "item": [1, 2, 1, 2], "rating": [1.0] * 4, "timestamp": times}), path
     )
-    encode(path, None, policy, tmp_path)
+    facts = encode(path, None, policy, tmp_path)
     assert column(tmp_path, "timestamp") == expected
+    assert facts["period"] == [
+        f"1970-01-01T00:00:{second}Z" for second in (min(time for time in expected if time != NO_TIME), max(expected))
+    ]
     assert np.load(tmp_path / "timestamp.npy").dtype == np.int64
 
 
 def test_ratings_without_times_get_no_file_of_times(tmp_path: Path) -> None:
-    encode(ratings(tmp_path, [1, 2], [1, 2]), None, "keep", tmp_path)
+    facts = encode(ratings(tmp_path, [1, 2], [1, 2]), None, "keep", tmp_path)
     assert not (tmp_path / "timestamp.npy").exists()
+    assert facts["period"] is None
+
+
+def test_times_that_are_all_unknown_have_no_period(tmp_path: Path) -> None:
+    path = tmp_path / "ratings.parquet"
+    times = pa.array([None, None], pa.int64())
+    pq.write_table(pa.table({"user": [1, 2], "item": [1, 2], "rating": [1.0, 2.0], "timestamp": times}), path)
+    assert encode(path, None, "keep", tmp_path)["period"] is None
 
 
 def test_times_of_many_blocks_keep_their_order(tmp_path: Path) -> None:

@@ -268,7 +268,8 @@ def facts_of(predictions: pd.DataFrame, protocol: str) -> DataFacts:
         quarantined_rows=12,
         repeated_pairs=3,
         duplicates="keep",
-        ignored_columns=["timestamp"],
+        ignored_columns=["genres"],
+        period=("1996-03-29T10:00:00Z", "2018-09-24T14:27:30Z"),
     )
 
 
