@@ -19,10 +19,11 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
     from cyclopts import CycloptsError  # these imports take seconds and open files
 
-    from flows.options import application, explained_option
+    from flows.options import application, explained_option, with_words_for_flags
 
     try:
-        succeeded = application()(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        given = with_words_for_flags(sys.argv[1:] if arguments is None else arguments)
+        succeeded = application()(given, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         fail(explained_option(error), 2)
     except ServerLost as error:

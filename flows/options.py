@@ -19,6 +19,9 @@ from recsys.text import is_unicode
 
 RUN = Group("Run", sort_key=9)
 
+WORDS = ("yes", "no", "true", "false")
+"""That turn a flag on and off."""
+
 
 def application() -> App:
     """Return the command line, made from the settings and the parameters of `run`."""
@@ -37,6 +40,17 @@ def application() -> App:
     for command in (predict, recommend, export, show, diff):
         app.command(command, help_epilogue="")
     return app
+
+
+def with_words_for_flags(arguments: list[str]) -> list[str]:
+    """Return the arguments with `--refit no` as `--refit=no`, as cyclopts wants it."""
+    joined: list[str] = []
+    for argument in arguments:
+        if argument in WORDS and joined and joined[-1].startswith("--") and "=" not in joined[-1]:
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
 def run(

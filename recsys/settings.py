@@ -242,7 +242,7 @@ class OutputSettings(SettingsModel):
         description="name of the report folder (default: data set and protocol)",
     )
     reports: str = Field("reports", description="folder of the reports")
-    plots: bool = Field(True, description="draw plots; --plots=no saves a third of a second for each of some 30")
+    plots: bool = Field(True, description="draw plots; --plots no saves a third of a second for each of some 30")
     store: str = Field(
         ".recsys",
         description="folder of the cached results, or a URL shared by several machines, such as s3://bucket/name",
@@ -288,7 +288,7 @@ class WinnerSettings(SettingsModel):
     )
     refit: bool = Field(
         True,
-        description="fit it to all ratings, the test ratings among them; --refit=no keeps the fit that was scored",
+        description="fit it to all ratings, the test ratings among them; --refit no keeps the fit that was scored",
     )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.options import from_yaml, merged, option
+from flows.options import application, from_yaml, merged, option, with_words_for_flags
 from recsys.errors import BadSettings
 from recsys.settings import Settings
 
@@ -55,3 +55,17 @@ def test_a_bad_settings_file_is_named_with_its_mistake(text: str, sentence: str,
 )
 def test_a_field_is_called_by_its_option(place: tuple[int | str, ...], expected: str) -> None:
     assert option(place) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["--refit", "no", "--plots=no"], (False, False)),
+        (["--plots", "no", "--refit"], (True, False)),
+        (["--refit", "false", "--plots", "yes"], (False, True)),
+    ],
+)
+def test_a_word_after_a_flag_turns_it_on_and_off(given: list[str], expected: tuple[bool, bool]) -> None:
+    _, bound, *_ = application().parse_args(with_words_for_flags(given), exit_on_error=False, print_error=False)
+    settings = bound.arguments["settings"]
+    assert (settings.winner.refit, settings.output.plots) == expected
