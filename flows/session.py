@@ -28,7 +28,7 @@ from recsys.data.source import Source, locate
 from recsys.errors import ServerLost, ServerUnavailable
 from recsys.evaluation.results import Comparison
 from recsys.memory import require_memory_for_tensorflow
-from recsys.report.publish import WINNER
+from recsys.report.publish import WINNER, model_used
 from recsys.settings import Settings
 from recsys.store.remote import without_password
 from tasks.progress import STOP
@@ -125,7 +125,7 @@ class Session:
         if self.as_json:
             sys.stdout.buffer.write(document)  # JSON is UTF-8, whatever the terminal's encoding
         else:
-            show_comparison(self.console, Comparison.model_validate_json(document))
+            show_comparison(self.console, Comparison.model_validate_json(document), model_used(folder))
         if failure:
             self.console.print(plain(f"Failed: {', '.join(failure.tasks)}."), style="bold red", soft_wrap=True)
         if all_cached:

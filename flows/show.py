@@ -27,8 +27,9 @@ def show(console: Console, report: Path) -> None:
     """
     comparison = read_comparison(report)
     from flows.terminal import show_comparison
+    from recsys.report.publish import model_used
 
-    show_comparison(console, comparison)
+    show_comparison(console, comparison, model_used(report))
     card = report / CARD
     try:
         lines = card.read_text(encoding="utf-8", errors="replace").splitlines() if card.exists() else []

@@ -16,9 +16,10 @@ from rich.text import Text
 from flows.plan import Planned
 from recsys.data.source import Source
 from recsys.evaluation.results import Comparison
+from recsys.report.answer import headline
 from recsys.report.drift import drift_warnings
+from recsys.report.sections.first_screen import figures, shares, warnings
 from recsys.report.sections.results import shown_columns, shown_rows
-from recsys.report.sections.verdict import headline, verdict
 from recsys.settings import Settings
 from recsys.text import escaped
 from tasks.progress import LISTENERS, Event, Status
@@ -157,8 +158,23 @@ def show_plan(console: Console, plan: list[Planned]) -> None:
         console.print(text, soft_wrap=True)
 
 
-def show_comparison(console: Console, comparison: Comparison) -> None:
-    """Print the table of models and baselines, the verdict, and what moved since the runs before."""
+def show_comparison(console: Console, comparison: Comparison, used: str | None = None) -> None:
+    """Print the answer and its figures, the table of all rows, and what moved since the runs before.
+
+    `used` is the row of the model to use, if there is one.
+    """
+    chances = " · ".join(f"{share.label} {share.text}" for share in shares(comparison))
+    console.print(Text(), plain(f"{headline(comparison)}.", "bold"), sep="\n", soft_wrap=True)
+    for line in [*([chances] if chances else []), *(finding.text for finding in warnings(comparison))]:
+        console.print(plain(line), soft_wrap=True)
+    for name, text in figures(comparison, used):
+        console.print(plain(f"{name}: {text}"), soft_wrap=True)
+    console.print(Group(Text(), _rows(comparison), Text()))
+    for finding in drift_warnings(comparison):
+        console.print(plain(finding.text), style="yellow", soft_wrap=True)
+
+
+def _rows(comparison: Comparison) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     columns = shown_columns(comparison)
     shown = [column.in_terminal for column in columns]
@@ -171,8 +187,4 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
             table.add_column(column.heading, min_width=min(widest, WIDEST_TITLE), max_width=WIDEST_TITLE)
     for row in rows:
         table.add_row(*(plain(cell.text, "bold green" if cell.best else "") for cell in row))
-    console.print(Group(Text(), table, Text()))
-    console.print(plain(f"{headline(comparison)}."), style="bold", soft_wrap=True)
-    for style, findings in (("", verdict(comparison)), ("yellow", drift_warnings(comparison))):
-        for finding in findings:
-            console.print(plain(finding.text), style=style, soft_wrap=True)
+    return table

@@ -94,6 +94,13 @@ def percent(share: float) -> str:
     return f"{value:,.{min(decimals, 4)}f}%".replace("-", MINUS, 1)
 
 
+def probability(share: float) -> str:
+    """Format a probability in whole per cents; none is written as impossible or certain."""
+    if share < 0.005:
+        return "under 1%"
+    return f"{100 * share:.0f}%" if share < 0.995 else "over 99%"
+
+
 def seconds(value: float) -> str:
     """Format a duration: under 0.1 s, 2.5 s, 45 s, 3 min 20 s, 1 h 5 min."""
     if value < 0.095:

@@ -13,6 +13,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 from recsys.errors import StoreUnavailable
 from recsys.evaluation.results import Comparison, Tuning
 from recsys.models.specs import MODEL, Family
+from recsys.report.answer import headline
 from recsys.report.drift import drift_warnings
 from recsys.report.markdown import embedded_markdown, escaped
 from recsys.report.past_runs import with_past_runs
@@ -20,7 +21,6 @@ from recsys.report.publish import publish_report
 from recsys.report.section import Cell
 from recsys.report.sections import trends
 from recsys.report.sections.results import shown_columns, shown_rows
-from recsys.report.sections.verdict import headline
 from recsys.settings import Settings, SplitSettings
 from recsys.store.run_history import append
 from recsys.store.store import Facts, Manifest, Store

@@ -42,6 +42,7 @@ from recsys.evaluation.results import (
 )
 from recsys.evaluation.significance import chances, compare_pairs
 from recsys.evaluation.thresholds import smallest_effect
+from recsys.evaluation.tiers import tiers
 from recsys.memory import release_memory
 from recsys.models.fallback import BiasesWhereCold, Warm
 from recsys.models.predictor import Predictor
@@ -175,6 +176,16 @@ def evaluate(
         of_mf, of_dnn = (predicted.test[winners[family]] for family in FAMILIES)
         mf, equal, dnn = chances(user, rating, of_mf, of_dnn, **evident, seed=derive_seed(seed, "report", "chances"))
         found = Chances(mf=mf, equal=equal, dnn=dnn)
+    differences = compare_pairs(
+        user,
+        rating,
+        predicted.test,
+        pairs + [(name, "bias_only") for name in trained],
+        **evident,
+        seed=derive_seed(seed, "report", "bootstrap"),
+    )
+    every = predicted.test | {row.name: [prediction] for row, prediction in combined}
+    tiered = tiers(user, rating, every, differences, **evident, seed=derive_seed(seed, "report", "tiers"))
     comparison = Comparison(
         protocol=protocol,
         seed=seed,
@@ -189,15 +200,9 @@ def evaluate(
         skipped=[*skipped, *(_without_row(name, why) for name, why in left_out.items())],
         min_effect=evidence.min_effect,
         resamples=evidence.resamples,
-        differences=compare_pairs(
-            user,
-            rating,
-            predicted.test,
-            pairs + [(name, "bias_only") for name in trained],
-            **evident,
-            seed=derive_seed(seed, "report", "bootstrap"),
-        ),
+        differences=differences,
         chances=found,
+        tiers=tiered,
         tuning=list(tuning),
         other_splits=list(other_splits),
         histories=history_scores(histories, test, baselines["bias_only"], warm, bounds),

@@ -14,6 +14,10 @@ DifferenceVerdict = Literal["better", "worse", "too small", "not certain"]
 """How a row compares with another; the last two are ties: of no practical size, or not significant."""
 
 
+Better = Literal["yes", "no", "tie", "unknown"]
+Worth = Literal["yes", "no", "unknown"]
+
+
 class Result(BaseModel):
     """A frozen part of the comparison."""
 
@@ -341,6 +345,46 @@ class Chances(Result):
     dnn: float
 
 
+class Verdict(Result):
+    """Whether the best deep network predicts `better` than the best matrix factorisation, and is `worth` its cost.
+
+    Attributes:
+        better: "no" also where it is not better, and may be worse or as good; "unknown" where it may be.
+        worth: "unknown" where that hangs on what is not known of `better`.
+        headline: both in words.
+        mf: row of the factorisation, None where there is none.
+        dnn: row of the network.
+        gap: MSE of the network less that of the factorisation, in squared rating units.
+        low: lower end of the gap's 95% interval, None where there is none.
+        high: upper end.
+        time_ratio: seconds of fitting the network once, over those of the factorisation; None where not measurable.
+        use: row that takes least time to fit of those in a tie with the lowest error.
+    """
+
+    better: Better
+    worth: Worth
+    headline: str
+    mf: str | None = None
+    dnn: str | None = None
+    gap: float | None = None
+    low: float | None = None
+    high: float | None = None
+    time_ratio: float | None = None
+    use: str | None = None
+
+
+class Tier(Result):
+    """A row among all: the 95% interval of its MSE less the lowest one, and letters that it shares with rows in a tie.
+
+    `low` and `high` are in squared rating units, by a bootstrap over test users and seeds; 0 for the lowest row.
+    """
+
+    name: str
+    low: float
+    high: float
+    letters: str
+
+
 class OtherScore(Result):
     """The MSE of a row under another split, in squared rating units; `chosen` is as in `ModelResult`."""
 
@@ -406,7 +450,9 @@ class Comparison(Result):
     min_effect: float | None
     resamples: int
     differences: list[Difference]
+    verdict: Verdict | None = None
     chances: Chances | None = None
+    tiers: list[Tier] = []
     tuning: list[Tuning] = []
     other_splits: list[OtherSplit] = []
     histories: list[HistoryScore] = []

@@ -101,35 +101,55 @@ def chances(
 
     These are the shares of bootstrap resamples whose difference in MSE is below -`smallest_effect`, less than it either
     way (the region of practical equivalence; Kruschke 2018, "Rejecting or Accepting Parameter Values in Bayesian
-    Estimation"), and above. Resampled are the users and, of each model, the seeds. Both deviations are widened by the
-    root of n / (n - 1), as resamples of n vary less than samples; one seed does not vary.
+    Estimation"), and above. Resampled are the users and, of each model, the seeds; one seed does not vary.
 
     Args:
         user: as for `compare_pairs`, like `rating`, `smallest_effect` and `resamples`.
         one: predictions by each seed, shape (rows,) each.
         other: the same of the other model.
     """
+    drawn, _ = resampled_mse(user, rating, (one, other), resamples, seed)
+    difference = drawn[:, 0] - drawn[:, 1]
+    better, worse = float(np.mean(difference < -smallest_effect)), float(np.mean(difference > smallest_effect))
+    return better, 1 - better - worse, worse
+
+
+def resampled_mse(
+    user: npt.NDArray[np.integer],
+    rating: npt.NDArray[np.floating],
+    predicted: Sequence[Sequence[npt.NDArray[np.floating]]],
+    resamples: int,
+    seed: int,
+) -> tuple[Floats, Floats]:
+    """Return the MSE of some rows in resamples of the test users and of each row's seeds, and the MSE as it is.
+
+    Deviations are scaled to the variance of a sample, as that of a resample is smaller.
+
+    Args:
+        user: codes from 0, shape (rows,); rows of one user are drawn together, the same ones for all.
+        rating: shape (rows,), in rating units.
+        predicted: for each row its predictions, shape (rows,), one for each seed.
+
+    Returns:
+        Two arrays of shapes (resamples, len(predicted)) and (len(predicted),), in squared rating units.
+    """
     random = np.random.default_rng(seed)
     counted = np.bincount(user)
     tested, rows = counted > 0, counted[counted > 0].astype(np.float64)
-    users, deviation = len(rows), np.zeros(resamples)
-    of_seeds = [
-        np.stack([_squared_errors(user, rating, [predicted])[tested] for predicted in model]) for model in (one, other)
-    ]
-    of_one, of_other = (sums.mean(axis=0) for sums in of_seeds)
-    difference = float((of_one - of_other).sum() / rows.sum())
+    users = len(rows)
+    of_seeds = [np.stack([_squared_errors(user, rating, [one])[tested] for one in seeds]) for seeds in predicted]
+    sums = np.stack([of_model.mean(axis=0) for of_model in of_seeds], axis=1)
+    mse = sums.sum(axis=0) / rows.sum()
+    deviation = np.zeros((resamples, len(predicted)))
     if users > 1:
-        resampled = _resampled(np.stack([of_one, of_other], axis=1), rows, resamples, random)
-        deviation += (resampled[:, 0] - resampled[:, 1] - difference) * np.sqrt(users / (users - 1))
-    for sums, sign in zip(of_seeds, (1, -1), strict=True):
-        many = len(sums)
+        deviation += (_resampled(sums, rows, resamples, random) - mse) * np.sqrt(users / (users - 1))
+    for place, of_model in enumerate(of_seeds):
+        many = len(of_model)
         if many > 1:
-            mse = sums.sum(axis=1) / rows.sum()
-            means = mse[random.integers(many, size=(resamples, many))].mean(axis=1)
-            deviation += sign * (means - mse.mean()) * np.sqrt(many / (many - 1))
-    drawn = difference + deviation
-    better, worse = float(np.mean(drawn < -smallest_effect)), float(np.mean(drawn > smallest_effect))
-    return better, 1 - better - worse, worse
+            own = of_model.sum(axis=1) / rows.sum()
+            means = own[random.integers(many, size=(resamples, many))].mean(axis=1)
+            deviation[:, place] += (means - own.mean()) * np.sqrt(many / (many - 1))
+    return mse + deviation, mse
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -13,6 +13,7 @@ from recsys.evaluation.histories import load_history_fits
 from recsys.evaluation.inputs import Models, load_models, load_ratings
 from recsys.evaluation.results import Comparison, OtherSplit, Tuning, winners_of
 from recsys.progress import Progress, silent
+from recsys.report.answer import verdict_of
 from recsys.report.contents import draw_plots
 from recsys.report.manifest import run_manifest
 from recsys.report.sections.results import table_csv
@@ -82,6 +83,7 @@ def build_report(
         left_out=left_out,
         progress=progress,
     )
+    comparison = comparison.model_copy(update={"verdict": verdict_of(comparison)})
     progress(len(trained), len(trained) + 1, "drawing")
     write_report(comparison, predictions, folder, plots=settings.output.plots)
     predictions.to_parquet(folder / "predictions.parquet", index=False, compression="zstd")

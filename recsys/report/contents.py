@@ -10,6 +10,7 @@ from recsys.report.sections import (
     data,
     discussion,
     errors,
+    first_screen,
     histories,
     methodology,
     overfitting,
@@ -37,6 +38,7 @@ class Entry(NamedTuple):
 
 
 SECTIONS = (
+    Entry(verdict.section),
     Entry(results.section, results.draw),
     Entry(significance.section, significance.draw),
     Entry(seeds.section),
@@ -72,9 +74,9 @@ def report_of(comparison: Comparison, plots: Sequence[Plot], winner: use.Winner 
     """Return what the pages show of a comparison, its plots and the model to use."""
     sections = [entry.section(comparison, plots) for entry in SECTIONS]
     if winner:
-        sections.insert(1, use.section(winner))
+        sections.insert(2, use.section(winner))
     return Report(
         f"Deep network or matrix factorisation? · protocol {comparison.protocol} · {comparison.data.source}",
-        verdict.section(comparison, plots),
+        first_screen.section(comparison, plots, winner),
         [section for section in sections if section],
     )

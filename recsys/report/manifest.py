@@ -14,7 +14,7 @@ from recsys.data.datasets import DATASETS, SAMPLE
 from recsys.errors import BadManifest
 from recsys.evaluation.metrics import ranking_keys, rating_metrics
 from recsys.evaluation.results import Comparison, Tuning
-from recsys.report.sections.verdict import headline
+from recsys.report.answer import headline
 from recsys.settings import DataSettings, Settings
 from recsys.store.fingerprint import PACKAGE, code_of, versions_of
 from recsys.store.store import Manifest, content

@@ -39,6 +39,7 @@ def escaped(text: str) -> str:
 def _content(section: Section, level: int) -> Iterator[str]:
     heading = "#" * (level + 1)
     yield "\n".join(f"- **{escaped(name)}**: {escaped(text)}" for name, text in section.facts)
+    yield " · ".join(f"{escaped(share.label)} {escaped(share.text)}" for share in section.shares)
     yield "\n".join(f"- {escaped(finding.text)}" for finding in section.findings)
     yield _fenced(section.listing)
     yield from (_table(table) for table in section.tables if not table.folded)

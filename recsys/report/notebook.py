@@ -8,9 +8,9 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from recsys.evaluation.results import Comparison
+from recsys.report.answer import headline
 from recsys.report.outcomes import scored
 from recsys.report.sections.results import errors, shown_columns, shown_rows
-from recsys.report.sections.verdict import headline
 from recsys.report.svg import LIGHT, style
 
 _SHOWN = """<div>

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from recsys.evaluation.results import BaselineResult, Combination, Comparison, ModelResult
+from recsys.report.answer import headline, unanswered
 from recsys.report.manifest import RATINGS, UNRECORDED, RunManifest, read_manifest
 from recsys.report.outcomes import duel, every_row
 from recsys.report.sections import trends
-from recsys.report.sections.verdict import headline, unanswered
 from recsys.settings import Settings
 from recsys.store.fingerprint import Fingerprint, code_of, versions_of
 from recsys.store.run_history import PastRun, PastScore, Side, in_series, read, results

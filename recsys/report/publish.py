@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from recsys.errors import BadSettings, StoreUnavailable
+from recsys.errors import BadManifest, BadSettings, StoreUnavailable
 from recsys.evaluation.results import Comparison
 from recsys.report.card import model_card
 from recsys.report.contents import report_of
@@ -47,6 +47,21 @@ def _winner(files: Mapping[str, Path], folder: str) -> Winner | None:
     if not files:
         return None
     return Winner(folder, About.model_validate_json(files[ABOUT].read_bytes()), read_examples(files[EXAMPLES]))
+
+
+def model_used(report: Path) -> str | None:
+    """Return the row of a published report's model to use, None if there is no such model.
+
+    Raises:
+        BadManifest: its winner.json is damaged.
+    """
+    path = report / WINNER / ABOUT
+    if not path.exists():
+        return None
+    try:
+        return About.model_validate_json(path.read_bytes()).name
+    except (OSError, ValueError) as error:
+        raise BadManifest(f"{path} cannot be read, or is damaged: repeat the run, which writes it anew.") from error
 
 
 def card_files(files: Mapping[str, Path], winner: Mapping[str, Path]) -> dict[str, bytes]:

@@ -32,6 +32,16 @@ Tone = Literal["plain", "good", "warn"]
 
 
 @dataclass(frozen=True)
+class Share:
+    """A part of a whole: a share from 0 to 1, its text, what it is of, and the role whose colour it has."""
+
+    role: str
+    label: str
+    value: float
+    text: str
+
+
+@dataclass(frozen=True)
 class Heading:
     """The heading of a column, and what the column holds where the heading does not say it all.
 
@@ -72,6 +82,7 @@ class Section:
     Attributes:
         anchor: id of its heading in the page, which links from elsewhere lead to; empty for a part without one.
         facts: names and texts, as a list of definitions.
+        shares: parts of a whole, as one bar.
         listing: text in which columns are aligned, such as the layers of a model.
         parts: sections inside this one, one heading level deeper.
         tone: "good" or "warn" where it is set apart as a box.
@@ -85,6 +96,7 @@ class Section:
     tables: Sequence[Table] = ()
     plots: Sequence[Plot] = ()
     facts: Sequence[tuple[str, str]] = ()
+    shares: Sequence[Share] = ()
     listing: str = ""
     parts: Sequence["Section"] = ()
     tone: Tone = "plain"

@@ -18,7 +18,7 @@ from tests.faults.stores import check_store, hidden
 from tests.interrupting import config, numbers
 from tests.processes import PrefectServer, kill, started, until
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 
 RANDOM_KILLS = 30
 LATEST = 9.0

@@ -9,9 +9,9 @@ from rich.console import Console
 from flows.show import CARD, show, show_report
 from recsys.errors import BadManifest
 from recsys.evaluation.results import Comparison
+from recsys.report.answer import headline
 from recsys.report.diff import diff
 from recsys.report.publish import WINNER
-from recsys.report.sections.verdict import headline
 from tests.made_reports import write_records
 from tests.recsys.report.conftest import made
 

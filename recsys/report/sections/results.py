@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from recsys.evaluation.metrics import Better, Metric, RatingMetric, ranking_keys, ranking_metrics, rating_metrics
 from recsys.evaluation.results import BaselineResult, Combination, Comparison, FailedModel, ModelResult
-from recsys.report.outcomes import effect, every_row, in_order, mse_step, rmse_step, scored
+from recsys.report.outcomes import every_row, in_order, mse_step, rmse_step, scored
 from recsys.report.section import Cell, Heading, Plot, Section, Table
 from recsys.report.sections.cost import all_in_seconds, search_seconds
 from recsys.report.sections.seeds import repeated, seeds_in_words
@@ -229,22 +229,28 @@ def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
 
 
 def errors(comparison: Comparison) -> Plot:
-    """Test MSE of all scored rows, lowest on top."""
+    """Test MSE of all scored rows, lowest on top, each with its interval and the letters of its ties if known."""
     figure, axes, rows = _sheet(comparison)
-    step, margin = mse_step(comparison), effect(comparison)
-    values = [row.mse for row in rows]
-    if margin > 0:
-        axes.axvspan(min(values), min(values) + margin, color=LIGHT["soft"], alpha=0.13, linewidth=0)
-    span = (max(values) - min(values)) or abs(values[0]) or 1.0
-    axes.set_xlim(min(values) - 0.08 * span, max(values) + 0.3 * span)
-    _dots(axes, rows, values, [number(value, step) for value in values])
+    step = mse_step(comparison)
+    values, tiers = [row.mse for row in rows], {tier.name: tier for tier in comparison.tiers}
+    lowest = min(values)
+    ends = [(lowest + tier.low, lowest + tier.high) if (tier := tiers.get(row.name)) else None for row in rows]
+    for place, (row, reach) in enumerate(zip(rows, ends, strict=True)):
+        if reach:
+            axes.plot(reach, [place, place], color=look_of(row).colour, linewidth=1.6, alpha=0.6)
+    axes.axvline(lowest, color=LIGHT["soft"], linewidth=0.8)
+    reaches = [*values, *(end for reach in ends if reach for end in reach)]
+    span = (max(reaches) - min(reaches)) or abs(values[0]) or 1.0
+    axes.set_xlim(min(reaches) - 0.05 * span, max(reaches) + 0.34 * span)
+    letters = {name: f"  {tier.letters}" for name, tier in tiers.items()}
+    texts = [f"{number(row.mse, step)}{letters.get(row.name, '')}" for row in rows]
+    _dots(axes, rows, values, texts, [max(reach or (value,)) for reach, value in zip(ends, values, strict=True)])
     axes.set_xlabel("test MSE (rating units²)")
-    told = "; ".join(f"{row.title} {number(row.mse, step)}" for row in rows)
-    caption = "Test error, lowest on top; models in colour, baselines in grey."
-    if comparison.combinations:
-        caption += " A star is an ensemble."
-    if margin > 0:
-        caption += f" Rows in the shaded band are within the smallest effect of the lowest ({number(margin, step)})."
+    told = "; ".join(f"{row.title} {text}" for row, text in zip(rows, texts, strict=True))
+    caption = "Test error, lowest on top."
+    if tiers:
+        caption += " Bars: 95% interval of the difference to the lowest, over users and seeds; rows that share a "
+        caption += "letter are in a tie."
     return finished(figure, "errors", "answer", caption, f"Test MSE, lowest first: {told}.")
 
 
@@ -256,11 +262,11 @@ def costs(comparison: Comparison) -> Plot:
     widest = max(10.0, max(values) / SHORTEST_FIT)
     axes.set_xlim(SHORTEST_FIT / widest**0.06, SHORTEST_FIT * widest**1.35)
     axes.minorticks_off()
-    _dots(axes, rows, values, [seconds(row.fit_seconds) for row in rows])
+    _dots(axes, rows, values, [seconds(row.fit_seconds) for row in rows], values)
     axes.set_xlabel("fit time (s, log scale)")
     told = "; ".join(f"{row.title} {seconds(row.fit_seconds)}" for row in rows)
     caption = "Fit time, in the same order, on a logarithmic scale."
-    return finished(figure, "costs", "answer", caption, f"Fit time, in order of test error: {told}.")
+    return finished(figure, "costs", "costs", caption, f"Fit time, in order of test error: {told}.")
 
 
 def _sheet(comparison: Comparison) -> "tuple[Figure, Axes, list[BaselineResult]]":
@@ -269,11 +275,14 @@ def _sheet(comparison: Comparison) -> "tuple[Figure, Axes, list[BaselineResult]]
     return *sheet(0.75 + 0.27 * len(rows)), rows
 
 
-def _dots(axes: "Axes", rows: list[BaselineResult], values: list[float], texts: list[str]) -> None:
-    for place, (row, value, text) in enumerate(zip(rows, values, texts, strict=True)):
+def _dots(
+    axes: "Axes", rows: list[BaselineResult], values: list[float], texts: list[str], ends: Sequence[float]
+) -> None:
+    """Mark a value of each row, and write its text to the right of where what is drawn of it ends."""
+    for place, (row, value, text, end) in enumerate(zip(rows, values, texts, ends, strict=True)):
         shape = look_of(row)
         axes.plot([value], [place], marker=shape.marker, color=shape.colour, markersize=7, linestyle="none")
-        axes.annotate(text, (value, place), xytext=(8, 0), textcoords="offset points", va="center", fontsize=8.5)
+        axes.annotate(text, (end, place), xytext=(8, 0), textcoords="offset points", va="center", fontsize=8.5)
     axes.set_yticks(range(len(rows)), [label(row.title) for row in rows], color=LIGHT["ink"])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)

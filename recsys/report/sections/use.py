@@ -23,6 +23,11 @@ class Winner:
     examples: Sequence[Example]
 
 
+def recommending(folder: str) -> str:
+    """The command that lists items for all users."""
+    return COMMANDS[1].format(folder=folder)
+
+
 def section(winner: Winner) -> Section:
     """What there is to say of the model to use."""
     about = winner.about

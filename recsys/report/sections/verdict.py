@@ -1,48 +1,38 @@
-"""The answer of the first screen: who wins, by how much, how certain that is, and what would change it."""
+"""The answer in words: by how much, how certain that is, what it costs, and what would change it."""
 
 from collections.abc import Sequence
 from statistics import NormalDist
 
-from recsys.evaluation.results import Comparison, Difference, ModelResult
+from recsys.evaluation.results import Comparison, Difference
 from recsys.evaluation.thresholds import LEVEL
-from recsys.report.drift import drift_warnings
+from recsys.report.answer import unanswered
 from recsys.report.outcomes import (
     Duel,
-    best,
     best_network,
     duel,
     effect,
     factorisation,
-    in_order,
-    is_uncertain,
     mse_step,
     networks,
     outcome,
     rmse_step,
     tie_margin,
 )
-from recsys.report.searches import not_searched
-from recsys.report.section import Finding, Plot, Section, findings_on, plots_of
-from recsys.report.sections.baselines import baseline_summary, other_seeds_may_beat
-from recsys.report.sections.cold_start import mostly_clipped
+from recsys.report.section import Finding, Plot, Section, findings_on
+from recsys.report.sections.baselines import baseline_summary
 from recsys.report.sections.cost import worth_summary
-from recsys.report.sections.discussion import combination_summary, contribution_summary, failure_findings
-from recsys.report.sections.methodology import few_test_ratings, limits, optimism
+from recsys.report.sections.discussion import combination_summary, contribution_summary
+from recsys.report.sections.methodology import limits
 from recsys.report.sections.seeds import seeds_in_words, turned_pairs
 from recsys.report.sections.splits import by_effect, manner, split_names
-from recsys.text import count, inside, listing, number, opening, percent, short, times, verb
+from recsys.text import count, inside, listing, number, opening, percent, probability, short, times
 
 
 def section(comparison: Comparison, plots: Sequence[Plot]) -> Section:
-    """The first screen: the answer, what there is to know of it, and warnings of what moved since the runs before."""
-    drift = drift_warnings(comparison)
-    return Section(
-        "answer",
-        headline(comparison),
-        verdict(comparison),
-        plots=plots_of(plots, "answer"),
-        parts=[Section("", "Moved since the runs before", drift, tone="warn")] if drift else [],
-    )
+    """What the first screen says in figures, in sentences."""
+    change = what_would_change_it(comparison) if not unanswered(comparison) else []
+    parts = [Section("change", "What would change it", change)] if change else []
+    return Section("summary", "The answer in words", verdict(comparison), parts=parts)
 
 
 def typical_error(comparison: Comparison) -> list[Finding]:
@@ -80,16 +70,10 @@ def chances_summary(comparison: Comparison) -> list[Finding]:
         return []
     model, network = inside(contest.factorisation.title), inside(contest.network.title)
     by = f" by more than {number(smallest, mse_step(comparison))}" if (smallest := effect(comparison)) else ""
-    text = f"Chances: {_chance(found.mf)} that {model} has the lower MSE{by}, {_chance(found.dnn)} that {network} has, "
-    text += f"and {_chance(found.equal)} that they are practically equal (bootstrap over test users and seeds)."
+    text = f"Chances: {probability(found.mf)} that {model} has the lower MSE{by}, {probability(found.dnn)} that "
+    text += f"{network} has, and {probability(found.equal)} that they are practically equal (bootstrap over test users "
+    text += "and seeds)."
     return [Finding("chances", text)]
-
-
-def _chance(share: float) -> str:
-    """A probability, which is never written as none or certain."""
-    if share < 0.005:
-        return "under 1%"
-    return f"{100 * share:.0f}%" if share < 0.995 else "over 99%"
 
 
 def _lead_interval(contest: Duel) -> tuple[float, float] | None:
@@ -104,12 +88,12 @@ MOST_TIMES = 1000
 
 
 def what_would_change_it(comparison: Comparison) -> list[Finding]:
-    """What it would take for another answer to factorisation against the best network; empty without both."""
+    """What it would take for another answer, in up to three sentences; empty without both sides."""
     contest = duel(comparison)
     if contest is None:
         return []
     texts = [_size_or_certainty(comparison, contest), _by_seeds(comparison, contest), _by_splits(comparison)]
-    return [Finding("change", f"What would change this: {' '.join(text for text in texts if text)}")]
+    return findings_on("change", [opening(text) for text in texts])
 
 
 def _size_or_certainty(comparison: Comparison, contest: Duel) -> str:
@@ -186,70 +170,10 @@ def _by_splits(comparison: Comparison) -> str:
     return f"Another split: {'; '.join(parts)}."
 
 
-def headline(comparison: Comparison) -> str:
-    """The answer in one sentence without a full stop: networks against factorisation, and both against averages."""
-    model, reason = factorisation(comparison), unanswered(comparison)
-    if reason or model is None:
-        return f"No answer: {reason}"
-    return _duel(comparison, model) + _baseline_clause(comparison)
-
-
-def unanswered(comparison: Comparison) -> str:
-    """Why networks cannot be compared with factorisation here; empty where they can."""
-    if not comparison.models:
-        return "every model failed" if comparison.failed else "no model was scored"
-    if factorisation(comparison) is None:
-        return "there is no matrix factorisation to compare with"
-    if not networks(comparison):
-        return "there is no deep network to compare with matrix factorisation"
-    if comparison.data.rating_sd == 0:
-        return f"every rating is {short(comparison.data.rating_mean)}, there is nothing to predict"
-    if comparison.protocol == "fair" and comparison.data.cold_test_rows == comparison.data.test_rows:
-        return "every test rating is of a user or an item without any training rating"
-    return ""
-
-
-def _duel(comparison: Comparison, model: ModelResult) -> str:
-    rivals, groups = networks(comparison), dict[str, list[str]](better=[], tie=[], worse=[])
-    for rival in rivals:
-        groups[outcome(comparison, rival, model)].append(inside(rival.title))
-    uncertain = [inside(rival.title) for rival in rivals if is_uncertain(comparison, rival, model)]
-    better, tied, worse = (listing(groups[name]) for name in ("better", "tie", "worse"))
-    name = inside(model.title)
-    if better:
-        clauses = [
-            f"{better} {verb(groups['better'], 'predict')} these ratings better than {name}",
-            f"{tied} {verb(groups['tie'], 'tie')} with {name}" if tied else "",
-            f"{worse} {verb(groups['worse'], 'do')} not" if worse else "",
-        ]
-    elif worse:
-        clauses = [f"{name} predicts these ratings better than {worse}{f' and ties with {tied}' if tied else ''}"]
-    elif uncertain:
-        level = [title for title in groups["tie"] if title not in uncertain]
-        clauses = [f"{listing([*level, name])} predict these ratings equally well" if level else ""]
-        clauses.append(f"{listing(uncertain)} cannot be told apart from {name} on these ratings")
-    else:
-        clauses = [f"{listing([*groups['tie'], name])} predict these ratings equally well"]
-    return opening("; ".join(clause for clause in clauses if clause))
-
-
-def _baseline_clause(comparison: Comparison) -> str:
-    rival = best(in_order(comparison.baselines))
-    if rival is None:
-        return ""
-    results = {outcome(comparison, model, rival) for model in comparison.models}
-    if results == {"worse"}:
-        return f"; no model is as good as the baseline “{inside(rival.title)}”"
-    if "better" in results or any(other_seeds_may_beat(comparison, model, rival) for model in comparison.models):
-        return ""  # an answer should not hang on the seeds that were drawn
-    return f"; no model beats the baseline “{inside(rival.title)}”"
-
-
 def verdict(comparison: Comparison) -> list[Finding]:
-    """The few sentences of the first screen and the terminal."""
+    """What there is to say of the answer, in sentences."""
     answered = not unanswered(comparison)
     findings = [
-        *failure_findings(comparison),
         *(typical_error(comparison) if answered else []),
         *gap_summary(comparison),
         *(certainty_summary(comparison) if answered else []),
@@ -258,14 +182,8 @@ def verdict(comparison: Comparison) -> list[Finding]:
         *combination_summary(comparison),
         *worth_summary(comparison),
         *baseline_summary(comparison),
-        *(what_would_change_it(comparison) if answered else []),
     ]
-    if comparison.models:
-        chosen = optimism(comparison) if comparison.protocol == "notebook" else ""
-        clipped, few = mostly_clipped(comparison), few_test_ratings(comparison)
-        texts = [clipped, few, chosen, not_searched(comparison), limits(comparison)]
-        findings += findings_on("caution", texts)
-    return findings
+    return [*findings, *findings_on("caution", [limits(comparison)])] if comparison.models else findings
 
 
 def gap_summary(comparison: Comparison) -> list[Finding]:

@@ -33,25 +33,24 @@ def with_tested(
 
 
 def change(comparison: Comparison) -> str:
-    (finding,) = what_would_change_it(comparison)
-    return finding.text.removeprefix("What would change this: ")
+    return " ".join(finding.text for finding in what_would_change_it(comparison))
 
 
 def test_a_certain_lead_would_have_to_shrink_to_a_tie(with_mse: Build) -> None:
     comparison = with_mse(mf=0.8, dnn=0.7)
     assert change(with_tested(comparison, "better", 0.02)) == (
-        "the 0.1000 by which DNN leads would have to fall below 0.0045 to make a tie; even the near end of its 95% "
+        "The 0.1000 by which DNN leads would have to fall below 0.0045 to make a tie; even the near end of its 95% "
         "interval is 0.0800."
     )
     assert change(with_tested(comparison, "worse", 0.098, names=("mf", "dnn"))).endswith(
         "and the near end of its 95% interval is 0.0020."
     )
-    assert change(comparison) == "the 0.1000 by which DNN leads would have to fall below 0.0045 to make a tie."
+    assert change(comparison) == "The 0.1000 by which DNN leads would have to fall below 0.0045 to make a tie."
     told = comparison.model_copy(update={"min_effect": 0.0})
-    assert change(with_tested(told, "better", 0.02)).startswith("the 0.1000 by which DNN leads would have to vanish;")
+    assert change(with_tested(told, "better", 0.02)).startswith("The 0.1000 by which DNN leads would have to vanish;")
 
 
-@pytest.mark.parametrize(("half", "times"), [(0.02, "about 4.0 times"), (0.03, "about 9.0 times")])
+@pytest.mark.parametrize(("half", "times"), [(0.02, "About 4.0 times"), (0.03, "About 9.0 times")])
 def test_users_that_settle_an_uncertain_difference_grow_with_the_square_of_its_interval(
     with_mse: Build, half: float, times: str
 ) -> None:
@@ -64,14 +63,14 @@ def test_users_that_settle_an_uncertain_difference_grow_with_the_square_of_its_i
 def test_several_tests_ask_for_more_users(with_mse: Build) -> None:
     comparison = with_mse(mf=0.8, dnn=0.79)
     assert change(with_tested(comparison, "not certain", 0.02, others=9)).startswith(
-        "about 8.2 times as many test users"
+        "About 8.2 times as many test users"
     )
 
 
 def test_an_uncertain_difference_that_is_small_would_be_shown_to_be_small(with_mse: Build) -> None:
     text = change(with_tested(with_mse(mf=0.8, dnn=0.801), "not certain", 0.007))
     assert text == (
-        "about 4.0 times as many test users would show that the difference is too small to matter, if it stayed at "
+        "About 4.0 times as many test users would show that the difference is too small to matter, if it stayed at "
         "0.0010."
     )
     assert "certain" not in text
@@ -79,21 +78,21 @@ def test_an_uncertain_difference_that_is_small_would_be_shown_to_be_small(with_m
 
 def test_users_that_nobody_has_are_not_counted(with_mse: Build) -> None:
     comparison = with_mse(mf=0.8, dnn=0.79)
-    assert change(with_tested(comparison, "not certain", 2.0)).startswith("more than 1,000 times as many")
-    assert change(with_tested(comparison, "not certain", 0.0101)).startswith("a few more test users would")
+    assert change(with_tested(comparison, "not certain", 2.0)).startswith("More than 1,000 times as many")
+    assert change(with_tested(comparison, "not certain", 0.0101)).startswith("A few more test users would")
     lone = with_tested(comparison, "not certain", 0.02)
     single = lone.differences[0].model_copy(update={"low": None, "high": None})
-    assert change(lone.model_copy(update={"differences": [single]})) == "ratings of more than one test user."
+    assert change(lone.model_copy(update={"differences": [single]})) == "Ratings of more than one test user."
 
 
 def test_a_difference_too_small_would_have_to_grow(with_mse: Build) -> None:
     assert change(with_tested(with_mse(mf=0.8, dnn=0.801), "too small", 0.001)) == (
-        "to matter, the difference would have to be at least 0.0045, 4.5 times as large as it is."
+        "To matter, the difference would have to be at least 0.0045, 4.5 times as large as it is."
     )
     assert change(with_tested(with_mse(mf=0.8, dnn=0.8), "too small", 0.001)) == (
-        "to matter, the difference would have to be at least 0.0045."
+        "To matter, the difference would have to be at least 0.0045."
     )
-    assert change(with_mse(mf=0.8, dnn=0.801)) == "a difference of more than 0.0045 would be one; it is 0.0010."
+    assert change(with_mse(mf=0.8, dnn=0.801)) == "A difference of more than 0.0045 would be one; it is 0.0010."
 
 
 def test_seeds_are_named_only_where_one_of_each_could_have_told_otherwise(with_mse: Build, repeat: Build) -> None:
@@ -124,7 +123,7 @@ def test_nothing_is_said_of_an_answer_that_was_not_given(with_mse: Build) -> Non
     answered = {finding.topic for finding in verdict(comparison)}
     alike = comparison.model_copy(update={"data": comparison.data.model_copy(update={"rating_sd": 0.0})})
     unanswered = {finding.topic for finding in verdict(alike)}
-    assert answered - unanswered == {"typical error", "certainty", "change"}
+    assert answered - unanswered == {"typical error", "certainty"}
 
 
 def test_chances_are_told_of_each_answer_and_never_as_certain(with_mse: Build) -> None:

@@ -4,9 +4,11 @@ from typing import Any
 import pytest
 
 from recsys.evaluation.results import Comparison
-from recsys.report.outcomes import tie_margin
+from recsys.report.answer import headline, verdict_of
+from recsys.report.outcomes import best_network, tie_margin
 from recsys.report.sections.discussion import gap_findings, ranking_findings
-from recsys.report.sections.verdict import gap_summary, headline, verdict
+from recsys.report.sections.first_screen import warnings
+from recsys.report.sections.verdict import gap_summary
 from tests.made_reports import discussed
 
 Build = Callable[..., Comparison]
@@ -50,8 +52,8 @@ def with_data(comparison: Comparison, **changes: Any) -> Comparison:
         ({"global_mean": 1.0}, "No answer: no model was scored"),
     ],
 )
-def test_headline_is_the_answer(with_mse: Build, mse: dict[str, float], answer: str) -> None:
-    assert headline(with_mse(**mse)) == answer
+def test_headline_of_protocol_notebook_names_every_network(with_mse: Build, mse: dict[str, float], answer: str) -> None:
+    assert headline(with_mse("notebook", **mse)) == answer
 
 
 def test_headline_gives_no_answer_where_every_rating_is_the_same(with_mse: Build) -> None:
@@ -70,11 +72,11 @@ def test_headline_gives_no_answer_where_no_model_had_a_say(with_mse: Build) -> N
 def test_headline_gives_no_answer_when_every_model_failed(with_mse: Build) -> None:
     comparison = with_mse(global_mean=1.0, failed=("mf", "dnn", "dnn_tuned"))
     assert headline(comparison) == "No answer: every model failed"
-    assert [finding.topic for finding in verdict(comparison)] == ["failed"] * 3
+    assert [finding.topic for finding in warnings(comparison)] == ["failed"] * 3
 
 
-def test_verdict_names_a_failed_model_and_its_reason(with_mse: Build) -> None:
-    first = verdict(with_mse(mf=0.8, dnn=0.7, failed=("dnn_tuned",)))[0].text
+def test_the_first_screen_names_a_failed_model_and_its_reason(with_mse: Build) -> None:
+    first = warnings(with_mse(mf=0.8, dnn=0.7, failed=("dnn_tuned",)))[0].text
     assert first == "Tuned DNN has no score, because its training failed: its loss became NaN."
 
 
@@ -114,8 +116,8 @@ def test_tie_widens_with_few_test_ratings_and_follows_the_scale(with_mse: Build)
     assert tie_margin(few) == pytest.approx(10 * tie_margin(comparison))
     assert tie_margin(many) == tie_margin(comparison)
     assert tie_margin(wide) == pytest.approx(100 * tie_margin(comparison))
-    assert "equally well" in headline(few)
-    assert "equally well" not in headline(comparison)
+    assert "ties with" in headline(few)
+    assert "ties with" not in headline(comparison)
 
 
 def test_discussion_has_no_empty_section(with_mse: Build) -> None:
@@ -143,32 +145,33 @@ def test_ties_and_gaps_are_listed_so_that_they_can_be_told_apart(with_mse: Build
     assert equal.text == "Against MF with a test MSE of 0.8000, DNN is in a tie (no difference at all)."
 
 
-def test_verdict_warns_of_few_test_ratings(with_mse: Build) -> None:
+def test_the_first_screen_warns_of_few_test_ratings(with_mse: Build) -> None:
     comparison = with_mse(mf=0.8, dnn=0.7)
     few = "Only 2 ratings were tested on: chance alone can put these errors in another order."
-    assert few in [finding.text for finding in verdict(with_data(comparison, test_rows=2))]
-    one = [finding.text for finding in verdict(with_data(comparison, test_rows=1))]
+    assert few in [finding.text for finding in warnings(with_data(comparison, test_rows=2))]
+    one = [finding.text for finding in warnings(with_data(comparison, test_rows=1))]
     assert few.replace("2 ratings were", "1 rating was") in one
-    assert not [finding for finding in verdict(comparison) if finding.text.startswith("Only")]
+    assert not [finding for finding in warnings(comparison) if finding.text.startswith("Only")]
 
 
-def test_verdict_warns_of_models_that_are_mostly_clipped(with_mse: Build) -> None:
+def test_the_first_screen_warns_of_models_that_are_mostly_clipped(with_mse: Build) -> None:
     comparison = with_mse(mf=0.8, dnn=0.7, dnn_tuned=0.7)
     clipped = {"mf": 20_000, "dnn": 10_001, "dnn_tuned": 10_000}
     models = [model.model_copy(update={"clipped_rows": clipped[model.name]}) for model in comparison.models]
-    said = [finding.text for finding in verdict(comparison.model_copy(update={"models": models}))]
+    said = [finding.text for finding in warnings(comparison.model_copy(update={"models": models}))]
     assert any(text.startswith("Most predictions of MF and DNN lay outside the ratings' range") for text in said)
     alike = with_data(comparison.model_copy(update={"models": models}), rating_sd=0.0)
     for other in (comparison, alike):
-        assert not [finding for finding in verdict(other) if "clipped" in finding.text]
+        assert not [finding for finding in warnings(other) if "clipped" in finding.text]
 
 
 def test_the_models_that_the_searches_chose_are_compared_whatever_their_test_errors(with_mse: Build) -> None:
     comparison = with_mse(mf=0.8, mf_tuned=0.9, dnn=0.6, dnn_tuned=0.7)
-    assert headline(comparison).startswith("DNN and tuned DNN predict")
+    assert best_network(comparison) == next(row for row in comparison.models if row.name == "dnn")
     models = [row.model_copy(update={"chosen": row.name in ("mf", "dnn_tuned")}) for row in comparison.models]
     chosen = comparison.model_copy(update={"models": models})
-    assert headline(chosen).startswith("Tuned DNN predicts these ratings better than MF")
+    assert headline(chosen).startswith("Yes. The deep network predicts better than matrix factorisation")
+    assert (verdict_of(chosen).mf, verdict_of(chosen).dnn) == ("mf", "dnn_tuned")
     (gap,) = gap_summary(chosen)
     assert "DNN is" in gap.text
     assert gap.text.count("is ") == 1

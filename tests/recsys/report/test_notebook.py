@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from recsys.evaluation.results import Comparison
+from recsys.report.answer import headline
 from recsys.report.notebook import comparison_html
-from recsys.report.sections.verdict import headline
 
 Made = tuple[Comparison, pd.DataFrame]
 

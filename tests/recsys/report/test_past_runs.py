@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from recsys.evaluation.results import Comparison
+from recsys.report.answer import headline
 from recsys.report.manifest import RunManifest, run_manifest, this_environment
 from recsys.report.past_runs import past_run, with_past_runs
 from recsys.report.publish import pages
@@ -83,7 +84,7 @@ def test_a_record_has_the_verdict_and_every_row(whole: tuple[Comparison, Any]) -
     run = past(comparison, seed=7, dnn={"units": [8]})
     assert run.series == f"{comparison.data.source} · fair · random"
     assert (run.side, run.winner) == ("factorisation", "tuned MF")
-    assert run.headline.startswith("Tuned MF predicts these ratings better")
+    assert run.headline == headline(comparison)
     assert {score.name: score.mse for score in run.scores} == {
         row.name: row.mse for row in (*comparison.models, *comparison.combinations, *comparison.baselines)
     }

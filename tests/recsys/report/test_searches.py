@@ -8,7 +8,7 @@ import pytest
 from recsys.evaluation.results import Comparison, SearchedSetting, Tuning
 from recsys.report import searches
 from recsys.report.sections import methodology
-from recsys.report.sections.verdict import verdict
+from recsys.report.sections.first_screen import warnings
 from tests.made_searches import DNN_START, MF_START, family_search, trial, tuning
 
 Build = Callable[..., Comparison]
@@ -157,7 +157,7 @@ def test_that_nothing_could_be_searched_is_said_beside_the_headline(searched: Bu
     text = searches.not_searched(comparison)
     assert "tuned MF (its loss became NaN)" in text
     assert "tuned DNN" not in text
-    assert text in [finding.text for finding in verdict(comparison)]
+    assert text in [finding.text for finding in warnings(comparison)]
     assert searches.not_searched(searched(mf(0.8), dnn(0.8))) == ""
 
 

@@ -17,8 +17,9 @@ def shown(comparison: Comparison) -> list[str]:
 
 
 def table(lines: list[str]) -> list[str]:
-    """The lines of the table: they stand between the first two empty lines."""
-    return lines[1 : lines.index("", 1)] if "" in lines[1:] else lines
+    """The lines of the table: they stand between the last two empty lines."""
+    first, last = [place for place, line in enumerate(lines) if not line.strip()][-2:]
+    return lines[first + 1 : last]
 
 
 def test_table_with_seeds_and_combinations_fits_into_80_characters(whole: Made) -> None:
