@@ -96,9 +96,9 @@ def percent(share: float) -> str:
 
 def probability(share: float) -> str:
     """Format a probability in whole per cents; none is written as impossible or certain."""
-    if share < 0.005:
+    if share < 0.01:
         return "under 1%"
-    return f"{100 * share:.0f}%" if share < 0.995 else "over 99%"
+    return f"{100 * share:.0f}%" if share <= 0.99 else "over 99%"
 
 
 def seconds(value: float) -> str:

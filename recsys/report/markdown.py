@@ -17,7 +17,7 @@ def markdown_report(report: Report) -> str:
     """Return the document; its plots are links into the report's folder."""
     blocks = [f"# {escaped(report.answer.title)}.", *_content(report.answer, level=1)]
     for section in report.sections:
-        blocks += [f"## {escaped(section.title)}", *_content(section, level=2)]
+        blocks += [f"## {escaped(section.heading)}", *_content(section, level=2)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from recsys.text import opening
+
 
 @dataclass(frozen=True)
 class Plot:
@@ -87,6 +89,7 @@ class Section:
         parts: sections inside this one, one heading level deeper.
         tone: "good" or "warn" where it is set apart as a box.
         folded: whether all but the title is hidden until somebody opens it.
+        result: what came out, in a few words that follow the title; empty where nothing sums it up.
         beside: what stands to the right of findings and facts on a wide screen; below them if empty.
     """
 
@@ -102,6 +105,14 @@ class Section:
     tone: Tone = "plain"
     folded: bool = False
     beside: Literal["", "tables", "plots"] = ""
+    result: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The title, and the result if there is one."""
+        if not self.result:
+            return self.title
+        return f"{self.title} {opening(self.result)}" if self.title.endswith("?") else f"{self.title}: {self.result}"
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,18 @@ def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
     rows = cost_rows(comparison)
     tables = [text_table(COST_CAPTION, COST_HEADINGS, rows)]
     shown = plots_of(plots, "costs")
-    return Section("costs", "What it costs", time_findings(comparison), tables, shown) if rows else None
+    if not rows:
+        return None
+    return Section("costs", "What it costs", time_findings(comparison), tables, shown, result=_result(comparison))
+
+
+def _result(comparison: Comparison) -> str:
+    """Seconds of one training of the best network and of the factorisation; empty without both."""
+    model, network = factorisation(comparison), best_network(comparison)
+    if model is None or network is None:
+        return ""
+    told = [f"{seconds(row.fit_seconds)} for {inside(row.title)}" for row in (network, model)]
+    return f"one training takes {listing(told)}"
 
 
 def search_seconds(comparison: Comparison, row: BaselineResult) -> float:

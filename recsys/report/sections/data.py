@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 def section(comparison: Comparison, plots: Sequence[Plot]) -> Section:
     """The facts of the ratings, and how often each was given."""
-    return Section("data", "The ratings", facts=data_facts(comparison), plots=plots_of(plots, "data"), beside="plots")
+    data, shown = comparison.data, plots_of(plots, "data")
+    result = f"{data.rows:,} of {count(data.users, 'user')} and {count(data.items, 'item')}"
+    return Section("data", "The ratings", facts=data_facts(comparison), plots=shown, beside="plots", result=result)
 
 
 def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:

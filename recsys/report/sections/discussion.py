@@ -43,7 +43,9 @@ def section(comparison: Comparison, plots: Sequence[Plot]) -> Section:
         Section("", "What failed", failure_findings(comparison)),
         *methodology.boxes(comparison),
     ]
-    return Section("discussion", "Discussion", parts=[part for part in parts if part.findings])
+    lowest = [inside(row.title) for row in (best(comparison.models), best(comparison.baselines)) if row]
+    result = f"the lowest errors are those of {listing(lowest)}" if lowest else ""
+    return Section("discussion", "Discussion", parts=[part for part in parts if part.findings], result=result)
 
 
 def failure_findings(comparison: Comparison) -> list[Finding]:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from recsys.evaluation.results import Comparison, ModelResult
+from recsys.report.outcomes import best, rmse_step, scored
 from recsys.report.section import Plot, Section, findings_on, plots_of
-from recsys.text import inside, listing, opening
+from recsys.text import inside, listing, number, opening
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,13 +21,23 @@ def predicted_section(comparison: Comparison, plots: Sequence[Plot]) -> Section 
         "For each actual test rating, the box holds the middle half of the predictions, the line 90% of them, and the "
         "bar is their median. Perfect predictions would lie on the dotted diagonal."
     )
-    return _of_plots(plots, "predicted", "Predicted against actual", text)
+    lowest = best(scored(comparison))
+    result = ""
+    if lowest and lowest.r2 is not None:
+        result = f"{inside(lowest.title)} explains {lowest.r2:.0%} of the variance"
+    return _of_plots(plots, "predicted", "Predicted against actual", result, text)
 
 
 def activity_section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
     """Errors by number of training ratings; None without plots."""
     text = "RMSE by number of training ratings of the user or the item. Groups of few test ratings are noisy."
-    return _of_plots(plots, "activity", "Where the errors are", text)
+    lowest = best(comparison.models)
+    result = ""
+    if lowest and lowest.warm and lowest.cold:
+        step = rmse_step(comparison)
+        result = f"{inside(lowest.title)} has an RMSE of {number(lowest.warm.rmse, step)} on warm test ratings and "
+        result += f"{number(lowest.cold.rmse, step)} on cold ones"
+    return _of_plots(plots, "activity", "Where the errors are", result, text)
 
 
 def calibration_section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
@@ -35,9 +46,13 @@ def calibration_section(comparison: Comparison, plots: Sequence[Plot]) -> Sectio
         "Mean rating by mean prediction: calibrated predictions lie on the dotted diagonal. The bar at a point is the "
         "deviation to expect from noise; below, the number of test ratings in each bin."
     )
-    return _of_plots(
-        plots, "calibration", "Do predictions mean what they say?", text, *map(_intervals, comparison.models)
-    )
+    covered = [
+        f"{one.level:.0%} intervals of {inside(model.title)} hold {one.covered:.0%}"
+        for model in comparison.models
+        for one in model.intervals
+    ]
+    texts = text, *map(_intervals, comparison.models)
+    return _of_plots(plots, "calibration", "Do predictions mean what they say?", "; ".join(covered), *texts)
 
 
 def _intervals(model: ModelResult) -> str:
@@ -54,9 +69,9 @@ def _intervals(model: ModelResult) -> str:
     return f"{opening(inside(model.title))}: {listing(told)}: {verdict}."
 
 
-def _of_plots(plots: Sequence[Plot], anchor: str, title: str, *texts: str) -> Section | None:
+def _of_plots(plots: Sequence[Plot], anchor: str, title: str, result: str, *texts: str) -> Section | None:
     shown = plots_of(plots, anchor)
-    return Section(anchor, title, findings_on(anchor, texts), plots=shown) if shown else None
+    return Section(anchor, title, findings_on(anchor, texts), plots=shown, result=result) if shown else None
 
 
 def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:

@@ -33,7 +33,20 @@ def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
     )
     texts = [*(_of_histories(comparison, scores) for scores in models), _of_depth(comparison, models)]
     table = text_table(caption, ("Model", *INPUTS.values()), rows)
-    return Section("histories", TITLE, findings_on("histories", texts), [table])
+    return Section("histories", TITLE, findings_on("histories", texts), [table], result=_result(models))
+
+
+def _result(models: Sequence[dict[str, HistoryScore]]) -> str:
+    """What both histories bring to the model that gains most by them."""
+    gains = [
+        (1 - scores["both"].mse / scores["none"].mse, inside(scores["both"].title))
+        for scores in models
+        if {"none", "both"} <= scores.keys() and scores["none"].mse > 0
+    ]
+    if not gains:
+        return ""
+    gain, title = max(gains)
+    return f"both histories {'lower' if gain > 0 else 'raise'} the MSE of {title} by {percent(abs(gain))}"
 
 
 def _by_model(comparison: Comparison) -> list[dict[str, HistoryScore]]:

@@ -28,7 +28,8 @@ def models_section(comparison: Comparison, plots: Sequence[Plot]) -> Section | N
         facts = [(name, ", ".join(map(str, v)) if isinstance(v, list) else str(v)) for name, v in settings]
         title = f"{opening(model.title)}: settings and layers"
         parts.append(Section("", title, facts=facts, listing=model.summary, folded=True))
-    return Section("models", "The models", parts=parts) if parts else None
+    result = f"{len(parts)} trained"
+    return Section("models", "The models", parts=parts, result=result) if parts else None
 
 
 def section(comparison: Comparison, plots: Sequence[Plot]) -> Section:
@@ -40,7 +41,8 @@ def section(comparison: Comparison, plots: Sequence[Plot]) -> Section:
         Section("", "Words", facts=notes(comparison)),
         Section("", "This run", [Finding("files", files)], facts=provenance(comparison)),
     ]
-    return Section("reading", "How to read this, and how it was made", parts=parts)
+    result = f"protocol {comparison.protocol}, seed {comparison.seed}"
+    return Section("reading", "How to read this, and how it was made", parts=parts, result=result)
 
 
 def boxes(comparison: Comparison) -> list[Section]:

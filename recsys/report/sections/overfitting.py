@@ -8,7 +8,7 @@ from recsys.evaluation.results import Comparison, ModelResult
 from recsys.report.outcomes import gap_by_chance, held_out_name, in_order, mse_step
 from recsys.report.section import Finding, Plot, Section, plots_of
 from recsys.report.svg import LIGHT, file_name, finished, legend, look, plain_ticks, sheet
-from recsys.text import count, inside, number, opening, percent
+from recsys.text import count, inside, listing, number, opening, percent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +27,19 @@ def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
         f"Mean squared error (MSE) after each epoch: on the training ratings (solid) and on the {kind} ratings "
         f"(dashed){reason}. A dashed line that rises while the solid one falls shows overfitting."
     )
-    return Section("loss", "Loss per epoch", [Finding("loss", text)], plots=shown) if shown else None
+    if not shown:
+        return None
+    return Section("loss", "Loss per epoch", [Finding("loss", text)], plots=shown, result=_result(comparison))
+
+
+def _result(comparison: Comparison) -> str:
+    """Which models overfit, and from which epoch on."""
+    found = [
+        f"{inside(model.title)} from epoch {_losses(model)[2] + 2} on"
+        for model in in_order(comparison.models)
+        if overfits(comparison, model)
+    ]
+    return f"overfitting of {listing(found)}" if found else "no overfitting"
 
 
 def overfitting_findings(comparison: Comparison) -> list[Finding]:

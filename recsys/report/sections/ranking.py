@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from recsys.evaluation.metrics import METRICS
 from recsys.evaluation.results import BaselineResult, Comparison, RankedLists, Ranking
-from recsys.report.outcomes import best, in_order, scored
+from recsys.report.outcomes import best, every_row, in_order, scored
 from recsys.report.section import Finding, Plot, Section
 from recsys.report.sections.results import as_table, ranking_columns, ranking_rows
 from recsys.text import count, inside, listing, number, opening, short
@@ -26,7 +26,14 @@ def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
         "Ranking",
         findings=findings(comparison),
         tables=as_table(caption, ranking_columns(), ranking_rows(comparison)),
+        result=_result(comparison),
     )
+
+
+def _result(comparison: Comparison) -> str:
+    """Which row has the highest NDCG@10; empty where chance decides all lists."""
+    ranked = _untied(_ranked(every_row(comparison)))
+    return f"{inside(_first(ranked)[0].title)} has the highest NDCG@10" if ranked else ""
 
 
 def findings(comparison: Comparison) -> list[Finding]:

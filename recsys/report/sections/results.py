@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from recsys.evaluation.metrics import Better, Metric, RatingMetric, ranking_keys, ranking_metrics, rating_metrics
 from recsys.evaluation.results import BaselineResult, Combination, Comparison, FailedModel, ModelResult
-from recsys.report.outcomes import every_row, in_order, mse_step, rmse_step, scored
+from recsys.report.outcomes import best, every_row, in_order, mse_step, rmse_step, scored
 from recsys.report.section import Cell, Heading, Plot, Section, Table
 from recsys.report.sections.cost import all_in_seconds, search_seconds
 from recsys.report.sections.seeds import repeated, seeds_in_words
 from recsys.report.svg import LIGHT, finished, label, look_of, plain_ticks, sheet
-from recsys.text import NOTHING, escape_cell, number, opening, percent, seconds
+from recsys.text import NOTHING, escape_cell, inside, number, opening, percent, seconds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -215,11 +215,13 @@ def section(comparison: Comparison, plots: Sequence[Plot]) -> Section:
     """The table of all scored rows, and why others have no score."""
     unscored = in_order([*comparison.failed, *comparison.skipped])
     reasons = [(opening(row.title), row.reason) for row in unscored]
+    lowest = best(every_row(comparison))
     return Section(
         "results",
         "Results",
         tables=as_table(table_caption(comparison), shown_columns(comparison), shown_rows(comparison)),
         parts=[Section("", "Without a score", facts=reasons, tone="warn")] if reasons else [],
+        result=f"{inside(lowest.title)} has the lowest error" if lowest else "",
     )
 
 

@@ -17,7 +17,9 @@ def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
     if not rows:
         return None
     table = text_table("Test MSE over the initialisation seeds of each model.", SEED_HEADINGS, rows)
-    return Section("seeds", "Seeds", seed_findings(comparison), [table])
+    widest = max((model.spread.sd for model in repeated(comparison) if model.spread), default=0.0)
+    result = f"they move the MSE by {number(widest, mse_step(comparison) / 10)} (standard deviation) at most"
+    return Section("seeds", "Seeds", seed_findings(comparison), [table], result=result)
 
 
 def repeated(comparison: Comparison) -> list[ModelResult]:

@@ -26,7 +26,10 @@ def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
     caption = "Below 0, the row named first has the lower test error."
     headings = ("Rows compared", "Difference in MSE", "95% interval", "p, corrected", "Verdict")
     table = text_table(caption, headings, difference_rows(comparison))
-    return Section("evidence", "Are the differences real?", findings, [table], plots_of(plots, "evidence"))
+    real = sum(is_real(tested) for tested in comparison.differences)
+    result = f"{real:,} of {len(comparison.differences):,} are"
+    shown = plots_of(plots, "evidence")
+    return Section("evidence", "Are the differences real?", findings, [table], shown, result=result)
 
 
 def tested_differences(comparison: Comparison) -> list[Tested]:

@@ -115,7 +115,15 @@ def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
     if not rows:
         return None
     table = text_table(CAPTION, split_headings(comparison), rows)
-    return Section("splits", "Under other splits", other_split_findings(comparison), [table])
+    found = by_effect(comparison)
+    told = [f"under {len(splits):,} it {effect}" for effect, splits in found.items()]
+    return Section(
+        "splits",
+        "Under other splits",
+        other_split_findings(comparison),
+        [table],
+        result=listing(told),
+    )
 
 
 def split_headings(comparison: Comparison) -> tuple[str, ...]:

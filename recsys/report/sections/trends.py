@@ -29,7 +29,10 @@ def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
     if len(comparison.history) < 2:
         return None
     findings, shown = run_findings(comparison), plots_of(plots, "history")
-    return Section("history", TITLE, findings, [run_table(comparison)], shown, beside="plots")
+    sides = [run.side for run in comparison.history]
+    changes = sum(one != other for one, other in pairwise(sides))
+    result = f"the verdict changed {count(changes, 'time')} in {count(len(sides), 'run')}"
+    return Section("history", TITLE, findings, [run_table(comparison)], shown, beside="plots", result=result)
 
 
 def run_findings(comparison: Comparison) -> list[Finding]:

@@ -62,7 +62,10 @@ def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
     short_of = Section("", "Where the searches fell short", warnings, tone="warn") if warnings else None
     parts = [part for part in (short_of, shape) if part]
     tables, shown = [budget_table(comparison), *trial_tables(comparison)], plots_of(plots, "search")
-    return Section("search", TITLE, search_findings(comparison), tables, shown, parts=parts, beside="tables")
+    result = f"{count(sum(len(tuning.trials) for tuning in comparison.tuning), 'trial')}, "
+    result += f"{seconds(sum(tuning.seconds_used for tuning in comparison.tuning))} of training"
+    findings = search_findings(comparison)
+    return Section("search", TITLE, findings, tables, shown, parts=parts, beside="tables", result=result)
 
 
 def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:

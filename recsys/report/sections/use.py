@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recsys.report.section import Finding, Section, text_table
-from recsys.text import opening, short
+from recsys.text import inside, opening, short
 from recsys.winner.about import About, Example
 
 COMMANDS = (
@@ -43,6 +43,7 @@ def section(winner: Winner) -> Section:
         ],
         listing=commands,
         parts=[_lists(winner.examples)] if winner.examples else [],
+        result=inside(about.title),
     )
 
 

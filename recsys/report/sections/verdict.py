@@ -32,7 +32,12 @@ def section(comparison: Comparison, plots: Sequence[Plot]) -> Section:
     """What the first screen says in figures, in sentences."""
     change = what_would_change_it(comparison) if not unanswered(comparison) else []
     parts = [Section("change", "What would change it", change)] if change else []
-    return Section("summary", "The answer in words", verdict(comparison), parts=parts)
+    contest, result = duel(comparison), ""
+    if contest and not unanswered(comparison):
+        lead = f"{number(abs(contest.gap), mse_step(comparison))} of MSE"
+        leads = f"{inside(contest.better.title)} leads by {lead}"
+        result = f"{lead} apart, a tie" if contest.outcome == "tie" else leads
+    return Section("summary", "The answer in words", verdict(comparison), parts=parts, result=result)
 
 
 def typical_error(comparison: Comparison) -> list[Finding]:
