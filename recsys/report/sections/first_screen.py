@@ -5,7 +5,7 @@ from math import sqrt
 
 from recsys.evaluation.results import BaselineResult, Comparison, ModelResult
 from recsys.models.specs import BLEND, MODEL
-from recsys.report.answer import headline, time_ratio, to_use, unanswered, verdict_of
+from recsys.report.answer import headline, to_use, unanswered, verdict_of
 from recsys.report.drift import drift_warnings
 from recsys.report.outcomes import (
     best,
@@ -27,7 +27,7 @@ from recsys.report.sections.cost import all_in_seconds
 from recsys.report.sections.discussion import failure_findings
 from recsys.report.sections.methodology import few_test_ratings, optimism
 from recsys.report.sections.use import Winner, recommending
-from recsys.text import inside, number, opening, percent, probability, seconds, times
+from recsys.text import inside, number, opening, percent, probability, seconds
 
 WORTH = {"yes": "yes", "no": "no", "unknown": "cannot be told"}
 
@@ -78,15 +78,15 @@ def figures(comparison: Comparison, used: str | None = None) -> list[tuple[str, 
     step = rmse_step(comparison)
     names = inside(network.title), inside(model.title)
     gap = network.rmse - model.rmse
-    size = f"{number(abs(gap), step)} {'higher' if gap > 0 else 'lower'}" if gap else "none"
-    share = f", {percent(abs(gap) / model.rmse)}" if gap and model.rmse > 0 else ""
+    share = f" ({percent(abs(gap) / model.rmse)})" if gap and model.rmse > 0 else ""
+    size = f"{number(abs(gap), step)} rating units{share} {'higher' if gap > 0 else 'lower'}" if gap else "none"
     interval = ""
     if contest.reach:
         low, high = (sqrt(max(0.0, model.mse + end)) - sqrt(model.mse) for end in contest.reach)
         interval = f"; 95% interval {number(low, step)} to {number(high, step)}"
     return [
-        ("RMSE", f"{names[0]} {number(network.rmse, step)}, {names[1]} {number(model.rmse, step)} (rating units)"),
-        ("Gap", f"{size}{share}{interval}"),
+        ("RMSE", f"{names[0]} {number(network.rmse, step)}, {names[1]} {number(model.rmse, step)}"),
+        ("Gap", f"{size}{interval}"),
         ("Training", _training(comparison, network, model)),
         ("Worth its cost", WORTH[verdict_of(comparison).worth]),
         *use,
@@ -95,9 +95,7 @@ def figures(comparison: Comparison, used: str | None = None) -> list[tuple[str, 
 
 def _training(comparison: Comparison, network: ModelResult, model: ModelResult) -> str:
     """Seconds of both sides, once and all in."""
-    ratio = time_ratio(network, model)
     text = f"{seconds(network.fit_seconds)} against {seconds(model.fit_seconds)}"
-    text += f" ({times(ratio)} as long)" if ratio is not None else ""
     whole = [all_in_seconds(comparison, row) for row in (network, model)]
     if whole == [network.fit_seconds, model.fit_seconds]:
         return text

@@ -251,8 +251,7 @@ def errors(comparison: Comparison) -> Plot:
     told = "; ".join(f"{row.title} {text}" for row, text in zip(rows, texts, strict=True))
     caption = "Test error, lowest on top."
     if tiers:
-        caption += " Bars: 95% interval of the difference to the lowest, over users and seeds; rows that share a "
-        caption += "letter are in a tie."
+        caption += " Bars: 95% interval of the gap to the lowest; rows that share a letter are in a tie."
     return finished(figure, "errors", "answer", caption, f"Test MSE, lowest first: {told}.")
 
 
@@ -274,7 +273,7 @@ def costs(comparison: Comparison) -> Plot:
 def _sheet(comparison: Comparison) -> "tuple[Figure, Axes, list[BaselineResult]]":
     """A sheet for a line per scored row, and the rows, lowest error first."""
     rows = sorted(every_row(comparison), key=lambda row: row.mse)
-    return *sheet(0.75 + 0.27 * len(rows)), rows
+    return *sheet(0.7 + 0.22 * len(rows)), rows
 
 
 def _dots(

@@ -1,0 +1,88 @@
+"""The page in a real browser: for those who cannot see it, on a phone, and with what fits on the first screen."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from recsys.evaluation.results import Chances, Comparison
+from recsys.evaluation.significance import compare_pairs
+from recsys.evaluation.tiers import tiers
+from recsys.report.contents import draw_plots
+from tests.made_reports import pages_of
+
+CHROMIUM = shutil.which("chromium")
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+
+
+@pytest.fixture(scope="module")
+def page_of_all(whole: tuple[Comparison, pd.DataFrame], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page with every section, the chances and the tiers."""
+    comparison, predictions = whole
+    rows = {row.name: [predictions[row.name].to_numpy()] for row in (*comparison.models, *comparison.baselines)}
+    user, rating = predictions["user"].to_numpy(), predictions["rating"].to_numpy()
+    tested: dict[str, Any] = {"smallest_effect": 0.005, "resamples": 100, "seed": 1}
+    differences = compare_pairs(user, rating, rows, [("dnn_tuned", "mf_tuned")], **tested)
+    changes = {
+        "tiers": tiers(user, rating, rows, differences, **tested),
+        "chances": Chances(mf=0.26, equal=0.735, dnn=0.005),
+    }
+    changed = comparison.model_copy(update=changes)
+    page, _ = pages_of(changed, draw_plots(changed, predictions))
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def opened(browser: Any, path: Path, width: int, height: int, scheme: str = "light") -> Any:
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme=scheme, bypass_csp=True, offline=True
+    )
+    page = context.new_page()
+    page.goto(path.as_uri())
+    return page
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_keeps_anybody_out(browser: Any, page_of_all: Path, width: int, height: int, scheme: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = opened(browser, page_of_all, width, height, scheme)
+    page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
+    found = Axe().run(page).response["violations"]
+    serious = [
+        f"{one['id']} at {', '.join(node['html'][:120] for node in one['nodes'][:3])}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+
+
+@pytest.mark.parametrize(("width", "height"), [(900, 700), (390, 844)])
+def test_the_first_screen_holds_the_answer(browser: Any, page_of_all: Path, width: int, height: int) -> None:
+    page = opened(browser, page_of_all, width, height)
+    assert page.locator("header").bounding_box()["height"] + page.locator("header").bounding_box()["y"] <= height
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+
+
+def test_the_page_works_without_its_script(browser: Any, page_of_all: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(page_of_all.as_uri())
+    assert page.locator("table").count() > 5
+    assert page.locator("button").count() == 0
