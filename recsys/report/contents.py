@@ -70,11 +70,15 @@ def draw_plots(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot
         return [plot for entry in SECTIONS if entry.draw for plot in entry.draw(comparison, predictions)]
 
 
-def report_of(comparison: Comparison, plots: Sequence[Plot], winner: use.Winner | None = None) -> Report:
-    """Return what the pages show of a comparison, its plots and the model to use."""
+def report_of(
+    comparison: Comparison, plots: Sequence[Plot], winner: use.Winner | None = None, folder: str = ""
+) -> Report:
+    """Return what the pages show of a comparison, its plots and the model to use; `folder` is where they are."""
     sections = [entry.section(comparison, plots) for entry in SECTIONS]
     if winner:
         sections.insert(2, use.section(winner))
+    if folder:
+        sections.append(methodology.repeat_section(folder))
     return Report(
         f"Deep network or matrix factorisation? · protocol {comparison.protocol} · {comparison.data.source}",
         first_screen.section(comparison, plots, winner),

@@ -25,10 +25,13 @@ WINNER = "winner"  # the folder of the model to use, inside of a report
 NEWEST = "latest"  # the link to the newest report
 
 
-def pages(files: Mapping[str, Path], winner: Winner | None = None) -> dict[str, bytes]:
-    """Return report.html and report.md; the same comparison.json and plots with their index give the same bytes."""
+def pages(files: Mapping[str, Path], winner: Winner | None = None, folder: str = "") -> dict[str, bytes]:
+    """Return report.html and report.md; the same comparison.json and plots with their index give the same bytes.
+
+    `folder` is where they will be, as commands name it.
+    """
     comparison = Comparison.model_validate_json(files["comparison.json"].read_bytes())
-    report = report_of(comparison, load_plots(files), winner)
+    report = report_of(comparison, load_plots(files), winner, folder)
     return {"report.html": html_page(report).encode(), "report.md": markdown_report(report).encode()}
 
 
@@ -39,7 +42,8 @@ def publish_report(
     winner = winner or {}
     shown = {path: source for path, source in files.items() if path != PLOTS_INDEX}
     used = {f"{WINNER}/{path}": source for path, source in winner.items()}
-    made = {**pages(files, _winner(winner, f"{reports.name}/{name}/{WINNER}")), **card_files(files, winner)}
+    folder = f"{reports.name}/{name}"
+    made = {**pages(files, _winner(winner, f"{folder}/{WINNER}"), folder), **card_files(files, winner)}
     return publish({**shown, **used, **made}, reports, name)
 
 

@@ -75,7 +75,7 @@ for (const table of document.querySelectorAll("#results ~ .scroll table")) {
   buttons.append("Copy as ", ...Object.entries(formats).map(([name, write]) => copying(name, () => write(grid(table)))));
   table.parentElement.after(buttons);
 }
-for (const listing of document.querySelectorAll("#use ~ pre")) {
+for (const listing of document.querySelectorAll("header pre, #use ~ pre, #repeat ~ pre")) {
   const buttons = document.createElement("p");
   buttons.className = "copy";
   buttons.append(copying("Copy the commands", () => listing.textContent));

@@ -45,6 +45,13 @@ def section(comparison: Comparison, plots: Sequence[Plot]) -> Section:
     return Section("reading", "How to read this, and how it was made", parts=parts, result=result)
 
 
+def repeat_section(folder: str) -> Section:
+    """The command that repeats a run whose report is in `folder`."""
+    text = "This computes everything anew and says whether the numbers are the same."
+    command = f"mf-or-dnn --replay {folder}/manifest.json"
+    return Section("repeat", "Repeat this run", [Finding("repeat", text)], listing=command)
+
+
 def boxes(comparison: Comparison) -> list[Section]:
     """The parts of the discussion on the procedure, and on what it leaves open."""
     notebook = comparison.protocol == "notebook"
