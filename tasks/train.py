@@ -35,6 +35,11 @@ def reading(train: Task[..., Any], histories: str) -> Task[..., Any]:
     return train.with_options(task_run_name=f"{train.task_run_name} · histories {histories}")
 
 
+def on_share(train: Task[..., Any], share: float) -> Task[..., Any]:
+    """Return a task that trains, under the name of a run on a share of the ratings."""
+    return train.with_options(task_run_name=f"{train.task_run_name} · {share:.0%} of the ratings")
+
+
 def _train(spec: ModelSpec) -> Task[..., Manifest]:
     recipe = _recipe(spec, f"train_{spec.name}", "models", ("codes", "training", "chosen"))
 

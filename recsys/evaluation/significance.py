@@ -58,7 +58,7 @@ def compare_pairs(
     names = list(dict.fromkeys(name for pair in pairs for name in pair))
     counted = np.bincount(user)
     tested = counted > 0
-    sums = np.stack([_squared_errors(user, rating, predicted[name])[tested] for name in names], axis=1)
+    sums = np.stack([squared_errors_of_users(user, rating, predicted[name])[tested] for name in names], axis=1)
     rows = counted[tested].astype(np.float64)
 
     one, other = ([names.index(pair[side]) for pair in pairs] for side in (0, 1))
@@ -114,12 +114,13 @@ def chances(
     tested, rows = counted > 0, counted[counted > 0].astype(np.float64)
     users, deviation = len(rows), np.zeros(resamples)
     of_seeds = [
-        np.stack([_squared_errors(user, rating, [predicted])[tested] for predicted in model]) for model in (one, other)
+        np.stack([squared_errors_of_users(user, rating, [predicted])[tested] for predicted in model])
+        for model in (one, other)
     ]
     of_one, of_other = (sums.mean(axis=0) for sums in of_seeds)
     difference = float((of_one - of_other).sum() / rows.sum())
     if users > 1:
-        resampled = _resampled(np.stack([of_one, of_other], axis=1), rows, resamples, random)
+        resampled = resampled_mse(np.stack([of_one, of_other], axis=1), rows, resamples, random)
         deviation += (resampled[:, 0] - resampled[:, 1] - difference) * np.sqrt(users / (users - 1))
     for sums, sign in zip(of_seeds, (1, -1), strict=True):
         many = len(sums)
@@ -145,7 +146,7 @@ def holm(p: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _squared_errors(
+def squared_errors_of_users(
     user: npt.NDArray[np.integer], rating: npt.NDArray[np.floating], predicted: Sequence[npt.NDArray[np.floating]]
 ) -> Floats:
     """The squared errors of each user, summed over rows and averaged over seeds, shape (users,)."""
@@ -162,13 +163,13 @@ def _standard_errors(
     users = len(rows)
     if users < 2:
         return [0.0] * len(one)
-    mse = _resampled(sums, rows, resamples, random)
+    mse = resampled_mse(sums, rows, resamples, random)
     # a resample's variance is that of a population, smaller than the sample's by this factor
     spread = (mse[:, one] - mse[:, other]).std(axis=0, ddof=1) * np.sqrt(users / (users - 1))
     return [float(error) for error in spread]
 
 
-def _resampled(sums: Floats, rows: Floats, resamples: int, random: np.random.Generator) -> Floats:
+def resampled_mse(sums: Floats, rows: Floats, resamples: int, random: np.random.Generator) -> Floats:
     """Return the MSE of each column in resamples of the users, shape (resamples, columns).
 
     Args:
