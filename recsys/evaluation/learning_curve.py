@@ -16,7 +16,7 @@ from scipy.special import stdtrit
 
 from recsys.evaluation.inputs import Models, Ratings, Tested, known_ratings
 from recsys.evaluation.metrics import mse as mean_squared_error
-from recsys.evaluation.power_law import FEWEST_POINTS, outlook_of
+from recsys.evaluation.power_law import FEWEST_POINTS, TIMES, outlook_of
 from recsys.evaluation.results import Estimate, MissingPoint, SizeCurve, SizePoint
 from recsys.evaluation.significance import resampled_mse, squared_errors_of_users
 from recsys.evaluation.thresholds import LEVEL
@@ -65,7 +65,8 @@ def load_shares(store: Store, shares: Models) -> list[ShareFits | MissingPoint]:
         found.append(
             ShareFits(
                 float(key),
-                *(np.load(rows[name], mmap_mode="r") for name in ("train", "validation")),
+                train=np.load(rows["train"], mmap_mode="r"),
+                validation=np.load(rows["validation"], mmap_mode="r"),
                 fits={name: store.path(fit, MODEL[name].file) for name, fit in fits.items()},
                 seconds=sum(fit["facts"]["seconds"] for fit in fits.values()),
             )
@@ -83,20 +84,25 @@ def learning_curve(
     *,
     resamples: int,
     seed: int,
+    times: float = TIMES,
 ) -> SizeCurve | None:
     """Return the curve through the shares, fewest ratings first, and all ratings; None without shares.
 
     Args:
         ratings: with all training and validation rows.
         sizes: number of users and items.
+        times: how many times the ratings the power laws are asked about.
     """
     if not shares:
         return None
     fitted = [one for one in shares if isinstance(one, ShareFits)]
-    errors = [_errors_on(one, winners, ratings, split, test, sizes) for one in fitted]
-    whole = [squared_errors_of_users(test.user, test.rating, winners[family].predicted) for family in FAMILIES]
-    counted = np.bincount(test.user)
-    sums = np.stack([*errors, np.stack(whole)], axis=1)[..., counted > 0]
+    both, counted = [winners[family] for family in FAMILIES], np.bincount(test.user)
+    errors = []
+    for one in fitted:
+        predicted = predictions_on(one, ratings, split, test, sizes)
+        errors.append([squared_errors_of_users(test.user, test.rating, [predicted[winner.name]]) for winner in both])
+    errors.append([squared_errors_of_users(test.user, test.rating, winner.predicted) for winner in both])
+    sums = np.stack(errors, axis=1)[..., counted > 0]
     random = np.random.default_rng(seed)
     mse, drawn = _bootstrapped(sums, counted[counted > 0], resamples, random)
 
@@ -116,9 +122,9 @@ def learning_curve(
     ]
     outlook = None
     if len(points) >= FEWEST_POINTS:
-        of_seeds = [[_mse(test, predicted) for predicted in winners[family].predicted] for family in FAMILIES]
+        of_seeds = [[_mse(test, predicted) for predicted in winner.predicted] for winner in both]
         size = np.array([point.ratings for point in points]) / everything
-        outlook = outlook_of(size, mse, drawn, of_seeds, everything, random)
+        outlook = outlook_of(size, mse, drawn, of_seeds, everything, random, times)
     missing = [one for one in shares if isinstance(one, MissingPoint)]
     return SizeCurve(mf=winners["mf"].name, dnn=winners["dnn"].name, points=points, missing=missing, outlook=outlook)
 
@@ -145,26 +151,19 @@ def _mse(test: Tested, predicted: npt.NDArray[np.floating]) -> float:
     return mean_squared_error(test.rating.astype(np.float64), predicted.astype(np.float64), test.user)
 
 
-def _errors_on(
-    one: ShareFits,
-    winners: Mapping[Family, Winner],
-    ratings: Ratings,
-    split: SplitSettings,
-    test: Tested,
-    sizes: tuple[int, int],
-) -> Floats:
-    """Return the sums of the squared test errors of each user after fits to a share, shape (2, users)."""
+def predictions_on(
+    one: ShareFits, ratings: Ratings, split: SplitSettings, test: Tested, sizes: tuple[int, int]
+) -> dict[str, Floats]:
+    """Return what each fit to a share predicts of the test ratings, shape (rows,), with the biases where it is cold."""
     known = known_ratings(replace(ratings, train=one.train, validation=one.validation), "fair", split)
     biases = fit_baselines(known.fitted, known.choosing, *sizes, known.kept)["bias_only"]
     warm = Warm.after(*known.fitted[:2], *sizes)
     bounds = float(known.fitted[2].min()), float(known.fitted[2].max())
-    found = []
-    for family in FAMILIES:
-        name = winners[family].name
-        predictor = BiasesWhereCold(resolve_name(MODEL[name].load)(one.fits[name]), biases, warm)
-        prediction = clipped(predictor.predict(test.user, test.item), bounds)
-        found.append(squared_errors_of_users(test.user, test.rating, [prediction]))
-    return np.stack(found)
+    found = {}
+    for name, path in one.fits.items():
+        predictor = BiasesWhereCold(resolve_name(MODEL[name].load)(path), biases, warm)
+        found[name] = clipped(predictor.predict(test.user, test.item), bounds)
+    return found
 
 
 def _estimate(value: float, drawn: Floats, users: int) -> Estimate:

@@ -407,11 +407,15 @@ class MissingPoint(Result):
 
 
 class PowerLaw(Result):
-    """MSE = limit + reducible * (size / all ratings) ** -exponent, in squared rating units."""
+    """MSE = limit + reducible * size ** -exponent, in squared rating units; a size of 1 is all ratings."""
 
     limit: float
     reducible: float
     exponent: float
+
+    def at(self, size: float) -> float:
+        """Return the MSE with so many times all ratings."""
+        return self.limit + self.reducible * float(size**-self.exponent)
 
 
 class Outlook(Result):

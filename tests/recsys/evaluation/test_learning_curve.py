@@ -8,12 +8,11 @@ import pytest
 from recsys.evaluation import inputs
 from recsys.evaluation.inputs import Ratings
 from recsys.evaluation.learning_curve import ShareFits, Winner, learning_curve, load_shares
-from recsys.evaluation.power_law import outlook_of
+from recsys.evaluation.power_law import Floats, outlook_of
 from recsys.evaluation.results import MissingPoint, Outlook, SizeCurve
 from recsys.models.baselines import fit_baselines
 from recsys.models.fallback import Warm
 from recsys.models.mf import build_mf
-from recsys.models.predictor import Floats
 from recsys.models.serialization import save_model
 from recsys.models.specs import Family
 from recsys.settings import MFSettings, SplitSettings
@@ -126,7 +125,7 @@ SIZES = np.array([0.1, 0.2, 0.4, 0.7, 1.0])
 def outlook(mf: Floats, dnn: Floats, *, sd: float = 1e-4, seeds: float = 1e-4, times: float = 10.0) -> Outlook:
     """The outlook of points whose test users and seeds vary by so much."""
     random = np.random.default_rng(3)
-    mse = np.stack([mf, dnn])
+    mse: Floats = np.stack([mf, dnn])
     drawn = mse[..., None] + sd * random.normal(size=(1, 1, 500)) + 0.1 * sd * random.normal(size=(2, 5, 500))
     of_seeds = [[errors[-1] - seeds, errors[-1] + seeds] for errors in mse]
     return outlook_of(SIZES, mse, drawn, of_seeds, 1000, random, times)
