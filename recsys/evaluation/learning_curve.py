@@ -153,7 +153,7 @@ def _mse(test: Tested, predicted: npt.NDArray[np.floating]) -> float:
 
 def predictions_on(
     one: ShareFits, ratings: Ratings, split: SplitSettings, test: Tested, sizes: tuple[int, int]
-) -> dict[str, Floats]:
+) -> dict[str, npt.NDArray[np.floating]]:
     """Return what each fit to a share predicts of the test ratings, shape (rows,), with the biases where it is cold."""
     known = known_ratings(replace(ratings, train=one.train, validation=one.validation), "fair", split)
     biases = fit_baselines(known.fitted, known.choosing, *sizes, known.kept)["bias_only"]

@@ -10,8 +10,9 @@ import argparse
 import sys
 import tempfile
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -24,7 +25,7 @@ from recsys.evaluation.inputs import Ratings, Tested
 from recsys.evaluation.learning_curve import ShareFits, Winner, learning_curve, predictions_on
 from recsys.evaluation.significance import compare_pairs
 from recsys.models.settings import AutoRecSettings, BayesMFSettings, FitSettings
-from recsys.models.specs import MODEL
+from recsys.models.specs import MODEL, Family
 from recsys.settings import DataSettings, SplitSettings
 from recsys.training.fit import FitData
 from recsys.training.train import fit_model
@@ -57,19 +58,23 @@ def measured(folder: Path, rows: int) -> None:
     encode(folder / "ratings.parquet", None, "keep", folder)
     how = SplitSettings()
     split(rows, how, "fair", folder)
-    arrays = [np.load(folder / f"{name}.npy") for name in ("user", "item", "rating", "train", "validation", "test")]
-    ratings = Ratings(*arrays, users=folder / "users.parquet", items=folder / "items.parquet")
+    arrays = {
+        name: np.load(folder / f"{name}.npy") for name in ("user", "item", "rating", "train", "validation", "test")
+    }
+    ratings = Ratings(**arrays, users=folder / "users.parquet", items=folder / "items.parquet")
     sizes = pq.read_table(ratings.users).num_rows, pq.read_table(ratings.items).num_rows
     user, item, rating = ratings.columns(ratings.test)
     test = Tested(user, item, rating, np.zeros(len(user), bool))
 
     shares = {share: fitted(ratings, share, sizes, folder / str(share)) for share in SHARES}
     known, whole = (predictions_on(shares[share], ratings, how, test, sizes) for share in (KNOWN, 1.0))
-    winners = {family: Winner(name, [known[name]]) for family, name in (("mf", "bayes_mf"), ("dnn", "autorec"))}
-    part = Ratings(*arrays[:3], shares[KNOWN].train, shares[KNOWN].validation, arrays[5], ratings.users, ratings.items)
+    winners: dict[Family, Winner] = {
+        "mf": Winner("bayes_mf", [known["bayes_mf"]]),
+        "dnn": Winner("autorec", [known["autorec"]]),
+    }
+    part = replace(ratings, train=shares[KNOWN].train, validation=shares[KNOWN].validation)
     below = [one for share, one in shares.items() if share < KNOWN]
-    drawing = {"resamples": RESAMPLES, "seed": SEED, "times": 1 / KNOWN}
-    curve = learning_curve(below, winners, part, how, test, sizes, **drawing)
+    curve = learning_curve(below, winners, part, how, test, sizes, resamples=RESAMPLES, seed=SEED, times=1 / KNOWN)
     assert curve is not None
     assert curve.outlook is not None
     [found] = compare_pairs(
@@ -84,12 +89,14 @@ def measured(folder: Path, rows: int) -> None:
     assert found.low is not None
     assert found.high is not None
     gap = curve.outlook.gap
+    assert gap.low is not None
+    assert gap.high is not None
     table = [
         {"ratings": one.ratings, "bayes_mf": one.mf.value, "autorec": one.dnn.value, "gap": one.gap.value}
         for one in curve.points
     ]
     mse = {name: float(np.mean((predicted - rating.astype(np.float64)) ** 2)) for name, predicted in whole.items()}
-    table.append({"ratings": len(arrays[3]) + len(arrays[4]), **mse, "gap": found.mse_difference})
+    table.append({"ratings": len(ratings.train) + len(ratings.validation), **mse, "gap": found.mse_difference})
     report(
         "learning_curve",
         table,
@@ -108,12 +115,13 @@ def fitted(ratings: Ratings, share: float, sizes: tuple[int, int], folder: Path)
     train, validation = (np.load(folder / f"{name}.npy") for name in ("train", "validation"))
     data, fits, start = FitData(ratings.user, ratings.item, ratings.rating, train, validation), {}, time.perf_counter()
     for name, settings in MODELS.items():
-        spec, chosen = MODEL[name], settings
-        given: tuple[Any, ...] = (name, spec.build, spec.fit, *sizes)
+        spec = MODEL[name]
+        fit_it = partial(fit_model, name, spec.build, spec.fit, *sizes, seed=SEED, standardised=spec.standardised)
+        chosen = settings
         if spec.chooses_epochs:
-            _, course = fit_model(*given, data, settings, SEED, standardised=spec.standardised)
+            _, course = fit_it(data=data, settings=settings)
             chosen = settings.model_copy(update={"epochs": course.scored_epoch, "patience": 0})
-        predictor, _ = fit_model(*given, data.with_validation, chosen, SEED, standardised=spec.standardised)
+        predictor, _ = fit_it(data=data.with_validation, settings=chosen)
         fits[name] = folder / name / spec.file
         fits[name].parent.mkdir()
         predictor.save(fits[name])
