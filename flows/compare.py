@@ -21,7 +21,7 @@ from recsys.data.source import Source, locate
 from recsys.evaluation.results import winners_of
 from recsys.models.search_space import DataSize
 from recsys.models.settings import FitSettings
-from recsys.models.specs import BLEND, MODEL, MODELS, MOST_FOR_HISTORIES, NOTEBOOK, Family
+from recsys.models.specs import BLEND, FAMILIES, MODEL, MODELS, MOST_FOR_HISTORIES, NOTEBOOK, TUNED, Family
 from recsys.seeding import derive_seed
 from recsys.settings import Settings, SplitSettings
 from recsys.store.store import Store
@@ -30,10 +30,13 @@ from recsys.tuning.members import Families, allowance, left_out, searched_famili
 from recsys.tuning.search import Found, search
 from recsys.tuning.standard_error import squared_errors
 from recsys.winner.choice import Choice, model_to_use
-from tasks.data import download, encode, ingest, split
+from tasks.data import download, encode, ingest, split, subsample
 from tasks.report import report, score
-from tasks.train import TRAIN, TRY, choosing, reading, refitting
+from tasks.train import TRAIN, TRY, choosing, on_share, reading, refitting
 from tasks.winner import blend, use_all, winner
+
+SHARES = (0.1, 0.2, 0.4, 0.7)
+"""Of the training and validation ratings, beside all, that a learning curve is drawn through."""
 
 NO_DATA = DataSize(ratings=1, users=1, items=1)
 
@@ -61,6 +64,7 @@ def wire(settings: Settings, source: Source, dag: Interpreter) -> Any:
         others=others,
         winner=wire_winner(settings, judged, dag),  # first, as it takes longer
         histories=wire_histories(settings, judged, dag),
+        learning_curve=wire_learning_curve(settings, judged, dag),
         left_out=judged["left_out"],
         settings=settings,
         source={"name": source.name, "label": source.label, "licence": source.licence},
@@ -192,6 +196,34 @@ def wire_histories(settings: Settings, trained: dict[str, Any], dag: Interpreter
             fit = dag.submit(task, settings=model, seed=settings.seed, chosen=None, **trained["given"])
             wired.setdefault(spec.name, {})[which] = fit
     return wired
+
+
+def wire_learning_curve(settings: Settings, trained: dict[str, Any], dag: Interpreter) -> dict[str, dict[str, Any]]:
+    """Wire the fits of both winners to shares of the ratings: share -> its rows as `training`, and a fit by name."""
+    names = _searched_winners(trained, dag)
+    if not settings.evidence.learning_curve or len(names) < len(FAMILIES):
+        return {}
+    wired: dict[str, dict[str, Any]] = {}
+    for share in SHARES:
+        store = settings.output.store
+        rows = dag.submit(subsample, training=trained["data"]["training"], share=share, seed=settings.seed, store=store)
+        wired[str(share)] = {"training": rows}
+        for name in names:
+            model, chosen = trained["chosen"][name]
+            given = {**trained["given"], "training": rows, "settings": model, "seed": settings.seed}
+            train = on_share(TRAIN[name], share)
+            if MODEL[name].chooses_epochs:  # those of the whole data would be too many or too few
+                chosen = dag.submit(choosing(train), chosen=None, **given)
+            wired[str(share)][name] = dag.submit(train, chosen=chosen, **given)
+    return wired
+
+
+def _searched_winners(trained: dict[str, Any], dag: Interpreter) -> list[str]:
+    """The winner of each family that has one; where it is not known yet, the first of the family."""
+    if dag.unknown(list(trained["found"].values())) is None:
+        return list(trained["winners"].values())
+    first = {spec.family: spec.name for spec in reversed(TUNED) if spec.name in trained["chosen"]}
+    return list(first.values())
 
 
 def _size(codes: Any, training: Any, dag: Interpreter) -> DataSize:

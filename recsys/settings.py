@@ -213,6 +213,11 @@ class EvidenceSettings(SettingsModel):
         description="smallest difference in MSE that counts, in squared rating units; smaller ones are ties (default: "
         "0.45% of the variance of the ratings, which is 0.005 on the sample)",
     )
+    learning_curve: bool = Field(
+        False,
+        description="train the winners on 10, 20, 40 and 70% of the training and validation ratings, too, and say "
+        "whether more ratings would change the answer (protocol fair)",
+    )
     resamples: int = Field(
         2000, ge=100, le=100_000, description="bootstrap resamples of the test users in the significance tests"
     )
@@ -360,6 +365,8 @@ class Settings(ModelSections, Question):
             raise ValueError(f"{at_random}, and not by {wanted}: choose protocol fair, or split_by random")
         if self.protocol == "notebook" and self.evidence.splits_also:
             raise ValueError(f"{at_random}: choose protocol fair for splits_also")
+        if self.protocol == "notebook" and self.evidence.learning_curve:
+            raise ValueError("protocol notebook searches no winners: choose protocol fair for learning_curve")
         if self.evidence.splits > 1 and self.split.by_time:
             raise ValueError(
                 f"splits counts split seeds, which a split by {self.split.split_by} does not read: "

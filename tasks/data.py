@@ -72,6 +72,35 @@ def encode(ratings: Manifest, titles: str | None, duplicates: Duplicates, store:
     return {"codes": codes, "times": only(made, "timestamp.npy")}
 
 
+SUBSAMPLE = Recipe(
+    task="subsample",
+    layer="splits",
+    manifests=("training",),
+    settings=("share", "seed"),
+    code=("recsys.data.subsample",),
+    libraries=("numpy",),
+)
+
+
+@task(
+    name="subsample",
+    task_run_name="draw {share:.0%} of the training ratings",
+    cache_policy=ByFingerprint(recipe=SUBSAMPLE),
+)
+def subsample(training: Manifest, share: float, seed: int, store: str) -> Manifest:
+    """Return a manifest of a share of the training and validation rows; shares by the same seed are nested."""
+
+    def build(folder: Path) -> Facts:
+        import numpy as np
+
+        from recsys.data.subsample import subsample as draw
+
+        paths = Store(store).paths(training)
+        return draw(np.load(paths["train"]), np.load(paths["validation"]), share, seed, folder)
+
+    return SUBSAMPLE.make(build, training=training, share=share, seed=seed, store=store)
+
+
 SPLIT = Recipe(
     task="split",
     layer="splits",

@@ -36,7 +36,7 @@ SCORE = Recipe(
     unread={
         **dict.fromkeys(("data", "split", "tuning", "ranking", "output", "engine", "scaling", "refresh"), True),
         **dict.fromkeys(MODEL, True),
-        "evidence": {"seeds", "splits", "splits_also"},
+        "evidence": {"seeds", "splits", "splits_also", "learning_curve"},
     },
     code=("recsys.evaluation.evaluate",),
     libraries=("keras", "numpy", "scikit-learn", "scipy", "tensorflow"),
@@ -45,7 +45,7 @@ SCORE = Recipe(
 REPORT = Recipe(
     task="report",
     layer="reports",
-    manifests=("data", "models", "others", "histories"),
+    manifests=("data", "models", "others", "histories", "learning_curve"),
     facts=True,
     settings=("settings", "source", "tuning", "left_out"),
     unread={"output": {"name", "reports", "store", "notify"}, "scaling": True, "refresh": True, "data": {"downloads"}},
@@ -91,6 +91,7 @@ def report(
     tuning: list[Tuning],
     others: Mapping[str, Manifest],
     histories: Mapping[str, Mapping[str, Any]],
+    learning_curve: Mapping[str, Mapping[str, Any]],
     winner: Manifest | Exception | None,
     left_out: Mapping[str, str],
     settings: Settings,
@@ -111,6 +112,7 @@ def report(
         "tuning": tuning,
         "others": others,
         "histories": histories,
+        "learning_curve": learning_curve,
         "left_out": left_out,
     }
 

@@ -35,13 +35,18 @@ def reading(train: Task[..., Any], histories: str) -> Task[..., Any]:
     return train.with_options(task_run_name=f"{train.task_run_name} · histories {histories}")
 
 
+def on_share(train: Task[..., Any], share: float) -> Task[..., Any]:
+    """Return a task that trains, under the name of a run on a share of the ratings."""
+    return train.with_options(task_run_name=f"{train.task_run_name} · {share:.0%} of the ratings")
+
+
 def _train(spec: ModelSpec) -> Task[..., Manifest]:
     recipe = _recipe(spec, f"train_{spec.name}", "models", ("codes", "training", "chosen"))
 
     def train(
         settings: FitSettings,
         codes: Manifest,
-        training: Manifest,
+        training: Manifest | Exception,
         seed: int,
         engine: Engine,
         store: str,
@@ -51,10 +56,11 @@ def _train(spec: ModelSpec) -> Task[..., Manifest]:
 
         `chosen` is the fit that chose the number of epochs on the validation rows: these are then fitted too, for that
         many epochs, or for those of the settings where the model does not choose them. Without it the fit chooses for
-        itself; an exception, why that fit failed, is raised.
+        itself. An exception, why that fit or the rows are missing, is raised.
         """
-        if isinstance(chosen, Exception):
-            raise chosen
+        for given in (training, chosen):
+            if isinstance(given, Exception):
+                raise given
         inputs = {"codes": codes, "training": training, "chosen": chosen}
         return _make(spec, recipe, **inputs, settings=settings, seed=seed, engine=engine, store=store)
 

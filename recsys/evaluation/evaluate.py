@@ -26,6 +26,7 @@ from recsys.evaluation.inputs import (
     load_ratings,
 )
 from recsys.evaluation.intervals import intervals
+from recsys.evaluation.learning_curve import ShareFits, Winner, learning_curve
 from recsys.evaluation.predictions import Predictions, model_result, scores
 from recsys.evaluation.ranking import Lists, lists_to_rank, rank
 from recsys.evaluation.results import (
@@ -35,6 +36,7 @@ from recsys.evaluation.results import (
     Contribution,
     FailedModel,
     Interval,
+    MissingPoint,
     ModelResult,
     OtherScore,
     OtherSplit,
@@ -68,6 +70,7 @@ def evaluate(
     tuning: Sequence[Tuning] = (),
     other_splits: Sequence[OtherSplit] = (),
     histories: Sequence[HistoryFit] = (),
+    shares: Sequence[ShareFits | MissingPoint] = (),
     left_out: Mapping[str, str] = MappingProxyType({}),
     progress: Progress = silent,
 ) -> tuple[Comparison, pd.DataFrame]:
@@ -77,6 +80,8 @@ def evaluate(
     prediction of bias_only from every model, whose own embedding is still random there. Protocol `notebook` does
     neither. item_knn is left out where the ratings are too many for it. Lists are ranked by predictions that are not
     clipped, as clipping would make the best of them equal; item_knn is too slow for the lists.
+
+    `shares` are fits of both winners to shares of the ratings, for the learning curve.
 
     `trained`, `failed` and `left_out` have, by name, the models and the reasons why there is none; `winners` are those
     of the searches. `data` are the facts `source`, `licence`, `period`, `quarantined_rows`, `repeated_pairs`,
@@ -171,11 +176,14 @@ def evaluate(
     pairs = [(later, earlier) for earlier, later in combinations(trained, 2)]
     evident: Any = {"smallest_effect": smallest_effect(evidence.min_effect, facts.rating_sd)}
     evident["resamples"] = evidence.resamples
-    found = None
+    found = curve = None
     if set(winners.values()) <= set(trained) and len(winners) == len(FAMILIES):
         of_mf, of_dnn = (predicted.test[winners[family]] for family in FAMILIES)
         mf, equal, dnn = chances(user, rating, of_mf, of_dnn, **evident, seed=derive_seed(seed, "report", "chances"))
         found = Chances(mf=mf, equal=equal, dnn=dnn)
+        whole = {family: Winner(winners[family], predicted.test[winners[family]]) for family in FAMILIES}
+        drawing = {"resamples": evidence.resamples, "seed": derive_seed(seed, "report", "learning curve")}
+        curve = learning_curve(shares, whole, ratings, split, test, sizes, **drawing)
     differences = compare_pairs(
         user,
         rating,
@@ -206,6 +214,7 @@ def evaluate(
         tuning=list(tuning),
         other_splits=list(other_splits),
         histories=history_scores(histories, test, baselines["bias_only"], warm, bounds),
+        learning_curve=curve,
     )
     return comparison, predictions
 

@@ -420,15 +420,86 @@ class HistoryScore(Result):
     mse: float
 
 
+class Estimate(Result):
+    """A number and its 95% interval, whose ends are None where all test ratings are of one user."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+class SizePoint(Result):
+    """The test errors of both winners, fitted to so many training and validation `ratings`, a `share` of all.
+
+    All in squared rating units; `gap` is the MSE of the network less that of the factorisation. `seconds` is what the
+    fits took, 0 for all ratings, whose fits are those of the table.
+    """
+
+    share: float
+    ratings: int
+    mf: Estimate
+    dnn: Estimate
+    gap: Estimate
+    seconds: float
+
+
+class MissingPoint(Result):
+    """A share of the ratings without errors, and why."""
+
+    share: float
+    reason: str
+
+
+class PowerLaw(Result):
+    """MSE = limit + reducible * size ** -exponent, in squared rating units; a size of 1 is all ratings."""
+
+    limit: float
+    reducible: float
+    exponent: float
+
+    def at(self, size: float) -> float:
+        """Return the MSE with so many times all ratings."""
+        return self.limit + self.reducible * float(size**-self.exponent)
+
+
+class Outlook(Result):
+    """What power laws through the points say of more ratings.
+
+    `gap` is that of `SizePoint` at `times` the ratings, and `meeting` the number of ratings at which the errors are
+    equal, looked for up to a hundred times those that there are, with the 95% interval of the resamples where they
+    meet; None where the laws do not meet there. `meet` is the share of resamples in which they do.
+    """
+
+    mf: PowerLaw
+    dnn: PowerLaw
+    times: float
+    gap: Estimate
+    meeting: Estimate | None
+    meet: float
+
+
+class SizeCurve(Result):
+    """The errors of both winners by the number of their training ratings, fewest first.
+
+    `mf` and `dnn` are the names of their rows. `outlook` is None where the points are too few for a law.
+    """
+
+    mf: str
+    dnn: str
+    points: list[SizePoint]
+    missing: list[MissingPoint]
+    outlook: Outlook | None
+
+
 class Comparison(Result):
     """A whole comparison.
 
     `clipped_to` is the range of the training ratings that predictions were clipped to, None in protocol notebook, which
     does not clip. `folds` and `fold` count where `split_by` is kfold. `ranking` is None where ranking was turned off.
     `skipped` are baselines that these ratings are too many for. `differences` has each pair of models, and each model
-    against bias_only. `tuning` and `histories` are empty in protocol notebook. `history` has what came out over time of
-    runs that can be compared with this one, oldest first and this one last, each result once; empty where there is
-    nothing to compare.
+    against bias_only. `tuning` and `histories` are empty in protocol notebook. `learning_curve` is None where it was
+    not asked for, or where one of the winners failed. `history` has what came out over time of runs that can be
+    compared with this one, oldest first and this one last, each result once; empty where there is nothing to compare.
     """
 
     protocol: Protocol
@@ -456,4 +527,5 @@ class Comparison(Result):
     tuning: list[Tuning] = []
     other_splits: list[OtherSplit] = []
     histories: list[HistoryScore] = []
+    learning_curve: SizeCurve | None = None
     history: list[PastRun] = []

@@ -58,7 +58,7 @@ def compare_pairs(
     names = list(dict.fromkeys(name for pair in pairs for name in pair))
     counted = np.bincount(user)
     tested = counted > 0
-    sums = np.stack([_squared_errors(user, rating, predicted[name])[tested] for name in names], axis=1)
+    sums = np.stack([squared_errors_of_users(user, rating, predicted[name])[tested] for name in names], axis=1)
     rows = counted[tested].astype(np.float64)
 
     one, other = ([names.index(pair[side]) for pair in pairs] for side in (0, 1))
@@ -137,12 +137,14 @@ def resampled_mse(
     counted = np.bincount(user)
     tested, rows = counted > 0, counted[counted > 0].astype(np.float64)
     users = len(rows)
-    of_seeds = [np.stack([_squared_errors(user, rating, [one])[tested] for one in seeds]) for seeds in predicted]
+    of_seeds = [
+        np.stack([squared_errors_of_users(user, rating, [one])[tested] for one in seeds]) for seeds in predicted
+    ]
     sums = np.stack([of_model.mean(axis=0) for of_model in of_seeds], axis=1)
     mse = sums.sum(axis=0) / rows.sum()
     deviation = np.zeros((resamples, len(predicted)))
     if users > 1:
-        deviation += (_resampled(sums, rows, resamples, random) - mse) * np.sqrt(users / (users - 1))
+        deviation += (mse_in_resamples(sums, rows, resamples, random) - mse) * np.sqrt(users / (users - 1))
     for place, of_model in enumerate(of_seeds):
         many = len(of_model)
         if many > 1:
@@ -165,7 +167,7 @@ def holm(p: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _squared_errors(
+def squared_errors_of_users(
     user: npt.NDArray[np.integer], rating: npt.NDArray[np.floating], predicted: Sequence[npt.NDArray[np.floating]]
 ) -> Floats:
     """The squared errors of each user, summed over rows and averaged over seeds, shape (users,)."""
@@ -182,13 +184,13 @@ def _standard_errors(
     users = len(rows)
     if users < 2:
         return [0.0] * len(one)
-    mse = _resampled(sums, rows, resamples, random)
+    mse = mse_in_resamples(sums, rows, resamples, random)
     # a resample's variance is that of a population, smaller than the sample's by this factor
     spread = (mse[:, one] - mse[:, other]).std(axis=0, ddof=1) * np.sqrt(users / (users - 1))
     return [float(error) for error in spread]
 
 
-def _resampled(sums: Floats, rows: Floats, resamples: int, random: np.random.Generator) -> Floats:
+def mse_in_resamples(sums: Floats, rows: Floats, resamples: int, random: np.random.Generator) -> Floats:
     """Return the MSE of each column in resamples of the users, shape (resamples, columns).
 
     Args:

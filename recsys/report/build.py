@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from recsys.evaluation.evaluate import evaluate
 from recsys.evaluation.histories import load_history_fits
 from recsys.evaluation.inputs import Models, load_models, load_ratings
+from recsys.evaluation.learning_curve import load_shares
 from recsys.evaluation.results import Comparison, OtherSplit, Tuning, winners_of
 from recsys.progress import Progress, silent
 from recsys.report.answer import verdict_of
@@ -45,6 +46,7 @@ def build_report(
     tuning: Sequence[Tuning],
     others: Mapping[str, Manifest],
     histories: Models,
+    learning_curve: Models,
     left_out: Mapping[str, str],
     settings: Settings,
     source: Mapping[str, Any],
@@ -55,7 +57,8 @@ def build_report(
 
     `data` are manifests of `ratings`, `codes`, `training` and `test`; `models` the fits of each row, each a manifest or
     why there is none; `others` what `score_split` made of other splits; `histories` the fits of models by whose
-    histories they read; `left_out` why models did not take part; `source` the `label` and `licence` of the ratings.
+    histories they read; `learning_curve` the rows and the fits of both winners by share of the ratings; `left_out` why
+    models did not take part; `source` the `label` and `licence` of the ratings.
     """
     trained, failed = load_models(store, models)
     comparison, predictions = evaluate(
@@ -80,6 +83,7 @@ def build_report(
         tuning=tuning,
         other_splits=[OtherSplit.model_validate(made["facts"]) for made in others.values()],
         histories=load_history_fits(store, histories),
+        shares=load_shares(store, learning_curve),
         left_out=left_out,
         progress=progress,
     )
@@ -89,7 +93,7 @@ def build_report(
     predictions.to_parquet(folder / "predictions.parquet", index=False, compression="zstd")
     if data["ratings"]["facts"]["quarantined_rows"]:
         shutil.copyfile(store.path(data["ratings"], "quarantine.csv"), folder / "quarantine.csv")
-    rows = (*models.items(), *histories.items())
+    rows = (*models.items(), *histories.items(), *learning_curve.items())
     made = {f"{name} {fit}": manifest for name, fits in rows for fit, manifest in fits.items()}
     artefacts = {**data, **{name: manifest for name, manifest in made.items() if not isinstance(manifest, Exception)}}
     (folder / "manifest.json").write_text(run_manifest(settings, artefacts, comparison).to_json(), encoding="utf-8")

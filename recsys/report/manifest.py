@@ -226,6 +226,10 @@ def _scores(comparison: Comparison) -> Iterator[tuple[str, dict[str, float | Non
     for row in (*comparison.models, *comparison.baselines, *comparison.combinations):
         scores = {metric.key: row.metric(metric.key) for metric in rating_metrics()}
         yield row.name, scores | ({key: row.ranking.metric(key) for key in ranking_keys()} if row.ranking else {})
+    if curve := comparison.learning_curve:
+        for point in curve.points:
+            for name, error in ((curve.mf, point.mf), (curve.dnn, point.dnn)):
+                yield f"{name}, {point.share:.0%} of the ratings", {"mse": error.value}
     for split in comparison.other_splits:
         for score in split.scores:
             yield f"{score.name}, {split.split_by}, {split.split_seed}", {"mse": score.mse}

@@ -11,6 +11,7 @@ BENCHMARKS = (
     "against_peers",
     "gibbs_samplers",
     "folding_in",
+    "learning_curve",
     "listing",
     "whole_flow",
     "cached_run",

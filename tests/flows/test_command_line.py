@@ -87,6 +87,7 @@ def test_json_is_all_there_is_on_standard_output_and_agrees_with_the_predictions
         (["--ratings", "a.csv", "--dataset", "sample"], "Ratings and dataset cannot both be given"),
         (["--min-rating", "5", "--max-rating", "1"], "Min_rating 5 is not below max_rating 1"),
         (["--protocol", "notebook", "--split-by", "time"], "Protocol notebook splits at random"),
+        (["--protocol", "notebook", "--learning-curve"], "Protocol notebook searches no winners"),
         (["--fold", "5"], "Fold 5 does not exist: 5 folds are counted from 0 to 4."),
         (["--nonsense"], "Unknown option: --nonsense"),
         (["--ratings", "absent.csv"], "absent.csv does not exist"),

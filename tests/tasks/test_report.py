@@ -15,6 +15,7 @@ def key(place: Path, **changes: Any) -> str:
         "models": {},
         "others": {},
         "histories": {},
+        "learning_curve": {},
         "source": {},
         "tuning": [],
         "left_out": {},
