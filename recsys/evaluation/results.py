@@ -376,6 +376,23 @@ class HistoryScore(Result):
     mse: float
 
 
+Severity = Literal["error", "warning", "note"]
+"""An error: the verdict cannot be trusted, or is about something else. A warning: more effort or other choices may
+change it. A note: to know when reading it."""
+
+
+class FiredCheck(Result):
+    """A check of `recsys.report.checks` that fired: what was measured and what to do, each a sentence or more."""
+
+    id: str
+    name: str
+    title: str
+    severity: Severity
+    measured: str
+    tip: str
+    muted: bool = False
+
+
 class Comparison(Result):
     """A whole comparison.
 
@@ -384,7 +401,7 @@ class Comparison(Result):
     `skipped` are baselines that these ratings are too many for. `differences` has each pair of models, and each model
     against bias_only. `tuning` and `histories` are empty in protocol notebook. `history` has what came out over time of
     runs that can be compared with this one, oldest first and this one last, each result once; empty where there is
-    nothing to compare.
+    nothing to compare. `checks` are those that fired, None in the comparison of a report from before there were any.
     """
 
     protocol: Protocol
@@ -411,3 +428,4 @@ class Comparison(Result):
     other_splits: list[OtherSplit] = []
     histories: list[HistoryScore] = []
     history: list[PastRun] = []
+    checks: list[FiredCheck] | None = None
