@@ -16,7 +16,9 @@ from rich.text import Text
 from flows.plan import Planned
 from recsys.data.source import Source
 from recsys.evaluation.results import Comparison
+from recsys.report.checks import unmuted
 from recsys.report.drift import drift_warnings
+from recsys.report.sections.checks import checks_summary
 from recsys.report.sections.results import shown_columns, shown_rows
 from recsys.report.sections.verdict import headline, verdict
 from recsys.settings import Settings
@@ -158,7 +160,7 @@ def show_plan(console: Console, plan: list[Planned]) -> None:
 
 
 def show_comparison(console: Console, comparison: Comparison) -> None:
-    """Print the table of models and baselines, the verdict, and what moved since the runs before."""
+    """Print the table of models and baselines, the verdict, what moved since the runs before, and the checks."""
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     columns = shown_columns(comparison)
     shown = [column.in_terminal for column in columns]
@@ -176,3 +178,5 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
     for style, findings in (("", verdict(comparison)), ("yellow", drift_warnings(comparison))):
         for finding in findings:
             console.print(plain(finding.text), style=style, soft_wrap=True)
+    if summary := checks_summary(comparison):
+        console.print(plain(summary), style="bold red" if unmuted(comparison, "error") else "", soft_wrap=True)

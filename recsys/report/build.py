@@ -13,6 +13,7 @@ from recsys.evaluation.histories import load_history_fits
 from recsys.evaluation.inputs import Models, load_models, load_ratings
 from recsys.evaluation.results import Comparison, OtherSplit, Tuning, winners_of
 from recsys.progress import Progress, silent
+from recsys.report.checks import with_checks
 from recsys.report.contents import draw_plots
 from recsys.report.manifest import run_manifest
 from recsys.report.sections.results import table_csv
@@ -83,6 +84,7 @@ def build_report(
         progress=progress,
     )
     progress(len(trained), len(trained) + 1, "drawing")
+    comparison = with_checks(comparison)
     write_report(comparison, predictions, folder, plots=settings.output.plots)
     predictions.to_parquet(folder / "predictions.parquet", index=False, compression="zstd")
     if data["ratings"]["facts"]["quarantined_rows"]:

@@ -239,7 +239,7 @@ def equal_searches(comparison: Comparison) -> str:
 
 
 def unequal_searches(comparison: Comparison) -> str:
-    """That one side was not searched, or with a smaller budget; empty where neither was, or both equally, or one is all."""
+    """That one side was not searched, or with a smaller budget; empty where neither was, or both equally."""
     searches = side_searches(comparison)
     if not searches or (both_sides(searches) and same_budget(searches)):
         return ""
