@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recsys.evaluation.results import Comparison, FailedModel, LearningCurve, SearchedSetting
+from recsys.report.checks import with_checks
 from recsys.report.markdown import embedded_markdown, escaped
 from tests.made_reports import pages_of, publish_made
 from tests.made_searches import dnn_search, mf_search, trial, tuning
@@ -370,7 +371,7 @@ SNAPSHOT = Path(__file__).parent / "snapshot.md"
 
 def test_sentences_of_a_whole_report_are_those_that_were_reviewed(whole: Made) -> None:
     """To review a change: MF_OR_DNN_SNAPSHOT=write python -m pytest -n0 tests/recsys/report -k reviewed; git diff."""
-    text = pages_of(whole[0])[1]
+    text = pages_of(with_checks(whole[0]))[1]
     if os.environ.get("MF_OR_DNN_SNAPSHOT") == "write":
         SNAPSHOT.write_text(text, encoding="utf-8", newline="\n")
     assert text == SNAPSHOT.read_text(encoding="utf-8")
