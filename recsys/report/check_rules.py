@@ -53,8 +53,7 @@ def rows_set_aside(comparison: Comparison) -> str:
     if not data.quarantined_rows:
         return ""
     was = "row was" if data.quarantined_rows == 1 else "rows were"
-    share = percent(data.quarantined_rows / data.rows)
-    return f"{data.quarantined_rows:,} {was} set aside as invalid: {share} as many as the ratings used."
+    return f"{data.quarantined_rows:,} {was} set aside as invalid, beside {count(data.rows, 'rating')} that are used."
 
 
 def few_validation_ratings(comparison: Comparison) -> str:

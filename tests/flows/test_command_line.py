@@ -103,6 +103,7 @@ def test_nonsense_is_refused_with_one_sentence(arguments: list[str], sentence: s
     assert not (tmp_path / "reports").exists()
 
 
+@pytest.mark.slow
 def test_a_strict_run_ends_with_3_once_the_report_is_written_and_muting_computes_nothing(
     prefect_server: str, tmp_path: Path
 ) -> None:
@@ -110,18 +111,18 @@ def test_a_strict_run_ends_with_3_once_the_report_is_written_and_muting_computes
     options = ("--ratings", ratings, *SMALL, "--strict")
     strict = call(*options, place=tmp_path, PREFECT_API_URL=prefect_server)
     assert strict.returncode == 3, strict.stdout + strict.stderr
-    assert strict.stderr.startswith("compare: --strict: C03 test-small fired")
-    assert "Checks: 1 error," in strict.stdout
+    assert strict.stderr.startswith("compare: --strict: C03 test-small and C05 duplicates-kept fired")
+    assert "Checks: 2 errors," in strict.stdout
     report = tmp_path / "reports" / "r-fair"
     assert (report / "report.html").is_file()
 
-    muted = call(*options, "--mute", "test-small", place=tmp_path, PREFECT_API_URL=prefect_server)
+    muted = call(*options, "--mute", "C05,test-small", place=tmp_path, PREFECT_API_URL=prefect_server)
     assert (muted.returncode, muted.stderr) == (0, "")
     assert "Every task was cached" in muted.stdout
-    assert "; muted: C03." in muted.stdout
+    assert "; muted: C03, C05." in muted.stdout
     checks = json.loads((report / "comparison.json").read_bytes())["checks"]
-    assert {check["id"]: check["muted"] for check in checks}["C03"]
-    assert "Muted, and not counted: C03 few test ratings (error)." in (report / "report.html").read_text("utf-8")
+    assert [check["id"] for check in checks if check["muted"]] == ["C03", "C05"]
+    assert "Muted, and not counted: C03 few test ratings (error) and C05" in (report / "report.html").read_text("utf-8")
 
 
 def test_a_server_that_does_not_answer_is_one_sentence_that_names_the_way_without(tmp_path: Path) -> None:

@@ -10,7 +10,10 @@ import pytest
 from recsys.errors import BadSettings
 from recsys.evaluation.results import Comparison, FailedModel
 from recsys.report.checks import CHECKS, require_known, unmuted, with_checks, with_muted
+from recsys.report.manifest import read_comparison
+from recsys.report.publish import publish_report
 from recsys.report.sections.checks import checks_summary
+from recsys.report.svg import PLOTS_INDEX
 from recsys.store.run_history import PastRun
 from tests.made_reports import pages_of
 from tests.made_runs import past
@@ -212,6 +215,17 @@ def test_an_unknown_check_is_refused_with_the_near_ones(name: str, near: str) ->
     require_known(["C01", "overfitting"])
     with pytest.raises(BadSettings, match=f"'{name}' is no check.*{near}"):
         require_known([name])
+
+
+def test_muting_is_for_publishing_and_leaves_what_was_made_alone(clean: Comparison, tmp_path: Path) -> None:
+    comparison = with_checks(of_data(test_rows=99)(clean))
+    made = {name: tmp_path / name for name in ("comparison.json", PLOTS_INDEX)}
+    made["comparison.json"].write_text(comparison.model_dump_json())
+    made[PLOTS_INDEX].write_text("[]")
+    folder = publish_report(made, tmp_path / "reports", "muted", muted=("test-small",))
+    assert read_comparison(folder) == with_muted(comparison, ["C03"])
+    assert "Muted, and not counted: C03" in (folder / "report.md").read_text()
+    assert read_comparison(publish_report(made, tmp_path / "reports", "plain")) == comparison
 
 
 def test_the_summary_counts_names_and_mutes(clean: Comparison) -> None:

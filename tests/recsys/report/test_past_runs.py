@@ -148,6 +148,7 @@ def test_another_result_brings_earlier_runs_into_page_markdown_and_comparison(st
     assert files["comparison.csv"].read_text() == "as it was"
     assert {"plots/history.svg", "plots/history.png"} <= set(files)
     comparison = Comparison.model_validate_json(files["comparison.json"].read_bytes())
+    assert "test-read-before" in {check.name for check in comparison.checks or []}
     assert [past.side for past in comparison.history] == ["factorisation", "network"]
     assert comparison.history[-1] == run
 
