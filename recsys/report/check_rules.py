@@ -132,9 +132,9 @@ def one_split(comparison: Comparison) -> str:
 
 def test_read_before(comparison: Comparison) -> str:
     """How many other choices of settings were scored on the same test ratings before."""
-    *before, now = comparison.history or [None]
-    if now is None:
+    if not comparison.history:
         return ""
+    *before, now = comparison.history
     same = [run for run in before if (run.ratings, run.test) == (now.ratings, now.test)]
     others = [run.settings for run in same if run.settings != now.settings]
     tried = sum(settings not in others[:at] for at, settings in enumerate(others))

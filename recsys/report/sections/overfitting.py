@@ -46,7 +46,7 @@ def overfits(comparison: Comparison, model: ModelResult) -> bool:
 def past_its_best(comparison: Comparison, model: ModelResult) -> bool:
     """Whether a model overfits and the weights that were scored are later ones than those of its best epoch."""
     best = _losses(model)[2]
-    return overfits(comparison, model) and model.refitted_rows is None and model.scored_epoch > best + 1
+    return overfits(comparison, model) and model.scored_epoch > best + 1
 
 
 def still_learns(comparison: Comparison, model: ModelResult) -> bool:
