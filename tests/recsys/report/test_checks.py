@@ -108,7 +108,9 @@ FIRING: list[tuple[str, Change, str]] = [
     ("search-failed", searched(search("mf_tuned"), tuning("dnn_tuned", FAILED)), "its loss became NaN"),
     (
         "optimum-at-edge",
-        searched(tuning("mf_tuned", [trial(0, 0.7, MF_START | {"embedding_size": 200})]), search("dnn_tuned")),
+        searched(
+            tuning("mf_tuned", [trial(0, 0.7, MF_START | {"embedding_size": 200}), trial(1, 0.8)]), search("dnn_tuned")
+        ),
         "embedding size 200, at the upper end",
     ),
     ("bare-factorisation", of_model("mf_tuned", **BARE), "446,450 parameters"),
@@ -174,6 +176,11 @@ def test_every_check_is_tested() -> None:
 def test_the_same_settings_on_the_same_test_ratings_are_no_second_reading(clean: Comparison) -> None:
     assert "test-read-before" not in fired(before(run(1), run(0))(clean))
     assert "test-read-before" not in fired(before(run(1), run(0, test="b", settings={"seed": 3}))(clean))
+
+
+def test_given_settings_at_an_edge_are_no_optimum(clean: Comparison) -> None:
+    given = tuning("mf_tuned", [trial(0, 0.7, MF_START | {"embedding_size": 200})])
+    assert "optimum-at-edge" not in fired(searched(given, search("dnn_tuned", 0))(clean))
 
 
 def test_seeds_that_disagree_in_a_tie_are_no_caution(clean: Comparison) -> None:
