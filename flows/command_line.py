@@ -7,13 +7,16 @@ import threading
 from typing import NoReturn
 
 from flows.stdio import fail, handle_early_interrupt, output_error, prepare_streams, print_error
-from recsys.errors import DamagedArtefact, ServerLost, UserError
+from recsys.errors import ChecksFailed, DamagedArtefact, ServerLost, UserError
 
 STOPPED = "stopped; every finished task is kept, and the same command goes on from there."
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command line and exit: 0 for success, 1 if a model failed, 2 for an error that the user can put right."""
+    """Run the command line and exit: 0 for success, 1 if a model failed, 2 for an error that the user can put right.
+
+    3 is for a finished comparison that --strict does not accept.
+    """
     handle_early_interrupt()
     prepare_streams()
 
@@ -34,6 +37,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         fail(str(error), 2)
     except DamagedArtefact as damage:
         fail(f"{damage}: repeat the command, which computes what is lost again.", 2)
+    except ChecksFailed as failed:
+        fail(str(failed), 3)
     except KeyboardInterrupt:
         fail(STOPPED, 130)
     if problem := output_error():

@@ -22,6 +22,7 @@ from recsys.evaluation.results import winners_of
 from recsys.models.search_space import DataSize
 from recsys.models.settings import FitSettings
 from recsys.models.specs import BLEND, FAMILIES, MODEL, MODELS, MOST_FOR_HISTORIES, NOTEBOOK, TUNED, Family
+from recsys.report.checks import require_known
 from recsys.seeding import derive_seed
 from recsys.settings import Settings, SplitSettings
 from recsys.store.store import Store
@@ -43,6 +44,7 @@ NO_DATA = DataSize(ratings=1, users=1, items=1)
 
 def wire(settings: Settings, source: Source, dag: Interpreter) -> Any:
     """Wire the tasks; what `dag` makes of each, running or planning, is its own affair."""
+    require_known(settings.output.mute)
     store = settings.output.store
     titles = source.titles and str(source.titles.absolute())
 

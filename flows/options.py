@@ -60,6 +60,7 @@ def run(
     replay: Annotated[str | None, Parameter(group=RUN)] = None,
     plan: Annotated[bool, Parameter(group=RUN)] = False,
     json: Annotated[bool, Parameter(group=RUN)] = False,
+    strict: Annotated[bool, Parameter(group=RUN)] = False,
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], group=RUN)] = False,
     without_server: Annotated[bool, Parameter(group=RUN)] = False,
 ) -> bool:
@@ -72,6 +73,7 @@ def run(
             the same (exit code 1 if not).
         plan: show for each task whether its result is cached or has to be computed, and why; run nothing.
         json: print the comparison as JSON, and nothing else, on standard output.
+        strict: end with exit code 3 where a check of severity error fires that is not muted.
         verbose: show Prefect's log.
         without_server: do not look for a running Prefect server, not even the one that PREFECT_API_URL names; the
             run starts one of its own, which ends with it.
@@ -80,10 +82,10 @@ def run(
     from flows.session import Session
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    session_options = {"as_json": json, "verbose": verbose, "without_server": without_server}
+    session_options = {"as_json": json, "strict": strict, "verbose": verbose, "without_server": without_server}
     if replay is not None:
-        if config is not None or plan:
-            raise BadSettings(f"--replay cannot be combined with --{'plan' if plan else 'config'}.")
+        if other := "plan" if plan else "strict" if strict else "config" if config is not None else "":
+            raise BadSettings(f"--replay cannot be combined with --{other}.")
         from flows.replay import replay as run_again
 
         return run_again(replay, settings, **session_options)

@@ -25,12 +25,14 @@ from flows.server import OwnServer, failure_of, running_server
 from flows.stdio import print_error
 from flows.terminal import asks, plain, show_comparison, show_header, show_plan, watching
 from recsys.data.source import Source, locate
-from recsys.errors import ServerLost, ServerUnavailable
+from recsys.errors import ChecksFailed, ServerLost, ServerUnavailable
 from recsys.evaluation.results import Comparison
 from recsys.memory import require_memory_for_tensorflow
+from recsys.report.checks import unmuted
 from recsys.report.publish import WINNER, model_used
 from recsys.settings import Settings
 from recsys.store.remote import without_password
+from recsys.text import listing
 from tasks.progress import STOP
 
 LOGGERS = {"prefect", "recsys", "tasks"}
@@ -43,15 +45,23 @@ class Session:
     """The settings of one run, and the terminal of its user."""
 
     def __init__(
-        self, settings: Settings, *, as_json: bool = False, verbose: bool = False, without_server: bool = False
+        self,
+        settings: Settings,
+        *,
+        as_json: bool = False,
+        strict: bool = False,
+        verbose: bool = False,
+        without_server: bool = False,
     ) -> None:
         """Prepare a run.
 
-        With `as_json`, standard output is kept for the JSON document; `verbose` shows Prefect's log; `without_server`
+        With `as_json`, standard output is kept for the JSON document; `strict` makes checks of severity error an
+        exception; `verbose` shows Prefect's log; `without_server`
         looks for no running server.
         """
         self.settings = settings
         self.as_json = as_json
+        self.strict = strict
         self.verbose = verbose
         self.without_server = without_server
         self.console = Console(stderr=as_json, highlight=False)
@@ -71,6 +81,7 @@ class Session:
             ServerUnavailable: PREFECT_API_URL names a server that does not answer, and the user chose not to go on.
             ServerLost: the server stopped answering during the run.
             UserError: the ratings cannot be used, or something else that the user can put right.
+            ChecksFailed: the run is strict, and a check of severity error fired that is not muted.
         """
         elsewhere = self.settings.scaling.elsewhere
         check_installed(self.settings.scaling)
@@ -122,10 +133,11 @@ class Session:
 
     def _show(self, folder: Path, failure: ModelsFailed | None, *, all_cached: bool) -> None:
         document = (folder / "comparison.json").read_bytes()
+        comparison = Comparison.model_validate_json(document)
         if self.as_json:
             sys.stdout.buffer.write(document)  # JSON is UTF-8, whatever the terminal's encoding
         else:
-            show_comparison(self.console, Comparison.model_validate_json(document), model_used(folder))
+            show_comparison(self.console, comparison, model_used(folder))
         if failure:
             self.console.print(plain(f"Failed: {', '.join(failure.tasks)}."), style="bold red", soft_wrap=True)
         if all_cached:
@@ -133,6 +145,9 @@ class Session:
         if (folder / WINNER).is_dir():
             self.console.print(plain(f"Model to use: {folder / WINNER} (mf-or-dnn recommend --help)"), soft_wrap=True)
         self.console.print(plain(f"Report: {folder / 'report.html'}"), soft_wrap=True)
+        if self.strict and (errors := unmuted(comparison, "error")):
+            names = [f"{check.id} {check.name}" for check in errors]
+            raise ChecksFailed(f"--strict: {listing(names)} fired; mute a check that is no concern with --mute.")
 
 
 @contextmanager

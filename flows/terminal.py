@@ -17,7 +17,9 @@ from flows.plan import Planned
 from recsys.data.source import Source
 from recsys.evaluation.results import Comparison
 from recsys.report.answer import headline
+from recsys.report.checks import unmuted
 from recsys.report.drift import drift_warnings
+from recsys.report.sections.checks import checks_summary
 from recsys.report.sections.first_screen import figures, shares, warnings
 from recsys.report.sections.results import shown_columns, shown_rows
 from recsys.settings import Settings
@@ -159,7 +161,7 @@ def show_plan(console: Console, plan: list[Planned]) -> None:
 
 
 def show_comparison(console: Console, comparison: Comparison, used: str | None = None) -> None:
-    """Print the answer and its figures, the table of all rows, and what moved since the runs before.
+    """Print the answer and its figures, the table of all rows, what moved since the runs before, and the checks.
 
     `used` is the row of the model to use, if there is one.
     """
@@ -172,6 +174,8 @@ def show_comparison(console: Console, comparison: Comparison, used: str | None =
     console.print(Group(Text(), _rows(comparison), Text()))
     for finding in drift_warnings(comparison):
         console.print(plain(finding.text), style="yellow", soft_wrap=True)
+    if summary := checks_summary(comparison):
+        console.print(plain(summary), style="bold red" if unmuted(comparison, "error") else "", soft_wrap=True)
 
 
 def _rows(comparison: Comparison) -> Table:

@@ -69,5 +69,9 @@ class TrialsFailed(UserError):
     """A hyperparameter search in which no trial could be trained."""
 
 
+class ChecksFailed(Exception):
+    """A finished comparison for which checks of severity error fired, where none is wanted."""
+
+
 class DamagedArtefact(Exception):
     """A file of the store that is missing or does not have its digest; the task that made it has to run again."""

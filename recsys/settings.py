@@ -248,6 +248,10 @@ class OutputSettings(SettingsModel):
     )
     reports: str = Field("reports", description="folder of the reports")
     plots: bool = Field(True, description="draw plots; --plots no saves a third of a second for each of some 30")
+    mute: tuple[str, ...] = Field(
+        (),
+        description="checks to mute, by number or name, such as C07,overfitting; the report says which",
+    )
     store: str = Field(
         ".recsys",
         description="folder of the cached results, or a URL shared by several machines, such as s3://bucket/name",
@@ -273,6 +277,11 @@ class OutputSettings(SettingsModel):
         if "://" in store and has_secrets(store):
             raise ValueError(NO_SECRETS)
         return store
+
+    @field_validator("mute")
+    @classmethod
+    def _split_at_commas(cls, mute: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name.strip() for part in mute for name in part.split(",") if name.strip())
 
     @field_validator("notify")
     @classmethod

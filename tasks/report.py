@@ -21,7 +21,7 @@ from recsys.report.publish import publish_report
 from recsys.report.section import Cell
 from recsys.report.sections import trends
 from recsys.report.sections.results import shown_columns, shown_rows
-from recsys.settings import Settings, SplitSettings
+from recsys.settings import OutputSettings, Settings, SplitSettings
 from recsys.store.run_history import append
 from recsys.store.store import Facts, Manifest, Store
 from tasks.cache import ByFingerprint, Recipe, Uncached
@@ -48,7 +48,12 @@ REPORT = Recipe(
     manifests=("data", "models", "others", "histories", "learning_curve"),
     facts=True,
     settings=("settings", "source", "tuning", "left_out"),
-    unread={"output": {"name", "reports", "store", "notify"}, "scaling": True, "refresh": True, "data": {"downloads"}},
+    unread={
+        "output": {"name", "reports", "store", "notify", "mute"},
+        "scaling": True,
+        "refresh": True,
+        "data": {"downloads"},
+    },
     code=("recsys.report.build",),
     libraries=(*SCORE.libraries, "matplotlib", "optuna", "pandas", "pyarrow"),
 )
@@ -124,7 +129,7 @@ def report(
 
     made = REPORT.make(build, **inputs, settings=settings, source=source, store=store)
     name = settings.output.name or f"{source['name']}-{settings.protocol}"
-    folder = _published(opened, made, Path(settings.output.reports).expanduser().absolute(), name, winner)
+    folder = _published(opened, made, settings.output, name, winner)
     comparison = Comparison.model_validate_json((folder / "comparison.json").read_bytes())
     for warning in drift_warnings(comparison):
         log.warning(warning.text)
@@ -135,15 +140,18 @@ def report(
     return str(folder)
 
 
-def _published(store: Store, made: Manifest, reports: Path, name: str, winner: Manifest | Exception | None) -> Path:
+def _published(
+    store: Store, made: Manifest, output: OutputSettings, name: str, winner: Manifest | Exception | None
+) -> Path:
     """Publish the report among the runs before it, and remember the run; neither is worth failing a run for."""
+    reports = Path(output.reports).expanduser().absolute()
     used = {} if winner is None or isinstance(winner, Exception) else store.files(winner)
     try:
         files, run = with_past_runs(store, made, name, datetime.now(UTC))
     except (OSError, StoreUnavailable) as error:
         log.warning("the runs before are left out of the report, and this one is not remembered: %s", error)
-        return publish_report(store.files(made), reports, name, used)
-    folder = publish_report(files, reports, name, used)
+        return publish_report(store.files(made), reports, name, used, output.mute)
+    folder = publish_report(files, reports, name, used, output.mute)
     try:
         append(store, run)
     except (OSError, StoreUnavailable) as error:

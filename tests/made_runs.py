@@ -6,7 +6,14 @@ from typing import Any
 from recsys.store.run_history import PastRun, PastScore
 
 START = datetime(2026, 11, 3, 3, 0, tzinfo=UTC)
-TITLES = {"mf": "MF", "dnn": "DNN", "bias_only": "bias only"}
+TITLES = {
+    "mf": "MF",
+    "mf_tuned": "tuned MF",
+    "bayes_mf": "Bayesian MF",
+    "dnn": "DNN",
+    "dnn_tuned": "tuned DNN",
+    "bias_only": "bias only",
+}
 
 
 def past(day: int = 0, mse: dict[str, float] | None = None, sd: float | None = 0.001, **changes: Any) -> PastRun:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from flows.options import option, run
+from recsys.report.checks import CHECKS
 from recsys.settings import Settings
 from recsys.winner.settings import PredictSettings, ReadingSettings, RecommendSettings
 
@@ -104,6 +105,14 @@ def test_the_modules_and_files_that_pages_name_exist(page: Path) -> None:
         return
     for path in re.findall(r"`((?:recsys|tasks|flows|deployments|tests|docs)/[\w./-]*)`", text(page)):
         assert path in ANNOUNCED or (ROOT / path).exists(), path
+
+
+def test_each_check_has_a_heading_of_its_name_with_its_number_and_severity_and_its_tip_names_options() -> None:
+    page = text(ROOT / "docs" / "checks.md")
+    described = re.findall(r"^## (\S+)\n\n(C\d+), (\w+)\. ", page, re.MULTILINE)
+    assert described == [(check.name, check.id, check.severity) for check in CHECKS]
+    known = set(re.findall(r"`(--[a-z0-9.-]+)`", "\n".join(options(Settings)))) | run_options()
+    assert {option for check in CHECKS for option in re.findall(r"--[a-z-]+", check.tip)} <= known
 
 
 def test_the_readme_is_short() -> None:

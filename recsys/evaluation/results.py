@@ -491,6 +491,23 @@ class SizeCurve(Result):
     outlook: Outlook | None
 
 
+Severity = Literal["error", "warning", "note"]
+"""An error: the verdict cannot be trusted, or is about something else. A warning: more effort or other choices may
+change it. A note: to know when reading it."""
+
+
+class FiredCheck(Result):
+    """A check of `recsys.report.checks` that fired: what was measured and what to do, each a sentence or more."""
+
+    id: str
+    name: str
+    title: str
+    severity: Severity
+    measured: str
+    tip: str
+    muted: bool = False
+
+
 class Comparison(Result):
     """A whole comparison.
 
@@ -500,6 +517,7 @@ class Comparison(Result):
     against bias_only. `tuning` and `histories` are empty in protocol notebook. `learning_curve` is None where it was
     not asked for, or where one of the winners failed. `history` has what came out over time of runs that can be
     compared with this one, oldest first and this one last, each result once; empty where there is nothing to compare.
+    `checks` are those that fired, None in the comparison of a report from before there were any.
     """
 
     protocol: Protocol
@@ -529,3 +547,4 @@ class Comparison(Result):
     histories: list[HistoryScore] = []
     learning_curve: SizeCurve | None = None
     history: list[PastRun] = []
+    checks: list[FiredCheck] | None = None

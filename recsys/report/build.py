@@ -15,6 +15,7 @@ from recsys.evaluation.learning_curve import load_shares
 from recsys.evaluation.results import Comparison, OtherSplit, Tuning, winners_of
 from recsys.progress import Progress, silent
 from recsys.report.answer import verdict_of
+from recsys.report.checks import with_checks
 from recsys.report.contents import draw_plots
 from recsys.report.manifest import run_manifest
 from recsys.report.sections.results import table_csv
@@ -89,6 +90,7 @@ def build_report(
     )
     comparison = comparison.model_copy(update={"verdict": verdict_of(comparison)})
     progress(len(trained), len(trained) + 1, "drawing")
+    comparison = with_checks(comparison)
     write_report(comparison, predictions, folder, plots=settings.output.plots)
     predictions.to_parquet(folder / "predictions.parquet", index=False, compression="zstd")
     if data["ratings"]["facts"]["quarantined_rows"]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from recsys.evaluation.results import Comparison
 from recsys.report.section import Plot, Report, Section
 from recsys.report.sections import (
+    checks,
     cost,
     data,
     discussion,
@@ -41,6 +42,7 @@ class Entry(NamedTuple):
 SECTIONS = (
     Entry(verdict.section),
     Entry(results.section, results.draw),
+    Entry(checks.section),
     Entry(significance.section, significance.draw),
     Entry(seeds.section),
     Entry(splits.section),

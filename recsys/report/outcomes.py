@@ -113,6 +113,12 @@ def networks(comparison: Comparison) -> list[ModelResult]:
     return networks_among(comparison.models)
 
 
+def sides(comparison: Comparison) -> list[ModelResult]:
+    """The models that the verdict is about: the factorisation, then the networks."""
+    model = factorisation(comparison)
+    return [*([model] if model else []), *networks(comparison)]
+
+
 def is_network(name: str) -> bool:
     """Whether a model's name is that of a deep network."""
     return family_of(name) == "dnn"

@@ -9,6 +9,7 @@ from typing import Any
 
 from recsys.evaluation.results import BaselineResult, Combination, Comparison, ModelResult
 from recsys.report.answer import headline, unanswered
+from recsys.report.checks import with_checks
 from recsys.report.manifest import RATINGS, UNRECORDED, RunManifest, read_manifest
 from recsys.report.outcomes import duel, every_row
 from recsys.report.sections import trends
@@ -113,7 +114,7 @@ def with_past_runs(store: Store, made: Manifest, report: str, when: datetime) ->
         code=code_of(("recsys.report.past_runs", "recsys.report.sections.trends")),
         versions=versions_of(("matplotlib",)),
     )
-    compared = comparison.model_copy(update={"history": runs})
+    compared = with_checks(comparison.model_copy(update={"history": runs}))
     return files | store.files(store.make(fingerprint, lambda folder: _write(compared, files, folder))), run
 
 

@@ -3,7 +3,7 @@
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from filelock import FileLock
 from recsys.errors import BadManifest, BadSettings, StoreUnavailable
 from recsys.evaluation.results import Comparison
 from recsys.report.card import model_card
+from recsys.report.checks import with_muted
 from recsys.report.contents import report_of
 from recsys.report.html import html_page
 from recsys.report.manifest import RunManifest
@@ -30,20 +31,33 @@ def pages(files: Mapping[str, Path], winner: Winner | None = None, folder: str =
 
     `folder` is where they will be, as commands name it.
     """
-    comparison = Comparison.model_validate_json(files["comparison.json"].read_bytes())
+    return _pages(Comparison.model_validate_json(files[SIGN].read_bytes()), files, winner, folder)
+
+
+def _pages(comparison: Comparison, files: Mapping[str, Path], winner: Winner | None, folder: str) -> dict[str, bytes]:
     report = report_of(comparison, load_plots(files), winner, folder)
     return {"report.html": html_page(report).encode(), "report.md": markdown_report(report).encode()}
 
 
 def publish_report(
-    files: Mapping[str, Path], reports: Path, name: str, winner: Mapping[str, Path] | None = None
+    files: Mapping[str, Path],
+    reports: Path,
+    name: str,
+    winner: Mapping[str, Path] | None = None,
+    muted: Collection[str] = (),
 ) -> Path:
-    """Publish what `build_report` made, the pages of it, and the files of the model to use; see `publish`."""
+    """Publish what `build_report` made, the pages of it, and the files of the model to use; see `publish`.
+
+    `muted` are ids or names of checks.
+    """
     winner = winner or {}
     shown = {path: source for path, source in files.items() if path != PLOTS_INDEX}
     used = {f"{WINNER}/{path}": source for path, source in winner.items()}
     folder = f"{reports.name}/{name}"
-    made = {**pages(files, _winner(winner, f"{folder}/{WINNER}"), folder), **card_files(files, winner)}
+    comparison = with_muted(Comparison.model_validate_json(files[SIGN].read_bytes()), muted)
+    made = _pages(comparison, files, _winner(winner, f"{folder}/{WINNER}"), folder) | card_files(files, winner)
+    if muted:
+        made[SIGN] = (comparison.model_dump_json(indent=2) + "\n").encode()
     return publish({**shown, **used, **made}, reports, name)
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from recsys.data.datasets import SAMPLE
 from recsys.evaluation.results import Comparison, SearchedSetting, Trial, Tuning
 from recsys.models.specs import ROW
-from recsys.report.outcomes import factorisation, gap_by_chance, in_order, is_network, networks
+from recsys.report.outcomes import gap_by_chance, in_order, is_network, sides
 from recsys.settings import Settings
 from recsys.text import NOTHING, count, inside, listing, percent, seconds, short
 
@@ -214,10 +214,8 @@ def side_searches(comparison: Comparison) -> list[Tuning]:
 
     A search that drew no trial is none.
     """
-    model = factorisation(comparison)
-    sides = [*([model] if model else []), *networks(comparison)]
     by_name = {tuning.name: tuning for tuning in comparison.tuning if tuning.winner is not None and draws(tuning)}
-    return [by_name[side.name] for side in sides if side.name in by_name]
+    return [by_name[side.name] for side in sides(comparison) if side.name in by_name]
 
 
 def both_sides(searches: Sequence[Tuning]) -> bool:
@@ -241,7 +239,7 @@ def equal_searches(comparison: Comparison) -> str:
 
 
 def unequal_searches(comparison: Comparison) -> str:
-    """That one side was not searched, or with a smaller budget; empty where no side was, or both equally."""
+    """That one side was not searched, or with a smaller budget; empty where neither was, or both equally."""
     searches = side_searches(comparison)
     if not searches or (both_sides(searches) and same_budget(searches)):
         return ""
@@ -250,6 +248,8 @@ def unequal_searches(comparison: Comparison) -> str:
         return f"The two sides were tuned with unequal budgets: {listing(budgets)}."
     side, names = is_network(searches[0].name), [inside(search_title(tuning)) for tuning in searches]
     others = [inside(row.title) for row in in_order(comparison.models) if is_network(row.name) != side]
+    if not others:
+        return ""
     return (
         f"A search tuned the settings of {listing(names)} (budget: {listing(list(map(budget, searches)))}) but not "
         f"those of {listing(others)}: with only one side tuned, the comparison cannot show which is better in general."

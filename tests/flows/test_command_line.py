@@ -89,6 +89,7 @@ def test_json_is_all_there_is_on_standard_output_and_agrees_with_the_predictions
         (["--protocol", "notebook", "--split-by", "time"], "Protocol notebook splits at random"),
         (["--protocol", "notebook", "--learning-curve"], "Protocol notebook searches no winners"),
         (["--fold", "5"], "Fold 5 does not exist: 5 folds are counted from 0 to 4."),
+        (["--mute", "C01,overfit"], "--mute 'overfit' is no check; near are overfitting"),
         (["--nonsense"], "Unknown option: --nonsense"),
         (["--ratings", "absent.csv"], "absent.csv does not exist"),
         (["--config", "absent.yaml"], "--config absent.yaml: cannot be read (No such file or directory)."),
@@ -101,6 +102,28 @@ def test_nonsense_is_refused_with_one_sentence(arguments: list[str], sentence: s
     assert sentence in refused.stderr
     assert refused.stderr.count("\n") == 1
     assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.slow
+def test_a_strict_run_ends_with_3_once_the_report_is_written_and_muting_computes_nothing(
+    prefect_server: str, tmp_path: Path
+) -> None:
+    ratings = str(write_ratings(tmp_path / "r.csv"))
+    options = ("--ratings", ratings, *SMALL, "--strict")
+    strict = call(*options, place=tmp_path, PREFECT_API_URL=prefect_server)
+    assert strict.returncode == 3, strict.stdout + strict.stderr
+    assert strict.stderr.startswith("compare: --strict: C03 test-small and C05 duplicates-kept fired")
+    assert "Checks: 2 errors," in strict.stdout
+    report = tmp_path / "reports" / "r-fair"
+    assert (report / "report.html").is_file()
+
+    muted = call(*options, "--mute", "C05,test-small", place=tmp_path, PREFECT_API_URL=prefect_server)
+    assert (muted.returncode, muted.stderr) == (0, "")
+    assert "Every task was cached" in muted.stdout
+    assert "; muted: C03, C05." in muted.stdout
+    checks = json.loads((report / "comparison.json").read_bytes())["checks"]
+    assert [check["id"] for check in checks if check["muted"]] == ["C03", "C05"]
+    assert "Muted, and not counted: C03 few test ratings (error) and C05" in (report / "report.html").read_text("utf-8")
 
 
 def test_a_server_that_does_not_answer_is_one_sentence_that_names_the_way_without(tmp_path: Path) -> None:

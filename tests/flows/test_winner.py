@@ -73,7 +73,7 @@ def test_the_refitted_winner_has_seen_all_ratings(place: Path) -> None:
 def test_the_report_says_how_to_use_it(place: Path) -> None:
     report = place / "reports" / "refitted"
     text = (report / "report.md").read_text()
-    assert "## Use it" in text
+    assert "## Use it: " in text
     assert "mf-or-dnn recommend --winner reports/refitted/winner" in text
     assert (report / "winner" / "card.md").read_text().startswith("# ")
     assert 'id="use"' in (report / "report.html").read_text()

@@ -11,21 +11,33 @@ def baseline_summary(comparison: Comparison) -> list[Finding]:
     rival = best(in_order(comparison.baselines))
     if rival is None or not comparison.models:
         return []
+    if text := unbeaten(comparison):
+        return [Finding("baselines", text)]
     models = in_order(comparison.models)
     names = [inside(model.title) for model in models if outcome(comparison, model, rival) == "better"]
     others = [inside(model.title) for model in models if outcome(comparison, model, rival) != "better"]
-    bar = f"the best baseline, {inside(rival.title)} (MSE {number(rival.mse, mse_step(comparison))}, "
-    bar += f"{count(rival.parameters, 'parameter')})"
+    bar = _best_baseline(comparison, rival)
     text = f"{opening(listing(names))} {verb(names, 'beat')} {bar}; {listing(others)} {verb(others, 'do')} not."
-    if not names:
-        equal = [inside(model.title) for model in models if outcome(comparison, model, rival) == "tie"]
-        close = [inside(model.title) for model in models if other_seeds_may_beat(comparison, model, rival)]
-        ties = f"; {listing(equal)} {verb(equal, 'tie')} with it" if equal else ""
-        might = f", but with other seeds {listing(close)} might beat it" if close else ""
-        text = f"No model beats {bar}{ties}{might}."
-    elif not others:
+    if not others:
         text = f"{'Every model' if len(names) > 1 else 'The one model'} beats {bar}."
     return [Finding("baselines", text)]
+
+
+def unbeaten(comparison: Comparison) -> str:
+    """That no model beats the best baseline; empty where one does, or without a model or a baseline."""
+    rival, models = best(in_order(comparison.baselines)), in_order(comparison.models)
+    if rival is None or not models or any(outcome(comparison, model, rival) == "better" for model in models):
+        return ""
+    equal = [inside(model.title) for model in models if outcome(comparison, model, rival) == "tie"]
+    close = [inside(model.title) for model in models if other_seeds_may_beat(comparison, model, rival)]
+    ties = f"; {listing(equal)} {verb(equal, 'tie')} with it" if equal else ""
+    might = f", but with other seeds {listing(close)} might beat it" if close else ""
+    return f"No model beats {_best_baseline(comparison, rival)}{ties}{might}."
+
+
+def _best_baseline(comparison: Comparison, rival: BaselineResult) -> str:
+    error = number(rival.mse, mse_step(comparison))
+    return f"the best baseline, {inside(rival.title)} (MSE {error}, {count(rival.parameters, 'parameter')})"
 
 
 def other_seeds_may_beat(comparison: Comparison, model: ModelResult, rival: BaselineResult) -> bool:

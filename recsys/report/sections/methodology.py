@@ -156,12 +156,15 @@ def bare_factorisation(comparison: Comparison) -> str:
 
 
 def one_sided_tuning(comparison: Comparison) -> str:
-    """Whether only one side was tuned; empty without two sides."""
+    """Whether only one side was tuned, or none by a search; empty without two sides."""
+    return unequal_searches(comparison) or without_search(comparison)
+
+
+def without_search(comparison: Comparison) -> str:
+    """How the settings of two sides came about where no search chose any; empty where one did."""
     model, rivals = factorisation(comparison), networks(comparison)
-    if model is None or not rivals:
+    if model is None or not rivals or side_searches(comparison):
         return ""
-    if side_searches(comparison):
-        return unequal_searches(comparison)
     tuned = [inside(network.title) for network in rivals if _is_tuned(network)]
     if tuned and not _is_tuned(model):
         return (

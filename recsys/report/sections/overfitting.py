@@ -55,6 +55,21 @@ def overfits(comparison: Comparison, model: ModelResult) -> bool:
     return held_out[-1] - held_out[best] > _by_chance(comparison) and loss[-1] < loss[best]
 
 
+def past_its_best(comparison: Comparison, model: ModelResult) -> bool:
+    """Whether a model overfits and the weights that were scored are later ones than those of its best epoch."""
+    best = _losses(model)[2]
+    return overfits(comparison, model) and model.scored_epoch > best + 1
+
+
+def still_learns(comparison: Comparison, model: ModelResult) -> bool:
+    """Whether validation loss was lowest at the last epoch, and fell by more than a tie in it or has hardly fallen."""
+    held_out, best = _losses(model)[1:]
+    if len(held_out) < 2 or best < len(held_out) - 1:
+        return False
+    by_chance, mean_mse = _by_chance(comparison), comparison.data.rating_sd**2
+    return held_out[-2] - held_out[-1] > by_chance or held_out[-1] > mean_mse + by_chance
+
+
 def overfitting(comparison: Comparison, model: ModelResult) -> str:
     """What one model's losses say, as a sentence or two."""
     loss, held_out, best = _losses(model)
@@ -75,17 +90,17 @@ def overfitting(comparison: Comparison, model: ModelResult) -> str:
     by_chance = _by_chance(comparison)
     if best == last:
         lowest = f"{title} shows no overfitting: its {kind} loss was lowest at its last epoch ({last + 1})"
+        if not still_learns(comparison, model):
+            return f"{lowest}, where it had almost stopped falling."
         fall, mean_mse = held_out[last - 1] - held_out[last], comparison.data.rating_sd**2
         if fall > by_chance:
             further = f"by {number(fall, step)} in that epoch, so more epochs might lower its error further"
             return f"{lowest} and still falling, {further}."
-        if held_out[last] > mean_mse + by_chance:
-            return (
-                f"{lowest} and fell by no more than a tie in that epoch, though it is still above "
-                f"{number(mean_mse, step)}, the MSE of predicting the mean: it has hardly begun to learn, and more "
-                f"epochs or a higher learning rate might lower its error."
-            )
-        return f"{lowest}, where it had almost stopped falling."
+        return (
+            f"{lowest} and fell by no more than a tie in that epoch, though it is still above "
+            f"{number(mean_mse, step)}, the MSE of predicting the mean: it has hardly begun to learn, and more "
+            f"epochs or a higher learning rate might lower its error."
+        )
     rise = held_out[-1] - held_out[best]
     after = "ended no more than a tie above it" if rise > 0 else "ended no higher"
     if rise > by_chance:

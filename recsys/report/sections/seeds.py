@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from recsys.evaluation.results import Comparison, ModelResult
-from recsys.report.outcomes import best_network, factorisation, in_order, mse_step
+from recsys.report.outcomes import best_network, duel, factorisation, in_order, mse_step
 from recsys.report.section import Finding, Plot, Section, findings_on, text_table
 from recsys.text import NOTHING, count, inside, number, opening, times
 
@@ -91,6 +91,15 @@ def turned_by_seeds(comparison: Comparison) -> str:
         return f"{told}{': ' if wide else ' does not depend on the seed: '}{always}, so the seed does not decide."
     share = f"in {turned:,} of the {pairs:,} pairs of seeds, {inside(worse.title)} has no higher error"
     return f"{told}{', and ' if wide else ' depends on the seed: '}{share}: one seed alone could decide."
+
+
+def seeds_disagree(comparison: Comparison) -> str:
+    """The same where there is a winner and some pairs of seeds have another; else empty."""
+    contest, models = duel(comparison), {model.name: model for model in comparison.models}
+    if contest is None or contest.outcome == "tie":
+        return ""
+    turned = turned_pairs(models[contest.better.name], models[contest.worse.name])[1]
+    return turned_by_seeds(comparison) if turned else ""
 
 
 def turned_pairs(better: ModelResult, worse: ModelResult) -> tuple[int, int]:

@@ -212,24 +212,33 @@ def _effect(own: Duel, other: Duel) -> Effect:
 
 def other_split_findings(comparison: Comparison) -> list[Finding]:
     """Under which splits the answer holds, becomes a tie, is decided or is reversed; spread over random splits."""
-    own, found = duel(comparison), by_effect(comparison)
-    if own is None or not found:
+    if not by_effect(comparison):
         return []
-    answer = "a tie" if own.outcome == "tie" else _verdict(own)
-    step, texts = mse_step(comparison), []
-    for effect in get_args(Effect):
-        contests = found.get(effect, [])
-        names = split_names([split for split, _ in contests])
-        by = listing([f"{inside(other.better.title)} by {number(abs(other.gap), step)}" for _, other in contests])
-        told = {
-            "holds": f"The answer ({answer}) is the same under {names}.",
-            "becomes a tie": f"Under {names} it becomes a tie: the split decides whether there is a winner at all.",
-            "is decided": f"A tie here, it is decided under {names}, where the winner is {by}.",
-            "is reversed": f"Under {names} the answer is reversed: there the winner is {by}. The answer depends on the "
-            f"split.",
-        }
-        texts.append(told[effect] if contests else "")
+    texts = [_under_splits(comparison, effect) for effect in get_args(Effect)]
     return findings_on("other splits", [*texts, over_random_splits(comparison)])
+
+
+def changed_by_splits(comparison: Comparison) -> str:
+    """Under which splits the answer becomes a tie, is decided or is reversed; empty where under none."""
+    texts = [_under_splits(comparison, effect) for effect in get_args(Effect) if effect != "holds"]
+    return " ".join(text for text in texts if text)
+
+
+def _under_splits(comparison: Comparison, effect: Effect) -> str:
+    """Under which splits the answer meets this effect; empty where under none."""
+    own, contests = duel(comparison), by_effect(comparison).get(effect, [])
+    if own is None or not contests:
+        return ""
+    answer = "a tie" if own.outcome == "tie" else _verdict(own)
+    step, names = mse_step(comparison), split_names([split for split, _ in contests])
+    by = listing([f"{inside(other.better.title)} by {number(abs(other.gap), step)}" for _, other in contests])
+    return {
+        "holds": f"The answer ({answer}) is the same under {names}.",
+        "becomes a tie": f"Under {names} it becomes a tie: the split decides whether there is a winner at all.",
+        "is decided": f"A tie here, it is decided under {names}, where the winner is {by}.",
+        "is reversed": f"Under {names} the answer is reversed: there the winner is {by}. The answer depends on the "
+        f"split.",
+    }[effect]
 
 
 def over_random_splits(comparison: Comparison) -> str:

@@ -81,7 +81,7 @@ def search_findings(comparison: Comparison) -> list[Finding]:
     found = [
         ("search budget", _shared_budget(comparison)),
         *(("search winner", _winner(comparison, tuning)) for tuning in tunings),
-        *(("search range", _edges(tuning)) for tuning in tunings),
+        *(("search range", edges(tuning)) for tuning in tunings),
         ("search cost", _cost(comparison)),
         ("importance", _too_few_for_importance(comparison)),
     ]
@@ -92,7 +92,7 @@ def search_warnings(comparison: Comparison) -> list[Finding]:
     """Unequal budgets, trials that were allowed and did not run, and trials that failed."""
     found = [("unequal searches", _unequal_budgets(comparison))]
     for tuning in in_order(comparison.tuning):
-        found += [("unused trials", _unused_trials(comparison, tuning)), ("failed trials", _failed_trials(tuning))]
+        found += [("unused trials", unused_trials(comparison, tuning)), ("failed trials", failed_trials(tuning))]
     return [Finding(topic, text) for topic, text in found if text]
 
 
@@ -163,7 +163,8 @@ def _changes(tuning: Tuning, first: Trial, won: Trial) -> str:
     return f"It has {listing(changed)}{f'; {listing(same)} did not change' if same else ''}."
 
 
-def _edges(tuning: Tuning) -> str:
+def edges(tuning: Tuning) -> str:
+    """Which settings of the winner lie at an end of their range; empty where none does."""
     won = winner(tuning)
     if won is None:
         return ""
@@ -213,7 +214,8 @@ def _unequal_budgets(comparison: Comparison) -> str:
     return f"The searches had unequal budgets: {listing(budgets)}. The smaller budget is a disadvantage."
 
 
-def _unused_trials(comparison: Comparison, tuning: Tuning) -> str:
+def unused_trials(comparison: Comparison, tuning: Tuning) -> str:
+    """How many trials a search was allowed and did not run, and why; empty where it ran all."""
     used = len(tuning.trials)
     if used >= tuning.trials_allowed:
         return ""
@@ -226,7 +228,8 @@ def _unused_trials(comparison: Comparison, tuning: Tuning) -> str:
     return f"{text}: fewer than {listing(ahead)}." if ahead else f"{text}."
 
 
-def _failed_trials(tuning: Tuning) -> str:
+def failed_trials(tuning: Tuning) -> str:
+    """How many trials of a search failed, and why; empty where none did."""
     failed, name = in_state(tuning, "failed"), inside(search_title(tuning))
     if not failed:
         return ""

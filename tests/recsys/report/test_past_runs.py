@@ -138,7 +138,7 @@ def test_another_result_brings_earlier_runs_into_page_markdown_and_comparison(st
     made = report(store, with_mse(mf=0.8, dnn=0.6), dnn={"epochs": 3})
     files, run = with_past_runs(store, made, "run", START + timedelta(hours=5))
     page, markdown = (text.decode() for text in pages(files).values())
-    assert page.count(f">{TITLE}</h2>") == markdown.count(f"## {TITLE}\n") == 1
+    assert page.count(f">{TITLE}<span>") == markdown.count(f"## {TITLE}: ") == 1
     for text in (page, markdown):
         assert "2026-11-03 03:00" in text
         assert "2026-11-03 08:00" in text
@@ -149,6 +149,7 @@ def test_another_result_brings_earlier_runs_into_page_markdown_and_comparison(st
     assert files["comparison.csv"].read_text() == "as it was"
     assert {"plots/history.svg", "plots/history.png"} <= set(files)
     comparison = Comparison.model_validate_json(files["comparison.json"].read_bytes())
+    assert "test-read-before" in {check.name for check in comparison.checks or []}
     assert [past.side for past in comparison.history] == ["factorisation", "network"]
     assert comparison.history[-1] == run
 
@@ -203,4 +204,4 @@ def test_texts_of_the_past_stay_texts(with_mse: Rate) -> None:
     page, markdown = pages_of(comparison)
     assert page.count("<script") == 1  # its own
     assert "<script" not in markdown
-    assert len(re.findall(r"(?m)^## Results$", markdown)) == 1
+    assert len(re.findall(r"(?m)^## Results: ", markdown)) == 1
