@@ -33,6 +33,7 @@ RESULT_NEUTRAL = {
     "recsys.progress",
     "recsys.settings",
     "recsys.store.artifacts",
+    "recsys.store.costs",
     "recsys.store.fingerprint",
     "recsys.store.prune",
     "recsys.store.remote",
