@@ -28,6 +28,7 @@ RESULT_NEUTRAL = {
     "recsys.models.settings",
     "recsys",
     "recsys.backend",
+    "recsys.energy",
     "recsys.errors",
     "recsys.memory",
     "recsys.progress",

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
+from recsys.energy import working
 from recsys.errors import DamagedArtefact, NotEnoughMemory, StoreUnavailable
 from recsys.memory import REMEDY, is_lack_of_memory, peak_memory
 from recsys.store.artifacts import (
@@ -258,7 +259,7 @@ class Store:
         folder = _folder(fingerprint)
         with replacing(self.root / folder) as temporary:
             start = time.perf_counter()
-            with self._with_explained_errors(fingerprint.task, temporary), peak_memory() as peak:
+            with self._with_explained_errors(fingerprint.task, temporary), working(), peak_memory() as peak:
                 facts = build(temporary)
             seconds = round(time.perf_counter() - start, 3)
             files = [_entry(path, temporary, folder) for path in sorted(temporary.rglob("*")) if path.is_file()]
