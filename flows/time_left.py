@@ -10,8 +10,11 @@ from tasks.progress import Event
 LAST = "report"
 """The task that is submitted last, and runs alone."""
 
-TRUSTED_SECONDS = 20.0
-"""The forecast counts as much as so many seconds of the run."""
+TRUSTED = 0.25
+"""The forecast counts as much as the pace of such a share of the run."""
+
+ALMOST = 0.9
+"""The share of a run that has passed, at most, where it does not say how far it is."""
 
 
 @dataclass
@@ -19,13 +22,24 @@ class _Runs:
     submitted: int = 0
     cached: int = 0
     ended: int = 0
-    share: float = 0.0
+    said: float = 0.0
+    since: float | None = None
 
-    def hear(self, event: Event) -> None:
+    def hear(self, event: Event, now: float) -> None:
         self.submitted += event.status == "waiting"
         self.cached += event.status == "cached"
         self.ended += event.status in {"done", "failed"}
-        self.share = min(1.0, event.done / event.total) if event.status == "running" and event.total else 0.0
+        if event.status == "running":
+            self.since = now if self.since is None else self.since
+            self.said = min(1.0, event.done / event.total) if event.total else 0.0
+        elif event.status != "waiting":
+            self.since, self.said = None, 0.0
+
+    def share(self, usual: float, now: float) -> float:
+        """What is done of a run that is under way and usually takes so many seconds."""
+        if self.said or self.since is None:
+            return self.said
+        return min(ALMOST, (now - self.since) / usual) if usual else 0.0
 
 
 @dataclass
@@ -38,16 +52,18 @@ class TimeLeft:
 
     def hear(self, event: Event) -> None:
         """Take an event of a task."""
-        self._runs[event.task].hear(event)
+        now = time.monotonic()
+        self._runs[event.task].hear(event, now)
         if self._begun is None and event.status != "waiting":
-            self._begun = time.monotonic()
+            self._begun = now
 
     def seconds(self) -> float | None:
         """About how many seconds the run will still take; None before it has begun, or if all is cached or done."""
-        if self._begun is None or not (left := self._clock(self._left())):
+        now = time.monotonic()
+        if self._begun is None or not (left := self._clock(self._left(now))):
             return None
-        elapsed = time.monotonic() - self._begun
-        return left * (elapsed + TRUSTED_SECONDS) / (self._clock(self._done()) + TRUSTED_SECONDS)
+        trusted = TRUSTED * self.expected.seconds
+        return left * (now - self._begun + trusted) / (self._clock(self._done(now)) + trusted)
 
     def _clock(self, runs: dict[str, float]) -> float:
         """Seconds by the clock, as forecast, of so many runs of tasks."""
@@ -61,14 +77,14 @@ class TimeLeft:
         expected = self.expected.tasks.get(task, Expected())
         return expected.seconds / (expected.runs or 1)
 
-    def _done(self) -> dict[str, float]:
-        return {name: runs.ended + runs.share for name, runs in self._runs.items()}
+    def _done(self, now: float) -> dict[str, float]:
+        return {name: runs.ended + runs.share(self._of_one(name), now) for name, runs in self._runs.items()}
 
-    def _left(self) -> dict[str, float]:
+    def _left(self, now: float) -> dict[str, float]:
         """The runs that are left: as many as were planned, until all are submitted."""
-        left = {}
+        left, done = {}, self._done(now)
         for name, expected in self.expected.tasks.items():
             runs = self._runs[name]
             all_runs = runs.submitted - runs.cached if self._runs[LAST].submitted else expected.runs
-            left[name] = max(0.0, all_runs - runs.ended - runs.share)
+            left[name] = max(0.0, all_runs - done.get(name, 0.0))
         return left
