@@ -58,8 +58,8 @@ def _makespan(tasks: Sequence[str], seconds: Sequence[float], reads: Sequence[se
     A run waits for all earlier runs of the tasks that it reads.
     """
     awaited = [{i for i in range(at) if tasks[i] in reads[at]} for at in range(len(tasks))]
-    waiting, running, now = list(range(len(tasks))), [], 0.0
-    done: set[int] = set()
+    waiting, done, now = list(range(len(tasks))), set[int](), 0.0
+    running: list[tuple[float, int]] = []
     while waiting or running:
         for at in [at for at in waiting if awaited[at] <= done][: workers - len(running)]:
             waiting.remove(at)

@@ -23,7 +23,7 @@ from recsys.report.drift import drift_warnings
 from recsys.report.sections.results import shown_columns, shown_rows
 from recsys.report.sections.verdict import headline, verdict
 from recsys.settings import Settings
-from recsys.text import escaped, percent, seconds, size
+from recsys.text import escaped, seconds, size
 from tasks.progress import LISTENERS, Event, Status
 
 MARKS = {"waiting": "·", "running": "▸", "cached": "✓", "done": "✓", "failed": "✗"}
@@ -185,8 +185,9 @@ def show_plan(console: Console, plan: list[Planned], expected: Forecast) -> None
 def _total(expected: Forecast) -> str:
     if not expected.tasks:
         return "Nothing to compute."
-    told = f"{percent(expected.measured)} of it" if 0.005 < expected.measured < 0.995 else "all of it"
-    basis = f"{told} from past runs in this store" if expected.measured > 0.005 else "from the shipped figures"
+    share, past, shipped = expected.measured, "from past runs in this store", "from the shipped figures"
+    some = f"{share:.0%} {past}, the rest {shipped}"
+    basis = shipped if share < 0.005 else past if share > 0.995 else some
     return f"About {about(expected.seconds)}, {size(expected.megabytes * 1e6)} ({basis})"
 
 
@@ -197,7 +198,8 @@ def _left(left: float) -> Text:
 def about(value: float) -> str:
     """Format a duration as exactly as an estimate can be: 40 s, 3 min 20 s, 12 min, 1 h 40 min."""
     step = 1 if value < 10 else 5 if value < 60 else 10 if value < 300 else 60 if value < 3600 else 600
-    return seconds(max(1.0, step * round(value / step))).removesuffix(" 0 s").removesuffix(" 0 min")
+    rounded = max(1, step * round(value / step))
+    return f"{rounded} s" if rounded < 10 else seconds(rounded).removesuffix(" 0 s").removesuffix(" 0 min")
 
 
 def show_comparison(console: Console, comparison: Comparison) -> None:

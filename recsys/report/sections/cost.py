@@ -44,7 +44,8 @@ SHOWN = 1.3
 
 def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
     """The costs of every row; None where nothing was scored."""
-    rows, headings = cost_rows(comparison), COST_HEADINGS
+    rows = cost_rows(comparison)
+    headings: tuple[str, ...] = COST_HEADINGS
     if energy_is_known(comparison):
         rows = [(*cells, energy_of(row)) for cells, row in zip(rows, every_row(comparison), strict=True)]
         headings = (*headings, "Energy")

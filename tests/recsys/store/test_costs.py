@@ -30,7 +30,8 @@ def test_what_the_same_took_before_is_what_it_will_take_with_another_seed(store:
     keep(store, wanted(store, data, seed=1), seconds=40.0, peak_mb=900.0)
     keep(store, wanted(store, data, seed=1, embedding_size=200), seconds=400.0)
     cost = Costs(store).cost(wanted(store, data, seed=2), 5000)
-    assert (cost.seconds, cost.megabytes, cost.measured) == (pytest.approx(40.0), pytest.approx(900.0), True)
+    assert [cost.seconds, cost.megabytes] == pytest.approx([40.0, 900.0])
+    assert cost.measured
 
 
 def test_more_ratings_and_more_epochs_take_longer_than_they_did(store: Store) -> None:
