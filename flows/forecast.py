@@ -7,7 +7,7 @@ from heapq import heappop, heappush
 from recsys.store.costs import Costs
 from recsys.store.fingerprint import Fingerprint
 
-START_SECONDS = 8.0
+START_SECONDS = 10.0
 """What passes before the first task: Prefect's server starts, and Keras is loaded meanwhile."""
 
 

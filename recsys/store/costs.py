@@ -24,22 +24,29 @@ SEEDS = {"seed", "split_seed"}
 """Settings on which no cost hangs."""
 
 
+MANY_RATINGS = 250_000
+"""With more ratings than these, models are trained for fewer epochs, and first tried on a sample of the users."""
+
+
 @dataclass(frozen=True)
 class Curve:
     """The cost of a task: `fixed` seconds, and so many `per_epoch` and million ratings; memory in 10⁶ bytes.
 
-    `epochs` are those where none are known; `megabytes` is what the process holds of next to no ratings.
+    `epochs` are those where none are known, `power` is that of the ratings by which the cost grows beyond
+    MANY_RATINGS, and `megabytes` what the process holds of next to no ratings.
     """
 
     fixed: float
     per_epoch: float
     epochs: int = 1
+    power: float = 1.0
     megabytes: float = 1300.0
-    megabytes_per_million: float = 1000.0
+    megabytes_per_million: float = 1500.0
 
     def seconds(self, rows: int, epochs: int | None) -> float:
         """Seconds of so many ratings and epochs."""
-        return self.fixed + self.per_epoch * (epochs or self.epochs) * rows / 1e6
+        work = min(rows, MANY_RATINGS) * (max(rows, MANY_RATINGS) / MANY_RATINGS) ** self.power
+        return self.fixed + self.per_epoch * (epochs or self.epochs) * work / 1e6
 
     def memory(self, rows: int) -> float:
         """Memory for so many ratings."""
@@ -51,24 +58,24 @@ SHIPPED: Mapping[str, Curve] = {
     "encode": Curve(0.1, 0.5, megabytes=300, megabytes_per_million=45),
     "split": Curve(0.05, 0.1, megabytes=300, megabytes_per_million=45),
     "use_all": Curve(0.01, 0.01, megabytes_per_million=85),
-    "train_mf": Curve(1.0, 2.0, 10, megabytes_per_million=85),
-    "train_dnn": Curve(2.0, 6.5, 10, megabytes_per_million=85),
-    "try_mf": Curve(2.0, 4.0, 16),
-    "train_mf_tuned": Curve(1.0, 4.0, 16),
-    "try_bayes_mf": Curve(1.0, 0.8, 140),
-    "train_bayes_mf": Curve(1.0, 0.8, 140),
-    "try_dnn": Curve(2.0, 6.0, 10),
-    "train_dnn_tuned": Curve(1.0, 6.0, 10),
-    "try_towers": Curve(2.0, 5.0, 18),
-    "train_towers": Curve(1.0, 5.0, 18),
-    "try_autorec": Curve(1.0, 0.8, 40),
-    "train_autorec": Curve(1.0, 0.8, 40),
-    "score": Curve(4.0, 60.0),
+    "train_mf": Curve(0.5, 1.8, 10, megabytes_per_million=85),
+    "train_dnn": Curve(1.0, 6.0, 10, megabytes_per_million=85),
+    "try_mf": Curve(2.0, 3.6, 16, 0.3),
+    "train_mf_tuned": Curve(1.0, 3.6, 16, 0.6),
+    "try_bayes_mf": Curve(1.0, 0.7, 140, 0.3),
+    "train_bayes_mf": Curve(1.0, 0.7, 140, 0.6),
+    "try_dnn": Curve(2.0, 5.0, 10, 0.3, megabytes_per_million=85),
+    "train_dnn_tuned": Curve(1.0, 5.0, 10, 0.6, megabytes_per_million=85),
+    "try_towers": Curve(2.0, 4.5, 18, 0.3),
+    "train_towers": Curve(1.0, 4.5, 18, 0.6),
+    "try_autorec": Curve(1.0, 0.7, 40, 0.3),
+    "train_autorec": Curve(1.0, 0.7, 40, 0.6),
+    "score": Curve(4.0, 30.0),
     "blend": Curve(1.0, 10.0),
-    "winner": Curve(2.0, 20.0),
-    "report": Curve(8.0, 150.0),
+    "winner": Curve(2.0, 15.0),
+    "report": Curve(8.0, 60.0, power=0.5, megabytes_per_million=85),
 }
-"""Measured on two cores, most of it on the embedded sample (docs/benchmarks.md)."""
+"""Of two cores, most on the embedded sample; totals are those of docs/benchmarks.md and deployments/SCALING.md."""
 
 AFTER = "after "
 
