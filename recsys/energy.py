@@ -7,6 +7,7 @@ took is known only if no other task ran meanwhile. Zeus, an optional package, re
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ from functools import cache
 from itertools import count
 from typing import Any, Literal
 
-Unmeasured = Literal["library", "counters", "shared"]
-"""Why there is no measurement: Zeus is not installed, counters cannot be read, or another task ran meanwhile."""
+Unmeasured = Literal["library", "counters", "shared", "resumed"]
+"""Why there is no measurement: Zeus is not installed, counters cannot be read, another task ran meanwhile, or a part
+of the training was an earlier process's."""
 
 JOULES = 3600.0
 """In a watt-hour."""
@@ -33,17 +35,21 @@ class Work:
 
 @dataclass
 class Energy:
-    """The joules that a block took, of processors and memory and of graphics cards, or why they are not known."""
+    """The seconds of a block and its joules, of processors and memory and of graphics cards, or why there are none."""
 
+    seconds: float = 0.0
     machine: float = 0.0
     cards: float = 0.0
     unmeasured: Unmeasured | None = None
 
-    def facts(self, device: str) -> dict[str, Any]:
-        """Return `watt_hours` and `energy_unmeasured`, one of them None; cards count only where they were used."""
+    def facts(self, device: str, seconds: float) -> dict[str, Any]:
+        """Return `watt_hours` and `energy_unmeasured` of a training on a device, one of them None.
+
+        Cards count only where they were used. A training of more `seconds` than the block had was resumed.
+        """
         joules = self.machine + (0.0 if device == "CPU" else self.cards)
-        known = None if self.unmeasured else round(joules / JOULES, 6)
-        return {"watt_hours": known, "energy_unmeasured": self.unmeasured}
+        why = self.unmeasured or ("resumed" if seconds > self.seconds else None)
+        return {"watt_hours": None if why else round(joules / JOULES, 6), "energy_unmeasured": why}
 
 
 @contextmanager
@@ -76,9 +82,11 @@ def measured_energy(*, among_others: bool = False) -> Iterator[Energy]:
     except Exception as error:  # of drivers and permissions of any kind
         log.debug("no energy counter can be read: %s", error)
         energy.unmeasured = "counters"
+    start = time.perf_counter()
     try:
         yield energy
     finally:
+        energy.seconds = time.perf_counter() - start
         if energy.unmeasured is None:
             _end(energy, monitor, window)
         if energy.unmeasured is None and (others or _WORK.begun != begun):

@@ -122,7 +122,7 @@ def fit_and_save(
     times = {"started": started.isoformat(), "ended": datetime.now(UTC).isoformat()}
     predictor.save(folder / file)
     write_learning_curve(fit, folder)
-    used = {**energy.facts(fit.device), "peak_mb": round(peak.megabytes, 1)}
+    used = {**energy.facts(fit.device, fit.seconds), "peak_mb": round(peak.megabytes, 1)}
     return {**facts_of(fit, predictor, settings), **times, **used}
 
 

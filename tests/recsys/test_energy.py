@@ -53,8 +53,8 @@ def test_watt_hours_are_of_processors_and_memory_and_of_cards_that_trained(count
     counters(Measurement({0: 1800.0, 1: 900.0}, {0: 900.0}))
     with working(), measured_energy() as found:
         pass
-    assert found.facts("CPU") == {"watt_hours": 1.0, "energy_unmeasured": None}
-    assert found.facts("GPU")["watt_hours"] == 2.0
+    assert found.facts("CPU", 0.0) == {"watt_hours": 1.0, "energy_unmeasured": None}
+    assert found.facts("GPU", 0.0)["watt_hours"] == 2.0
 
 
 @pytest.mark.parametrize(
@@ -65,11 +65,11 @@ def test_what_cannot_be_read_is_not_guessed(counters: Use, measured: Measurement
     counters(measured)
     with working(), measured_energy() as found:
         pass
-    assert found.facts("CPU") == {"watt_hours": None, "energy_unmeasured": why}
+    assert found.facts("CPU", 0.0) == {"watt_hours": None, "energy_unmeasured": why}
 
 
 def shared(one: Callable[[], Energy]) -> bool:
-    return one().facts("CPU") == {"watt_hours": None, "energy_unmeasured": "shared"}
+    return one().facts("CPU", 0.0) == {"watt_hours": None, "energy_unmeasured": "shared"}
 
 
 def test_a_training_beside_which_another_task_ran_is_not_measured(counters: Use) -> None:
@@ -88,6 +88,13 @@ def test_a_training_beside_which_another_task_ran_is_not_measured(counters: Use)
             return found
 
     assert all(map(shared, (beside_an_earlier, beside_a_later, in_one_of_several_processes)))
+
+
+def test_a_training_that_was_resumed_is_not_measured(counters: Use) -> None:
+    counters(Measurement({0: 3600.0}))
+    with working(), measured_energy() as found:
+        pass
+    assert found.facts("CPU", 60.0) == {"watt_hours": None, "energy_unmeasured": "resumed"}
 
 
 def test_zeus_reads_a_package_and_its_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,4 +119,4 @@ def test_zeus_reads_a_package_and_its_memory(tmp_path: Path, monkeypatch: pytest
     with working(), measured_energy() as found:
         write(package, "package-0", 1e6 + 3600e6)
         write(memory, "dram", 1e6 + 1800e6)
-    assert found.facts("CPU") == {"watt_hours": 1.5, "energy_unmeasured": None}
+    assert found.facts("CPU", 0.0) == {"watt_hours": 1.5, "energy_unmeasured": None}

@@ -9,6 +9,7 @@ REASONS: dict[Unmeasured, str] = {
     "library": "the package zeus is not installed",
     "counters": "this machine cannot be read",
     "shared": "no training ran alone; with --workers 1 each does",
+    "resumed": "the trainings were interrupted and resumed",
 }
 
 
@@ -34,5 +35,6 @@ def energy_findings(comparison: Comparison) -> list[Finding]:
         return [Finding("energy", f"Energy: not measured{why}.")]
     text = "Energy: of the whole machine's processors and memory, and of a graphics card that trained, for one fit"
     if unmeasured:
-        text += f"; not measured of {listing([inside(model.title) for model in unmeasured])}, beside which tasks ran"
+        others = listing([inside(model.title) for model in unmeasured])
+        text += f"; not measured of {others}, which did not train alone and in one go"
     return [Finding("energy", f"{text}.")]
