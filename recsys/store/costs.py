@@ -45,7 +45,7 @@ class Curve:
 
     def seconds(self, rows: int, epochs: int | None) -> float:
         """Seconds of so many ratings and epochs."""
-        work = min(rows, MANY_RATINGS) * (max(rows, MANY_RATINGS) / MANY_RATINGS) ** self.power
+        work = min(rows, MANY_RATINGS) * math.pow(max(rows, MANY_RATINGS) / MANY_RATINGS, self.power)
         return self.fixed + self.per_epoch * (epochs or self.epochs) * work / 1e6
 
     def memory(self, rows: int) -> float:
