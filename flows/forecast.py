@@ -7,8 +7,11 @@ from heapq import heappop, heappush
 from recsys.store.costs import Costs
 from recsys.store.fingerprint import Fingerprint
 
-START_SECONDS = 10.0
+START_SECONDS = 15.0
 """What passes before the first task: Prefect's server starts, and Keras is loaded meanwhile."""
+
+SUBMIT_SECONDS = 0.3
+"""What Prefect takes for each run of a task."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def _makespan(tasks: Sequence[str], seconds: Sequence[float], reads: Sequence[se
     while waiting or running:
         for at in [at for at in waiting if awaited[at] <= done][: workers - len(running)]:
             waiting.remove(at)
-            heappush(running, (now + seconds[at], at))
+            heappush(running, (now + SUBMIT_SECONDS + seconds[at], at))
         now, at = heappop(running)
         done.add(at)
     return now

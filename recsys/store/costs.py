@@ -73,7 +73,7 @@ SHIPPED: Mapping[str, Curve] = {
     "score": Curve(4.0, 30.0),
     "blend": Curve(1.0, 10.0),
     "winner": Curve(2.0, 15.0),
-    "report": Curve(8.0, 60.0, power=0.5, megabytes_per_million=85),
+    "report": Curve(5.0, 60.0, power=0.5, megabytes_per_million=85),
 }
 """Of two cores, most on the embedded sample; totals are those of docs/benchmarks.md and deployments/SCALING.md."""
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from flows.forecast import Expected, Forecast
+from flows.forecast import START_SECONDS, Expected, Forecast
 from flows.plan import Planned
 from flows.terminal import TaskLines, about, show_header, show_plan
 from flows.time_left import TimeLeft
@@ -101,7 +101,7 @@ def test_an_estimate_is_not_said_more_exactly_than_it_is_known(value: float, tex
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_the_time_left_is_shown_while_tasks_run(*, terminal: bool) -> None:
-    expected = Forecast(68.0, 900.0, 1.0, {"train_mf": Expected(1, 60.0, 900.0)})
+    expected = Forecast(START_SECONDS + 60.0, 900.0, 1.0, {"train_mf": Expected(1, 60.0, 900.0)})
     text = shown(Event("train_mf", "running"), Event("train_mf", "running"), terminal=terminal, expected=expected)
     assert text.count("about 60 s left") == 1
     done = shown(Event("train_mf", "running"), Event("train_mf", "done"), terminal=True, expected=expected)
