@@ -28,7 +28,7 @@ from recsys.settings import Settings, SplitSettings
 from recsys.store.store import Store
 from recsys.tuning.cache import remembered_search
 from recsys.tuning.members import Families, allowance, left_out, searched_families
-from recsys.tuning.search import Found, search
+from recsys.tuning.search import Found, expected_attempts, search
 from recsys.tuning.standard_error import squared_errors
 from recsys.winner.choice import Choice, model_to_use
 from tasks.data import download, encode, ingest, split, subsample
@@ -241,7 +241,8 @@ def tune(
 ) -> dict[Family, Found | Any]:
     """Search the models and settings of each family on validation rows, with the same budget; return what was found.
 
-    Each trial is given `arguments`. Of a search with a trial whose result `dag` does not know, the result is unknown.
+    Each trial is given `arguments`. Of a search with a trial whose result `dag` does not know, the result is unknown,
+    and trials that are to be expected are gathered nevertheless, of unknown settings.
     """
     store = Store(settings.output.store)
     begin = search if settings.refresh else partial(remembered_search, store)
@@ -253,6 +254,7 @@ def tune(
     }
     asked = {family: next(searching) for family, searching in searches.items()}
     found: dict[Family, Found | Any] = {}
+    first = True
     while asked:
         attempts = [(family, attempt) for family, attempts in asked.items() for attempt in attempts]
         outcomes = dag.gather(
@@ -272,9 +274,12 @@ def tune(
                     asked[family] = searches[family].send(of_family)
                     continue
                 found[family] = unknown
+                later = expected_attempts(families[family], allowed) if first else []
+                dag.gather([(TRY[one], {"number": 0, "settings": unknown, "sampled": 0, **arguments}) for one in later])
             except StopIteration as end:
                 found[family] = end.value
             del asked[family]
+        first = False
     return {family: found[family] for family in families}
 
 

@@ -71,7 +71,8 @@ def run(
         config: YAML file of settings; options on the command line take precedence.
         replay: manifest.json of a report: repeat that run, recomputing everything, and say whether the numbers are
             the same (exit code 1 if not).
-        plan: show for each task whether its result is cached or has to be computed, and why; run nothing.
+        plan: show for each task whether its result is cached or has to be computed, why, and how many seconds and
+            how much memory that and the whole run will take; run nothing.
         json: print the comparison as JSON, and nothing else, on standard output.
         strict: end with exit code 3 where a check of severity error fires that is not muted.
         verbose: show Prefect's log.

@@ -9,6 +9,7 @@ from prefect import Task
 
 from flows.executor import Call
 from recsys.errors import DamagedArtefact
+from recsys.store.costs import after
 from recsys.store.fingerprint import Fingerprint
 from recsys.store.store import Store
 from tasks.cache import Recipe, Uncached, recipe_of, recorded
@@ -49,10 +50,17 @@ class Unknown:
 
 @dataclass
 class Planner:
-    """The interpreter that looks each task up in the cache instead of running it."""
+    """The interpreter that looks each task up in the cache instead of running it.
+
+    Attributes:
+        rows: ratings of the data set, as far as they are known.
+        to_run: what each run of a task that is not cached would make, in order; see `recsys.store.costs.after`.
+    """
 
     store: str
     refresh: bool = False
+    rows: int | None = None
+    to_run: list[Fingerprint] = field(default_factory=list)
     _planned: dict[str, Planned] = field(default_factory=dict)
 
     @property
@@ -63,10 +71,15 @@ class Planner:
     def run(self, task: Task[..., Any], /, **arguments: Any) -> Any:
         """Return the task's cached result, or Unknown."""
         needed = dict.fromkeys(unknown.task for unknown in _unknown(arguments))
+        wanted = recipe_of(task).fingerprint(_awaiting(arguments))
         if needed:
             result, why = Unknown(task.name), f"after {' and '.join(needed)}"
         else:
-            result, why = self._look_up(task, recipe_of(task).fingerprint(arguments))
+            result, why = self._look_up(task, wanted)
+        if why:
+            self.to_run.append(wanted)
+        if task.name == "ingest" and not isinstance(result, Unknown):
+            self.rows = result["facts"]["rows"]
         old = self._planned.get(task.name, Planned(task.name, "", runs=0))
         self._planned[task.name] = Planned(task.name, old.why or why, old.runs + 1, old.cached_runs + (not why))
         return result
@@ -82,20 +95,19 @@ class Planner:
         return next((result for result in results if isinstance(result, Unknown)), None)
 
     def _look_up(self, task: Task[..., Any], fingerprint: Fingerprint) -> tuple[Any, str]:
-        """Return a task's cached result and "", or Unknown and why the task has to run."""
+        """Return a task's cached result, or Unknown, and why the task has to run, "" if it need not."""
+        why = "everything is to be recomputed (--refresh)" if self.refresh else ""
         try:
-            if self.refresh:
-                raise DamagedArtefact("everything is to be recomputed (--refresh)")
             if not isinstance(task.cache_policy, Uncached):
-                return recorded(self.store, fingerprint.key), ""
+                return recorded(self.store, fingerprint.key), why
             store = Store(self.store)
             made = store.manifest(fingerprint)
             store.check(made)
-            return made, ""
+            return made, why
         except (FileNotFoundError, NotADirectoryError):
-            return Unknown(task.name), self._changes(recipe_of(task), fingerprint)
+            return Unknown(task.name), why or self._changes(recipe_of(task), fingerprint)
         except DamagedArtefact as damage:
-            return Unknown(task.name), str(damage)
+            return Unknown(task.name), why or str(damage)
 
     def _changes(self, recipe: Recipe, fingerprint: Fingerprint) -> str:
         """How a result that is not cached differs from the most similar one that is."""
@@ -111,6 +123,15 @@ def _unknown(argument: Any) -> list[Unknown]:
         return [argument]
     parts = argument.values() if isinstance(argument, Mapping) else argument if isinstance(argument, list) else ()
     return [unknown for part in parts for unknown in _unknown(part)]
+
+
+def _awaiting(argument: Any) -> Any:
+    """An argument with what stands for the unknown in place of it."""
+    if isinstance(argument, Unknown):
+        return after(argument.task)
+    if isinstance(argument, Mapping):
+        return {name: _awaiting(part) for name, part in argument.items()}
+    return [_awaiting(part) for part in argument] if isinstance(argument, list) else argument
 
 
 def _described(name: str, old: Any, new: Any) -> str:

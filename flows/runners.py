@@ -55,7 +55,7 @@ def _task_runner(settings: ScalingSettings) -> TaskRunner[Any]:
     there is none, one is started on this machine for the run.
     """
     runner: TaskRunner[Any]
-    workers = settings.workers or max(2, os.cpu_count() or 2)
+    workers = parallel_tasks(settings)
     match settings.runner:
         case "threads":
             runner = ThreadPoolTaskRunner(max_workers=workers)
@@ -76,6 +76,11 @@ def _task_runner(settings: ScalingSettings) -> TaskRunner[Any]:
             local = {} if address else {"num_cpus": workers, "include_dashboard": False, "logging_level": "ERROR"}
             runner = RayTaskRunner(address=address, init_kwargs={**local, "log_to_driver": False})
     return runner
+
+
+def parallel_tasks(settings: ScalingSettings) -> int:
+    """Return how many tasks run at the same time, on a cluster of this run's own."""
+    return settings.workers or max(2, os.cpu_count() or 2)
 
 
 def check_installed(settings: ScalingSettings) -> None:

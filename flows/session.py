@@ -19,19 +19,22 @@ from rich.console import Console
 from flows.command_line import STOPPED
 from flows.compare import compare, wire
 from flows.executor import ModelsFailed
+from flows.forecast import Forecast, forecast
 from flows.plan import Planned, Planner
-from flows.runners import check_installed
+from flows.runners import check_installed, parallel_tasks
 from flows.server import OwnServer, failure_of, running_server
 from flows.stdio import print_error
 from flows.terminal import asks, plain, show_comparison, show_header, show_plan, watching
-from recsys.data.source import Source, locate
+from recsys.data.source import Source, expected_rows, locate
 from recsys.errors import ChecksFailed, ServerLost, ServerUnavailable
 from recsys.evaluation.results import Comparison
 from recsys.memory import require_memory_for_tensorflow
 from recsys.report.checks import unmuted
 from recsys.report.publish import WINNER, model_used
 from recsys.settings import Settings
+from recsys.store.costs import Costs
 from recsys.store.remote import without_password
+from recsys.store.store import Store
 from recsys.text import listing
 from tasks.progress import STOP
 
@@ -71,8 +74,8 @@ class Session:
             _silence_log()
 
     def explain(self) -> None:
-        """Print what a run would compute, and why."""
-        show_plan(self.console, self._plan(locate(self.settings.data)))
+        """Print what a run would compute, and why, and what that will take."""
+        show_plan(self.console, *self._plan(locate(self.settings.data)))
 
     def compare(self) -> bool:
         """Run the comparison and show it; return whether every model was trained.
@@ -87,7 +90,7 @@ class Session:
         check_installed(self.settings.scaling)
         server = self._server()
         source = locate(self.settings.data)
-        plan = self._plan(source)
+        plan, expected = self._plan(source)
         if not plan[0].cached:  # finds what is wrong with the ratings before Prefect's server is started
             from recsys.data.ingest import check
 
@@ -96,7 +99,7 @@ class Session:
         all_cached = all(planned.cached for planned in plan)
         loading = nullcontext() if all_cached or elsewhere else _keras_loading()
         failure = None
-        with loading, _reporting_to(server), watching(self.console), _stopped_by_signals():
+        with loading, _reporting_to(server), watching(self.console, expected), _stopped_by_signals():
             if elsewhere and not self.verbose:  # keep Prefect's log of the workers off the terminal, too
                 os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
             try:
@@ -126,10 +129,13 @@ class Session:
                 f"{str(error).removesuffix('.')}: start it (make ui), or go on without it with --without-server."
             ) from error
 
-    def _plan(self, source: Source) -> list[Planned]:
-        planner = Planner(self.settings.output.store, refresh=self.settings.refresh)
+    def _plan(self, source: Source) -> tuple[list[Planned], Forecast]:
+        store = self.settings.output.store
+        planner = Planner(store, refresh=self.settings.refresh)
         wire(self.settings, source, planner)
-        return planner.tasks
+        rows = expected_rows(source) if planner.rows is None else planner.rows
+        workers = parallel_tasks(self.settings.scaling)
+        return planner.tasks, forecast(planner.to_run, rows, Costs(Store(store)), workers)
 
     def _show(self, folder: Path, failure: ModelsFailed | None, *, all_cached: bool) -> None:
         document = (folder / "comparison.json").read_bytes()

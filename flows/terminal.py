@@ -1,5 +1,6 @@
 """What the user of the command line sees."""
 
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -13,7 +14,9 @@ from rich.prompt import Confirm
 from rich.table import Table
 from rich.text import Text
 
+from flows.forecast import Forecast
 from flows.plan import Planned
+from flows.time_left import TimeLeft
 from recsys.data.source import Source
 from recsys.evaluation.results import Comparison
 from recsys.report.answer import headline
@@ -23,7 +26,7 @@ from recsys.report.sections.checks import checks_summary
 from recsys.report.sections.first_screen import figures, shares, warnings
 from recsys.report.sections.results import shown_columns, shown_rows
 from recsys.settings import Settings
-from recsys.text import escaped
+from recsys.text import escaped, seconds, size
 from tasks.progress import LISTENERS, Event, Status
 
 MARKS = {"waiting": "·", "running": "▸", "cached": "✓", "done": "✓", "failed": "✗"}
@@ -41,7 +44,10 @@ BAR = 20
 """Characters of a progress bar."""
 
 SECONDS_BETWEEN_LINES = 15.0
-"""How often a running task says how far it is where there is no terminal to redraw."""
+"""How often a running task says how far it is where there is no terminal to redraw, and a run what is left."""
+
+MUCH = 0.2
+"""The time left is said again once it has changed by this share."""
 
 
 @dataclass
@@ -68,14 +74,17 @@ class Line:
 
 @dataclass
 class TaskLines:
-    """One line a task: redrawn on a terminal, printed as things happen in a pipe."""
+    """One line a task, and the time left: redrawn on a terminal, printed as things happen in a pipe."""
 
     console: Console
+    left: TimeLeft = field(default_factory=lambda: TimeLeft(Forecast()))
     lines: dict[str, Line] = field(default_factory=dict)
+    said_left: tuple[float, float] = (-math.inf, math.inf)
 
     def hear(self, event: Event) -> None:
         """Take an event of a task."""
         now = time.monotonic()
+        self.left.hear(event)
         line = self.lines.setdefault(event.task, Line(event, now))
         line.runs += event.status == "waiting"
         if event.status == "waiting" and line.event.status == "running":
@@ -91,18 +100,31 @@ class TaskLines:
         if news and not self.console.is_terminal and event.status != "waiting":
             line.said_at = now
             self.console.print(self._row(line), soft_wrap=True)
+        if not self.console.is_terminal:
+            self._say_left(now)
+
+    def _say_left(self, now: float) -> None:
+        """Print the time left now and then, if it has changed much."""
+        left = self.left.seconds()
+        when, said = self.said_left
+        if left is None or now - when < SECONDS_BETWEEN_LINES or abs(left - said) < MUCH * said < math.inf:
+            return
+        self.said_left = now, left
+        self.console.print(_left(left), soft_wrap=True)
 
     def __rich__(self) -> Table:
         """Draw all lines."""
         table = Table.grid(padding=(0, 1))
         for line in list(self.lines.values()):
             table.add_row(self._row(line))
+        if (left := self.left.seconds()) is not None:
+            table.add_row(_left(left))
         return table
 
     def _row(self, line: Line) -> Text:
         event = line.event
-        seconds = (line.until or time.monotonic()) - line.since
-        took = f"{seconds:6.1f} s" if event.status in {"running", "done"} else " " * 8
+        elapsed = (line.until or time.monotonic()) - line.since
+        took = f"{elapsed:6.1f} s" if event.status in {"running", "done"} else " " * 8
         share = event.done / event.total if event.status == "running" and event.total else None
         row = Text(f"{MARKS[event.status]} {event.task:<16}{took}  ", style=STYLES[event.status])
         if line.runs > 1:
@@ -131,9 +153,9 @@ def asks(console: Console, question: str) -> bool:
 
 
 @contextmanager
-def watching(console: Console) -> Iterator[None]:
-    """Show the progress of all tasks while the block runs."""
-    lines = TaskLines(console)
+def watching(console: Console, expected: Forecast) -> Iterator[None]:
+    """Show the progress of all tasks and the time left, of what is expected, while the block runs."""
+    lines = TaskLines(console, TimeLeft(expected))
     LISTENERS.append(lines.hear)
     try:
         with Live(lines, console=console, refresh_per_second=4) if console.is_terminal else nullcontext():
@@ -151,13 +173,36 @@ def show_header(console: Console, settings: Settings, source: Source, plan: list
     console.print(Text(f"{len(plan)} tasks: {cached} cached, {len(plan) - cached} to run", "dim"))
 
 
-def show_plan(console: Console, plan: list[Planned]) -> None:
-    """Print for each task whether it is cached or has to run, and why."""
+def show_plan(console: Console, plan: list[Planned], expected: Forecast) -> None:
+    """Print for each task whether it is cached or has to run, why, and what it will take; then what all will take."""
     for planned in plan:
         some = f"{planned.cached_runs} of {planned.runs} cached, " if planned.cached_runs else ""
         why = "cached" if planned.cached else f"{some}to run: {escaped(planned.why)}"
         text = Text(f"{planned.task:<16}").append(why, "dim" if planned.cached else "cyan")
+        if task := expected.tasks.get(planned.task):
+            text.append(f" · about {about(task.seconds)}, {size(task.megabytes * 1e6)}", "bold")
         console.print(text, soft_wrap=True)
+    console.print(Text(_total(expected), "bold"), soft_wrap=True)
+
+
+def _total(expected: Forecast) -> str:
+    if not expected.tasks:
+        return "Nothing to compute."
+    share, past, shipped = expected.measured, "from past runs in this store", "from the shipped figures"
+    some = f"{share:.0%} {past}, the rest {shipped}"
+    basis = shipped if share < 0.005 else past if share > 0.995 else some
+    return f"About {about(expected.seconds)}, {size(expected.megabytes * 1e6)} ({basis})"
+
+
+def _left(left: float) -> Text:
+    return Text(f"about {about(left)} left", "dim")
+
+
+def about(value: float) -> str:
+    """Format a duration as exactly as an estimate can be: 40 s, 3 min 20 s, 12 min, 1 h 40 min."""
+    step = 1 if value < 10 else 5 if value < 60 else 10 if value < 300 else 60 if value < 3600 else 600
+    rounded = max(1, step * round(value / step))
+    return f"{rounded} s" if rounded < 10 else seconds(rounded).removesuffix(" 0 s").removesuffix(" 0 min")
 
 
 def show_comparison(console: Console, comparison: Comparison, used: str | None = None) -> None:

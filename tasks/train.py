@@ -17,7 +17,7 @@ from recsys.settings import Engine
 from recsys.store.store import Facts, Manifest, Store
 from tasks.cache import ByFingerprint, Recipe
 from tasks.observability import tagged
-from tasks.progress import TaskProgress
+from tasks.progress import TaskProgress, task_channel
 
 
 def choosing(train: Task[..., Any]) -> Task[..., Any]:
@@ -137,7 +137,8 @@ def _make(spec: ModelSpec, recipe: Recipe, **arguments: Any) -> Manifest:
         )
         if recipe.layer == "trials":
             return fit_and_validate(fit_it, settings, folder, data)
-        return fit_and_save(fit_it, settings, folder, spec.file)
+        elsewhere = task_channel() is not None  # where tasks of other processes may run beside it
+        return fit_and_save(fit_it, settings, folder, spec.file, among_others=elsewhere)
 
     return recipe.make(build, **arguments)
 

@@ -12,12 +12,14 @@ MANY_EPOCHS = 400
 
 OF_THE_CLOCK = {
     "ended",
+    "energy_unmeasured",
     "fit_seconds",
     "peak_mb",
     "predict_microseconds",
     "seconds",
     "seconds_used",
     "started",
+    "watt_hours",
 }
 """Fields of a comparison that differ from run to run."""
 

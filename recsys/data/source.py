@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import re
+import sys
 import time
 import unicodedata
 from collections.abc import Iterator
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 
 SETTLING = 60.0
 """Seconds without a change after which a file counts as complete."""
+
+BYTES_READ = 2**16
+"""What of a text file tells how long its lines are."""
+
+PACKED_BYTES = 6
+"""Bytes that a rating takes in a compressed file, or in Parquet: what those of MovieLens take."""
 
 SUFFIXES = re.compile(r"(\.(csv|tsv|dat|txt|parquet|gz|bz2|zip))+$", re.IGNORECASE)
 """The suffixes of ratings files, one or more at the end of a name."""
@@ -75,6 +82,22 @@ def locate(settings: DataSettings, progress: Progress = silent) -> Source:
         titles=titles or None,
         settings=settings.model_copy(update={**hints, "dataset": dataset.name, "max_rows": max_rows}),
     )
+
+
+def expected_rows(source: Source) -> int:
+    """Return about how many ratings a source has, without reading it; 0 where its file cannot be opened."""
+    known = DATASETS.get(source.settings.dataset or "")
+    most = source.settings.max_rows or sys.maxsize
+    if known and source.settings.ratings is None:
+        return min(known.rows, most)
+    try:
+        size = source.ratings.stat().st_size
+        with source.ratings.open("rb") as file:
+            start = file.read(BYTES_READ)
+    except OSError:
+        return 0
+    lines = 0 if b"\0" in start else start.count(b"\n")
+    return min(round(size * lines / len(start)) if lines else size // PACKED_BYTES, most)
 
 
 def newest(folder: Path) -> Path | None:

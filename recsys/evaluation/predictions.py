@@ -76,7 +76,7 @@ def model_result(
         epochs=len(chosen["loss"]),
         fit_seconds=round(first["seconds"], 3),
         history=LearningCurve(loss=chosen["loss"], val_loss=chosen["val_loss"], seconds=round(chosen["seconds"], 3)),
-        peak_mb=first.get("peak_mb"),
+        **{key: first.get(key) for key in ("peak_mb", "watt_hours", "energy_unmeasured")},
         file_bytes=model.fits[0].path.stat().st_size,
         clipped_rows=predicted.clipped[name],
         predict_microseconds=predicted.microseconds[name],

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
+from recsys.energy import Unmeasured
 from recsys.models.specs import Family
 from recsys.settings import Protocol, SplitBy
 from recsys.store.run_history import PastRun
@@ -162,7 +163,8 @@ class ModelResult(BaselineResult):
     Metrics are means over `seeds`; `spread` is None with a single seed. Everything else is of the first seed. `history`
     and `best_epoch`, the epoch (1-based) of the lowest validation loss, are of the fit that chose the number of epochs;
     the scored weights are those of `scored_epoch`, or where `refitted_rows` is a number, of a refit to so many training
-    and validation ratings for that many epochs. `peak_mb` is the peak memory of the process, other work included.
+    and validation ratings for that many epochs. `peak_mb` is the peak memory of the process, other work included,
+    and `watt_hours` the energy of the fit, or `energy_unmeasured` says why it is not known.
     `clipped_rows` test predictions were outside of `Comparison.clipped_to`. `contributions` are those of a network
     whose output is a sum, `intervals` those of a model that knows its uncertainty. `chosen` is that of the models of
     its `family` which won the search, None where there was no such search.
@@ -175,6 +177,8 @@ class ModelResult(BaselineResult):
     refitted_rows: int | None = None
     file_bytes: int | None = None
     peak_mb: float | None = None
+    watt_hours: float | None = None
+    energy_unmeasured: Unmeasured | None = None
     contributions: list[Contribution] = []
     intervals: list[Interval] = []
     history: LearningCurve

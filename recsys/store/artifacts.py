@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, TypedDict, cast
+from typing import Any, BinaryIO, NotRequired, TypedDict, cast
 
 from filelock import FileLock, Timeout
 
@@ -42,13 +42,18 @@ class FileEntry(TypedDict):
 
 
 class Manifest(TypedDict):
-    """What tasks pass to each other instead of data."""
+    """What tasks pass to each other instead of data.
+
+    `seconds` is how long the artefact took to make, `peak_mb` the most memory in 10⁶ bytes that the process held
+    meanwhile, other work included; older ones lack it.
+    """
 
     kind: str
     key: str
     files: list[FileEntry]
     facts: Facts
     seconds: float
+    peak_mb: NotRequired[float]
 
 
 def content(manifest: Manifest) -> dict[str, str]:

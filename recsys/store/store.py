@@ -12,8 +12,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
+from recsys.energy import working
 from recsys.errors import DamagedArtefact, NotEnoughMemory, StoreUnavailable
-from recsys.memory import REMEDY, is_lack_of_memory
+from recsys.memory import REMEDY, is_lack_of_memory, peak_memory
 from recsys.store.artifacts import (
     MADE_FROM,
     MANIFEST,
@@ -258,11 +259,18 @@ class Store:
         folder = _folder(fingerprint)
         with replacing(self.root / folder) as temporary:
             start = time.perf_counter()
-            with self._with_explained_errors(fingerprint.task, temporary):
+            with self._with_explained_errors(fingerprint.task, temporary), working(), peak_memory() as peak:
                 facts = build(temporary)
             seconds = round(time.perf_counter() - start, 3)
             files = [_entry(path, temporary, folder) for path in sorted(temporary.rglob("*")) if path.is_file()]
-            manifest = Manifest(kind=fingerprint.task, key=fingerprint.key, files=files, facts=facts, seconds=seconds)
+            manifest = Manifest(
+                kind=fingerprint.task,
+                key=fingerprint.key,
+                files=files,
+                facts=facts,
+                seconds=seconds,
+                peak_mb=round(peak.megabytes, 1),
+            )
             (temporary / MADE_FROM).write_bytes(with_checksum(asdict(fingerprint), indent=1))
             (temporary / MANIFEST).write_bytes(with_checksum(manifest, indent=1))
         return manifest

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recsys.backend import keras
+from recsys.energy import measured_energy
 from recsys.errors import TrainingDiverged
 from recsys.memory import peak_memory, release_memory
 from recsys.models.keras_predictor import KerasPredictor
@@ -102,22 +103,27 @@ def fit_model(
     return KerasPredictor(built), fit
 
 
-def fit_and_save(fit_it: Fitting, settings: FitSettings, folder: Path, file: str) -> dict[str, Any]:
+def fit_and_save(
+    fit_it: Fitting, settings: FitSettings, folder: Path, file: str, *, among_others: bool = False
+) -> dict[str, Any]:
     """Fit a model, and write it as `file`, and history.parquet (epoch, loss, val_loss), into `folder`.
+
+    `among_others` is as in `recsys.energy.measured_energy`.
 
     Returns:
         The fields of `Fit`, with the model's `settings`, trained `parameters` and `summary`, when the training
-        `started` and `ended`, as ISO 8601 in UTC, and `peak_mb`, the most memory in 10⁶ bytes that the process held
-        meanwhile.
+        `started` and `ended`, as ISO 8601 in UTC, `peak_mb`, the most memory in 10⁶ bytes that the process held
+        meanwhile, and its `watt_hours`, or why these are `energy_unmeasured`.
     """
     release_memory()
     started = datetime.now(UTC)
-    with peak_memory() as peak:
+    with peak_memory() as peak, measured_energy(among_others=among_others) as energy:
         predictor, fit = fit_it()
     times = {"started": started.isoformat(), "ended": datetime.now(UTC).isoformat()}
     predictor.save(folder / file)
     write_learning_curve(fit, folder)
-    return {**facts_of(fit, predictor, settings), **times, "peak_mb": round(peak.megabytes, 1)}
+    used = {**energy.facts(fit.device, fit.seconds), "peak_mb": round(peak.megabytes, 1)}
+    return {**facts_of(fit, predictor, settings), **times, **used}
 
 
 def fit_and_validate(fit_it: Fitting, settings: FitSettings, folder: Path, data: FitData) -> dict[str, Any]:
@@ -126,8 +132,8 @@ def fit_and_validate(fit_it: Fitting, settings: FitSettings, folder: Path, data:
     The latter has the predictions of the validation rows, float32 of shape (rows,), by the weights of the best epoch.
 
     Returns:
-        The facts of the training, as `fit_and_save` returns them, without its times and memory; of one that diverged,
-        why it `failed` and the `seconds` that it took, and no file is written.
+        The facts of the training, as `fit_and_save` returns them, without its times, memory and energy; of one that
+        diverged, why it `failed` and the `seconds` that it took, and no file is written.
     """
     release_memory()
     start = time.perf_counter()

@@ -144,6 +144,17 @@ def search(
     return _found(family, members, trials, allowed.seconds, points, tried, errors)
 
 
+def expected_attempts(members: Sequence[Member], allowed: Allowance) -> list[str]:
+    """Return the models of about the attempts that follow those of the known settings, the models taking turns.
+
+    Which models and settings these are is not known before. Seconds that run out are left out of account.
+    """
+    drawn = allowed.trials - len(known_settings(members, allowed.draws)) if allowed.draws else 0
+    rounds = [min(ROUND, drawn - begun) for begun in range(0, drawn, ROUND)]
+    attempts = sum(count + max(1, count // SURVIVORS) if count > 1 else 1 for count in rounds)
+    return [members[number % len(members)].name for number in range(attempts)]
+
+
 def _try_known(tried: list[_Tried], members: Sequence[Member], sampled: int) -> Asking:
     """Train known settings whole; on large data only the best third on a sample, and of each model its best and simple.
 

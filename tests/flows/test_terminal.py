@@ -1,18 +1,23 @@
 import io
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
+from flows.forecast import START_SECONDS, Expected, Forecast
 from flows.plan import Planned
-from flows.terminal import TaskLines, show_header
+from flows.terminal import TaskLines, about, show_header, show_plan
+from flows.time_left import TimeLeft
 from recsys.data.source import Source
 from recsys.settings import DataSettings, Settings
 from tasks.progress import Event
 
+NOTHING = Forecast()
 
-def shown(*events: Event, terminal: bool) -> str:
+
+def shown(*events: Event, terminal: bool, expected: Forecast = NOTHING) -> str:
     console = Console(file=io.StringIO(), force_terminal=terminal, width=100, color_system=None)
-    lines = TaskLines(console)
+    lines = TaskLines(console, TimeLeft(expected))
     for event in events:
         lines.hear(event)
     if terminal:
@@ -55,3 +60,50 @@ def test_the_header_names_the_data_their_licence_and_the_work_ahead() -> None:
 
 def test_markup_in_a_message_is_only_text() -> None:
     assert "[bold]x[/bold]" in shown(Event("ingest", "failed", "[bold]x[/bold]"), terminal=False)
+
+
+def lines_of_plan(expected: Forecast) -> list[str]:
+    console = Console(file=io.StringIO(), width=100, color_system=None)
+    show_plan(console, [Planned("ingest", ""), Planned("train_mf", "first run", runs=3)], expected)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().splitlines()
+
+
+def test_a_plan_says_what_each_task_and_all_will_take_and_how_that_is_known() -> None:
+    tasks = {"train_mf": Expected(3, 130.0, 1440.0)}
+    assert lines_of_plan(Forecast(140.0, 1440.0, 0.0, tasks))[1:] == [
+        "train_mf        to run: first run · about 2 min 10 s, 1.4 GB",
+        "About 2 min 20 s, 1.4 GB (from the shipped figures)",
+    ]
+    assert lines_of_plan(Forecast(140.0, 1440.0, 1.0, tasks))[-1].endswith("(from past runs in this store)")
+    assert "60%" in lines_of_plan(Forecast(140.0, 1440.0, 0.6, tasks))[-1]
+
+
+def test_a_plan_of_cached_tasks_takes_nothing() -> None:
+    assert lines_of_plan(Forecast())[-1] == "Nothing to compute."
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.01, "1 s"),
+        (3.3, "3 s"),
+        (43, "45 s"),
+        (200, "3 min 20 s"),
+        (700, "12 min"),
+        (3600, "1 h"),
+        (6100, "1 h 40 min"),
+    ],
+)
+def test_an_estimate_is_not_said_more_exactly_than_it_is_known(value: float, text: str) -> None:
+    assert about(value) == text
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_time_left_is_shown_while_tasks_run(*, terminal: bool) -> None:
+    expected = Forecast(START_SECONDS + 60.0, 900.0, 1.0, {"train_mf": Expected(1, 60.0, 900.0)})
+    text = shown(Event("train_mf", "running"), Event("train_mf", "running"), terminal=terminal, expected=expected)
+    assert text.count("about 60 s left") == 1
+    done = shown(Event("train_mf", "running"), Event("train_mf", "done"), terminal=True, expected=expected)
+    assert "left" not in done
+    assert "left" not in shown(Event("train_mf", "cached"), terminal=terminal)

@@ -19,6 +19,7 @@ from recsys.report.outcomes import (
     scored,
 )
 from recsys.report.section import Finding, Plot, Section, plots_of, text_table
+from recsys.report.sections.energy import energy_findings, energy_is_known, energy_of
 from recsys.report.svg import LIGHT, finished, label, legend, look, look_of, plain_ticks, sheet
 from recsys.text import NOTHING, count, inside, listing, number, opening, seconds, short, size, times, verb
 
@@ -44,11 +45,16 @@ SHOWN = 1.3
 def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
     """The costs of every row; None where nothing was scored."""
     rows = cost_rows(comparison)
-    tables = [text_table(COST_CAPTION, COST_HEADINGS, rows)]
+    headings: tuple[str, ...] = COST_HEADINGS
+    if energy_is_known(comparison):
+        rows = [(*cells, energy_of(row)) for cells, row in zip(rows, every_row(comparison), strict=True)]
+        headings = (*headings, "Energy")
+    tables = [text_table(COST_CAPTION, headings, rows)]
+    findings = time_findings(comparison) + energy_findings(comparison)
     shown = plots_of(plots, "costs")
     if not rows:
         return None
-    return Section("costs", "What it costs", time_findings(comparison), tables, shown, result=_result(comparison))
+    return Section("costs", "What it costs", findings, tables, shown, result=_result(comparison))
 
 
 def _result(comparison: Comparison) -> str:

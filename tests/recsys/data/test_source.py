@@ -1,3 +1,4 @@
+import gzip
 import re
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 
 from recsys.data import source as sources
 from recsys.data.download import DatasetFiles
-from recsys.data.source import Source, locate, read_titles
+from recsys.data.source import Source, expected_rows, locate, read_titles
 from recsys.errors import DatasetUnavailable
 from recsys.settings import DataSettings, OutputSettings
 
@@ -178,3 +179,19 @@ def test_what_is_no_list_of_titles_is_named(tmp_path: Path, file: str, content: 
 def test_missing_titles_are_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetUnavailable, match="cannot be read"):
         read_titles(tmp_path / "movies.csv")
+
+
+def test_the_length_of_a_file_is_guessed_from_its_first_lines(tmp_path: Path) -> None:
+    path = tmp_path / "ratings.csv"
+    path.write_text("user,item,rating\n" + "123,456,3.5\n" * 20_000)
+    rows = expected_rows(locate(DataSettings(ratings=str(path))))
+    assert rows == pytest.approx(20_000, rel=0.01)
+    assert expected_rows(locate(DataSettings(ratings=str(path), max_rows=100))) == 100
+    compressed = tmp_path / "ratings.csv.gz"
+    compressed.write_bytes(gzip.compress(path.read_bytes()))
+    assert expected_rows(locate(DataSettings(ratings=str(compressed)))) > 0
+    assert expected_rows(locate(DataSettings(ratings=str(tmp_path / "none.csv")))) == 0
+
+
+def test_the_length_of_the_sample_is_known(downloads: Path) -> None:
+    assert expected_rows(locate(DataSettings(downloads=str(downloads)))) == 100_000

@@ -60,7 +60,7 @@ def opened(browser: Any, path: Path, width: int, height: int, scheme: str = "lig
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_keeps_anybody_out(browser: Any, page_of_all: Path, width: int, height: int, scheme: str) -> None:
-    from axe_playwright_python.sync_playwright import Axe
+    from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 
     page = opened(browser, page_of_all, width, height, scheme)
     page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")

@@ -26,7 +26,7 @@ from recsys.tuning.members import (
     left_out,
     searched_families,
 )
-from recsys.tuning.search import FIRST_EPOCHS, ROUND, Attempt, Found, search
+from recsys.tuning.search import FIRST_EPOCHS, ROUND, Attempt, Found, expected_attempts, search
 from recsys.tuning.standard_error import is_better_by_chance
 
 Outcome = Manifest | Exception
@@ -428,3 +428,11 @@ def test_fewer_epochs_on_many_ratings() -> None:
     assert epochs[800_000]["towers"] == (9, 10)
     assert epochs[200_000]["dnn_tuned"] == (20, 48)
     assert epochs[800_000]["dnn_tuned"] == (11, 28)
+
+
+def test_about_as_many_attempts_are_expected_as_are_asked_for() -> None:
+    allowed = Allowance(trials=2 + 4, granted=6, draws=4, seconds=60.0)
+    _, asked = run(bowl, allowed, members=(FACTORS,))
+    assert expected_attempts((FACTORS,), allowed) == ["mf_tuned"] * sum(map(len, asked[1:]))
+    assert {*expected_attempts((FACTORS, HISTORY), allowed)} == {"mf_tuned", "history"}
+    assert expected_attempts((FACTORS,), Allowance(trials=2, granted=2, draws=0, seconds=0.0)) == []
