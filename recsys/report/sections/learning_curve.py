@@ -46,7 +46,19 @@ def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
     headings = ("Ratings", opening(mf), opening(dnn), f"Gap ({dnn} less {mf})")
     texts = [answer(comparison), _course(curve, step), _meeting(curve), _missing(curve), _cost(curve)]
     table = text_table(caption, headings, rows)
-    return Section(ANCHOR, TITLE, findings_on("more ratings", texts), [table], plots_of(plots, ANCHOR))
+    changes = would_change(comparison)
+    result = "the points do not say" if changes is None else "yes" if changes else "no"
+    findings = findings_on("more ratings", texts)
+    return Section(ANCHOR, TITLE, findings, [table], plots_of(plots, ANCHOR), result=result)
+
+
+def would_change(comparison: Comparison) -> bool | None:
+    """Whether ten times as many ratings would change the answer; None where the points do not say."""
+    curve, contest = comparison.learning_curve, duel(comparison)
+    if curve is None or contest is None or curve.outlook is None or _unsound(curve):
+        return None
+    later = _outcome_with_more(comparison, curve, curve.outlook)
+    return None if later is None else later != contest.outcome
 
 
 def answer(comparison: Comparison) -> str:
@@ -65,7 +77,7 @@ def answer(comparison: Comparison) -> str:
     if later is None:
         return f"{unknown}: with {many}, the power laws through them predict a gap of {gap}."
     ahead = {"better": f"{dnn} ahead", "worse": f"{mf} ahead", "tie": "a tie"}[later]
-    would = "would not" if later == contest.outcome else "would"
+    would = "would" if would_change(comparison) else "would not"
     return (
         f"More ratings of this kind {would} change the answer: with {many}, the power laws through the points predict "
         f"{ahead}, with a gap of {gap}."

@@ -22,6 +22,7 @@ from recsys.report.section import Finding, Plot, Section, findings_on
 from recsys.report.sections.baselines import baseline_summary
 from recsys.report.sections.cost import worth_summary
 from recsys.report.sections.discussion import combination_summary, contribution_summary
+from recsys.report.sections.learning_curve import answer as more_ratings
 from recsys.report.sections.methodology import limits
 from recsys.report.sections.seeds import seeds_in_words, turned_pairs
 from recsys.report.sections.splits import by_effect, manner, split_names
@@ -88,6 +89,9 @@ def _lead_interval(contest: Duel) -> tuple[float, float] | None:
     return -contest.reach[1], -contest.reach[0]
 
 
+MOST_CHANGES = 3
+"""Sentences on what would change the answer."""
+
 MOST_TIMES = 1000
 """Larger factors of the number of test users are not written out."""
 
@@ -97,8 +101,13 @@ def what_would_change_it(comparison: Comparison) -> list[Finding]:
     contest = duel(comparison)
     if contest is None:
         return []
-    texts = [_size_or_certainty(comparison, contest), _by_seeds(comparison, contest), _by_splits(comparison)]
-    return findings_on("change", [opening(text) for text in texts])
+    texts = [
+        _size_or_certainty(comparison, contest),
+        more_ratings(comparison),
+        _by_splits(comparison),
+        _by_seeds(comparison, contest),
+    ]
+    return findings_on("change", [opening(text) for text in texts if text][:MOST_CHANGES])
 
 
 def _size_or_certainty(comparison: Comparison, contest: Duel) -> str:
