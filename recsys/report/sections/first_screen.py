@@ -23,13 +23,11 @@ from recsys.report.outcomes import (
 from recsys.report.searches import not_searched
 from recsys.report.section import Finding, Plot, Section, Share, findings_on, plots_of
 from recsys.report.sections.cold_start import mostly_clipped
-from recsys.report.sections.cost import all_in_seconds
+from recsys.report.sections.cost import all_in_seconds, cheaper_rival
 from recsys.report.sections.discussion import failure_findings
 from recsys.report.sections.methodology import few_test_ratings, optimism
 from recsys.report.sections.use import Winner, recommending
 from recsys.text import inside, number, opening, percent, probability, seconds
-
-WORTH = {"yes": "yes", "no": "no", "unknown": "cannot be told"}
 
 
 def section(comparison: Comparison, plots: Sequence[Plot], winner: Winner | None = None) -> Section:
@@ -88,7 +86,7 @@ def figures(comparison: Comparison, used: str | None = None) -> list[tuple[str, 
         ("RMSE", f"{names[0]} {number(network.rmse, step)}, {names[1]} {number(model.rmse, step)}"),
         ("Gap", f"{size}{interval}"),
         ("Training", _training(comparison, network, model)),
-        ("Worth its cost", WORTH[verdict_of(comparison).worth]),
+        ("Worth its cost", _worth(comparison, network)),
         *use,
     ]
 
@@ -100,6 +98,17 @@ def _training(comparison: Comparison, network: ModelResult, model: ModelResult) 
     if whole == [network.fit_seconds, model.fit_seconds]:
         return text
     return f"{text}; with search and seeds {seconds(whole[0])} against {seconds(whole[1])}"
+
+
+def _worth(comparison: Comparison, network: ModelResult) -> str:
+    """Whether the network is worth its cost, and why in a few words."""
+    found = verdict_of(comparison)
+    if found.worth == "yes":
+        return "yes" if found.better == "yes" else "yes, as good in less time"
+    if found.worth == "no":
+        rival = cheaper_rival(comparison, network)
+        return f"no, {inside(rival.title)} is as good and cheaper" if rival and found.better != "no" else "no"
+    return "cannot be told, as it may be worse" if found.better == "no" else "cannot be told, as it may be better"
 
 
 def _use(comparison: Comparison, used: str | None) -> list[tuple[str, str]]:
