@@ -112,7 +112,10 @@ def headline(comparison: Comparison) -> str:
         return f"No answer: {reason}"
     if comparison.protocol == "notebook":
         return _rivals(comparison, model) + _baseline_clause(comparison)
-    return _families(comparison, contest, time_ratio(network, model)) + _baseline_clause(comparison)
+    ratio, unbeaten = time_ratio(network, model), _baseline_clause(comparison)
+    if unbeaten:
+        return f"{opening(unbeaten.removeprefix('; '))}. Of the two, {_does(comparison, contest, ratio)}"
+    return _families(comparison, contest, ratio)
 
 
 def unanswered(comparison: Comparison) -> str:
@@ -132,19 +135,25 @@ def unanswered(comparison: Comparison) -> str:
 
 def _families(comparison: Comparison, contest: Duel, ratio: float | None) -> str:
     """The answer about the two families, by the models that stand for them."""
-    found = better(comparison, contest)
     searched = both_sides(side_searches(comparison)) and not not_searched(comparison)
-    network = "Tuned, the deep network" if searched else "The deep network"
+    answer = {"yes": "Yes", "unknown": "It cannot be told"}.get(better(comparison, contest), "No")
+    does = _does(comparison, contest, ratio)
+    return f"{answer}. {f'Tuned, {does}' if searched else opening(does)}"
+
+
+def _does(comparison: Comparison, contest: Duel, ratio: float | None) -> str:
+    """How the network compares with the factorisation, in error and in time."""
+    found = better(comparison, contest)
     if found == "unknown":
-        open_too = ", as well or worse" if contest.reach is None or contest.reach[1] > effect(comparison) else ""
-        than = f"{open_too} than matrix factorisation" if open_too else " than matrix factorisation, or as well"
-        return f"It cannot be told. {network} may predict better{than}"
+        open_too = contest.reach is None or contest.reach[1] > effect(comparison)
+        how = "better, as well or worse than matrix factorisation"
+        return f"the deep network may predict {how if open_too else 'better than matrix factorisation, or as well'}"
     does = "predicts no better than"
     if found == "tie":
         does = "ties with"
     elif contest.outcome != "tie":
         does = f"predicts {contest.outcome} than"
-    answer = f"{'Yes' if found == 'yes' else 'No'}. {network} {does} matrix factorisation"
+    answer = f"the deep network {does} matrix factorisation"
     if ratio is None:
         return answer
     if abs(ratio - 1) < ABOUT_EQUAL:

@@ -182,7 +182,7 @@ def test_it_is_trained_tuned_scored_blended_and_plotted(project: Path, prefect_s
     assert len(factorisations["trials"]) == len(networks["trials"]) == factorisations["points"] + 1
     assert {one["model"] for one in factorisations["trials"][factorisations["points"] :]} == {"parity"}
     headline = json.loads((tmp_path / "reports" / "run" / "manifest.json").read_text())["verdict"]
-    assert headline.startswith("No. Tuned, the deep network predicts worse than matrix factorisation")
+    assert "the deep network predicts worse than matrix factorisation" in headline
     blend = next(row for row in comparison["combinations"] if row["name"] == "blend")
     assert dict(zip(blend["members"], blend["weights"], strict=True))["parity"] > 0.5
     assert {row["name"] for row in comparison["combinations"]} >= {"parity_mean"}

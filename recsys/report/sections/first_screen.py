@@ -133,9 +133,14 @@ def _use(comparison: Comparison, used: str | None) -> list[tuple[str, str]]:
 
 
 def _advised(comparison: Comparison, used: str | None) -> BaselineResult | None:
-    """The row of the model to use where no single row beats it, else the cheapest of those that none beats."""
-    leader = best(scored(comparison))
+    """The row of the model to use where no single row beats it, else the cheapest of those that none beats.
+
+    A baseline that no model beats comes before the model to use.
+    """
+    leader, cheapest = best(scored(comparison)), to_use(comparison)
+    if isinstance(cheapest, BaselineResult) and not isinstance(cheapest, ModelResult):
+        return cheapest
     row = next((row for row in every_row(comparison) if row.name == used), None)
     if row and leader and outcome(comparison, row, leader) != "worse":
         return row
-    return to_use(comparison)
+    return cheapest

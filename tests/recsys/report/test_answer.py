@@ -134,3 +134,12 @@ def test_verdicts_of_old_reports_are_absent(whole: tuple[Comparison, Any]) -> No
     assert old.verdict is None
     assert isinstance(old.models[0], ModelResult)
     assert verdict_of(old).headline == verdict_of(whole[0]).headline
+
+
+def test_a_baseline_that_no_model_beats_comes_first(with_mse: Build) -> None:
+    comparison = with_times(with_mse(mf=0.9, dnn=0.8, global_mean=0.7), mf=10, dnn=15, global_mean=0.0)
+    assert verdict_of(comparison).headline == (
+        "No model is as good as the baseline “global mean”. Of the two, the deep network predicts better than matrix "
+        "factorisation, but takes 1.50 times as long to train"
+    )
+    assert dict(figures(comparison, "dnn"))["Use"].startswith("Global mean, which has the lowest error")
