@@ -78,6 +78,6 @@ for (const table of document.querySelectorAll("#results ~ .scroll table")) {
 for (const listing of document.querySelectorAll("header pre, #use ~ pre, #repeat ~ pre")) {
   const buttons = document.createElement("p");
   buttons.className = "copy";
-  buttons.append(copying("Copy the commands", () => listing.textContent));
+  buttons.append(copying("Copy", () => listing.textContent));
   listing.after(buttons);
 }
