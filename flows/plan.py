@@ -11,7 +11,7 @@ from flows.executor import Call
 from recsys.errors import DamagedArtefact
 from recsys.store.costs import after
 from recsys.store.fingerprint import Fingerprint
-from recsys.store.store import Store
+from recsys.store.store import Facts, Store
 from tasks.cache import Recipe, Uncached, recipe_of, recorded
 
 
@@ -53,13 +53,13 @@ class Planner:
     """The interpreter that looks each task up in the cache instead of running it.
 
     Attributes:
-        rows: ratings of the data set, as far as they are known.
+        ratings: what was read of the ratings file, where that is cached.
         to_run: what each run of a task that is not cached would make, in order; see `recsys.store.costs.after`.
     """
 
     store: str
     refresh: bool = False
-    rows: int | None = None
+    ratings: Facts | None = None
     to_run: list[Fingerprint] = field(default_factory=list)
     _planned: dict[str, Planned] = field(default_factory=dict)
 
@@ -79,7 +79,7 @@ class Planner:
         if why:
             self.to_run.append(wanted)
         if task.name == "ingest" and not isinstance(result, Unknown):
-            self.rows = result["facts"]["rows"]
+            self.ratings = result["facts"]
         old = self._planned.get(task.name, Planned(task.name, "", runs=0))
         self._planned[task.name] = Planned(task.name, old.why or why, old.runs + 1, old.cached_runs + (not why))
         return result

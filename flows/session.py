@@ -20,17 +20,19 @@ from flows.command_line import STOPPED
 from flows.compare import compare, wire
 from flows.executor import ModelsFailed
 from flows.forecast import Forecast, forecast
-from flows.plan import Planned, Planner
+from flows.plan import Planner
 from flows.runners import check_installed, parallel_tasks
 from flows.server import OwnServer, failure_of, running_server
 from flows.stdio import print_error
-from flows.terminal import asks, plain, show_comparison, show_header, show_plan, watching
+from flows.terminal import asks, plain, show_columns, show_comparison, show_header, show_plan, watching
+from recsys.data.columns import described
 from recsys.data.source import Source, expected_rows, locate
 from recsys.errors import ChecksFailed, ServerLost, ServerUnavailable
 from recsys.evaluation.results import Comparison
 from recsys.memory import require_memory_for_tensorflow
 from recsys.report.checks import unmuted
 from recsys.report.publish import WINNER, model_used
+from recsys.report.sections.data import period
 from recsys.settings import Settings
 from recsys.store.costs import Costs
 from recsys.store.remote import without_password
@@ -75,7 +77,10 @@ class Session:
 
     def explain(self) -> None:
         """Print what a run would compute, and why, and what that will take."""
-        show_plan(self.console, *self._plan(locate(self.settings.data)))
+        source = locate(self.settings.data)
+        planner, expected = self._plan(source)
+        show_columns(self.console, _columns(source, planner))
+        show_plan(self.console, planner.tasks, expected)
 
     def compare(self) -> bool:
         """Run the comparison and show it; return whether every model was trained.
@@ -90,13 +95,10 @@ class Session:
         check_installed(self.settings.scaling)
         server = self._server()
         source = locate(self.settings.data)
-        plan, expected = self._plan(source)
-        if not plan[0].cached:  # finds what is wrong with the ratings before Prefect's server is started
-            from recsys.data.ingest import check
-
-            check(source.ratings, source.settings)
-        show_header(self.console, self.settings, source, plan)
-        all_cached = all(planned.cached for planned in plan)
+        planner, expected = self._plan(source)
+        columns = _columns(source, planner)  # finds what is wrong with the ratings before Prefect's server is started
+        show_header(self.console, self.settings, source, columns, planner.tasks)
+        all_cached = all(planned.cached for planned in planner.tasks)
         loading = nullcontext() if all_cached or elsewhere else _keras_loading()
         failure = None
         with loading, _reporting_to(server), watching(self.console, expected), _stopped_by_signals():
@@ -129,13 +131,13 @@ class Session:
                 f"{str(error).removesuffix('.')}: start it (make ui), or go on without it with --without-server."
             ) from error
 
-    def _plan(self, source: Source) -> tuple[list[Planned], Forecast]:
+    def _plan(self, source: Source) -> tuple[Planner, Forecast]:
         store = self.settings.output.store
         planner = Planner(store, refresh=self.settings.refresh)
         wire(self.settings, source, planner)
-        rows = expected_rows(source) if planner.rows is None else planner.rows
+        rows = expected_rows(source) if planner.ratings is None else int(planner.ratings["rows"])
         workers = parallel_tasks(self.settings.scaling)
-        return planner.tasks, forecast(planner.to_run, rows, Costs(Store(store)), workers)
+        return planner, forecast(planner.to_run, rows, Costs(Store(store)), workers)
 
     def _show(self, folder: Path, failure: ModelsFailed | None, *, all_cached: bool) -> None:
         document = (folder / "comparison.json").read_bytes()
@@ -150,10 +152,21 @@ class Session:
             self.console.print("Every task was cached: nothing was computed.", style="dim")
         if (folder / WINNER).is_dir():
             self.console.print(plain(f"Model to use: {folder / WINNER} (mf-or-dnn recommend --help)"), soft_wrap=True)
-        self.console.print(plain(f"Report: {folder / 'report.html'}"), soft_wrap=True)
+        read = period(comparison.data) if self.settings.split.by_time else None  # shows how the dates were read
+        when = f" (ratings of {read})" if read else ""
+        self.console.print(plain(f"Report: {folder / 'report.html'}{when}"), soft_wrap=True)
         if self.strict and (errors := unmuted(comparison, "error")):
             names = [f"{check.id} {check.name}" for check in errors]
             raise ChecksFailed(f"--strict: {listing(names)} fired; mute a check that is no concern with --mute.")
+
+
+def _columns(source: Source, planner: Planner) -> str:
+    """Which column of the ratings holds what, in words; raise BadRatings if there are no such columns."""
+    if planner.ratings is not None:
+        return described(planner.ratings["source_columns"], planner.ratings["found_by"])
+    from recsys.data.ingest import check  # here, as a cached run need not wait for it
+
+    return check(source.ratings, source.settings)
 
 
 @contextmanager

@@ -164,13 +164,19 @@ def watching(console: Console, expected: Forecast) -> Iterator[None]:
         LISTENERS.remove(lines.hear)
 
 
-def show_header(console: Console, settings: Settings, source: Source, plan: list[Planned]) -> None:
-    """Print what is compared, how, and how much of it is to be computed."""
+def show_header(console: Console, settings: Settings, source: Source, columns: str, plan: list[Planned]) -> None:
+    """Print what is compared, which column holds what, how, and how much is to be computed."""
     cached = sum(planned.cached for planned in plan)
     console.print(plain(source.label, "bold"), Text(f"· protocol {settings.protocol} · seed {settings.seed}"))
+    show_columns(console, columns)
     if source.licence:
         console.print(Text(source.licence, "dim"), soft_wrap=True)
     console.print(Text(f"{len(plan)} tasks: {cached} cached, {len(plan) - cached} to run", "dim"))
+
+
+def show_columns(console: Console, columns: str) -> None:
+    """Print which column of the ratings holds what, and why."""
+    console.print(plain(f"Columns: {columns}", "dim"), soft_wrap=True)
 
 
 def show_plan(console: Console, plan: list[Planned], expected: Forecast) -> None:

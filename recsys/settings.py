@@ -25,6 +25,7 @@ from recsys.text import escaped, listed
 
 Protocol = Literal["fair", "notebook"]
 Duplicates = Literal["keep", "error", "last", "mean"]
+Decimal = Literal["auto", "point", "comma"]
 Engine = Literal["compiled", "keras"]
 Runner = Literal["threads", "processes", "dask", "ray"]
 SplitBy = Literal["random", "user-last", "time", "leave-one-out", "kfold"]
@@ -70,6 +71,26 @@ class DataSettings(SettingsModel):
         "auto", description="field separator"
     )
     header: Literal["auto", "yes", "no"] = Field("auto", description="whether the first line is a header")
+    layout: Literal["auto", "list", "wide"] = Field(
+        "auto",
+        description="list: a line for each rating; wide: a line for each user, with a column for each item; auto: a "
+        "list, and an error for what looks like a wide table",
+    )
+    not_rated: tuple[float, ...] = Field(
+        (), description="ratings that mean that there is none, such as -1 or 99; rows or cells with them are left out"
+    )
+    null_ids: Literal["missing", "keep"] = Field(
+        "missing",
+        description="ids such as NULL, NA, nan and None: taken for missing, which makes a row invalid, or kept as ids",
+    )
+    decimal: Decimal = Field(
+        "auto", description="decimal mark of the ratings; auto reads 4.5 and 4,5, and stops at 2,013"
+    )
+    time_format: str = Field(
+        "auto",
+        description="form of the times: a format of strptime such as '%d.%m.%Y %H:%M', or day-first or month-first for "
+        "dates such as 3/4/2015; auto reads seconds since 1970, ISO 8601 and common dates",
+    )
     min_rating: float | None = Field(
         None, allow_inf_nan=False, description="lowest rating of the scale; rows with a lower one are invalid"
     )
@@ -91,6 +112,16 @@ class DataSettings(SettingsModel):
         return self.ratings is None and DATASETS[self.dataset or SAMPLE.name].url is not None
 
     _paths = field_validator("ratings", "downloads")(_no_url)
+
+    @field_validator("time_format")
+    @classmethod
+    def _form(cls, form: str) -> str:
+        if form not in ("auto", "day-first", "month-first") and not re.search("%[YyscxDF]", form):
+            raise ValueError(
+                f"time_format {form!r} has no year: give a format of strptime such as %d.%m.%Y, or day-first or "
+                "month-first"
+            )
+        return form
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -2,14 +2,18 @@
 
 import difflib
 import re
-from collections.abc import Collection, Sequence
-from typing import Literal
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any, Literal
 
 from recsys.errors import BadRatings
 from recsys.settings import DataSettings
 from recsys.text import listed, quoted
 
 Role = Literal["user", "item", "rating", "timestamp"]
+FoundBy = Literal["name", "position", "ids", "option", "layout"]
+"""How the column of a role was found: by its name, its position, the form of its ids, an option, or in a wide table."""
+
 ROLES: tuple[Role, ...] = ("user", "item", "rating", "timestamp")
 REQUIRED: tuple[Role, ...] = ("user", "item", "rating")
 
@@ -90,6 +94,38 @@ def recognise(
                 f"name it with --{role}-column{advice}."
             )
     return {role: roles[role] for role in ROLES if role in roles}
+
+
+def named_by(roles: Iterable[Role], settings: DataSettings) -> dict[Role, FoundBy]:
+    """How columns with names were found: by an option of the settings, or by their names."""
+    return {role: "name" if getattr(settings, f"{role}_column") is None else "option" for role in roles}
+
+
+def described(columns: Mapping[Any, str], found_by: Mapping[Any, str]) -> str:
+    """Say in words which column holds what, and why: user is "userId", rating is "stars" (by their names).
+
+    Args:
+        columns: name of the column of each role; its number, from "1", without a header.
+        found_by: how each was found, as in `FoundBy`.
+    """
+    said = []
+    for why, roles in groupby(columns, key=found_by.__getitem__):
+        several = [f"{role} is {_shown(columns[role], why)}" for role in roles]
+        said.append(f"{', '.join(several)} ({WHY[why]})")
+    return ", ".join(said)
+
+
+WHY = {
+    "name": "by name",
+    "position": "by position, as there is no header",
+    "ids": "by the form of Amazon's ids",
+    "option": "by option",
+    "layout": "wide table",
+}
+
+
+def _shown(name: str, why: str) -> str:
+    return name if why == "layout" else f"column {name}" if name.isdigit() else f"“{quoted(name)[1:-1]}”"
 
 
 def _named(wanted: str, names: Sequence[str], role: Role, file: str) -> int:

@@ -11,14 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
-from recsys.data.columns import REQUIRED, Role, recognise
+from recsys.data.columns import REQUIRED, FoundBy, Role, named_by, recognise
+from recsys.data.positions import by_position, looks_wide
 from recsys.data.tokenizer import MAX_RECORD_BYTES, Record, first_records, line_too_long, normalise_line_ends
+from recsys.data.wide import Matrix, has_header_of_ids, matrix
 from recsys.errors import BadRatings
 from recsys.settings import DataSettings
 from recsys.text import escaped, listed, quoted
 
 BLOCK_BYTES = 8 * 2**20
 """Bytes that are unpacked and read at a time; memory is a small multiple of this."""
+
+SAMPLED_ROWS = 5_000
+"""First rows that tell which column holds what."""
 
 MAX_RATIO, UNLIMITED_BYTES = 100, 64 * 2**20
 """An archive that unpacks to more than so many times its size, and to more than so many bytes, is refused: ratings
@@ -204,13 +209,16 @@ class Dialect:
     """How a text file is written.
 
     `header_lines` counts the lines before the first row, blank ones included, 0 without a header; `names` are those of
-    the columns or, without a header, their numbers from "1", and `roles` has the index of each role's column.
+    the columns or, without a header, their numbers from "1"; `roles` has the index of each role's column, and
+    `found_by` how it was found. Of a wide table, `matrix` tells the rest.
     """
 
     separator: str
     header_lines: int
     names: list[str]
     roles: dict[Role, int]
+    found_by: dict[Role, FoundBy]
+    matrix: Matrix | None = None
 
 
 def detect_dialect(head: bytes, settings: DataSettings, file: str, required: Sequence[Role] = REQUIRED) -> Dialect:
@@ -221,14 +229,18 @@ def detect_dialect(head: bytes, settings: DataSettings, file: str, required: Seq
     head = normalise_line_ends(head)
     _refuse_other_formats(head, file)
     separator = _separator(head, len(required)) if settings.separator == "auto" else SEPARATORS[settings.separator]
-    rows = first_records(head, separator)
+    rows = first_records(head, separator, SAMPLED_ROWS)
     if not rows or not head.strip():
         raise BadRatings(f"{file} holds only blank lines; give a file with one rating per line.")
     line, text, first = rows[0]
+    sample = _of_most_fields(rows)
+    wide = settings.layout == "wide" or (settings.layout == "auto" and _wide(sample, settings))
     if isinstance(first, str):
         if settings.header != "no":
             raise BadRatings(f"{file}, line {line}: {first}; correct the line, or say --header no if it is a rating.")
         header = False
+    elif settings.header == "auto" and wide:
+        header = has_header_of_ids(sample)
     elif settings.header == "auto":
         header = not any(NUMBER.fullmatch(field.strip()) for field in first)
     else:
@@ -246,8 +258,42 @@ def detect_dialect(head: bytes, settings: DataSettings, file: str, required: Seq
     advice = ", or say --header no if its first line is a rating already" if header else ""
     names = [field.strip() for field in first] if header else [str(number + 1) for number in range(width)]
     header_lines = line + text.count("\n") if header else 0
-    roles = recognise(names, settings, file, header=header, advice=advice, blank=blank, required=required)
-    return Dialect(separator, header_lines, names, roles)
+    if wide and settings.layout == "wide":
+        layout = matrix(sample[header:], names, settings, file)
+        return Dialect(separator, header_lines, names, {}, {}, layout)
+    try:
+        roles = recognise(names, settings, file, header=header, advice=advice, blank=blank, required=required)
+    except BadRatings as error:
+        raise (_looks_wide(sample, text, file) if wide else error) from None
+    if header:
+        return Dialect(separator, header_lines, names, roles, named_by(roles, settings))
+    if wide:
+        raise _looks_wide(sample, text, file)
+    found = by_position(roles, sample, settings, file, text)
+    roles = {role: index for role, (index, _) in found.items()}
+    return Dialect(separator, header_lines, names, roles, {role: how for role, (_, how) in found.items()})
+
+
+def _of_most_fields(rows: list[Record]) -> list[list[str]]:
+    """The fields of those rows that have as many as most have."""
+    split = [fields for _, _, fields in rows if isinstance(fields, list)]
+    width = Counter(map(len, split)).most_common(1)[0][0] if split else 0
+    return [fields for fields in split if len(fields) == width]
+
+
+def _wide(sample: list[list[str]], settings: DataSettings) -> bool:
+    """Whether a table looks like one of users by items, and the settings name no columns of a list."""
+    return not (settings.item_column and settings.user_column) and looks_wide(sample[1:])
+
+
+def _looks_wide(sample: list[list[str]], first: str, file: str) -> BadRatings:
+    cells = {value.strip() for row in sample[1:] for value in row[1:]}
+    blank = "" if "" in cells else ", and --not-rated with the number that stands for no rating if there is one"
+    return BadRatings(
+        f"{file} looks like a table of users by items, with {len(sample[0])} columns of numbers of one scale "
+        f"({quoted(first, 80)} is its first line): read it with --layout wide{blank}, or say --layout list and name "
+        "the columns with --user-column, --item-column and --rating-column if it has one rating per line."
+    )
 
 
 def _is_blank(rows: list[Record], index: int) -> bool:

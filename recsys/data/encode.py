@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from recsys.data.scale import rating_apart
 from recsys.data.source import read_titles
 from recsys.data.values import NO_TIME
 from recsys.errors import BadRatings
@@ -38,7 +39,8 @@ def encode(
 
     Of a (user, item) pair that occurs more than once, all rows are kept (`keep`), the `last`, or the first with the
     `mean` rating; a row that is kept keeps its time. Returns rows, users, items, repeated_pairs (rows beyond the first
-    of their pair) and the period: the first and the last time in ISO 8601 (UTC), or None where no time is known.
+    of their pair), the period, the first and the last time in ISO 8601 (UTC), or None where no time is known, and the
+    rating that is apart from the others, if there is one.
 
     Raises:
         BadRatings: fewer than 2 users or items, or repeated pairs where they are an error.
@@ -74,7 +76,7 @@ def encode(
     repeats = f"; repeated pairs: {repeated:,} ({duplicates})" if repeated else ""
     progress(4, 4, f"{len(users):,} users, {len(items):,} items, {len(rating):,} ratings{repeats}")
     facts = {"rows": len(rating), "users": len(users), "items": len(items), "repeated_pairs": repeated}
-    return {**facts, "period": period}
+    return {**facts, "period": period, "apart": rating_apart(rating)}
 
 
 def _codes(ratings: Path, column: str) -> tuple[Codes, pa.Array]:

@@ -20,15 +20,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
 
-from recsys.data.columns import REQUIRED, Role
+from recsys.data.columns import REQUIRED, Role, described
 from recsys.data.dialect import open_ratings
 from recsys.data.reader import BadRow, Batch, open_table
-from recsys.data.values import Columns, convert
+from recsys.data.times import time_format
+from recsys.data.values import Columns, Converted, Rules, convert, rules_of
 from recsys.errors import BadRatings
 from recsys.progress import Progress, silent
 from recsys.settings import DataSettings
 from recsys.store.store import sha256_of
-from recsys.text import escape_formula, listed
+from recsys.text import escape_formula, listed, quoted
 
 T = TypeVar("T")
 
@@ -46,19 +47,25 @@ class Ingested:
     """What was read, as plain JSON.
 
     `columns` are those of the `rows` written: user, item, rating and, if the file has it, timestamp, with `types` such
-    as "int32". `source_columns` are the file's own names of them or, without a header, their numbers from "1".
-    `unreadable_timestamps` counts the ratings whose time is missing or cannot be read, and null. `separator` and
-    `header` are as in `recsys.data.reader.Table`, `compression` and `member` as in `recsys.data.dialect.RatingsFile`.
-    `sha256` is the digest of the ratings file as it is on disk.
+    as "int32". `source_columns` are the file's own names of them or, without a header, their numbers from "1", and
+    `found_by` is how they were found, as in `recsys.data.columns.FoundBy`. `not_rated_rows` counts the rows, or the
+    cells of a wide table, whose rating means that there is none, and `unreadable_timestamps` the ratings whose time is
+    missing or cannot be read, and null, such as `unreadable_time`. `time_form` is as from `time_format`, `separator`
+    and `header` are as in `recsys.data.reader.Table`, `compression` and `member` as in
+    `recsys.data.dialect.RatingsFile`. `sha256` is the digest of the ratings file as it is on disk.
     """
 
     rows: int
     columns: list[str]
     types: dict[str, str]
     source_columns: dict[str, str]
+    found_by: dict[str, str]
     ignored_columns: list[str]
     quarantined_rows: int
+    not_rated_rows: int
     unreadable_timestamps: int
+    unreadable_time: str | None
+    time_form: str | None
     separator: str | None
     header: bool
     compression: str | None
@@ -66,10 +73,25 @@ class Ingested:
     sha256: str
 
 
-def check(path: Path, settings: DataSettings) -> None:
-    """Raise BadRatings if a ratings file cannot be read, or has no columns that could be ratings, by its beginning."""
+def check(path: Path, settings: DataSettings) -> str:
+    """Return in words which column of a ratings file holds what, by its beginning.
+
+    Raises:
+        BadRatings: the file cannot be read, or has no columns that could be ratings.
+    """
     with open_ratings(path) as file:
-        open_table(file, settings)
+        table = open_table(file, settings)
+        return described(table.columns, table.found_by)
+
+
+def _time_form(path: Path, settings: DataSettings, required: Sequence[Role]) -> str | None:
+    """The form of the times, by as much of the file as it takes."""
+    with open_ratings(path) as file:
+        table = open_table(file, settings, required)
+        if "timestamp" not in table.columns:
+            return None
+        texts = ((batch.fields or batch.read_exactly(None).fields)["timestamp"] for batch in table.batches)
+        return time_format(texts, settings.time_format)
 
 
 def ingest(
@@ -96,7 +118,9 @@ def ingest(
             is "error".
         OSError: `folder` cannot be written to.
     """
-    read = unreadable = quarantined = 0
+    rules = rules_of(settings, _time_form(path, settings, required))
+    read = unreadable = quarantined = not_rated = 0
+    unreadable_time: str | None = None
     first_bad: BadRow | None = None
     with (
         open_ratings(path) as file,
@@ -104,12 +128,11 @@ def ingest(
         closing(Spool(Path(temporary))) as spool,
     ):
         ratings = open_table(file, settings, required)
-        used = {str(role): ratings.names[index] for role, index in ratings.roles.items()}
-        ignored = [name for index, name in enumerate(ratings.names) if index not in ratings.roles.values()]
-        found = ", ".join(f"{role} is {name!r}" for role, name in used.items())
-        logger.info("%s: %s; ignored: %s", file.name, found, listed(ignored) if ignored else "none")
+        found = described(ratings.columns, ratings.found_by)
+        logger.info("%s: %s; ignored: %s", file.name, found, listed(ratings.ignored) or "none")
         for batch in prefetch(ratings.batches):
-            columns, bad = _convert(batch, None if settings.max_rows is None else settings.max_rows - read, settings)
+            values, bad = _convert(batch, None if settings.max_rows is None else settings.max_rows - read, rules)
+            columns = values.columns
             if bad and settings.bad_rows == "error":
                 raise BadRatings(
                     f"{file.name}, {ratings.unit} {bad[0].line}: {bad[0].reason}; correct the {ratings.unit}, or set "
@@ -120,8 +143,10 @@ def ingest(
                 _set_aside(bad, folder / "quarantine.csv", begin=not quarantined)
                 quarantined += len(bad)
             spool.add(columns)
-            read += rows_of(columns) + len(bad)
+            read += rows_of(columns) + len(bad) + values.not_rated
+            not_rated += values.not_rated
             unreadable += columns["timestamp"].null_count if "timestamp" in columns else 0
+            unreadable_time = unreadable_time or values.unreadable_time
             aside = f", {quarantined:,} of them set aside" if quarantined else ""
             progress(batch.bytes_read, file.size, f"{read:,} rows read{aside}")
             if read == settings.max_rows:
@@ -138,15 +163,22 @@ def ingest(
     if quarantined:
         logger.warning("%s: %d of %d rows were set aside", file.name, quarantined, read)
     if unreadable:
-        logger.warning("%s: %d of %d times are missing or cannot be read", file.name, unreadable, spool.rows)
+        such = f", such as {quoted(unreadable_time)}" if unreadable_time else ""
+        logger.warning("%s: %d of %d times are missing or cannot be read%s", file.name, unreadable, spool.rows, such)
+    if not_rated:
+        logger.info("%s: %d rows without a rating were left out (--not-rated)", file.name, not_rated)
     return Ingested(
         rows=spool.rows,
         columns=list(types),
         types=types,
-        source_columns=used,
-        ignored_columns=ignored,
+        source_columns={str(role): name for role, name in ratings.columns.items()},
+        found_by={str(role): how for role, how in ratings.found_by.items()},
+        ignored_columns=ratings.ignored,
         quarantined_rows=quarantined,
+        not_rated_rows=not_rated,
         unreadable_timestamps=unreadable,
+        unreadable_time=unreadable_time,
+        time_form=rules.time_form,
         separator=ratings.separator,
         header=ratings.header,
         compression=file.compression,
@@ -155,17 +187,16 @@ def ingest(
     )
 
 
-def _convert(batch: Batch, at_most: int | None, settings: DataSettings) -> tuple[Columns, list[BadRow]]:
+def _convert(batch: Batch, at_most: int | None, rules: Rules) -> tuple[Converted, list[BadRow]]:
     """Values of the good rows, and the bad rows, among the first `at_most` rows of a batch."""
-    scale = settings.min_rating, settings.max_rating
     if batch.fields is not None:
-        columns, reasons = convert({role: text[:at_most] for role, text in batch.fields.items()}, *scale)
-        if not reasons:
-            return columns, []
+        values = convert({role: text[:at_most] for role, text in batch.fields.items()}, rules)
+        if not values.bad:
+            return values, []
     exact = batch.read_exactly(at_most)
-    columns, reasons = convert(exact.fields, *scale)
-    unusable = [BadRow(exact.lines[row], reason, exact.texts[row]) for row, reason in reasons.items()]
-    return columns, sorted(exact.bad_rows + unusable, key=lambda row: row.line)
+    values = convert(exact.fields, rules)
+    unusable = [BadRow(exact.lines[row], reason, exact.texts[row]) for row, reason in values.bad.items()]
+    return values, sorted(exact.bad_rows + unusable, key=lambda row: row.line)
 
 
 def _set_aside(rows: Sequence[BadRow], path: Path, *, begin: bool) -> None:

@@ -10,10 +10,11 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
-from recsys.data.columns import REQUIRED, ROLES, Role, recognise
+from recsys.data.columns import REQUIRED, ROLES, FoundBy, Role, named_by, recognise
 from recsys.data.dialect import BYTE_ORDER_MARK, Dialect, RatingsFile, chunks, detect_dialect, refuse_zip_bomb
 from recsys.data.tokenizer import Block, blocks, may_be_quoted, records
 from recsys.data.values import Fields
+from recsys.data.wide import BadLine, Matrix, cells
 from recsys.errors import BadRatings
 from recsys.settings import DataSettings
 from recsys.text import listed
@@ -55,14 +56,16 @@ class Batch:
 
 @dataclass(frozen=True)
 class Table:
-    """A ratings file whose columns are known; `names` and `roles` are those of `Dialect`.
+    """A ratings file whose columns are known.
 
-    `separator` is None for parquet, `header` says whether the columns' names are written in the file, and `unit` what
-    its rows are called, "line" or "row".
+    `columns` has the name of each role's column, its number from "1" without a header, `found_by` how it was found, and
+    `ignored` the names of the others. `separator` is None for parquet, `header` says whether the columns' names are
+    written in the file, and `unit` what its rows are called, "line" or "row".
     """
 
-    names: list[str]
-    roles: dict[Role, int]
+    columns: dict[Role, str]
+    found_by: dict[Role, FoundBy]
+    ignored: list[str]
     separator: str | None
     header: bool
     unit: str
@@ -87,9 +90,36 @@ def _text_table(file: RatingsFile, settings: DataSettings, required: Sequence[Ro
 
     def batches() -> Iterator[Batch]:
         for block in blocks(chain([head], stream), dialect.separator, file.name, skip=dialect.header_lines):
-            yield Batch(read_quickly(block, dialect), partial(read_exactly, block, dialect), file.position())
+            if layout := dialect.matrix:
+                yield Batch(None, partial(read_cells, block, dialect.separator, layout), file.position())
+            else:
+                yield Batch(read_quickly(block, dialect), partial(read_exactly, block, dialect), file.position())
 
-    return Table(dialect.names, dialect.roles, dialect.separator, dialect.header_lines > 0, "line", batches())
+    columns = {role: dialect.names[index] for role, index in dialect.roles.items()}
+    found_by, used = dialect.found_by, set(dialect.roles.values())
+    if layout := dialect.matrix:
+        columns, used = layout.described(dialect.names), layout.used
+        found_by = dict.fromkeys(columns, "layout")
+    ignored = [name for index, name in enumerate(dialect.names) if index not in used]
+    return Table(columns, found_by, ignored, dialect.separator, dialect.header_lines > 0, "line", batches())
+
+
+def read_cells(block: Block, separator: str, layout: Matrix, at_most: int | None = None) -> ExactBatch:
+    """The cells of a block of a wide table as ratings, row by row; at most so many, good or bad."""
+    fields: dict[Role, list[str]] = {"user": [], "item": [], "rating": []}
+    lines: list[int] = []
+    bad_rows: list[BadRow] = []
+    other: Role = "item" if layout.rows == "user" else "user"
+    for found in islice(cells(records(block, separator), layout), at_most):
+        if isinstance(found, BadLine):
+            bad_rows.append(BadRow(*found))
+            continue
+        lines.append(found.line)
+        fields[layout.rows].append(found.row)
+        fields[other].append(found.column)
+        fields["rating"].append(found.text)
+    texts = list(map(",".join, zip(*fields.values(), strict=True)))
+    return ExactBatch({role: pa.array(text, pa.string()) for role, text in fields.items()}, lines, texts, bad_rows)
 
 
 def read_quickly(block: Block, dialect: Dialect) -> Fields | None:
@@ -174,7 +204,8 @@ def _parquet_table(file: RatingsFile, settings: DataSettings, required: Sequence
             first, rows = rows + 1, rows + batch.num_rows
             yield Batch(fields, partial(_numbered, fields, first), file.size * rows // parquet.metadata.num_rows)
 
-    return Table(names, roles, None, True, "row", batches())
+    ignored = [name for index, name in enumerate(names) if index not in roles.values()]
+    return Table(wanted, named_by(roles, settings), ignored, None, True, "row", batches())
 
 
 def _numbered(fields: Fields, first: int, at_most: int | None) -> ExactBatch:
@@ -188,8 +219,9 @@ def _readable(kind: pa.DataType) -> bool:
     types = pa.types
     if types.is_dictionary(kind):
         return _readable(kind.value_type)
-    accepted = (types.is_integer, types.is_floating, types.is_decimal, types.is_string, types.is_large_string)
-    return any(test(kind) for test in (*accepted, types.is_string_view, types.is_timestamp, types.is_date))
+    numbers = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean)
+    texts = (types.is_string, types.is_large_string, types.is_string_view)
+    return any(test(kind) for test in (*numbers, *texts, types.is_timestamp, types.is_date))
 
 
 def _as_text(column: pa.Array) -> pa.StringArray:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recsys.data.columns import Role
+from recsys.data.integers import integers
+from recsys.data.times import NUMBER, read_times
+from recsys.settings import DataSettings, Decimal
 from recsys.text import quoted
 
 NO_TIME = int(np.iinfo(np.int64).min)
@@ -20,128 +23,156 @@ Fields = dict[Role, pa.StringArray]
 Columns = dict[Role, pa.Array]
 """Column -> values of some rows: ids int64 or string, ratings float64, times int64 with nulls."""
 
-NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 ID_ROLES: tuple[Role, ...] = ("item", "user")
 LARGEST = 1e15
 """Models sum squared errors in single precision, whose largest value is 3.4e38."""
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-YEAR_1 = -62_135_596_800
-"""Seconds since 1970 of the first time of Python's `datetime`; Arrow has a year 0."""
-TOO_LATE = 10**11
-"""From this on (year 5138), a time is taken for milli-, micro- or nanoseconds since 1970."""
+NULL_WORDS = pa.array(["null", "(null)", "\\n", "nan", "none", "na", "n/a", "#n/a", "<na>", "undefined"])
+"""What programs write for a missing value, in lower case."""
+BOOLEANS = {"true": 1.0, "false": 0.0}
+WHOLE_FLOAT = r"^(-?\d+)\.0+$"
+"""An integer as pandas writes it in a column with missing values."""
 
 
-def convert(fields: Fields, low: float | None, high: float | None) -> tuple[Columns, dict[int, str]]:
-    """Convert the text of some rows to values; None for the scale's `low` or `high` end is no limit.
+@dataclass(frozen=True)
+class Rules:
+    """Which values are valid, and how they are written; the fields are those of `DataSettings`.
 
-    Returns:
-        The values of the good rows; index in `fields` -> what is wrong, of the other rows.
+    `not_rated` are ratings that stand for none, and `time_form` the form of the times, as from `time_format`.
     """
-    ratings, reasons = _ratings(fields["rating"], low, high) if "rating" in fields else (None, {})
+
+    min_rating: float | None = None
+    max_rating: float | None = None
+    not_rated: tuple[float, ...] = ()
+    keep_null_ids: bool = False
+    decimal: Decimal = "auto"
+    time_form: str | None = None
+
+
+def rules_of(settings: DataSettings, time_form: str | None = None) -> Rules:
+    """Return the rules that the settings ask for."""
+    return Rules(
+        min_rating=settings.min_rating,
+        max_rating=settings.max_rating,
+        not_rated=settings.not_rated,
+        keep_null_ids=settings.null_ids == "keep",
+        decimal=settings.decimal,
+        time_form=time_form,
+    )
+
+
+@dataclass(frozen=True)
+class Converted:
+    """The values of some rows.
+
+    `columns` has those of the good rows; `bad` what is wrong, by the index of each other row, and `not_rated` how many
+    rows have no rating instead. `unreadable_time` is the first time that could not be read, if there is one.
+    """
+
+    columns: Columns
+    bad: dict[int, str]
+    not_rated: int = 0
+    unreadable_time: str | None = None
+
+
+def convert(fields: Fields, rules: Rules = Rules()) -> Converted:
+    """Convert the text of some rows to values."""
+    values, bad, without = _ratings(fields["rating"], rules) if "rating" in fields else (None, {}, [])
     ids: Columns = {role: _ids(fields[role]) for role in ID_ROLES if role in fields}
-    for role, values in ids.items():
-        if values.type == pa.string():
-            empty = np.flatnonzero(pc.equal(pc.binary_length(values), 0).to_numpy(zero_copy_only=False))
-            reasons |= dict.fromkeys(empty.tolist(), f"the {role} id is missing")
+    for role, column in ids.items():
+        if column.type == pa.string():
+            bad |= _missing_ids(column, role, rules)
     columns: Columns = {role: ids[role] for role in reversed(ids)}
-    if ratings is not None:
-        columns["rating"] = pa.array(ratings)
+    if values is not None:
+        columns["rating"] = pa.array(values)
+    unreadable = None
     if "timestamp" in fields:
-        columns["timestamp"] = _times(fields["timestamp"])
-    if reasons:
-        good = pa.array(np.delete(np.arange(len(next(iter(ids.values())))), list(reasons)))
+        columns["timestamp"] = read_times(fields["timestamp"], rules.time_form)
+        unreadable = _first_unreadable(fields["timestamp"], columns["timestamp"])
+    without = [row for row in without if row not in bad]
+    if bad or without:
+        good = pa.array(np.delete(np.arange(len(next(iter(ids.values())))), [*bad, *without]))
         columns = {role: values.take(good) for role, values in columns.items()}
         # A missing id makes the whole column text; without it, it may be numbers.
         columns |= {role: _ids(columns[role]) for role in ids if columns[role].type == pa.string()}
-    return columns, reasons
+    return Converted(columns, bad, len(without), unreadable)
 
 
-def read_rating(text: str, low: float | None, high: float | None) -> float | str:
+def read_rating(text: str, rules: Rules = Rules()) -> float | str:
     """The rating in `text`, or what is wrong with it."""
     text = text.strip()
     if not text:
         return "the rating is missing"
-    if not NUMBER.fullmatch(text):
-        if re.fullmatch(r"[+-]?\d*,\d+", text, re.ASCII):
-            return f"rating {quoted(text)} has a decimal comma, write it with a point ({text.replace(',', '.')[:60]})"
+    if (truth := BOOLEANS.get(text.casefold())) is not None:
+        return truth
+    number = text
+    if re.fullmatch(r"[+-]?\d*,\d+", text, re.ASCII) and rules.decimal != "point":
+        number = text.replace(",", ".")
+        if rules.decimal == "auto" and re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", text, re.ASCII):
+            return (
+                f"rating {quoted(text)} may have a decimal comma or separate the thousands: say --decimal comma if it "
+                f"is {number}, or write it without the comma"
+            )
+    if not NUMBER.fullmatch(number):
         return f"rating {quoted(text)} is not a number"
-    value = float(text)
+    value = float(number)
     if abs(value) > LARGEST:
         return f"rating {quoted(text)} is beyond ±1e15, the largest that can be compared"
-    if low is not None and value < low:
-        return f"rating {quoted(text)} is below the scale's lowest, {low:g} (--min-rating)"
-    if high is not None and value > high:
-        return f"rating {quoted(text)} is above the scale's highest, {high:g} (--max-rating)"
+    if value in rules.not_rated:
+        return value
+    if rules.min_rating is not None and value < rules.min_rating:
+        return f"rating {quoted(text)} is below the scale's lowest, {rules.min_rating:g} (--min-rating)"
+    if rules.max_rating is not None and value > rules.max_rating:
+        return f"rating {quoted(text)} is above the scale's highest, {rules.max_rating:g} (--max-rating)"
     return value
 
 
-def read_time(text: str) -> int | None:
-    """Whole seconds since 1970 of a number or an ISO 8601 date and time (UTC without a time zone); None if invalid."""
-    text = text.strip()
-    if NUMBER.fullmatch(text):
-        # Beyond 2**53 a float is not exact; and int() refuses numbers of thousands of digits.
-        number = int(text) if len(text) < 20 and text.lstrip("+-").isdigit() else float(text)
-        if math.isinf(number):
-            return None
-        seconds = math.floor(number)
-        for _ in range(3):
-            if abs(seconds) >= TOO_LATE:
-                seconds //= 1000
-        return seconds if abs(seconds) < TOO_LATE else None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - EPOCH) // timedelta(seconds=1)
-
-
-def _ratings(
-    text: pa.StringArray, low: float | None, high: float | None
-) -> tuple[npt.NDArray[np.float64], dict[int, str]]:
+def _ratings(text: pa.StringArray, rules: Rules) -> tuple[npt.NDArray[np.float64], dict[int, str], list[int]]:
+    """The ratings, what is wrong with bad ones by their rows, and the rows without a rating."""
     # Millions of ratings have few distinct values: each is read once.
     encoded = text.dictionary_encode()
-    read = [read_rating(value, low, high) for value in encoded.dictionary.to_pylist()]
+    texts = encoded.dictionary.to_pylist()
+    read = [read_rating(value, rules) for value in texts]
+    truths = [code for code, value in enumerate(texts) if value.strip().casefold() in BOOLEANS]
+    if 0 < len(truths) < sum(isinstance(value, float) for value in read):
+        for code in truths:
+            read[code] = f"rating {quoted(texts[code])} stands among numbers"
     codes = encoded.indices.to_numpy()
     values = np.array([math.nan if isinstance(value, str) else value for value in read], np.float64)
     bad = [code for code, value in enumerate(read) if isinstance(value, str)]
     rows: list[int] = np.flatnonzero(np.isin(codes, bad)).tolist() if bad else []
-    return values[codes], {row: str(read[codes[row]]) for row in rows}
+    without: list[int] = np.flatnonzero(np.isin(values, rules.not_rated)[codes]).tolist() if rules.not_rated else []
+    return values[codes], {row: str(read[codes[row]]) for row in rows}, without
 
 
 def _ids(text: pa.StringArray) -> pa.Array:
-    """Integers if every id is written as an int64 would be, otherwise text without surrounding blanks."""
-    if (numbers := _integers(text)) is not None:
+    """Integers if every id is one, otherwise text without surrounding blanks; 7.0 is 7."""
+    if (numbers := integers(text)) is not None:
         return numbers
     trimmed = pc.utf8_trim_whitespace(text)
-    numbers = _integers(trimmed)
+    if pc.any(pc.match_substring(trimmed, ".0")).as_py():
+        trimmed = pc.replace_substring_regex(trimmed, WHOLE_FLOAT, r"\1")
+    numbers = integers(trimmed)
     return trimmed if numbers is None else numbers
 
 
-def _integers(text: pa.StringArray) -> pa.Int64Array | None:
-    numbers = _cast(text, pa.int64())
-    # Arrow also reads 007, -0 and 0x1F.
-    return numbers if numbers is not None and numbers.cast(pa.string()).equals(text) else None
+def _missing_ids(ids: pa.StringArray, role: Role, rules: Rules) -> dict[int, str]:
+    empty = pc.equal(pc.binary_length(ids), 0)
+    missing = dict.fromkeys(_true(empty), f"the {role} id is missing")
+    if rules.keep_null_ids:
+        return missing
+    words = _true(pc.is_in(pc.utf8_lower(ids), NULL_WORDS))
+    what = "stands for a missing value, keep such ids with --null-ids keep if it does not"
+    return missing | {row: f"the {role} id {quoted(ids[row].as_py())} {what}" for row in words}
 
 
-def _cast(text: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
-    try:
-        text[:100].cast(kind)  # Arrow is slow with a long array that is invalid throughout
-        return text.cast(kind)
-    except pa.ArrowInvalid:
+def _first_unreadable(text: pa.StringArray, times: pa.Int64Array) -> str | None:
+    """The first text that is no time, if there is one that is not blank."""
+    if not times.null_count:
         return None
+    unread = pc.utf8_trim_whitespace(text.filter(pc.is_null(times)))
+    return next((value for value in unread.unique().slice(0, 2).to_pylist() if value), None)
 
 
-def _times(text: pa.StringArray) -> pa.Int64Array:
-    if (numbers := _integers(text)) is not None:
-        seconds = numbers.to_numpy()
-        for _ in range(3):
-            seconds = np.where((seconds >= TOO_LATE) | (seconds <= -TOO_LATE), seconds // 1000, seconds)
-        return pa.array(seconds)
-    for zone in (None, "UTC"):
-        if (moments := _cast(text, pa.timestamp("us", zone))) is not None:
-            seconds = moments.cast(pa.int64()).to_numpy() // 10**6
-            if seconds.min() >= YEAR_1:
-                return pa.array(seconds)
-    encoded = text.dictionary_encode()
-    read = pa.array([read_time(value) for value in encoded.dictionary.to_pylist()], pa.int64())
-    return read.take(encoded.indices)
+def _true(mask: pa.BooleanArray) -> list[int]:
+    rows: list[int] = np.flatnonzero(mask.to_numpy(zero_copy_only=False)).tolist()
+    return rows

@@ -290,11 +290,20 @@ class RatingCount(Result):
     rows: int
 
 
+class RatingApart(Result):
+    """A frequent rating apart from the scale of the others, which is `low` to `high`, and how many ratings have it."""
+
+    value: float
+    rows: int
+    low: float
+    high: float
+
+
 class DataFacts(Result):
     """The ratings of the comparison, after bad rows were quarantined and repeated pairs resolved.
 
     `cold_test_rows` are test ratings whose user or item has no training rating; `period` has the first and the last
-    time in ISO 8601 (UTC), None where no time is known.
+    time in ISO 8601 (UTC), None where no time is known. What was read is as in `recsys.data.ingest.Ingested`.
     """
 
     source: str
@@ -317,6 +326,12 @@ class DataFacts(Result):
     repeated_pairs: int
     duplicates: str
     ignored_columns: list[str]
+    source_columns: dict[str, str] = {}
+    found_by: dict[str, str] = {}
+    not_rated_rows: int = 0
+    unreadable_timestamps: int = 0
+    unreadable_time: str | None = None
+    apart: RatingApart | None = None
 
 
 class Difference(Result):

@@ -24,6 +24,17 @@ from recsys.report.svg import save_plots
 from recsys.settings import Settings
 from recsys.store.store import Facts, Manifest, Store
 
+READ = (
+    "quarantined_rows",
+    "not_rated_rows",
+    "unreadable_timestamps",
+    "unreadable_time",
+    "source_columns",
+    "found_by",
+    "ignored_columns",
+)
+"""What the report tells of the reading of the file."""
+
 
 def write_report(comparison: Comparison, predictions: pd.DataFrame, folder: Path, *, plots: bool = True) -> None:
     """Write comparison.json, comparison.csv, plots.json and, with `plots`, plots/*.svg and *.png into a folder.
@@ -74,11 +85,11 @@ def build_report(
         data={
             "source": source["label"],
             "licence": source["licence"],
-            "quarantined_rows": data["ratings"]["facts"]["quarantined_rows"],
-            "ignored_columns": data["ratings"]["facts"]["ignored_columns"],
+            **{name: data["ratings"]["facts"][name] for name in READ},
             "repeated_pairs": data["codes"]["facts"]["repeated_pairs"],
             "duplicates": settings.data.duplicates,
             "period": data["codes"]["facts"]["period"],
+            "apart": data["codes"]["facts"]["apart"],
         },
         winners=winners_of(tuning),
         tuning=tuning,

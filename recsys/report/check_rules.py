@@ -14,7 +14,7 @@ from recsys.report.sections.methodology import optimism
 from recsys.report.sections.overfitting import overfitting, past_its_best, still_learns
 from recsys.report.sections.splits import what_stays_open
 from recsys.report.sections.tuning import edges, failed_trials, unused_trials
-from recsys.text import count, inside, listing, percent
+from recsys.text import count, inside, listing, percent, quoted, short
 
 REPEATED_SHARE = 0.01
 """Repeated ratings from this share of all on can move an MSE by more than a tie, as a model may have seen the pair."""
@@ -55,6 +55,28 @@ def rows_set_aside(comparison: Comparison) -> str:
         return ""
     was = "row was" if data.quarantined_rows == 1 else "rows were"
     return f"{data.quarantined_rows:,} {was} set aside as invalid, beside {count(data.rows, 'rating')} that are used."
+
+
+def apart(comparison: Comparison) -> str:
+    """Which rating is apart from the scale of the others."""
+    found = comparison.data.apart
+    if found is None:
+        return ""
+    return (
+        f"The rating {short(found.value)} stands apart from the others, {short(found.low)} to {short(found.high)}: "
+        f"{count(found.rows, 'rating')} ({percent(found.rows / comparison.data.rows)}) have it, and if it means that "
+        f"there is no rating, --not-rated {found.value:g} leaves them out."
+    )
+
+
+def unreadable_times(comparison: Comparison) -> str:
+    """How many times could not be read."""
+    data = comparison.data
+    if not data.unreadable_timestamps:
+        return ""
+    such = f", such as {quoted(data.unreadable_time)}" if data.unreadable_time else ""
+    was = "time is" if data.unreadable_timestamps == 1 else "times are"
+    return f"{data.unreadable_timestamps:,} {was} missing or cannot be read{such}."
 
 
 def few_validation_ratings(comparison: Comparison) -> str:

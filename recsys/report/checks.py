@@ -291,6 +291,23 @@ CHECKS = (
         rule=rules.trials_that_failed,
         tip="See the reason of each in trials.csv.",
     ),
+    Check(
+        id="C32",
+        name="rating-apart",
+        title="A rating apart from the scale",
+        severity="warning",
+        rule=rules.apart,
+        tip="See what the source says of this number before the errors are compared: they are those of predicting it, "
+        "too.",
+    ),
+    Check(
+        id="C33",
+        name="times-unreadable",
+        title="Times that cannot be read",
+        severity="note",
+        rule=rules.unreadable_times,
+        tip="Say how the times are written with --time-format; splits by time need all of them.",
+    ),
 )
 
 

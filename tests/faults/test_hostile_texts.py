@@ -97,7 +97,7 @@ def test_no_text_moves_the_terminal(
     from flows.terminal import show_header
     from recsys.data.source import locate
 
-    show_header(session.console, settings, locate(settings.data), [])
+    show_header(session.console, settings, locate(settings.data), ESCAPES, [])
     lines = TaskLines(session.console)
     for status in ("waiting", "failed"):
         lines.hear(Event("ingest", status, f"[/red]{ESCAPES}"))

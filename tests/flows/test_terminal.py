@@ -49,10 +49,12 @@ def test_ends_are_named() -> None:
 def test_the_header_names_the_data_their_licence_and_the_work_ahead() -> None:
     console = Console(file=io.StringIO(), width=100, color_system=None)
     source = Source("ml-1m", "MovieLens 1M", "Free for research.", Path("ratings.dat"), None, DataSettings())
-    show_header(console, Settings(seed=7), source, [Planned("ingest", ""), Planned("encode", "first run")])
+    plan = [Planned("ingest", ""), Planned("encode", "first run")]
+    show_header(console, Settings(seed=7), source, "user is column 1 (by position)", plan)
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue().splitlines() == [
         "MovieLens 1M · protocol fair · seed 7",
+        "Columns: user is column 1 (by position)",
         "Free for research.",
         "2 tasks: 1 cached, 1 to run",
     ]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from recsys.data.columns import described
 from recsys.evaluation.results import Comparison, DataFacts
 from recsys.report.section import Plot, Section, plots_of
 from recsys.report.sections.splits import manner
@@ -60,6 +61,7 @@ def data_facts(comparison: Comparison) -> list[tuple[str, str]]:
     data = comparison.data
     return [
         ("Source", data.source),
+        *([("Columns", described(data.source_columns, data.found_by))] if data.source_columns else []),
         ("Licence", data.licence or "not stated"),
         ("Period", period(data) or "not known: the ratings have no times"),
         ("Ratings used", f"{data.rows:,}"),
@@ -69,6 +71,7 @@ def data_facts(comparison: Comparison) -> list[tuple[str, str]]:
         ("Split", _split(comparison)),
         ("Cold test ratings", _cold(comparison)),
         ("Rows set aside", count(data.quarantined_rows, "row") if data.quarantined_rows else "none"),
+        *([("Left out as not rated", f"{data.not_rated_rows:,}")] if data.not_rated_rows else []),
         ("Repeated pairs", _repeated(comparison)),
         ("Columns not used", listed(data.ignored_columns) or "none"),
     ]

@@ -61,9 +61,13 @@ def test_movielens_is_read_into_the_smallest_types(tmp_path: Path) -> None:
         columns=["user", "item", "rating", "timestamp"],
         types={"user": "int8", "item": "int16", "rating": "float32", "timestamp": "int32"},
         source_columns={"user": "userId", "item": "movieId", "rating": "rating", "timestamp": "timestamp"},
+        found_by=dict.fromkeys(["user", "item", "rating", "timestamp"], "name"),
         ignored_columns=[],
         quarantined_rows=0,
+        not_rated_rows=0,
         unreadable_timestamps=0,
+        unreadable_time=None,
+        time_form=None,
         separator=",",
         header=True,
         compression=None,
@@ -96,7 +100,9 @@ def test_every_layout_is_recognised(
         ("5,6,7\n1,2,3\n", {"header": "yes", "user_column": "7", "item_column": "6", "rating_column": "5"}, {"user": [3], "item": [2], "rating": [1]}),
         ("a;b;4\n", {}, {"user": ["a"], "item": ["b"], "rating": [4]}),
         ("1 2 3.5\n4 5 6\n", {}, {"user": [1, 4], "item": [2, 5], "rating": [3.5, 6]}),
-        ("1,2,3,at ten past two\n", {}, {"user": [1], "item": [2], "rating": [3], "timestamp": [None]}),
+        ("1,2,3,at ten past two\n", {}, {"user": [1], "item": [2], "rating": [3]}),
+        ("1,2,3,at ten past two\n", {"timestamp_column": "4"}, {"user": [1], "item": [2], "rating": [3], "timestamp": [None]}),
+        ("a;b;3,5\nc;d;2\n", {}, {"user": ["a", "c"], "item": ["b", "d"], "rating": [3.5, 2]}),
         ("1\t\t5\t\t-9.5\n2\t\t7\t\t.25\n", {}, {"user": [1, 2], "item": [5, 7], "rating": [-9.5, 0.25]}),
         ("a|b;x|4\n", {"separator": "pipe"}, {"user": ["a"], "item": ["b;x"], "rating": [4]}),
         ("user,item,rating,genres\n1,2,3,a|b|c\n4,5,6,d|e|f\n", {}, {"user": [1, 4], "item": [2, 5], "rating": [3, 6]}),
@@ -115,7 +121,9 @@ def test_ignored_columns_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixt
     caplog.set_level("INFO", "recsys")
     facts, _ = read(tmp_path, "user,title,item,rating,tag\n1,x,2,3,y\n")
     assert facts.ignored_columns == ["title", "tag"]
-    assert "ratings.csv: user is 'user', item is 'item', rating is 'rating'; ignored: title, tag" in caplog.text
+    assert (
+        "ratings.csv: user is “user”, item is “item”, rating is “rating” (by name); ignored: title, tag" in caplog.text
+    )
 
 
 @pytest.mark.parametrize(
@@ -349,8 +357,9 @@ BROKEN: list[tuple[str | bytes, dict[str, Any], str]] = [
     ("größe,user,item,rating\n".encode("latin-1") + b"1,2,3,4\n", {}, "ratings.csv, line 1: it is not UTF-8 text (byte 0xf6), convert the file to UTF-8; correct the line, or say --header no if it is a rating."),
     (HEADER + ROWS + "1,2,abc,3\n", {}, "ratings.csv, line 5: rating 'abc' is not a number; correct the line, or set such rows aside with --bad-rows quarantine."),
     ("1,2,abc\n1,2,3\n", {}, "ratings.csv, line 1: rating 'abc' is not a number"),
-    ("a;b;3,5\nc;d;2\n", {}, "ratings.csv, line 1: rating '3,5' has a decimal comma, write it with a point (3.5); correct the line"),
-    ("user\titem\trating\na\tb\t3,5\n", {}, "ratings.csv, line 2: rating '3,5' has a decimal comma"),
+    ("a;b;3,500\nc;d;2\n", {}, "ratings.csv, line 1: rating '3,500' may have a decimal comma or separate the thousands: say --decimal comma if it is 3.500, or write it without the comma; correct the line"),
+    ("user\titem\trating\na\tb\t3,5\n", {"decimal": "point"}, "ratings.csv, line 2: rating '3,5' is not a number"),
+    ("user,item,rating\nNULL,2,3\n", {}, "ratings.csv, line 2: the user id 'NULL' stands for a missing value, keep such ids with --null-ids keep if it does not"),
     (HEADER + "1,2,3\n", {}, "ratings.csv, line 2: it has 3 fields instead of 4; correct the line"),
     (HEADER + "x\n1,2,3,4\n", {}, "ratings.csv, line 2: it has 1 field instead of 4"),
     (HEADER + "1,2,x,3\n1,2,3\n", {}, "ratings.csv, line 2: rating 'x' is not a number"),

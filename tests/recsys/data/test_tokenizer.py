@@ -47,7 +47,7 @@ def test_no_line_is_lost_or_read_twice(data: bytes, separator: str) -> None:
 @settings(deadline=None)
 @given(NOISE, SEPARATOR, st.integers(2, 4))
 def test_the_quick_and_the_exact_way_read_the_same(data: bytes, separator: str, width: int) -> None:
-    dialect = Dialect(separator, 0, [str(column) for column in range(width)], {"user": 0, "item": width - 1})
+    dialect = Dialect(separator, 0, [str(column) for column in range(width)], {"user": 0, "item": width - 1}, {})
     for block in blocks([data], separator, "f.csv"):
         quick, exact = read_quickly(block, dialect), read_exactly(block, dialect)
         if quick is not None:

@@ -5,21 +5,36 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from recsys.data.values import Columns, convert, read_rating, read_time
+from recsys.data.times import read_time
+from recsys.data.values import Columns, Rules, convert, read_rating
 
 
 def converted(**texts: list[str]) -> tuple[Columns, dict[int, str]]:
     rows = len(next(iter(texts.values())))
     columns = {"user": ["u"] * rows, "item": ["i"] * rows, "rating": ["1"] * rows} | texts
-    return convert({role: pa.array(text, pa.string()) for role, text in columns.items()}, None, None)  # type: ignore[misc]
+    values = convert({role: pa.array(text, pa.string()) for role, text in columns.items()})  # type: ignore[misc]
+    return values.columns, values.bad
 
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("3.5", 3.5), (" 4 ", 4.0), ("-2", -2.0), ("+1.", 1.0), (".5", 0.5), ("1e2", 100.0), ("1E-1", 0.1), ("007", 7.0)],
+    [
+        ("3.5", 3.5),
+        ("3,5", 3.5),
+        ("True", 1.0),
+        ("false", 0.0),
+        ("0,125", 0.125),
+        (" 4 ", 4.0),
+        ("-2", -2.0),
+        ("+1.", 1.0),
+        (".5", 0.5),
+        ("1e2", 100.0),
+        ("1E-1", 0.1),
+        ("007", 7.0),
+    ],
 )
 def test_a_decimal_number_is_a_rating(text: str, value: float) -> None:
-    assert read_rating(text, None, None) == value
+    assert read_rating(text) == value
 
 
 @pytest.mark.parametrize(
@@ -28,7 +43,11 @@ def test_a_decimal_number_is_a_rating(text: str, value: float) -> None:
         ("", "the rating is missing"),
         ("  ", "the rating is missing"),
         ("abc", "rating 'abc' is not a number"),
-        ("3,5", "rating '3,5' has a decimal comma, write it with a point (3.5)"),
+        (
+            "2,013",
+            "rating '2,013' may have a decimal comma or separate the thousands: say --decimal comma if it "
+            "is 2.013, or write it without the comma",
+        ),
         ("NaN", "rating 'NaN' is not a number"),
         ("-inf", "rating '-inf' is not a number"),
         ("1e999", "rating '1e999' is beyond ±1e15, the largest that can be compared"),
@@ -43,7 +62,7 @@ def test_a_decimal_number_is_a_rating(text: str, value: float) -> None:
     ],
 )
 def test_what_is_wrong_with_a_rating_is_said(text: str, reason: str) -> None:
-    assert read_rating(text, 0.5, 5.0) == reason
+    assert read_rating(text, Rules(min_rating=0.5, max_rating=5.0)) == reason
 
 
 @pytest.mark.parametrize(
@@ -55,7 +74,8 @@ def test_what_is_wrong_with_a_rating_is_said(text: str, reason: str) -> None:
         (["1", "+2"], ["1", "+2"]),
         (["1", "-0"], ["1", "-0"]),
         (["1", "0x1F"], ["1", "0x1F"]),
-        (["1", "2.0"], ["1", "2.0"]),
+        (["1", "2.0", "-3.00"], [1, 2, -3]),
+        (["1.0", "x", "1.5"], ["1", "x", "1.5"]),
         ([" 1", "2 "], [1, 2]),
         ([" Łódź ", "東京"], ["Łódź", "東京"]),
         (["1", "\u0661"], ["1", "\u0661"]),
@@ -64,6 +84,44 @@ def test_what_is_wrong_with_a_rating_is_said(text: str, reason: str) -> None:
 def test_ids_are_numbers_only_if_the_number_is_written_the_same(texts: list[str], values: list[int | str]) -> None:
     columns, _ = converted(item=texts)
     assert columns["item"].to_pylist() == values
+
+
+@pytest.mark.parametrize("word", ["NULL", r"\N", "nan", "None", "NA", "n/a", "<NA>", " null "])
+def test_an_id_that_stands_for_a_missing_value_is_none_unless_it_is_meant(word: str) -> None:
+    columns, reasons = converted(user=["7", word, "8"])
+    assert reasons.keys() == {1}
+    assert columns["user"].to_pylist() == [7, 8]
+    kept = convert(
+        {"user": pa.array(["7", word]), "item": pa.array(["1", "2"]), "rating": pa.array(["3", "4"])},
+        Rules(keep_null_ids=True),
+    )
+    assert not kept.bad
+    assert kept.columns["user"].to_pylist() == ["7", word.strip()]
+
+
+def test_rows_whose_rating_means_none_are_left_out_and_counted() -> None:
+    fields = {
+        "user": pa.array(["1", "2", "", "4"]),
+        "item": pa.array(["5"] * 4),
+        "rating": pa.array(["3", "-1", "-1", "99"]),
+    }
+    values = convert(fields, Rules(not_rated=(-1.0, 99.0), min_rating=1.0))  # type: ignore[arg-type]
+    assert values.columns["rating"].to_pylist() == [3.0]
+    assert values.bad == {2: "the user id is missing"}
+    assert values.not_rated == 2
+
+
+def test_true_and_false_are_ratings_but_not_among_numbers() -> None:
+    assert converted(rating=["true", "False"])[0]["rating"].to_pylist() == [1.0, 0.0]
+    columns, reasons = converted(rating=["true", "4"])
+    assert columns["rating"].to_pylist() == [4.0]
+    assert reasons == {0: "rating 'true' stands among numbers"}
+
+
+def test_a_decimal_comma_is_read_where_it_cannot_separate_thousands() -> None:
+    assert read_rating("2,013", Rules(decimal="comma")) == 2.013
+    assert read_rating("2,5", Rules(decimal="point")) == "rating '2,5' is not a number"
+    assert read_rating("1.234,5", Rules(decimal="comma")) == "rating '1.234,5' is not a number"
 
 
 @settings(deadline=None)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from recsys.errors import BadSettings
-from recsys.evaluation.results import Comparison, FailedModel
+from recsys.evaluation.results import Comparison, FailedModel, RatingApart
 from recsys.report.checks import CHECKS, require_known, unmuted, with_checks, with_muted
 from recsys.report.manifest import read_comparison
 from recsys.report.publish import publish_report
@@ -135,6 +135,16 @@ FIRING: list[tuple[str, Change, str]] = [
     ("one-split", changed(other_splits=[]), "one random split"),
     ("head-start", of_data(source="the embedded sample (MovieLens small 2016)"), "tuned MF and tuned DNN"),
     ("rows-set-aside", of_data(quarantined_rows=12), "12 rows"),
+    (
+        "rating-apart",
+        of_data(apart=RatingApart(value=-1, rows=90, low=1, high=10)),
+        "−1 stands apart from the others, 1 to 10: 90 ratings",
+    ),
+    (
+        "times-unreadable",
+        of_data(unreadable_timestamps=3, unreadable_time="soon"),
+        "3 times are missing or cannot be read, such as 'soon'",
+    ),
     ("left-out", changed(skipped=[FailedModel(name="towers", title="Two towers", reason="no room")]), "no room"),
     ("trials-failed", searched(search("mf_tuned"), tuning("dnn_tuned", FAILED)), "60 of the 61 trials"),
 ]
