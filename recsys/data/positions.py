@@ -43,7 +43,8 @@ def implausible(roles: Mapping[Role, int], rows: Sample) -> tuple[Role, str] | N
         roles: index of the column of each role that was taken by its position.
         rows: the first rows.
     """
-    tests: dict[Role, Callable[[Sequence[str]], str]] = {"user": _no_users, "item": _no_ids, "rating": _no_ratings}
+    users = _no_users if "rating" in roles else _no_ids  # in a list of pairs, each may have another user
+    tests: dict[Role, Callable[[Sequence[str]], str]] = {"user": users, "item": _no_ids, "rating": _no_ratings}
     for role in sorted(roles, key=("rating", "user", "item", "timestamp").index):
         if role in tests and (instead := tests[role](column(rows, roles[role]))):
             return role, instead

@@ -68,6 +68,11 @@ def test_a_column_that_cannot_be_what_its_place_says_stops_the_reading(row: Row,
         confirmed(rows_of(row))
 
 
+def test_in_a_list_of_pairs_each_may_have_another_user() -> None:
+    rows = [[f"u{number}", str(number % 7)] for number in range(400)]
+    assert confirmed(rows) == {"user": 0, "item": 1}
+
+
 def test_a_column_that_is_named_is_taken_as_it_is() -> None:
     rows = rows_of(lambda chance, _: [*ids(chance), str(chance.randrange(13 * 10**8, 14 * 10**8))])
     assert confirmed(rows, rating_column="3")["rating"] == 2
