@@ -14,14 +14,19 @@ OF_THE_CLOCK = {
     "ended",
     "energy_unmeasured",
     "fit_seconds",
+    "headline",
+    "measured",
     "peak_mb",
     "predict_microseconds",
     "seconds",
     "seconds_used",
     "started",
+    "time_ratio",
+    "use",
     "watt_hours",
+    "worth",
 }
-"""Fields of a comparison that differ from run to run."""
+"""Fields of a comparison that differ from run to run, and of the answers and checks that tell of them."""
 
 IMPATIENT = {"PREFECT_CLIENT_MAX_RETRIES": "1"}
 """So that a run gives a server up within seconds, and not within minutes."""
