@@ -4,12 +4,13 @@ The command-line options, the parameters of the flow (the form in the Prefect UI
 option table in docs/configuration.md are derived from these models.
 """
 
+import codecs
 import re
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from cyclopts import Group, Parameter
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from recsys.config import SettingsModel, section
 from recsys.data.datasets import DATASETS, SAMPLE
@@ -27,7 +28,27 @@ Protocol = Literal["fair", "notebook"]
 Duplicates = Literal["keep", "error", "last", "mean"]
 Engine = Literal["compiled", "keras"]
 Runner = Literal["threads", "processes", "dask", "ray"]
+Separator = Literal["auto", "comma", "tab", "semicolon", "pipe", "double-colon", "blank"]
+Quoting = Literal["auto", "standard", "none"]
 SplitBy = Literal["random", "user-last", "time", "leave-one-out", "kfold"]
+
+
+def _known_encoding(name: str) -> str:
+    """Refuse what Python cannot decode a file with; some of its codecs are none of files, such as that of URLs."""
+    try:
+        b"1,2".decode("ascii" if name == "auto" else name, "replace")
+        known = name == "auto" or codecs.lookup(name).name.replace("-", "_") not in NO_ENCODINGS_OF_FILES
+    except (LookupError, ValueError):
+        known = False
+    if not known:
+        raise ValueError(
+            f"{escaped(name)} is no encoding that Python knows: give one such as latin-1, cp1252 or utf-16"
+        )
+    return name
+
+
+NO_ENCODINGS_OF_FILES = {"idna", "punycode", "unicode_escape", "raw_unicode_escape"}
+Encoding = Annotated[str, AfterValidator(_known_encoding)]
 
 if TYPE_CHECKING:
     Dataset = str
@@ -46,11 +67,21 @@ def _no_url(path: str | None) -> str | None:
     return path
 
 
+SKIP_LINES = "number of lines above the table to leave out (default: comments and notes are recognised)"
+QUOTING = (
+    "whether quotes enclose fields: auto stops where a quoted field seems to hold rows; standard: as in RFC 4180; "
+    "none: quotes are ordinary characters"
+)
+ENCODING = "encoding of a text file, such as latin-1 or cp1252 (auto: UTF-8, UTF-16 or UTF-32)"
+
+
 class DataSettings(SettingsModel):
     """Which ratings to read, and how."""
 
     ratings: str | None = Field(
-        None, description="path of a ratings file: .csv, .tsv, .dat or .txt (also as .gz, .bz2 or .zip), or .parquet"
+        None,
+        description="path of a ratings file: .csv, .tsv, .dat, .txt or .jsonl (also as .gz, .bz2, .xz, .zst or .zip), "
+        "or .parquet; or of a folder of parts, as Spark writes it",
     )
     dataset: Dataset | None = Field(
         None,
@@ -66,10 +97,11 @@ class DataSettings(SettingsModel):
     item_column: str | None = Field(None, description="name of the item column, if not recognised")
     rating_column: str | None = Field(None, description="name of the rating column, if not recognised")
     timestamp_column: str | None = Field(None, description="name of the timestamp column, if not recognised")
-    separator: Literal["auto", "comma", "tab", "semicolon", "pipe", "double-colon"] = Field(
-        "auto", description="field separator"
-    )
+    separator: Separator = Field("auto", description="field separator")
     header: Literal["auto", "yes", "no"] = Field("auto", description="whether the first line is a header")
+    skip_lines: int | None = Field(None, ge=0, description=SKIP_LINES)
+    quoting: Quoting = Field("auto", description=QUOTING)
+    encoding: Encoding = Field("auto", description=ENCODING)
     min_rating: float | None = Field(
         None, allow_inf_nan=False, description="lowest rating of the scale; rows with a lower one are invalid"
     )

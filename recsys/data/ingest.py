@@ -21,8 +21,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 
 from recsys.data.columns import REQUIRED, Role
-from recsys.data.dialect import open_ratings
-from recsys.data.reader import BadRow, Batch, open_table
+from recsys.data.opening import open_ratings
+from recsys.data.reader import open_table
+from recsys.data.table import BadRow, Batch
 from recsys.data.values import Columns, convert
 from recsys.errors import BadRatings
 from recsys.progress import Progress, silent
@@ -48,8 +49,8 @@ class Ingested:
     `columns` are those of the `rows` written: user, item, rating and, if the file has it, timestamp, with `types` such
     as "int32". `source_columns` are the file's own names of them or, without a header, their numbers from "1".
     `unreadable_timestamps` counts the ratings whose time is missing or cannot be read, and null. `separator` and
-    `header` are as in `recsys.data.reader.Table`, `compression` and `member` as in `recsys.data.dialect.RatingsFile`.
-    `sha256` is the digest of the ratings file as it is on disk.
+    `header` are as in `recsys.data.table.Table`, `compression` and `member` as in `recsys.data.opening.RatingsFile`.
+    `sha256` is the digest of the ratings file, or of the folder of parts, as it is on disk.
     """
 
     rows: int
@@ -86,7 +87,8 @@ def ingest(
     seconds since 1970, null where unreadable), in the file's order. The same input gives the same bytes.
 
     Args:
-        path: the ratings file: text with a separator (plain, gzip, bzip2 or zip), or parquet.
+        path: the ratings file, or a folder of parts: text with a separator or JSON lines (plain, gzip, bzip2, xz, zstd
+            or zip), or parquet.
         folder: an existing folder for the results; after an error its content is of no use.
         progress: called after each batch with the bytes of the file read so far.
         required: columns that the file must have; the others are read if it has them.
@@ -126,6 +128,8 @@ def ingest(
             progress(batch.bytes_read, file.size, f"{read:,} rows read{aside}")
             if read == settings.max_rows:
                 break
+        else:
+            ratings.count.check(file.name, read)
         if first_bad and not spool.rows:
             raise BadRatings(
                 f"{file.name}: not one of its {read:,} rows can be used, the first on {ratings.unit} "

@@ -6,7 +6,17 @@ from cyclopts import Parameter
 from pydantic import Field
 
 from recsys.config import SettingsModel
-from recsys.settings import DataSettings, OutputSettings, Settings
+from recsys.settings import (
+    ENCODING,
+    QUOTING,
+    SKIP_LINES,
+    DataSettings,
+    Encoding,
+    OutputSettings,
+    Quoting,
+    Separator,
+    Settings,
+)
 
 
 class ReadingSettings(SettingsModel):
@@ -15,10 +25,11 @@ class ReadingSettings(SettingsModel):
     user_column: str | None = Field(None, description="name of the user column, if not recognised")
     item_column: str | None = Field(None, description="name of the item column, if not recognised")
     rating_column: str | None = Field(None, description="name of the rating column, if there is one not recognised")
-    separator: Literal["auto", "comma", "tab", "semicolon", "pipe", "double-colon"] = Field(
-        "auto", description="field separator"
-    )
+    separator: Separator = Field("auto", description="field separator")
     header: Literal["auto", "yes", "no"] = Field("auto", description="whether the first line is a header")
+    skip_lines: int | None = Field(None, ge=0, description=SKIP_LINES)
+    quoting: Quoting = Field("auto", description=QUOTING)
+    encoding: Encoding = Field("auto", description=ENCODING)
 
     @property
     def data(self) -> DataSettings:
