@@ -12,6 +12,7 @@ from pathlib import Path
 from prefect.context import FlowRunContext
 
 from recsys.errors import BadSettings
+from recsys.parts import parts_of
 from recsys.settings import Settings
 
 ALLOWED_PATHS = "MF_OR_DNN_PLACES"
@@ -31,6 +32,8 @@ def check_paths(settings: Settings) -> None:
         "output.store": (output.store, default.output.store),
     }
     require_allowed({name: path for name, (path, usual) in paths.items() if path != usual})
+    for part in parts_of(Path(os.path.expanduser(settings.data.ratings or ""))):  # each may be a link
+        require_allowed({"a part of data.ratings": str(part)})
 
 
 def require_allowed(paths: Mapping[str, str | None]) -> None:

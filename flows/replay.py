@@ -6,7 +6,7 @@ from pathlib import Path
 from flows.options import merged, option
 from flows.session import Session
 from flows.terminal import plain
-from recsys.data.dialect import open_ratings
+from recsys.data.opening import open_ratings
 from recsys.data.source import Source, locate
 from recsys.errors import BadSettings
 from recsys.report.manifest import RunManifest, read_manifest, this_environment

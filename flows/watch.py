@@ -9,6 +9,7 @@ from prefect.states import Completed
 from flows.access import check_paths
 from flows.compare import compare
 from recsys.data.source import SETTLING, locate, may_be_growing, newest
+from recsys.parts import parts_of
 from recsys.settings import Settings
 from recsys.store.run_history import Compared, last_compared, remember
 from recsys.store.store import Store
@@ -23,7 +24,7 @@ def compare_if_changed(settings: Settings = Settings()) -> State[str | None]:
 
     Args:
         settings: those of the comparison; `data.ratings` may also be a folder, of which the file that was changed last
-            is compared.
+            is compared, unless it is a folder of parts.
 
     Returns:
         A completed state with the report's folder, named "Completed" after a comparison and "Unchanged" without one;
@@ -42,7 +43,7 @@ def compare_if_changed(settings: Settings = Settings()) -> State[str | None]:
     ratings = locate(data).ratings
     to_compare = settings.model_copy(update={"data": data})
     check_paths(to_compare)  # the file in the folder may be a link
-    if not ratings.is_file():
+    if not ratings.is_file() and not parts_of(ratings):
         return _compared(compare(to_compare))  # which says what is wrong
     if given and may_be_growing(ratings):
         message = f"{ratings} was changed less than {SETTLING:g} s ago and may be growing: the next run looks again."

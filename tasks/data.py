@@ -6,8 +6,9 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from recsys.data.settings import DataSettings, Duplicates
 from recsys.data.source import locate
-from recsys.settings import DataSettings, Duplicates, Protocol, SplitSettings
+from recsys.settings import Protocol, SplitSettings
 from recsys.store.store import Facts, Manifest, Store, only
 from tasks.cache import ByFingerprint, Recipe
 from tasks.progress import TaskProgress

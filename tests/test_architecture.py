@@ -15,10 +15,16 @@ PACKAGES = ["deployments", "flows", "tasks", "recsys"]
 LAYERS = ["report", "winner", "tuning", "evaluation", "training", "models", "data", "store"]
 """The same inside recsys; modules beside these packages import none of them."""
 
-REGISTRIES = {"recsys.data.datasets", "recsys.models.settings", "recsys.models.specs", "recsys.store.remote"}
+REGISTRIES = {
+    "recsys.data.datasets",
+    "recsys.data.settings",
+    "recsys.models.settings",
+    "recsys.models.specs",
+    "recsys.store.remote",
+}
 """What recsys/settings.py may import nevertheless, as the settings are made from it."""
 
-MOST_LINES, MOST_MODULES, FEWEST_LINES = 30_000, 190, 30
+MOST_LINES, MOST_MODULES, FEWEST_LINES = 34_000, 210, 30
 """Limits of all packages together, and of each module that is not an interface."""
 
 INTERFACES = {"recsys/progress.py"}

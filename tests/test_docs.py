@@ -12,9 +12,10 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from flows.options import option, run
+from recsys.data.settings import ReadingSettings
 from recsys.report.checks import CHECKS
 from recsys.settings import Settings
-from recsys.winner.settings import PredictSettings, ReadingSettings, RecommendSettings
+from recsys.winner.settings import PredictSettings, RecommendSettings
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("deployments/*.md"))]

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Literal
 
+from recsys.data.settings import DataSettings
 from recsys.errors import BadRatings
-from recsys.settings import DataSettings
 from recsys.text import listed, quoted
 
 Role = Literal["user", "item", "rating", "timestamp"]

@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recsys.data.scale import rating_apart
+from recsys.data.settings import Duplicates
 from recsys.data.source import read_titles
 from recsys.data.values import NO_TIME
 from recsys.errors import BadRatings
 from recsys.memory import require_memory
 from recsys.progress import Progress, silent
-from recsys.settings import Duplicates
 
 BYTES_PER_RATING = 35
 """Peak memory of encoding, measured on 20 million ratings."""

@@ -21,13 +21,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 
 from recsys.data.columns import REQUIRED, Role, described
-from recsys.data.dialect import open_ratings
-from recsys.data.reader import BadRow, Batch, open_table
+from recsys.data.opening import open_ratings
+from recsys.data.reader import open_table
+from recsys.data.settings import DataSettings
+from recsys.data.table import BadRow, Batch
 from recsys.data.times import time_format
 from recsys.data.values import Columns, Converted, Rules, convert, rules_of
 from recsys.errors import BadRatings
 from recsys.progress import Progress, silent
-from recsys.settings import DataSettings
 from recsys.store.store import sha256_of
 from recsys.text import escape_formula, listed, quoted
 
@@ -51,8 +52,9 @@ class Ingested:
     `found_by` is how they were found, as in `recsys.data.columns.FoundBy`. `not_rated_rows` counts the rows, or the
     cells of a wide table, whose rating means that there is none, and `unreadable_timestamps` the ratings whose time is
     missing or cannot be read, and null, such as `unreadable_time`. `time_form` is as from `time_format`, `separator`
-    and `header` are as in `recsys.data.reader.Table`, `compression` and `member` as in
-    `recsys.data.dialect.RatingsFile`. `sha256` is the digest of the ratings file as it is on disk.
+    and `header` are as in `recsys.data.table.Table`, `compression` and `member` as in
+    `recsys.data.opening.RatingsFile`. `sha256` is the digest of the ratings file, or of the folder of parts, as it is
+    on disk.
     """
 
     rows: int
@@ -108,7 +110,8 @@ def ingest(
     seconds since 1970, null where unreadable), in the file's order. The same input gives the same bytes.
 
     Args:
-        path: the ratings file: text with a separator (plain, gzip, bzip2 or zip), or parquet.
+        path: the ratings file, or a folder of parts: text with a separator or JSON lines (plain, gzip, bzip2, xz, zstd
+            or zip), or parquet.
         folder: an existing folder for the results; after an error its content is of no use.
         progress: called after each batch with the bytes of the file read so far.
         required: columns that the file must have; the others are read if it has them.
@@ -151,6 +154,8 @@ def ingest(
             progress(batch.bytes_read, file.size, f"{read:,} rows read{aside}")
             if read == settings.max_rows:
                 break
+        else:
+            ratings.count.check(file.name, read)
         if first_bad and not spool.rows:
             raise BadRatings(
                 f"{file.name}: not one of its {read:,} rows can be used, the first on {ratings.unit} "

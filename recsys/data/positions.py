@@ -11,9 +11,10 @@ from itertools import pairwise
 import pyarrow as pa
 
 from recsys.data.columns import FoundBy, Role
-from recsys.data.times import DATE_OF_DIGITS, NUMBER, time_format
+from recsys.data.numerals import NUMBER
+from recsys.data.settings import DataSettings
+from recsys.data.times import DATE_OF_DIGITS, time_format
 from recsys.errors import BadRatings
-from recsys.settings import DataSettings
 from recsys.text import quoted
 
 Sample = Sequence[Sequence[str]]

@@ -1,75 +1,28 @@
-"""Reading a ratings file in batches of text fields: with Arrow where all lines are regular, exactly where not."""
+"""Reading a ratings file of any format in batches of text fields."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
-from itertools import chain, islice
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 import pyarrow.parquet
 
-from recsys.data.columns import REQUIRED, ROLES, FoundBy, Role, named_by, recognise
-from recsys.data.dialect import BYTE_ORDER_MARK, Dialect, RatingsFile, chunks, detect_dialect, refuse_zip_bomb
-from recsys.data.tokenizer import Block, blocks, may_be_quoted, records
+from recsys.data.columns import REQUIRED, ROLES, Role, named_by, recognise
+from recsys.data.dialect import SEPARATORS
+from recsys.data.encodings import open_text
+from recsys.data.json_lines import is_json_lines, json_table
+from recsys.data.opening import RatingsFile, open_ratings, refuse_zip_bomb
+from recsys.data.settings import DataSettings
+from recsys.data.table import Batch, ExactBatch, LineCount, Table
+from recsys.data.text_table import text_table
 from recsys.data.values import Fields
-from recsys.data.wide import BadLine, Matrix, cells
 from recsys.errors import BadRatings
-from recsys.settings import DataSettings
 from recsys.text import listed
 
 BATCH_ROWS = 2**17
 """Rows of a parquet file that are read at a time."""
-
-
-@dataclass(frozen=True)
-class BadRow:
-    """A row that cannot be used: its line in the file (its row in a parquet file), what is wrong, and its text."""
-
-    line: int
-    reason: str
-    text: str
-
-
-@dataclass(frozen=True)
-class ExactBatch:
-    """Fields, lines and whole texts of the rows that could be split into fields, and those that could not."""
-
-    fields: Fields
-    lines: Sequence[int]
-    texts: Sequence[str]
-    bad_rows: list[BadRow]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Consecutive rows: the text of their fields, or None if they have to be read exactly.
-
-    `read_exactly` reads at most so many of them (None for all); `bytes_read` counts the file's bytes up to their end.
-    """
-
-    fields: Fields | None
-    read_exactly: Callable[[int | None], ExactBatch]
-    bytes_read: int
-
-
-@dataclass(frozen=True)
-class Table:
-    """A ratings file whose columns are known.
-
-    `columns` has the name of each role's column, its number from "1" without a header, `found_by` how it was found, and
-    `ignored` the names of the others. `separator` is None for parquet, `header` says whether the columns' names are
-    written in the file, and `unit` what its rows are called, "line" or "row".
-    """
-
-    columns: dict[Role, str]
-    found_by: dict[Role, FoundBy]
-    ignored: list[str]
-    separator: str | None
-    header: bool
-    unit: str
-    batches: Iterator[Batch]
 
 
 def open_table(file: RatingsFile, settings: DataSettings, required: Sequence[Role] = REQUIRED) -> Table:
@@ -77,99 +30,56 @@ def open_table(file: RatingsFile, settings: DataSettings, required: Sequence[Rol
 
     Raises BadRatings if this is no table with the columns `required`, or (while reading) if it is damaged.
     """
-    read = _parquet_table if file.compression == "parquet" else _text_table
-    return read(file, settings, required)
+    if file.parts:
+        return _table_of_parts(file, settings, required)
+    return _table_of_file(file, settings, required, LineCount())
 
 
-def _text_table(file: RatingsFile, settings: DataSettings, required: Sequence[Role]) -> Table:
-    stream = chunks(file)
-    head = next(stream, b"").removeprefix(BYTE_ORDER_MARK)
-    if not head:
-        raise BadRatings(f"{file.name} is empty; give a file with one rating per line.")
-    dialect = detect_dialect(head, settings, file.name, required)
+def _table_of_file(file: RatingsFile, settings: DataSettings, required: Sequence[Role], count: LineCount) -> Table:
+    if file.compression == "parquet":
+        return _parquet_table(file, settings, required, count)
+    text = open_text(file, settings.encoding)
+    read = json_table if is_json_lines(text.head, settings, file.name) else text_table
+    return read(text, settings, required, count)
+
+
+def _table_of_parts(file: RatingsFile, settings: DataSettings, required: Sequence[Role]) -> Table:
+    """The parts of a folder one after the other; each has to be written like the first."""
+    count = LineCount()
+    with _open_part(file, 0) as part:
+        first = _table_of_file(part, settings, required, LineCount())
+    separator = next((name for name, text in SEPARATORS.items() if text == first.separator), settings.separator)
+    alike = settings.model_copy(update={"separator": separator, "header": "yes" if first.header else "no"})
 
     def batches() -> Iterator[Batch]:
-        for block in blocks(chain([head], stream), dialect.separator, file.name, skip=dialect.header_lines):
-            if layout := dialect.matrix:
-                yield Batch(None, partial(read_cells, block, dialect.separator, layout), file.position())
-            else:
-                yield Batch(read_quickly(block, dialect), partial(read_exactly, block, dialect), file.position())
+        before = 0
+        for number in range(len(file.parts)):
+            with _open_part(file, number) as part:
+                table = _table_of_file(part, alike, required, count)
+                if _layout(table) != _layout(first):
+                    raise BadRatings(
+                        f"{part.name} is not written as the first part of {file.name} is, with the columns "
+                        f"{listed(first.columns.values())}; give a folder of one table."
+                    )
+                for batch in table.batches:
+                    yield Batch(batch.fields, batch.read_exactly, before + batch.bytes_read)
+                before += part.size
 
-    columns = {role: dialect.names[index] for role, index in dialect.roles.items()}
-    found_by, used = dialect.found_by, set(dialect.roles.values())
-    if layout := dialect.matrix:
-        columns, used = layout.described(dialect.names), layout.used
-        found_by = dict.fromkeys(columns, "layout")
-    ignored = [name for index, name in enumerate(dialect.names) if index not in used]
-    return Table(columns, found_by, ignored, dialect.separator, dialect.header_lines > 0, "line", batches())
-
-
-def read_cells(block: Block, separator: str, layout: Matrix, at_most: int | None = None) -> ExactBatch:
-    """The cells of a block of a wide table as ratings, row by row; at most so many, good or bad."""
-    fields: dict[Role, list[str]] = {"user": [], "item": [], "rating": []}
-    lines: list[int] = []
-    bad_rows: list[BadRow] = []
-    other: Role = "item" if layout.rows == "user" else "user"
-    for found in islice(cells(records(block, separator), layout), at_most):
-        if isinstance(found, BadLine):
-            bad_rows.append(BadRow(*found))
-            continue
-        lines.append(found.line)
-        fields[layout.rows].append(found.row)
-        fields[other].append(found.column)
-        fields["rating"].append(found.text)
-    texts = list(map(",".join, zip(*fields.values(), strict=True)))
-    return ExactBatch({role: pa.array(text, pa.string()) for role, text in fields.items()}, lines, texts, bad_rows)
+    return replace(first, batches=batches(), count=count)
 
 
-def read_quickly(block: Block, dialect: Dialect) -> Fields | None:
-    """The fields of a block whose lines are all regular; None if `read_exactly` has to decide."""
-    data, separator = block.data, dialect.separator
-    quoted = may_be_quoted(data, separator)
-    if not block.regular or b"\0" in data or b"\r" in data:
-        return None
-    if len(separator) > 1:  # Arrow splits at one character: use one that does not occur
-        if b"\x1f" in data:
-            return None
-        data, separator = data.replace(separator.encode(), b"\x1f"), "\x1f"
-    numbers = [str(number) for number in range(len(dialect.names))]
-    wanted = {role: numbers[index] for role, index in dialect.roles.items()}
-    texts = dict.fromkeys(numbers, pa.string())
-    whole = pa.csv.ReadOptions(column_names=numbers, block_size=len(data) + 1)
-    parse = pa.csv.ParseOptions(delimiter=separator, quote_char='"' if quoted else False, newlines_in_values=quoted)
-    keep = pa.csv.ConvertOptions(include_columns=list(wanted.values()), column_types=texts)
-    try:
-        data.decode()  # Arrow checks only the columns that it keeps
-        read = pa.csv.read_csv(pa.BufferReader(data), whole, parse, keep)
-    except (UnicodeDecodeError, pa.ArrowInvalid):
-        return None
-    return {role: read[number].combine_chunks() for role, number in wanted.items()}
+@contextmanager
+def _open_part(file: RatingsFile, number: int) -> Iterator[RatingsFile]:
+    with open_ratings(file.parts[number]) as part:
+        yield replace(part, name=f"{file.name}/{part.name}")
 
 
-def read_exactly(block: Block, dialect: Dialect, at_most: int | None = None) -> ExactBatch:
-    """The fields of a block of which some lines may be bad; at most so many rows, good or bad."""
-    # Strings in few long lists: a list or tuple for each row would keep the garbage collector busy.
-    columns: dict[Role, list[str]] = {role: [] for role in dialect.roles}
-    kept = [(columns[role].append, index) for role, index in dialect.roles.items()]
-    width = len(dialect.names)
-    lines: list[int] = []
-    texts: list[str] = []
-    bad_rows: list[BadRow] = []
-    for line, text, fields in islice(records(block, dialect.separator), at_most):
-        if isinstance(fields, str):
-            bad_rows.append(BadRow(line, fields, text))
-        elif len(fields) != width:
-            count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
-            bad_rows.append(BadRow(line, f"it has {count} instead of {width}", text))
-        else:
-            lines.append(line)
-            texts.append(text)
-            for keep, index in kept:
-                keep(fields[index])
-    return ExactBatch({role: pa.array(column, pa.string()) for role, column in columns.items()}, lines, texts, bad_rows)
+def _layout(table: Table) -> tuple[str, str | None, dict[Role, str], list[str]]:
+    """What has to be the same in all parts; values with names of their own may have others beside them."""
+    return table.unit, table.separator, table.columns, [] if table.separator is None else table.ignored
 
 
-def _parquet_table(file: RatingsFile, settings: DataSettings, required: Sequence[Role]) -> Table:
+def _parquet_table(file: RatingsFile, settings: DataSettings, required: Sequence[Role], count: LineCount) -> Table:
     damaged = BadRatings(f"{file.name} is a damaged or cut parquet file; write or download it again.")
     try:
         parquet = pa.parquet.ParquetFile(file.stream, buffer_size=2**20, page_checksum_verification=True)
@@ -191,6 +101,8 @@ def _parquet_table(file: RatingsFile, settings: DataSettings, required: Sequence
 
     def batches() -> Iterator[Batch]:
         record_batches = parquet.iter_batches(BATCH_ROWS, columns=list(wanted.values()))
+        before = count.lines
+        count.lines += parquet.metadata.num_rows
         rows = 0
         while True:
             try:
@@ -201,11 +113,12 @@ def _parquet_table(file: RatingsFile, settings: DataSettings, required: Sequence
                 fields = {role: _as_text(batch.column(name)) for role, name in wanted.items()}
             except (pa.ArrowException, OSError):
                 raise damaged from None
-            first, rows = rows + 1, rows + batch.num_rows
+            first, rows = before + rows + 1, rows + batch.num_rows
+            count.blocks[first] = batch.num_rows, batch.num_rows
             yield Batch(fields, partial(_numbered, fields, first), file.size * rows // parquet.metadata.num_rows)
 
-    ignored = [name for index, name in enumerate(names) if index not in roles.values()]
-    return Table(wanted, named_by(roles, settings), ignored, None, True, "row", batches())
+    ignored = [name for name in names if name not in wanted.values()]
+    return Table(wanted, named_by(roles, settings), ignored, None, True, "row", batches(), count)
 
 
 def _numbered(fields: Fields, first: int, at_most: int | None) -> ExactBatch:
@@ -221,7 +134,7 @@ def _readable(kind: pa.DataType) -> bool:
         return _readable(kind.value_type)
     numbers = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean)
     texts = (types.is_string, types.is_large_string, types.is_string_view)
-    return any(test(kind) for test in (*numbers, *texts, types.is_timestamp, types.is_date))
+    return any(test(kind) for test in (*numbers, *texts, types.is_timestamp, types.is_date, types.is_null))
 
 
 def _as_text(column: pa.Array) -> pa.StringArray:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from recsys.data.datasets import DATASETS, SAMPLE
 from recsys.data.download import fetch
 from recsys.data.sample import sample_folder
+from recsys.data.settings import DataSettings
 from recsys.errors import DatasetUnavailable
+from recsys.parts import parts_of
 from recsys.progress import Progress, silent
-from recsys.settings import DataSettings
 from recsys.text import escaped
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ BYTES_READ = 2**16
 PACKED_BYTES = 6
 """Bytes that a rating takes in a compressed file, or in Parquet: what those of MovieLens take."""
 
-SUFFIXES = re.compile(r"(\.(csv|tsv|dat|txt|parquet|gz|bz2|zip))+$", re.IGNORECASE)
+SUFFIXES = re.compile(r"(\.(csv|tsv|dat|txt|json|jsonl|ndjson|mtx|parquet|gz|bz2|xz|zst|zip))+$", re.IGNORECASE)
 """The suffixes of ratings files, one or more at the end of a name."""
 
 
@@ -90,9 +91,10 @@ def expected_rows(source: Source) -> int:
     most = source.settings.max_rows or sys.maxsize
     if known and source.settings.ratings is None:
         return min(known.rows, most)
+    files = parts_of(source.ratings) or [source.ratings]
     try:
-        size = source.ratings.stat().st_size
-        with source.ratings.open("rb") as file:
+        size = sum(path.stat().st_size for path in files)
+        with files[0].open("rb") as file:
             start = file.read(BYTES_READ)
     except OSError:
         return 0
@@ -103,16 +105,23 @@ def expected_rows(source: Source) -> int:
 def newest(folder: Path) -> Path | None:
     """Return the ratings file of a folder that was changed last; of several, the one whose name comes last.
 
-    None if it holds none: hidden files, those without a known suffix (.part, .tmp) and subfolders are skipped.
+    A folder of parts counts as a file, also if it is the folder itself. None if it holds none: hidden files, those
+    without a known suffix (.part, .tmp) and other folders are skipped.
     """
-    named = [path for path in folder.iterdir() if SUFFIXES.search(path.name) and not path.name.startswith(".")]
-    found = [path for path in named if path.is_file()]
+    if parts_of(folder):
+        return folder
+    shown = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    found = [path for path in shown if parts_of(path) or (SUFFIXES.search(path.name) and path.is_file())]
     return max(found, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
 
 
 def may_be_growing(path: Path) -> bool:
-    """Whether a file was changed so recently that it may still be written; a time in the future is no sign of that."""
-    return 0 <= time.time() - path.stat().st_mtime < SETTLING
+    """Whether a file, or a part of a folder, was changed so recently that it may still be written.
+
+    A time in the future is no sign of that.
+    """
+    now = time.time()
+    return any(0 <= now - changed.stat().st_mtime < SETTLING for changed in (path, *parts_of(path)))
 
 
 def read_titles(path: Path) -> "pa.Table":

@@ -14,14 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recsys.data.integers import cast, integers
+from recsys.data.numerals import NUMBER, cast, integers
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 YEAR_1 = -62_135_596_800
 """Seconds since 1970 of the first time of Python's `datetime`; Arrow has a year 0."""
 TOO_LATE = 10**11
 """From this on (year 5138), a time is taken for milli-, micro- or nanoseconds since 1970."""
-NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
 EITHER_ORDER = ("%m/%d/%Y", "%d/%m/%Y", "%m-%d-%Y", "%d-%m-%Y", "%m/%d/%y", "%d/%m/%y")
 NUMERIC = ("%d.%m.%Y", "%d.%m.%y", "%Y/%m/%d", "%Y.%m.%d", "%Y-%m-%d")

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recsys.data.columns import Role
-from recsys.data.integers import integers
-from recsys.data.times import NUMBER, read_times
-from recsys.settings import DataSettings, Decimal
+from recsys.data.numerals import NUMBER, integers
+from recsys.data.settings import DataSettings, Decimal
+from recsys.data.times import read_times
 from recsys.text import quoted
 
 NO_TIME = int(np.iinfo(np.int64).min)

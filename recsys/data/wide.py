@@ -6,11 +6,11 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from recsys.data.columns import Role
+from recsys.data.numerals import NUMBER
 from recsys.data.positions import Sample, column, holds_ratings
-from recsys.data.times import NUMBER
+from recsys.data.settings import DataSettings
 from recsys.data.tokenizer import Record
 from recsys.errors import BadRatings
-from recsys.settings import DataSettings
 from recsys.text import count, listed, quoted
 
 

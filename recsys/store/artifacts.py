@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, NotRequired, TypedDict, cast
 from filelock import FileLock, Timeout
 
 from recsys.errors import DamagedArtefact
+from recsys.parts import parts_of
 
 MANIFEST, MADE_FROM = "artefact.json", "made_from.json"
 """What an artefact's folder holds beside its files; without the first it is no artefact."""
@@ -108,9 +109,16 @@ def _checksum(document: Mapping[str, Any]) -> str:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the hexadecimal SHA-256 of a file."""
+    """Return the hexadecimal SHA-256 of a file, or that of the names and digests of the parts of a folder."""
+    if path.is_dir() and (parts := parts_of(path)):
+        return sha256_of_parts({part.name: sha256_of(part) for part in parts})
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of_parts(digests: Mapping[str, str]) -> str:
+    """Return the hexadecimal SHA-256 of a folder of parts from those of the parts, by their names."""
+    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
 
 
 def write_atomically(path: Path, data: bytes) -> None:

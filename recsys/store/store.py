@@ -15,6 +15,7 @@ from pathlib import Path
 from recsys.energy import working
 from recsys.errors import DamagedArtefact, NotEnoughMemory, StoreUnavailable
 from recsys.memory import REMEDY, is_lack_of_memory, peak_memory
+from recsys.parts import parts_of
 from recsys.store.artifacts import (
     MADE_FROM,
     MANIFEST,
@@ -27,6 +28,7 @@ from recsys.store.artifacts import (
     only,
     replacing,
     sha256_of,
+    sha256_of_parts,
     split_path,
     verified,
     with_checksum,
@@ -184,9 +186,12 @@ class Store:
         """Return the SHA-256 of a file outside the store, saved by path, size, time of change and inode.
 
         That of a file changed within the last two seconds is not saved: its next change could leave all four as they
-        are. Raises OSError if there is no such file, it is no regular one, or it cannot be read.
+        are. That of a folder of parts is made of their names and digests. Raises OSError if there is no such file, it
+        is no regular one, or it cannot be read.
         """
         state = path.stat()
+        if stat.S_ISDIR(state.st_mode) and (parts := parts_of(path)):
+            return sha256_of_parts({part.name: self.digest(part) for part in parts})
         if not stat.S_ISREG(state.st_mode):  # reading a pipe or a device may never end
             raise OSError(errno.EINVAL, "not a regular file", str(path))
         where = str(path.absolute())

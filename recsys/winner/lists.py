@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from recsys.data.settings import DataSettings
 from recsys.progress import Progress, silent
-from recsys.settings import DataSettings
 from recsys.text import count
 from recsys.winner.new_users import NewUsers
 from recsys.winner.recommender import Recommender
@@ -23,7 +23,7 @@ def write_lists(winner: Recommender, asked: RecommendSettings, progress: Progres
         BadRatings: a file cannot be read.
         BadSettings: the output cannot be written.
     """
-    reading = asked.reading.data
+    reading = DataSettings(**asked.reading.model_dump())
     users = _users(asked.users, reading, winner)
     items = read_whole(_path(asked.items), reading, ("item",))["item"] if asked.items else None
     exclude = read_whole(_path(asked.exclude_rated), reading, PAIRS) if asked.exclude_rated else None

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from recsys.data.settings import DataSettings
 from recsys.progress import Progress, silent
 from recsys.text import count, short
 from recsys.winner.new_users import NewUsers
@@ -113,10 +114,13 @@ def predict_file(winner: Recommender, asked: PredictSettings, progress: Progress
         BadRatings: the file cannot be read as pairs of a user and an item.
         BadSettings: the output cannot be written.
     """
-    new = NewUsers(winner, asked.ratings_of_new_users, asked.reading.data)
+    new = NewUsers(winner, asked.ratings_of_new_users, DataSettings(**asked.reading.model_dump()))
     predicted = Predicted(new_users=new.sentences)
     pairs, out = (Path(path).expanduser() for path in (asked.pairs, asked.out))
-    with TableWriter(out) as writer, read_parts(pairs, asked.reading.data, PAIRS, progress) as parts:
+    with (
+        TableWriter(out) as writer,
+        read_parts(pairs, DataSettings(**asked.reading.model_dump()), PAIRS, progress) as parts,
+    ):
         for part in parts:
             table = winner.table(part["user"], part["item"])
             for user, rows in new.of(part["user"]).items():

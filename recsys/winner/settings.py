@@ -1,30 +1,13 @@
 """What is asked of a winner: the options of the commands, and the parameters of the flows."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 from pydantic import Field
 
 from recsys.config import SettingsModel
-from recsys.settings import DataSettings, OutputSettings, Settings
-
-
-class ReadingSettings(SettingsModel):
-    """How the files of users, items and pairs are written, where that is not recognised."""
-
-    user_column: str | None = Field(None, description="name of the user column, if not recognised")
-    item_column: str | None = Field(None, description="name of the item column, if not recognised")
-    rating_column: str | None = Field(None, description="name of the rating column, if there is one not recognised")
-    separator: Literal["auto", "comma", "tab", "semicolon", "pipe", "double-colon"] = Field(
-        "auto", description="field separator"
-    )
-    header: Literal["auto", "yes", "no"] = Field("auto", description="whether the first line is a header")
-
-    @property
-    def data(self) -> DataSettings:
-        """The same for the reader of ratings."""
-        return DataSettings.model_validate(self.model_dump())
-
+from recsys.data.settings import ReadingSettings
+from recsys.settings import OutputSettings, Settings
 
 Reading = Annotated[ReadingSettings, Parameter(name="*")]
 

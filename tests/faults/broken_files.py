@@ -14,9 +14,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from recsys.data.tokenizer import MISQUOTED
+
 HEADER = "userId,movieId,rating\n"
 ROWS = "1,1,5\n1,2,3\n2,1,4\n2,2,1\n"
 LINE = "; correct the line, or set such rows aside with --bad-rows quarantine."
+FEW = (
+    " is its first line; ratings need user, item and rating, with commas, tabs, semicolons, pipes, double colons or "
+    "blanks between them: write it so, or leave out lines above the table with --skip-lines."
+)
 ROW = "; correct the row, or set such rows aside with --bad-rows quarantine."
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89"
 
@@ -44,6 +50,10 @@ def encrypted() -> bytes:
 def with_wrong_checksum() -> bytes:
     checksum = struct.pack("<I", zlib.crc32(text(HEADER + ROWS)))
     return zipped({"ratings.csv": HEADER + ROWS}).replace(checksum, b"\1\2\3\4")
+
+
+def zstd(content: bytes) -> bytes:
+    return bytes(pa.compress(content, "zstd", asbytes=True))
 
 
 def parquet(**columns: object) -> bytes:
@@ -93,13 +103,11 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     ),
     "one column": (
         text("rating\n5\n4\n"),
-        " has only one column, 'rating' is its first line; ratings need user, item and rating: name the"
-        " separator of the columns with --separator.",
+        " has only one column, 'rating'" + FEW,
     ),
     "two columns": (
         text("userId,rating\n1,5\n2,4\n"),
-        " has only two columns, 'userId,rating' is its first line; ratings need user, item and rating: "
-        "name the separator of the columns with --separator.",
+        " has only two columns, 'userId,rating'" + FEW,
     ),
     "no rating column": (
         text("userId,movieId,genre\n1,1,drama\n"),
@@ -143,7 +151,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     ),
     "an unclosed quote": (
         text(HEADER + ROWS + '3,"1,5\n4,1,2\n'),
-        ", line 6: a quote is opened and not closed, or closed inside a field" + LINE,
+        f", line 6: {MISQUOTED}{LINE}",
     ),
     "a quote in the middle of a field": (
         text(HEADER + ROWS + '3,a"b"c,5,\n'),
@@ -151,12 +159,16 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     ),
     "text after a closing quote": (
         text(HEADER + ROWS + '3,"a"b,5\n'),
-        ", line 6: a quote is opened and not closed, or closed inside a field" + LINE,
+        f", line 6: {MISQUOTED}{LINE}",
     ),
     "an unclosed quote in the header": (
         text('userId,"movieId,rating\n1,1,5\n'),
-        ", line 1: a quote is opened and not closed, or closed inside a field; correct the line, or say "
-        "--header no if it is a rating.",
+        f", line 1: {MISQUOTED}; correct the line, or say --header no if it is a rating.",
+    ),
+    "rows between two stray quotes": (
+        text(HEADER + ROWS + '3,"1,5\n4,1,2\n5,1",2\n'),
+        ", line 6: the quoted field that begins with '\"1,5' runs over 3 lines, which look like rows; say --quoting "
+        "none if quotes are ordinary characters in this file, or --quoting standard if the field is meant.",
     ),
     "a rating that is a word": (
         text(HEADER + ROWS + "3,1,good\n"),
@@ -304,45 +316,41 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     ),
     "Latin-1": (
         text(HEADER + ROWS + "José,1,5\n", "latin-1"),
-        ", line 6: it is not UTF-8 text (byte 0xe9), convert the file to UTF-8" + LINE,
+        ", line 6: it is not UTF-8 text (byte 0xe9), name the file's encoding, such as --encoding latin-1" + LINE,
     ),
     "Latin-1 in the header": (
         text("userId,movieId,rating,Größe\n1,1,5,2\n", "latin-1"),
-        ", line 1: it is not UTF-8 text (byte 0xf6), convert the file to UTF-8; correct the line, or say"
-        " --header no if it is a rating.",
+        ", line 1: it is not UTF-8 text (byte 0xf6), name the file's encoding, such as --encoding latin-1; correct the "
+        "line, or say --header no if it is a rating.",
     ),
     "Windows-1252 quotes": (
         text(HEADER + ROWS + "“a”,1,5\n", "cp1252"),
-        ", line 6: it is not UTF-8 text (byte 0x93), convert the file to UTF-8" + LINE,
+        ", line 6: it is not UTF-8 text (byte 0x93), name the file's encoding, such as --encoding latin-1" + LINE,
     ),
     "a cut character of UTF-8": (
         text(HEADER + ROWS) + b"caf\xc3,1,5\n",
-        ", line 6: it is not UTF-8 text (byte 0xc3), convert the file to UTF-8" + LINE,
+        ", line 6: it is not UTF-8 text (byte 0xc3), name the file's encoding, such as --encoding latin-1" + LINE,
     ),
     "surrogates in UTF-8": (
         text(HEADER + ROWS) + b"\xed\xa0\x80,1,5\n",
-        ", line 6: it is not UTF-8 text (byte 0xed), convert the file to UTF-8" + LINE,
+        ", line 6: it is not UTF-8 text (byte 0xed), name the file's encoding, such as --encoding latin-1" + LINE,
     ),
-    "UTF-16 with a BOM": (
-        text(HEADER + ROWS, "utf-16"),
-        " is UTF-16 text; convert it to UTF-8.",
+    "UTF-16, cut": (
+        text(HEADER + ROWS, "utf-16")[:-1],
+        ", line 5: it is not UTF-16 text" + LINE,
     ),
-    "UTF-16 without a BOM": (
-        text(HEADER + ROWS, "utf-16-le"),
-        " is UTF-16 text; convert it to UTF-8.",
+    "UTF-16 with half a pair of surrogates": (
+        text(HEADER + ROWS, "utf-16-le") + b"\0\xd8,\x001\0,\x005\0\n\0",
+        ", line 6: it is not UTF-16-LE text" + LINE,
     ),
-    "UTF-16, big end first": (
-        text(HEADER + ROWS, "utf-16-be"),
-        " is UTF-16 text; convert it to UTF-8.",
-    ),
-    "UTF-32": (
-        text(HEADER + ROWS, "utf-32"),
-        " is UTF-32 text; convert it to UTF-8.",
+    "UTF-16 without lines": (
+        text("123456789", "utf-16-be"),
+        " has only one column, '123456789'" + FEW,
     ),
     "EBCDIC": (
         text(HEADER + ROWS, "cp500"),
-        ", line 1: it is not UTF-8 text (byte 0xa4), convert the file to UTF-8; correct the line, or say"
-        " --header no if it is a rating.",
+        ", line 1: it is not UTF-8 text (byte 0xa4), name the file's encoding, such as --encoding latin-1; correct the "
+        "line, or say --header no if it is a rating.",
     ),
     "lines that end in CR": (
         text((HEADER + ROWS).replace("\n", "\r")),
@@ -399,15 +407,54 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     ),
     "JSON, a list": (
         text(json.dumps([{"user": 1, "item": 1, "rating": 5}])),
-        " is JSON; write it as CSV with one rating per line.",
+        " is a JSON array; write each rating as an object on a line of its own (JSON lines), as jq -c '.[]' does.",
     ),
     "JSON, an object": (
         text(json.dumps({"ratings": [1, 2]})),
-        " is JSON; write it as CSV with one rating per line.",
+        " is JSON, but has no object on each line; write each rating as an object on a line of its own (JSON lines), "
+        "or as CSV.",
     ),
-    "JSON lines": (
-        text('{"user":1,"item":1,"rating":5}\n{"user":1,"item":2,"rating":5}\n'),
-        " is JSON; write it as CSV with one rating per line.",
+    "JSON lines without an item": (
+        text('{"user":1,"item":1,"rating":5}\n{"user":1,"rating":5}\n'),
+        ", line 2: the item id is missing" + LINE,
+    ),
+    "JSON lines, cut": (
+        text('{"user":1,"item":1,"rating":5}\n{"user":1,"item":2,"rat'),
+        ", line 2: it is no JSON object" + LINE,
+    ),
+    "JSON lines with a list as an id": (
+        text('{"user":1,"item":1,"rating":5}\n{"user":1,"item":[2],"rating":5}\n'),
+        ", line 2: 'item' holds a list, which is no item" + LINE,
+    ),
+    "JSON of a million brackets": (
+        text('{"user":1,"item":1,"rating":5}\n' + '{"a":' * 200_000 + "\n"),
+        ", line 2: it is no JSON object" + LINE,
+    ),
+    "JSON lines without ratings": (
+        text('{"user":1,"item":1}\n'),
+        " has no column that looks like the rating among its columns (user, item); name it with --rating-column.",
+    ),
+    "a matrix that is cut": (
+        text("%%MatrixMarket matrix coordinate real general\n2 2 3\n1 1 5\n2 2 4\n"),
+        " has 2 rows, and 3 according to its first lines; write or download it again.",
+    ),
+    "a matrix without its size": (
+        text("%%MatrixMarket matrix coordinate real general\n% rows, columns, entries\n"),
+        ", line 3: '' is not the size of a matrix, which is rows, columns and entries in MatrixMarket; write the file "
+        "again.",
+    ),
+    "a network without weights": (
+        text("% bip unweighted\n% 2 2 2\n1 1\n2 2\n"),
+        " is an unweighted network of KONECT, without ratings; give one that is weighted.",
+    ),
+    "a comment that may be a row": (
+        text("#3,1,5\n" + ROWS),
+        ", line 1: '#3,1,5' may be a comment or a row; say --skip-lines 1 if it is a comment, or --skip-lines 0 if it "
+        "is a row.",
+    ),
+    "blocks of items with a rating that is a word": (
+        text("1:\n10,5,2005-01-01\n11,x,2005-01-01\n"),
+        ", line 3: rating 'x' is not a number" + LINE,
     ),
     "XML": (
         text('<?xml version="1.0"?>\n<ratings>\n<rating user="1"/>\n</ratings>\n'),
@@ -419,8 +466,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     ),
     "YAML": (
         text("ratings:\n- user: 1\n  item: 1\n"),
-        " has only one column, 'ratings:' is its first line; ratings need user, item and rating: name "
-        "the separator of the columns with --separator.",
+        " has only one column, 'ratings:'" + FEW,
     ),
     "a Git LFS pointer": (
         text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"),
@@ -428,8 +474,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     ),
     "a letter": (
         text("Dear colleague,\nplease find the ratings attached.\nYours, Ann\n"),
-        " has only two columns, 'Dear colleague,' is its first line; ratings need user, item and rating:"
-        " name the separator of the columns with --separator.",
+        " has only two columns, 'Dear colleague,'" + FEW,
     ),
     "gzip, cut": (
         gzip.compress(text(HEADER + ROWS * 1000))[:-40],
@@ -459,13 +504,41 @@ BROKEN: dict[str, tuple[bytes, str]] = {
         bz2.compress(text(HEADER + ROWS * 1000))[:-10],
         " is damaged or cut short, it does not unpack as bzip2; download or pack it again.",
     ),
-    "xz": (
-        lzma.compress(text(HEADER + ROWS)),
-        " is packed with xz; unpack it, or pack it with gzip.",
+    "xz, cut": (
+        lzma.compress(text(HEADER + ROWS * 1000))[:-10],
+        " is damaged or cut short, it does not unpack as xz; download or pack it again.",
     ),
-    "zstandard": (
+    "xz, with a flipped bit": (
+        flipped(lzma.compress(text(HEADER + ROWS * 1000)), 40),
+        " is damaged or cut short, it does not unpack as xz; download or pack it again.",
+    ),
+    "xz of nothing": (
+        lzma.compress(b""),
+        " is empty; give a file with one rating per line.",
+    ),
+    "xz of gzip": (
+        lzma.compress(gzip.compress(text(HEADER + ROWS))),
+        " is packed twice; unpack it.",
+    ),
+    "zstandard, cut": (
+        zstd(text(HEADER + ROWS * 1000))[:-10],
+        " is damaged or cut short, it does not unpack as zstd; download or pack it again.",
+    ),
+    "zstandard, not one": (
         b"\x28\xb5\x2f\xfd" + b"\x04\x58\x11\0\0abc",
-        " is packed with zstd; unpack it, or pack it with gzip.",
+        " is damaged or cut short, it does not unpack as zstd; download or pack it again.",
+    ),
+    "zstandard of nothing": (
+        zstd(b""),
+        " is empty; give a file with one rating per line.",
+    ),
+    "zstandard of xz": (
+        zstd(lzma.compress(text(HEADER + ROWS))),
+        " is packed twice; unpack it.",
+    ),
+    "LZ4": (
+        b"\x04\x22\x4d\x18\x64\x40\xa7" + b"\0" * 20,
+        " is packed with LZ4; unpack it, or pack it with gzip.",
     ),
     "7z": (
         b"7z\xbc\xaf\x27\x1c\0\x04" + b"\0" * 40,
@@ -506,8 +579,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     ),
     "zip of a workbook's name": (
         zipped({"ratings.xlsx": "x"}),
-        " has only one column, 'x' is its first line; ratings need user, item and rating: name the "
-        "separator of the columns with --separator.",
+        " has only one column, 'x'" + FEW,
     ),
     "parquet, cut": (
         parquet(user=[1, 2], item=[1, 2], rating=[5.0, 4.0])[:-20],
@@ -559,7 +631,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     ),
     "parquet with booleans as ratings": (
         parquet(user=[1, 2], item=[1, 2], rating=[True, False]),
-        ": column rating holds bool values, which are no rating; write it as numbers or text.",
+        ", row 1: rating 'true' is not a number" + ROW,
     ),
     "parquet with dates as ratings": (
         parquet(user=[1, 2], item=[1, 2], rating=pa.array([1, 2], pa.date32())),
@@ -581,10 +653,10 @@ BROKEN: dict[str, tuple[bytes, str]] = {
         text(HEADER + ROWS + "Total,,13\n"),
         ", line 6: the item id is missing" + LINE,
     ),
-    "notes above the table": (
-        text("Export of 2020-01-01\n\n" + HEADER + ROWS),
-        " has only one column, 'Export of 2020-01-01' is its first line; ratings need user, item and "
-        "rating: name the separator of the columns with --separator.",
+    "notes above the table that have as many fields": (
+        text("Ratings, of May, by Ann\n" + HEADER.replace("rating", "opinion") + ROWS),
+        " has no column that looks like the user among its columns (Ratings, of May, by Ann); name it with "
+        "--user-column, or say --header no if its first line is a rating already.",
     ),
     "the header again in the middle": (
         text(HEADER + ROWS + HEADER + ROWS),

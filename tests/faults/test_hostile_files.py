@@ -5,6 +5,7 @@ import bz2
 import gzip
 import io
 import json
+import lzma
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recsys.data.dialect import chunks, open_ratings
 from recsys.data.ingest import check
+from recsys.data.opening import chunks, open_ratings
 from recsys.errors import BadRatings, DamagedArtefact
 from recsys.settings import DataSettings, MFSettings
 from recsys.store.artifacts import FileEntry, Manifest, sha256_of, with_checksum
@@ -43,6 +44,8 @@ def zipped(
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": lambda content: gzip.compress(content, 9),
     "bzip2": bz2.compress,
+    "xz": lzma.compress,
+    "zstd": lambda content: bytes(pa.compress(content, "zstd", asbytes=True)),
     "zip": zipped,
     "zip with bzip2": lambda content: zipped(content, method=zipfile.ZIP_BZIP2),
     "zip with lzma": lambda content: zipped(content, method=zipfile.ZIP_LZMA),
@@ -53,8 +56,8 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
 def test_a_bomb_is_refused_before_it_fills_a_disk(
     kind: str, tmp_path: Path, tell: Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recsys.data.dialect.UNLIMITED_BYTES", HUGE // 3)
-    monkeypatch.setattr("recsys.data.dialect.BLOCK_BYTES", HUGE // 12)
+    monkeypatch.setattr("recsys.data.opening.UNLIMITED_BYTES", HUGE // 3)
+    monkeypatch.setattr("recsys.data.opening.BLOCK_BYTES", HUGE // 12)
     bomb = tmp_path / "ratings.packed"
     bomb.write_bytes(PACKERS[kind](b"1,1,5\n" * (HUGE // 6)))
     taken: list[int] = []
@@ -193,7 +196,7 @@ def test_no_code_of_ours_reads_or_writes_pickles(tell: Tell) -> None:
 def test_a_parquet_file_of_more_rows_than_anybody_rates_is_refused(
     tmp_path: Path, tell: Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recsys.data.dialect.UNLIMITED_BYTES", 2**20)
+    monkeypatch.setattr("recsys.data.opening.UNLIMITED_BYTES", 2**20)
     rows = 5_000_000
     zeros = pa.array(np.zeros(rows, np.int8))
     table = pa.table(dict.fromkeys(("user", "item", "rating"), zeros))

@@ -4,6 +4,7 @@ import bz2
 import csv
 import gzip
 import io
+import lzma
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,7 +36,13 @@ MILLIONS = 3_000_000
 
 SEPARATORS = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|"}
 
-PACKINGS: dict[str, Callable[[bytes], bytes]] = {"plain": bytes, "gzip": gzip.compress, "bzip2": bz2.compress}
+PACKINGS: dict[str, Callable[[bytes], bytes]] = {
+    "plain": bytes,
+    "gzip": gzip.compress,
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+    "zstd": lambda content: bytes(pa.compress(content, "zstd", asbytes=True)),
+}
 
 whole_numbers = st.integers(-(2**63), 2**63 - 1) | st.integers(-(10**30), 10**30) | st.integers(-3, 3)
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), min_size=1, max_size=12)

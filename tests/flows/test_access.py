@@ -79,3 +79,13 @@ def test_links_are_followed(deployed: Path, tmp_path: Path) -> None:
 
 def test_the_command_line_may_use_any_place() -> None:
     check("data", ratings="/etc/passwd")
+
+
+def test_a_part_of_a_folder_may_not_lead_elsewhere(deployed: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("1,2,3\n")
+    (deployed / "events").mkdir()
+    (deployed / "events" / "part-0").write_text("1,2,3\n")
+    check("data", ratings=str(deployed / "events"))
+    (deployed / "events" / "part-1").symlink_to(tmp_path / "secret")
+    with pytest.raises(BadSettings, match=r"a part of data\.ratings is outside"):
+        check("data", ratings=str(deployed / "events"))

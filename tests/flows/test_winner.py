@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from prefect import State
 
+from recsys.data.settings import ReadingSettings
 from recsys.settings import Settings
 from recsys.winner.recommender import Recommender
-from recsys.winner.settings import NightlyRun, PredictRun, ReadingSettings, RecommendRun
+from recsys.winner.settings import NightlyRun, PredictRun, RecommendRun
 from tests.factories import small_settings, write_ratings
 
 

@@ -9,7 +9,7 @@ import pytest
 from prefect import task
 from prefect.states import Failed
 
-from recsys.data.dialect import open_ratings
+from recsys.data.opening import open_ratings
 from recsys.errors import BadRatings, DatasetUnavailable, StoreUnavailable, TrainingDiverged
 from tasks.retries import RETRYING, is_transient
 

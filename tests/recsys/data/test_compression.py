@@ -2,15 +2,17 @@
 import bz2
 import gzip
 import io
+import lzma
 import os
 import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
-from recsys.data.dialect import chunks, open_ratings
+from recsys.data.opening import chunks, open_ratings
 from recsys.errors import BadRatings
 
 TEXT = "".join(f"{row},{row * 7919 % 9973},{row % 10 / 2}\n" for row in range(5000)).encode()
@@ -28,19 +30,26 @@ def zipped_alone(content: bytes) -> bytes:
     return zipped({"ml/data.csv": content})
 
 
+def zstd(content: bytes) -> bytes:
+    return bytes(pa.compress(content, "zstd", asbytes=True))
+
+
+PACKERS: list[Callable[[bytes], bytes]] = [bytes, gzip.compress, bz2.compress, lzma.compress, zstd, zipped_alone]
+
+
 def unpacked(path: Path) -> bytes:
     with open_ratings(path) as source:
         return b"".join(chunks(source))
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, zipped_alone])
+@pytest.mark.parametrize("pack", PACKERS)
 @pytest.mark.parametrize("name", ["ratings.csv", "ratings.csv.gz", "ratings"])
 def test_a_file_is_unpacked_whatever_it_is_called(tmp_path: Path, pack: Callable[[bytes], bytes], name: str) -> None:
     (tmp_path / name).write_bytes(pack(TEXT))
     assert unpacked(tmp_path / name) == TEXT
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, zipped_alone])
+@pytest.mark.parametrize("pack", PACKERS)
 def test_the_position_ends_at_the_size_on_disk(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     (tmp_path / "f").write_bytes(pack(TEXT))
     with open_ratings(tmp_path / "f") as source:
@@ -64,6 +73,7 @@ def test_text_that_begins_like_an_archive_is_text(tmp_path: Path, text: bytes) -
         ({"ml/ratings.dat": b"1", "ml/split_ratings.sh": b"", "ml/users.dat": b""}, "ml/ratings.dat"),
         ({"BX-Book-Ratings.csv": b"1", "BX-Users.csv": b"", "BX-Books.csv": b""}, "BX-Book-Ratings.csv"),
         ({"ml-100k/u.data": b"1", "ml-100k/u.item": b"", "ml-100k/u1.base": b""}, "ml-100k/u.data"),
+        ({"yelp/ratings.json": b"1", "yelp/tips.json": b""}, "yelp/ratings.json"),
         ({"ratings.csv": b"1", "__MACOSX/._ratings.csv": b"", ".DS_Store": b""}, "ratings.csv"),
     ],
 )
@@ -99,7 +109,9 @@ def test_an_encrypted_archive_is_named(tmp_path: Path) -> None:
         unpacked(tmp_path / "f.zip")
 
 
-@pytest.mark.parametrize(("pack", "kind"), [(gzip.compress, "gzip"), (bz2.compress, "bzip2"), (zipped_alone, "zip")])
+@pytest.mark.parametrize(
+    ("pack", "kind"), [(gzip.compress, "gzip"), (bz2.compress, "bzip2"), (lzma.compress, "xz"), (zipped_alone, "zip")]
+)
 @pytest.mark.parametrize("harm", ["cut", "changed"])
 def test_a_damaged_archive_is_named(tmp_path: Path, pack: Callable[[bytes], bytes], kind: str, harm: str) -> None:
     content = bytearray(pack(TEXT))
@@ -112,6 +124,26 @@ def test_a_damaged_archive_is_named(tmp_path: Path, pack: Callable[[bytes], byte
     sentence = f"f is damaged or cut short, it does not unpack as {kind}; download or pack it again."
     with pytest.raises(BadRatings, match=re.escape(sentence)):
         unpacked(tmp_path / "f")
+
+
+def test_zstd_that_is_cut_is_named(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(zstd(TEXT)[:-10])
+    with pytest.raises(
+        BadRatings, match=r"^f is damaged or cut short, it does not unpack as zstd; download or pack it"
+    ):
+        unpacked(tmp_path / "f")
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zstd])
+def test_archives_one_after_the_other_are_unpacked(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    (tmp_path / "f").write_bytes(pack(TEXT) + pack(b"1,2,3\n"))
+    assert unpacked(tmp_path / "f") == TEXT + b"1,2,3\n"
+
+
+def test_zstd_may_begin_with_a_frame_that_is_skipped(tmp_path: Path) -> None:
+    """As pzstd writes it."""
+    (tmp_path / "f").write_bytes(b"\x50\x2a\x4d\x18\x04\0\0\0abcd" + zstd(TEXT))
+    assert unpacked(tmp_path / "f") == TEXT
 
 
 def test_an_unknown_zip_method_is_named(tmp_path: Path) -> None:

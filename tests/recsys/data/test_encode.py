@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import LabelEncoder
 
 from recsys.data.encode import encode
+from recsys.data.settings import Duplicates
 from recsys.data.values import NO_TIME
 from recsys.errors import BadRatings
-from recsys.settings import Duplicates
 
 
 def ratings(folder: Path, user: list[object], item: list[object], rating: list[float] | None = None) -> Path:

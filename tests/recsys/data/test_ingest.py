@@ -3,6 +3,7 @@ import csv
 import hashlib
 import io
 import json
+import lzma
 import re
 import tempfile
 import tracemalloc
@@ -18,9 +19,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from recsys.data import dialect
 from recsys.data import ingest as spool
+from recsys.data import opening
 from recsys.data.ingest import Ingested, ingest
+from recsys.data.tokenizer import MISQUOTED
 from recsys.errors import BadRatings
 from recsys.settings import DataSettings
 
@@ -157,7 +159,7 @@ def test_a_rating_keeps_every_digit(tmp_path: Path, rating: str, kind: str) -> N
 def test_ids_that_turn_to_text_late_were_kept_as_they_were_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dialect, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(opening, "BLOCK_BYTES", 1000)
     lines = [f"{row},{-row},{row % 5}" for row in range(1000)]
     lines[700] = "007,-1,1"
     lines[900] = "1,x,1"
@@ -170,14 +172,14 @@ def test_the_bytes_written_depend_on_the_ratings_alone(tmp_path: Path, monkeypat
     text = HEADER + "".join(f"u{row % 97},{row % 89},{row % 10 / 2},{row}\n" for row in range(2000))
     monkeypatch.setattr(spool, "GROUP_ROWS", 300)
     for block in (500, 7_777, 10**6):
-        monkeypatch.setattr(dialect, "BLOCK_BYTES", block)
+        monkeypatch.setattr(opening, "BLOCK_BYTES", block)
         read(tmp_path, text)
     read(tmp_path, text.replace("\n", "\r\n").replace(",", "::"), "ratings.dat")
     assert len({path.read_bytes() for path in tmp_path.glob("*/ratings.parquet")}) == 1
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dialect, "BLOCK_BYTES", 2**14)
+    monkeypatch.setattr(opening, "BLOCK_BYTES", 2**14)
     monkeypatch.setattr(spool, "GROUP_ROWS", 2**10)
 
     def peak(rows: int) -> int:
@@ -218,9 +220,13 @@ def test_bad_rows_are_set_aside_with_line_reason_and_text(tmp_path: Path, caplog
         ["7", "it has 3 fields instead of 4", "1,2,3"],
         ["8", "rating '9' is above the scale's highest, 5 (--max-rating)", "1,2,9,"],
         ["9", "rating '0' is below the scale's lowest, 1 (--min-rating)", "1,2,0,"],
-        ["10", "it is not UTF-8 text (byte 0xe9), convert the file to UTF-8", r"1,2,3,caf\xe9"],
+        [
+            "10",
+            "it is not UTF-8 text (byte 0xe9), name the file's encoding, such as --encoding latin-1",
+            r"1,2,3,caf\xe9",
+        ],
         ["13", "the rating is missing", '1,2,,"c\nd"'],
-        ["15", "a quote is opened and not closed, or closed inside a field", '1,2,3,"e'],
+        ["15", MISQUOTED, '1,2,3,"e'],
     ]
     assert table["user"].to_pylist() == [1, 1, 5]
     assert (facts.rows, facts.quarantined_rows) == (3, 9)
@@ -266,7 +272,7 @@ def test_no_row_is_lost(lines: list[str], max_rows: int | None, line_end: str) -
 def test_max_rows_are_the_first_rows_good_or_bad(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_rows: int, block: int
 ) -> None:
-    monkeypatch.setattr(dialect, "BLOCK_BYTES", block)
+    monkeypatch.setattr(opening, "BLOCK_BYTES", block)
     content = "user,item,rating\n1,2,3\n\n2,2,x\n3,2,3\n4,2\n5,2,3\n"
     _, table = read(tmp_path, content, max_rows=max_rows, bad_rows="quarantine")
     assert table["user"].to_pylist() == {1: [1], 2: [1], 3: [1, 3], 4: [1, 3]}.get(max_rows, [1, 3, 5])
@@ -278,7 +284,7 @@ def test_what_comes_after_max_rows_does_no_harm(tmp_path: Path) -> None:
 
 
 def test_progress_is_told_in_bytes_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dialect, "BLOCK_BYTES", 2**12)
+    monkeypatch.setattr(opening, "BLOCK_BYTES", 2**12)
     (tmp_path / "ratings.csv").write_text(HEADER + ROWS * 200)
     told: list[tuple[float, float | None, str]] = []
     ingest(tmp_path / "ratings.csv", DataSettings(), tmp_path, lambda *words: told.append(words))
@@ -341,20 +347,20 @@ BROKEN: list[tuple[str | bytes, dict[str, Any], str]] = [
     (HEADER, {}, "ratings.csv holds a header but no ratings; give a file with one rating per line."),
     (HEADER.strip(), {}, "ratings.csv holds a header but no ratings; give a file with one rating per line."),
     ("user,item,opinion\na,b,c\n", {}, "no column that looks like the rating among its columns (user, item, opinion); name it with --rating-column, or say --header no if its first line is a rating already."),
-    ("1/2/3\n4/5/6\n", {}, "ratings.csv has only one column, '1/2/3' is its first line; ratings need user, item and rating: name the separator of the columns with --separator."),
-    ('{"user": 1, "item": 2, "rating": 3}\n', {}, "ratings.csv is JSON; write it as CSV with one rating per line."),
-    (' [\n {"user": 1, "item": 2, "rating": 3}]', {}, "ratings.csv is JSON; write it as CSV"),
-    (HEADER + ROWS, {"separator": "tab"}, "has only one column, 'userId,movieId,rating,timestamp' is its first line"),
+    ("1/2/3\n4/5/6\n", {}, "ratings.csv has only one column, '1/2/3' is its first line; ratings need user, item and rating, with commas, tabs, semicolons, pipes, double colons or blanks between them: write it so, or leave out lines above the table with --skip-lines."),
+    ('{"user": 1,\n"item": 2,\n"rating": 3}\n', {}, "ratings.csv is JSON, but has no object on each line; write each rating as an object on a line of its own (JSON lines), or as CSV."),
+    (' [\n {"user": 1, "item": 2, "rating": 3}]', {}, "ratings.csv is a JSON array; write each rating as an object on a line of its own (JSON lines), as jq -c '.[]' does."),
+    (HEADER + ROWS, {"separator": "tab"}, "ratings.csv has only one column with --separator tab, 'userId,movieId,rating,timestamp' is its first line; ratings need user, item and rating: name another separator, or leave --separator out to have it recognised."),
     ("user,item\n1,2\n", {}, "has only two columns, 'user,item' is its first line"),
-    ((HEADER + ROWS).encode("utf-16"), {}, "ratings.csv is UTF-16 text; convert it to UTF-8."),
-    ((HEADER + ROWS).encode("utf-16-le"), {}, "ratings.csv is UTF-16 text; convert it to UTF-8."),
+    ((HEADER + ROWS).encode("utf-16"), {"encoding": "latin-1"}, "ratings.csv is UTF-16 text, and --encoding latin-1 was given; leave --encoding out."),
     (bytes(range(256)) * 20, {}, "ratings.csv is not text, it holds NUL bytes; give a text file, or a parquet file."),
     (b"\0" * 5000, {}, "ratings.csv is not text, it holds NUL bytes"),
-    (b"\xfd7zXZ\0\0\4", {}, "ratings.csv is packed with xz; unpack it, or pack it with gzip."),
+    (b"\xfd7zXZ\0\0\4", {}, "ratings.csv is damaged or cut short, it does not unpack as xz; download or pack it again."),
+    (lzma.compress(lzma.compress(b"1,2,3\n")), {}, "ratings.csv is packed twice; unpack it."),
     ("user,item,rating\r1,2,3\r", {}, "ratings.csv has lines that end in CR alone; convert the line ends to LF."),
     ("1" * 2**21, {}, "ratings.csv, line 1: the line is longer than 1 MiB; give a file with one rating per line."),
     (HEADER + "1" * 2**24, {}, "ratings.csv, line 2: the line is longer than 1 MiB; give a file with one rating per line."),
-    ("größe,user,item,rating\n".encode("latin-1") + b"1,2,3,4\n", {}, "ratings.csv, line 1: it is not UTF-8 text (byte 0xf6), convert the file to UTF-8; correct the line, or say --header no if it is a rating."),
+    ("größe,user,item,rating\n".encode("latin-1") + b"1,2,3,4\n", {}, "ratings.csv, line 1: it is not UTF-8 text (byte 0xf6), name the file's encoding, such as --encoding latin-1; correct the line, or say --header no if it is a rating."),
     (HEADER + ROWS + "1,2,abc,3\n", {}, "ratings.csv, line 5: rating 'abc' is not a number; correct the line, or set such rows aside with --bad-rows quarantine."),
     ("1,2,abc\n1,2,3\n", {}, "ratings.csv, line 1: rating 'abc' is not a number"),
     ("a;b;3,500\nc;d;2\n", {}, "ratings.csv, line 1: rating '3,500' may have a decimal comma or separate the thousands: say --decimal comma if it is 3.500, or write it without the comma; correct the line"),

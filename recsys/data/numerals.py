@@ -1,6 +1,16 @@
-"""Integers in columns of text, without loss: only where the integer is written as the text was."""
+"""Numbers in text: what is one, what is meant as one, and whole columns of integers without loss."""
+
+import re
 
 import pyarrow as pa
+
+NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+"""As ratings, times and ids are written."""
+
+MEANT_AS_NUMBER = re.compile(
+    r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:e[+-]?\d+)?|[+-]?(?:nan|inf|infinity)", re.IGNORECASE | re.ASCII
+)
+"""Also 4,5 and nan: a line with it is a wrong rating rather than a header."""
 
 
 def integers(text: pa.StringArray) -> pa.Int64Array | None:
