@@ -1,4 +1,7 @@
-"""Numbers in text: what is one, what is meant as one, and whole columns of integers without loss."""
+"""Numbers in text: what is one, what is meant as one, and whole columns of integers.
+
+Nothing is lost: a column is one of integers only where each integer is written as the text was.
+"""
 
 import re
 
