@@ -22,7 +22,7 @@ from recsys.models.settings import MFSettings as MFSettings
 from recsys.models.settings import TunedDNNSettings as TunedDNNSettings
 from recsys.models.specs import BLEND, MODELS, TUNED, ModelSections, ModelSpec
 from recsys.store.remote import NO_SECRETS, anchored, has_secrets
-from recsys.text import escaped, listed
+from recsys.text import escaped, listed, quoted
 
 Protocol = Literal["fair", "notebook"]
 Duplicates = Literal["keep", "error", "last", "mean"]
@@ -41,9 +41,7 @@ def _known_encoding(name: str) -> str:
     except (LookupError, ValueError):
         known = False
     if not known:
-        raise ValueError(
-            f"{escaped(name)} is no encoding that Python knows: give one such as latin-1, cp1252 or utf-16"
-        )
+        raise ValueError(f"encoding {quoted(name)} is none that Python knows: give one such as latin-1 or cp1252")
     return name
 
 

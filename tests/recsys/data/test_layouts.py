@@ -1,6 +1,7 @@
 """Padded columns and item blocks."""
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -18,7 +19,7 @@ READ = [(10, 1, 5.0, 1104624000), (11, 1, 3.0, 1107388800), (10, 2, 4.0, 1104624
     "settings", [{}, {"separator": "comma"}, {"header": "no"}, {"bad_rows": "quarantine"}], ids=repr
 )
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_netflix_s_blocks_are_read(settings: dict[str, str], end: str) -> None:
+def test_netflix_s_blocks_are_read(settings: dict[str, Any], end: str) -> None:
     assert rows_of(NETFLIX.replace("\n", end), **settings) == READ
     assert rows_of(NETFLIX.replace("\n", end).removesuffix(end), **settings) == READ
 
@@ -99,7 +100,9 @@ def test_a_row_between_blanks_with_a_field_too_many_keeps_its_line() -> None:
 @given(st.lists(st.sampled_from([" ", "\t", "\n", "a", "1", "é"]), max_size=30).map("".join), st.booleans())
 def test_padding_is_taken_from_each_line(text: str, quoted: bool) -> None:
     made = b"".join(without_padding([text.encode()], quoted=quoted)).decode()
-    assert made == "\n".join(" ".join(line.split()) for line in text.split("\n"))
+    *lines, last = (" ".join(line.split()) for line in text.split("\n"))
+    ends = "\n" if text and text[-1] != "\n" and not last else ""
+    assert made == "\n".join([*lines, last]) + ends
 
 
 @settings(deadline=None)
