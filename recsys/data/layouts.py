@@ -77,7 +77,9 @@ def without_padding(chunks: Iterable[bytes], *, quoted: bool) -> Iterator[bytes]
             data = QUOTED_OR_PADDING.sub(lambda found: found[1] or b" ", data).replace(b"\n ", b"\n").lstrip(b" ")
         elif PADDED.search(data):
             data = _first_of_each_gap(data)
-        yield data.replace(b" \n", b"\n").rstrip(b" ")
+        lines = data.replace(b" \n", b"\n").rstrip(b" ")
+        # A last line of blanks alone, without an end, is a line still.
+        yield lines if data.endswith(b"\n") or lines[-1:] not in (b"", b"\n") else lines + b"\n"
 
 
 def _first_of_each_gap(data: bytes) -> bytes:

@@ -6,6 +6,8 @@ one, would then pass for a single field over many lines, and all rows between th
 
 import re
 
+import numpy as np
+
 from recsys.data.numerals import MEANT_AS_NUMBER
 from recsys.data.settings import Quoting
 from recsys.data.tokenizer import Block, Quotes, always, one_line_record
@@ -78,10 +80,26 @@ def refuse_swallowed_rows(block: Block, separator: str, width: int, number: int 
         BadRatings: a field runs over more lines than `MAX_FIELD_LINES`, or more than half of its lines, from the second
             on, look like rows.
     """
-    for start, end in block.long:
+    for start, end in _long_or_like_rows(block, separator, width):
         text = block.data[start : end - 1].decode(errors="surrogateescape")
         if what := _too_long(text, separator, width, number):
             raise _suspicious(block.line + block.data.count(b"\n", 0, start), text, separator, what, file)
+
+
+def _long_or_like_rows(block: Block, separator: str, width: int) -> list[tuple[int, int]]:
+    """Start and end of the records of which more than half of the further lines have as many separators as a row.
+
+    Those of more than `MAX_FIELD_LINES` are among them.
+    """
+    characters = np.frombuffer(block.data, np.uint8)
+    line_ends = np.flatnonzero(characters == ord("\n"))
+    line_starts = np.append(0, line_ends[:-1] + 1)
+    separators = np.diff(np.searchsorted(np.flatnonzero(characters == ord(separator)), line_ends), prepend=0)
+    alike = np.append(0, np.cumsum(separators == width - 1))
+    starts, ends = np.array(block.long).T
+    second, after = np.searchsorted(line_starts, starts, "right"), np.searchsorted(line_starts, ends)
+    suspicious = (2 * (alike[after] - alike[second]) > after - second) | (after - second >= MAX_FIELD_LINES)
+    return [block.long[at] for at in np.flatnonzero(suspicious)]
 
 
 def refuse_rows_in_header(line: int, text: str, separator: str, width: int, file: str) -> None:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from recsys.config import SettingsModel
 from recsys.data.datasets import DATASETS, SAMPLE
-from recsys.text import escaped
+from recsys.text import quoted
 
 Duplicates = Literal["keep", "error", "last", "mean"]
 Decimal = Literal["auto", "point", "comma"]
@@ -31,9 +31,7 @@ def _known_encoding(name: str) -> str:
     except (LookupError, ValueError):
         known = False
     if not known:
-        raise ValueError(
-            f"{escaped(name)} is no encoding that Python knows: give one such as latin-1, cp1252 or utf-16"
-        )
+        raise ValueError(f"encoding {quoted(name)} is none that Python knows: give one such as latin-1 or cp1252")
     return name
 
 

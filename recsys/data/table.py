@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from recsys.data.columns import FoundBy, Role
+from recsys.data.tokenizer import count_line_ends
 from recsys.data.values import Fields
 from recsys.errors import BadRatings
 
@@ -60,7 +61,7 @@ class LineCount:
         """Yield text and count its lines; what follows the last line end is a line, too."""
         last = b"\n"
         for chunk in chunks:
-            self.lines += chunk.count(b"\n")
+            self.lines += count_line_ends(chunk)
             last = chunk[-1:] or last
             yield chunk
         self.lines += last != b"\n"

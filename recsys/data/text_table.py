@@ -83,16 +83,19 @@ def read_quickly(block: Block, dialect: Dialect) -> Fields | None:
         read = pa.csv.read_csv(pa.BufferReader(data), whole, parse, keep)
     except (UnicodeDecodeError, pa.ArrowInvalid):
         return None
-    if read.num_rows != _count_rows(block):
+    if read.num_rows != _count_rows(block, read.num_rows):
         return None
     return {role: read[number].combine_chunks() for role, number in wanted.items()}
 
 
-def _count_rows(block: Block) -> int:
-    """The rows of a regular block by its line ends: those of lines that are not empty and not inside of quotes."""
+def _count_rows(block: Block, expected: int) -> int:
+    """The rows of a regular block by its line ends: those of lines that are not empty and not inside of quotes.
+
+    Empty lines are looked for only if there are more lines than the `expected` rows.
+    """
     inside = sum(block.data.count(b"\n", start, end) - 1 for start, end in block.long)
-    if b"\n\n" not in block.data and block.data[:1] != b"\n":
-        return block.lines - inside
+    if block.lines - inside == expected:
+        return expected
     ends = np.frombuffer(block.data, np.uint8) == ord("\n")
     empty = np.flatnonzero(ends & np.append(True, ends[:-1]))
     if block.long:

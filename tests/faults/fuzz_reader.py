@@ -22,6 +22,12 @@ WAYS = (
     DataSettings(bad_rows="quarantine"),
     DataSettings(),
     DataSettings(bad_rows="quarantine", header="no", separator="double-colon"),
+    DataSettings(bad_rows="quarantine", quoting="none"),
+    DataSettings(bad_rows="quarantine", quoting="standard", separator="tab"),
+    DataSettings(bad_rows="quarantine", encoding="latin-1"),
+    DataSettings(bad_rows="quarantine", encoding="utf-16-le"),
+    DataSettings(bad_rows="quarantine", skip_lines=1),
+    DataSettings(bad_rows="quarantine", separator="blank"),
 )
 
 PLACE = Path(mkdtemp(prefix="fuzzing-", dir=sys.argv[1]))

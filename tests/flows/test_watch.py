@@ -83,6 +83,20 @@ def test_the_newest_file_of_a_folder_is_compared(look: Look, comparisons: list[S
     assert [settings.data.ratings for settings in comparisons] == [str(first), str(second)]
 
 
+def test_a_folder_of_parts_is_compared_as_one_file(look: Look, comparisons: list[Settings], tmp_path: Path) -> None:
+    events = tmp_path / "incoming" / "events"
+    events.mkdir(parents=True)
+    first, second = write_ratings(events / "part-0.csv"), write_ratings(events / "part-1.csv", seed=1)
+    for place in (events, events.parent):
+        settings = small_settings(place, tmp_path, seed=len(comparisons))
+        assert look(settings).name == "Waiting"
+        for path in (first, second, events):
+            old(path)
+        assert [look(settings).name for _ in range(2)] == ["Completed", "Unchanged"]
+        write_ratings(second, seed=2 + len(comparisons))
+    assert [settings.data.ratings for settings in comparisons] == [str(events), str(events)]
+
+
 def test_a_comparison_that_fails_is_tried_again(look: Look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = small_settings(old(write_ratings(tmp_path / "ratings.csv")), tmp_path)
     tries = []

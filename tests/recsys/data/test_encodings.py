@@ -67,7 +67,7 @@ def test_another_encoding_than_that_of_the_file_is_refused(asked: str) -> None:
 
 @pytest.mark.parametrize("name", ["klingon", "base64", "rot13", "idna", "", "a\0b", "../latin-1", "undefined"])
 def test_what_is_no_encoding_is_refused(name: str) -> None:
-    with pytest.raises(ValidationError, match="is no encoding that Python knows: give one such as latin-1"):
+    with pytest.raises(ValidationError, match="is none that Python knows: give one such as latin-1"):
         DataSettings(encoding=name)
 
 

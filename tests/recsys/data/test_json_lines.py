@@ -137,9 +137,7 @@ def test_ids_of_several_kinds_are_read_as_text() -> None:
     )
 
 
-VALUES = st.sampled_from(
-    ["1", "-7", "2.5", '"a"', '"4.5"', "null", '"é"', '"\\u00e9"', "true", "[1]", "1e3", '"x\\ny"']
-)
+VALUES = st.sampled_from(["1", "-7", "2.5", '"a"', '"4.5"', "null", '"é"', '"\\u00e9"', "true", "[1]", '"x\\ny"'])
 OBJECTS = st.lists(
     st.lists(st.tuples(st.sampled_from(["user", "item", "rating", "timestamp", "more"]), VALUES), max_size=5),
     max_size=6,

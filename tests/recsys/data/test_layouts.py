@@ -80,7 +80,7 @@ def test_blocks_without_ratings_are_refused() -> None:
 )
 def test_padded_columns_are_read(text: str) -> None:
     read = [(1, 31, 2.5, 100), (15, 1029, 3.0, 99), (1, 7, 4.0, 7)]
-    named = {} if "time" in text else {"timestamp_column": "4"}
+    named: dict[str, Any] = {} if "time" in text else {"timestamp_column": "4"}
     assert rows_of(text, **named) == read
     assert rows_of(text.replace("\n", "\r\n"), **named) == read
 
@@ -102,7 +102,9 @@ def test_a_row_between_blanks_with_a_field_too_many_keeps_its_line() -> None:
 @given(st.lists(st.sampled_from([" ", "\t", "\n", "a", "1", "é"]), max_size=30).map("".join), st.booleans())
 def test_padding_is_taken_from_each_line(text: str, quoted: bool) -> None:
     made = b"".join(without_padding([text.encode()], quoted=quoted)).decode()
-    assert made == "\n".join(" ".join(line.split()) for line in text.split("\n"))
+    *lines, last = (" ".join(line.split()) for line in text.split("\n"))
+    ends = "\n" if text and text[-1] != "\n" and not last else ""
+    assert made == "\n".join([*lines, last]) + ends
 
 
 @settings(deadline=None)

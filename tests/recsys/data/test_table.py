@@ -116,6 +116,7 @@ def test_lines_skipped_and_read_are_the_lines_of_the_file(
         ("%%MatrixMarket matrix coordinate real general\n% c\n3 4 2\n1 1 5\n2 2 3", 5, 3, 2),
         ("% bip weighted\n% 2 2 2\n1  1 5\n\n2 2 3\n", 5, 2, 2),
         ('{"user":1,"item":2,"rating":3}\n\n{"user":1,"item":2}\nx\n', 4, 0, 3),
+        ("1  2 3\n 1 3  4\n ", 3, 0, 2),
         ("1::2::3\n1::3::4\n", 2, 0, 2),
         ("Exported\n\nuser;item;rating\n1;2;3\n", 4, 3, 1),
     ],
