@@ -25,7 +25,7 @@ from flows.runners import check_installed, parallel_tasks
 from flows.server import OwnServer, failure_of, running_server
 from flows.stdio import print_error
 from flows.terminal import asks, plain, show_comparison, show_header, show_plan, watching
-from recsys.data.source import Source, expected_rows, locate
+from recsys.data.source import Source, check_beginning, expected_rows, locate
 from recsys.errors import ChecksFailed, ServerLost, ServerUnavailable
 from recsys.evaluation.results import Comparison
 from recsys.memory import require_memory_for_tensorflow
@@ -74,8 +74,17 @@ class Session:
             _silence_log()
 
     def explain(self) -> None:
-        """Print what a run would compute, and why, and what that will take."""
-        show_plan(self.console, *self._plan(locate(self.settings.data)))
+        """Print what a run would compute, and why, and what that will take.
+
+        Raises:
+            UserError: the ratings cannot be used, or something else that the user can put right.
+        """
+        check_installed(self.settings.scaling)
+        source = locate(self.settings.data)
+        plan, expected = self._plan(source)
+        if not plan[0].cached:
+            check_beginning(source)
+        show_plan(self.console, plan, expected)
 
     def compare(self) -> bool:
         """Run the comparison and show it; return whether every model was trained.

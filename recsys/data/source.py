@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from recsys.data.datasets import DATASETS, SAMPLE
@@ -28,6 +29,9 @@ SETTLING = 60.0
 
 BYTES_READ = 2**16
 """What of a text file tells how long its lines are."""
+
+CHECKED_ROWS, CHECKED_BYTES = 1_000, 2**16
+"""Ratings that a plan reads, and the size of a file that it reads whole."""
 
 PACKED_BYTES = 6
 """Bytes that a rating takes in a compressed file, or in Parquet: what those of MovieLens take."""
@@ -98,6 +102,26 @@ def expected_rows(source: Source) -> int:
         return 0
     lines = 0 if b"\0" in start else start.count(b"\n")
     return min(round(size * lines / len(start)) if lines else size // PACKED_BYTES, most)
+
+
+def check_beginning(source: Source) -> None:
+    """Read the first CHECKED_ROWS ratings of a source, and all of a file of up to CHECKED_BYTES, to see if it can be.
+
+    Of a larger file whose bad rows are set aside, the columns are checked and no row, as any number may be bad.
+
+    Raises:
+        BadRatings: they cannot be read, as a run would say.
+    """
+    from recsys.data.ingest import check, ingest  # here, so that a source is located without waiting for it
+
+    check(source.ratings, source.settings)
+    most = source.settings.max_rows
+    if source.ratings.stat().st_size > CHECKED_BYTES:
+        if source.settings.bad_rows == "quarantine":
+            return
+        most = min(CHECKED_ROWS, most or CHECKED_ROWS)
+    with TemporaryDirectory(prefix="mf-or-dnn-") as folder:
+        ingest(source.ratings, source.settings.model_copy(update={"max_rows": most}), Path(folder))
 
 
 def newest(folder: Path) -> Path | None:
