@@ -212,7 +212,7 @@ def test_what_holds_no_ratings_is_known_before_it_is_read(
 ) -> None:
     path = tmp_path / "ratings.csv"
     path.write_bytes(content)
-    source = locate(DataSettings(ratings=str(path), bad_rows=bad_rows))  # type: ignore[arg-type]
+    source = locate(DataSettings(ratings=str(path), bad_rows=bad_rows))
     with pytest.raises(BadRatings, match=said) as caught:
         check_beginning(source)
     with pytest.raises(BadRatings) as of_a_run:
