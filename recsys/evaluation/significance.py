@@ -22,7 +22,6 @@ from recsys.arrays import as_codes, as_numbers, require_finite, require_one_leng
 from recsys.errors import BadSettings
 from recsys.evaluation.results import Difference, DifferenceVerdict
 from recsys.evaluation.thresholds import LEVEL
-from recsys.text import listing
 
 DRAWN_AT_ONCE = 2_000_000
 """Users drawn at once, over all resamples of a chunk: about 60 MB."""
@@ -63,7 +62,7 @@ def compare_pairs(
         return []
     names = list(dict.fromkeys(name for pair in pairs for name in pair))
     if unknown := [name for name in names if not len(predicted.get(name, ()))]:
-        raise ValueError(f"there are no predictions of {listing(unknown)}")
+        raise ValueError(f"there are no predictions of {', '.join(unknown)}")
     user, rating, given = _checked(user, rating, [predicted[name] for name in names])
     predicted = dict(zip(names, given, strict=True))
     _require_effect(smallest_effect)

@@ -23,7 +23,6 @@ from recsys.models.settings import EmbeddingSettings, FitSettings
 from recsys.progress import Progress, silent
 from recsys.seeding import derive_seed
 from recsys.settings import Engine
-from recsys.text import quoted
 from recsys.training.compiled.engine import train_compiled
 from recsys.training.fit import Fit, FitData
 from recsys.training.keras_engine import train_keras
@@ -54,7 +53,7 @@ def train(
         TrainingDiverged: a loss became NaN or infinite.
     """
     if engine not in get_args(Engine):
-        raise BadSettings(f"There is no engine {quoted(str(engine))}: choose {' or '.join(get_args(Engine))}.")
+        raise BadSettings(f"There is no engine {engine!r}: choose {' or '.join(get_args(Engine))}.")
     data.require_codes(*table_rows(model))
     if engine == "keras":
         return train_keras(model, data, settings, seed, progress)
