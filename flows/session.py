@@ -26,7 +26,7 @@ from flows.server import OwnServer, failure_of, running_server
 from flows.stdio import print_error
 from flows.terminal import asks, plain, show_columns, show_comparison, show_header, show_plan, watching
 from recsys.data.columns import described
-from recsys.data.source import Source, expected_rows, locate
+from recsys.data.source import Source, check_beginning, expected_rows, locate
 from recsys.errors import ChecksFailed, ServerLost, ServerUnavailable
 from recsys.evaluation.results import Comparison
 from recsys.memory import require_memory_for_tensorflow
@@ -76,10 +76,15 @@ class Session:
             _silence_log()
 
     def explain(self) -> None:
-        """Print what a run would compute, and why, and what that will take."""
+        """Print what a run would compute, and why, and what that will take.
+
+        Raises:
+            UserError: the ratings cannot be used, or something else that the user can put right.
+        """
+        check_installed(self.settings.scaling)
         source = locate(self.settings.data)
         planner, expected = self._plan(source)
-        show_columns(self.console, _columns(source, planner))
+        show_columns(self.console, _columns(planner) or check_beginning(source))
         show_plan(self.console, planner.tasks, expected)
 
     def compare(self) -> bool:
@@ -96,7 +101,11 @@ class Session:
         server = self._server()
         source = locate(self.settings.data)
         planner, expected = self._plan(source)
-        columns = _columns(source, planner)  # finds what is wrong with the ratings before Prefect's server is started
+        columns = _columns(planner)
+        if not columns:  # finds what is wrong with the ratings before Prefect's server is started
+            from recsys.data.ingest import check
+
+            columns = check(source.ratings, source.settings)
         show_header(self.console, self.settings, source, columns, planner.tasks)
         all_cached = all(planned.cached for planned in planner.tasks)
         loading = nullcontext() if all_cached or elsewhere else _keras_loading()
@@ -160,13 +169,10 @@ class Session:
             raise ChecksFailed(f"--strict: {listing(names)} fired; mute a check that is no concern with --mute.")
 
 
-def _columns(source: Source, planner: Planner) -> str:
-    """Which column of the ratings holds what, in words; raise BadRatings if there are no such columns."""
-    if planner.ratings is not None:
-        return described(planner.ratings["source_columns"], planner.ratings["found_by"])
-    from recsys.data.ingest import check  # here, as a cached run need not wait for it
-
-    return check(source.ratings, source.settings)
+def _columns(planner: Planner) -> str:
+    """Which column of the ratings holds what, in words; "" where they have not been read yet."""
+    facts = planner.ratings
+    return described(facts["source_columns"], facts["found_by"]) if facts else ""
 
 
 @contextmanager

@@ -41,6 +41,11 @@ def quoted(text: str, width: int = 60) -> str:
     return f"'{escaped(text if len(text) <= width else text[: width - 1] + '…')}'"
 
 
+def shown(value: object) -> str:
+    """A value as Python writes it, escaped and cut."""
+    return quoted(repr(value))[1:-1]
+
+
 def listed(names: Iterable[str], at_most: int = 12) -> str:
     """The first of the users' own names, escaped and cut, and how many more there are: a, b and 3 more."""
     plain = [quoted(name)[1:-1] or "(no name)" for name in names]

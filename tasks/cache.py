@@ -229,6 +229,7 @@ class VerifiedRecords(StoreFolder):
         try:
             _fetch(store, path)
             record: bytes = super().read_path(path, _sync=True)  # type: ignore[call-arg, assignment]
+            record = _record_here(record, store.root / RESULTS / path)
             result = result_of(record, store.root / RESULTS / path)
         except DamagedArtefact as damage:  # which Prefect does not log
             log.warning("%s; it is made anew", damage)
@@ -283,6 +284,24 @@ def _fetch(store: Store, key: str) -> None:
     write_atomically(store.root / RECORDS / key, with_checksum(metadata | {"storage_key": str(place)}))
 
 
+def _record_here(record: bytes, place: Path) -> bytes:
+    """Return a record with the path of its result as it is now: a store may have been moved since it was written.
+
+    Raises:
+        DamagedArtefact: the record is truncated or changed, or is of another result.
+    """
+    metadata = verified(record, f"the record {place.name}")
+    _require_own(metadata, place)
+    here = {"storage_key": str(place.resolve())}
+    return record if metadata["storage_key"] == here["storage_key"] else with_checksum(metadata | here)
+
+
+def _require_own(metadata: Mapping[str, Any], place: Path) -> None:
+    named = metadata.get("storage_key")
+    if not isinstance(named, str) or Path(named).name != place.name:
+        raise DamagedArtefact(f"the record {place.name} points elsewhere, to {named}")
+
+
 def recorded(store: str, key: str) -> Any:
     """Return the result on record under a key, if its files are undamaged; files that are only at a URL stay there.
 
@@ -299,17 +318,18 @@ def recorded(store: str, key: str) -> Any:
 
 
 def result_of(record: bytes, place: Path) -> Any:
-    """Return the result that a record points to, which must be at `place`: a manifest, or several by name.
+    """Return the result that a record points to, which is read at `place`: a manifest, or several by name.
+
+    The folder that the record names is that in which the store was when it was written, which nothing reads.
 
     Raises:
-        DamagedArtefact: the record or the result is truncated or changed, is not JSON, or lies elsewhere.
+        DamagedArtefact: the record or the result is truncated or changed, is not JSON, or has another name.
     """
     try:
         metadata = verified(record, f"the record {place.name}")
         if metadata["serializer"]["type"] != "json":
             raise DamagedArtefact(f"the result of the record {place.name} is not JSON")
-        if Path(metadata["storage_key"]).resolve() != place.resolve():
-            raise DamagedArtefact(f"the record {place.name} points elsewhere, to {metadata['storage_key']}")
+        _require_own(metadata, place)
         if sha256_of(place) != metadata[RESULT_DIGEST]:
             raise DamagedArtefact(f"{place} has changed since it was written")
         return json.loads(place.read_bytes())

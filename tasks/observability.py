@@ -95,6 +95,8 @@ def summary(result: Any) -> str:
             return f"best is {best['title']}, test MSE {best['mse']:.4f}"
     if "failed" in facts:
         return f"failed ({facts['failed']})"
+    if "loss" not in facts:
+        return ""
     if not facts["val_loss"]:
         return f"{len(facts['loss'])} epochs, training MSE {facts['loss'][-1]:.4f}"
     best_loss = facts["val_loss"][facts["best_epoch"] - 1]

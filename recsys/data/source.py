@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from recsys.data.datasets import DATASETS, SAMPLE
@@ -29,6 +30,9 @@ SETTLING = 60.0
 
 BYTES_READ = 2**16
 """What of a text file tells how long its lines are."""
+
+CHECKED_ROWS, CHECKED_BYTES = 1_000, 2**16
+"""Ratings that a plan reads, and the size of a file that it reads whole."""
 
 PACKED_BYTES = 6
 """Bytes that a rating takes in a compressed file, or in Parquet: what those of MovieLens take."""
@@ -100,6 +104,30 @@ def expected_rows(source: Source) -> int:
         return 0
     lines = 0 if b"\0" in start else start.count(b"\n")
     return min(round(size * lines / len(start)) if lines else size // PACKED_BYTES, most)
+
+
+def check_beginning(source: Source) -> str:
+    """Read the first CHECKED_ROWS ratings of a source, and all of a file of up to CHECKED_BYTES, to see if it can be.
+
+    Returns in words which column holds what.
+
+    Of a larger file whose bad rows are set aside, the columns are checked and no row, as any number may be bad.
+
+    Raises:
+        BadRatings: they cannot be read, as a run would say.
+    """
+    from recsys.data.ingest import check, ingest  # here, so that a source is located without waiting for it
+
+    columns = check(source.ratings, source.settings)
+    most = source.settings.max_rows
+    files = parts_of(source.ratings) or [source.ratings]
+    if sum(path.stat().st_size for path in files) > CHECKED_BYTES:
+        if source.settings.bad_rows == "quarantine":
+            return columns
+        most = min(CHECKED_ROWS, most or CHECKED_ROWS)
+    with TemporaryDirectory(prefix="mf-or-dnn-") as folder:
+        ingest(source.ratings, source.settings.model_copy(update={"max_rows": most}), Path(folder))
+    return columns
 
 
 def newest(folder: Path) -> Path | None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from recsys.errors import BadSettings
 from recsys.seeding import derive_seed
 
 Rows = npt.NDArray[np.integer]
@@ -23,7 +24,12 @@ def subsample(training: Rows, validation: Rows, share: float, seed: int, folder:
         share: above 0, up to 1; at least one row of each is kept.
         seed: shares by the same seed are nested.
         folder: exists.
+
+    Raises:
+        BadSettings: `share` is not above 0 and up to 1.
     """
+    if not 0 < share <= 1:
+        raise BadSettings(f"The share is {share}: give a number above 0, up to 1.")
     kept = {
         name: _share_of(rows, share, derive_seed(seed, "learning curve", name))
         for name, rows in (("train", training), ("validation", validation))

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
+from recsys.arrays import as_codes, as_doubles, require_one_length
 from recsys.evaluation.thresholds import LEVEL
 
 BINS = 10
@@ -69,10 +70,14 @@ def calibration(user: npt.NDArray[np.integer], actual: Floats, predicted: Floats
     """Compare predictions with ratings, shape (rows,) each, in bins of equal width and by a least-squares line.
 
     Raises:
+        BadIds: a code of a user is no whole number from 0.
+        BadRatings: a rating or a prediction is no finite number, or columns differ in length.
         ValueError: there are no rows.
     """
     if len(actual) == 0:
         raise ValueError("there are no ratings to compare with")
+    user, actual, predicted = as_codes(user, "user"), as_doubles(actual, "rating"), as_doubles(predicted, "prediction")
+    require_one_length(user_code=user, rating=actual, prediction=predicted)
     edges = np.linspace(predicted.min(), predicted.max(), BINS + 1)
     placed = np.clip(np.searchsorted(edges, predicted, side="right") - 1, 0, BINS - 1)
     filled = np.unique(placed)

@@ -7,7 +7,11 @@ scikit-learn are imported where a metric is computed: the command line lists the
 
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import wraps
+from inspect import unwrap
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from recsys.errors import BadRatings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,6 +109,38 @@ class RankingMetric(Metric):
         return [self.key, f"{self.key}_error"] if self.with_error else [self.key]
 
 
+Result = TypeVar("Result")
+
+
+def of_ratings(compute: "Callable[[Floats, Floats, Codes], Result]") -> "Callable[[Floats, Floats, Codes], Result]":
+    """Check what a function that computes a metric of predicted ratings is called with.
+
+    Raises:
+        BadIds: a code of a user is no whole number from 0.
+        BadRatings: there are no ratings, a rating or a prediction is no finite number, or columns differ in length.
+    """
+
+    @wraps(compute)
+    def checked(rating: "Floats", prediction: "Floats", user: "Codes") -> Result:
+        return compute(*_checked(rating, prediction, user))
+
+    return checked
+
+
+def _checked(rating: "Floats", prediction: "Floats", user: "Codes") -> "tuple[Floats, Floats, Codes]":
+    from recsys.arrays import as_codes, as_numbers, require_one_length
+
+    rating, prediction, user = (
+        as_numbers(rating, "rating"),
+        as_numbers(prediction, "prediction"),
+        as_codes(user, "user"),
+    )
+    if not require_one_length(rating=rating, prediction=prediction, user_code=user):
+        raise BadRatings("There are no ratings: give one or more.")
+    return rating, prediction, user
+
+
+@of_ratings
 def mse(rating: "Floats", prediction: "Floats", user: "Codes") -> float:
     """Return the mean squared error."""
     from sklearn.metrics import mean_squared_error
@@ -112,11 +148,13 @@ def mse(rating: "Floats", prediction: "Floats", user: "Codes") -> float:
     return float(mean_squared_error(rating, prediction))
 
 
+@of_ratings
 def rmse(rating: "Floats", prediction: "Floats", user: "Codes") -> float:
     """Return the square root of the mean squared error."""
     return float(mse(rating, prediction, user) ** 0.5)
 
 
+@of_ratings
 def user_rmse(rating: "Floats", prediction: "Floats", user: "Codes") -> float:
     """Return the mean over the users of the RMSE of each user's ratings, so that every user counts alike."""
     import numpy as np
@@ -126,6 +164,7 @@ def user_rmse(rating: "Floats", prediction: "Floats", user: "Codes") -> float:
     return float(np.sqrt(means).mean())
 
 
+@of_ratings
 def mae(rating: "Floats", prediction: "Floats", user: "Codes") -> float:
     """Return the mean absolute error."""
     from sklearn.metrics import mean_absolute_error
@@ -133,6 +172,7 @@ def mae(rating: "Floats", prediction: "Floats", user: "Codes") -> float:
     return float(mean_absolute_error(rating, prediction))
 
 
+@of_ratings
 def r2(rating: "Floats", prediction: "Floats", user: "Codes") -> float | None:
     """Return the coefficient of determination, None where the ratings do not vary."""
     from sklearn.metrics import r2_score
@@ -268,12 +308,17 @@ def rating_scores(
     """Return the metrics of one prediction or more by key, in double precision; arrays are of shape (rows,).
 
     `of_subset` leaves out the metrics that are not computed for a part of the test ratings.
+
+    Raises:
+        BadIds: a code of a user is no whole number from 0.
+        BadRatings: there are no ratings, a rating or a prediction is no finite number, or columns differ in length.
     """
     import numpy as np
 
+    rating, prediction, user = _checked(rating, prediction, user)
     rating, prediction = rating.astype(np.float64), prediction.astype(np.float64)
     wanted = [metric for metric in rating_metrics() if metric.in_subsets or not of_subset]
-    return {metric.key: metric.compute(rating, prediction, user) for metric in wanted}
+    return {metric.key: unwrap(metric.compute)(rating, prediction, user) for metric in wanted}
 
 
 def ranking_scores(ranked: RankedItems) -> dict[str, float | None]:

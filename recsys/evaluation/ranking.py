@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from recsys.arrays import as_triples, require_finite, require_whole_number
 from recsys.evaluation.metrics import TOP, RankedItems, ranking_scores
 from recsys.evaluation.results import RankedLists, Ranking
 from recsys.models.predictor import Codes, Floats, Predictor
@@ -65,9 +66,16 @@ def lists_to_rank(
     `known` are the training and validation rows, `test` the test rows: user codes, item codes and ratings, of shape
     (rows,). `threshold` is the lowest rating of a relevant item, in rating units; None for the mean of the known
     ratings. `most` is above 0; `seed` is that of both draws.
+
+    Raises:
+        BadIds: a code is of none of so many users and items.
+        BadRatings: there are no ratings, or one is no finite number.
+        BadSettings: `most` is no whole number of 1 or more.
     """
+    known, test = as_triples(known, users, items), as_triples(test, users, items)
+    most = require_whole_number(most, "The number of users to rank for")
     mean = float(known[2].mean(dtype=np.float64))
-    threshold = mean if threshold is None else threshold
+    threshold = mean if threshold is None else require_finite(threshold, "The threshold")
     seen = _marked(known[0], known[1], users, items)
     liked = test[2] >= np.float32(threshold)  # in single precision like the ratings, so that 3.6 reaches 3.6
     user, item = test[0][liked], test[1][liked]

@@ -18,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtr, stdtrit
 
+from recsys.arrays import as_codes, as_numbers, require_finite, require_one_length, require_whole_number
+from recsys.errors import BadSettings
 from recsys.evaluation.results import Difference, DifferenceVerdict
 from recsys.evaluation.thresholds import LEVEL
 
@@ -49,13 +51,22 @@ def compare_pairs(
         resamples: number of bootstrap resamples.
 
     Raises:
-        ValueError: there are no rows.
+        BadIds: a code of a user is no whole number from 0.
+        BadRatings: a rating or a prediction is no finite number, or columns differ in length.
+        BadSettings: there are no resamples, or the smallest effect is below 0.
+        ValueError: there are no rows, or no predictions of a model of a pair.
     """
     if len(user) == 0:
         raise ValueError("there are no rows to compare on")
     if not pairs:
         return []
     names = list(dict.fromkeys(name for pair in pairs for name in pair))
+    if unknown := [name for name in names if not len(predicted.get(name, ()))]:
+        raise ValueError(f"there are no predictions of {', '.join(unknown)}")
+    user, rating, given = _checked(user, rating, [predicted[name] for name in names])
+    predicted = dict(zip(names, given, strict=True))
+    _require_effect(smallest_effect)
+    resamples = require_whole_number(resamples, "The number of resamples")
     counted = np.bincount(user)
     tested = counted > 0
     sums = np.stack([squared_errors_of_users(user, rating, predicted[name])[tested] for name in names], axis=1)
@@ -107,7 +118,11 @@ def chances(
         user: as for `compare_pairs`, like `rating`, `smallest_effect` and `resamples`.
         one: predictions by each seed, shape (rows,) each.
         other: the same of the other model.
+
+    Raises:
+        BadIds, BadRatings, BadSettings, ValueError: as for `compare_pairs`.
     """
+    _require_effect(smallest_effect)
     drawn, _ = resampled_mse(user, rating, (one, other), resamples, seed)
     difference = drawn[:, 0] - drawn[:, 1]
     better, worse = float(np.mean(difference < -smallest_effect)), float(np.mean(difference > smallest_effect))
@@ -132,7 +147,14 @@ def resampled_mse(
 
     Returns:
         Two arrays of shapes (resamples, len(predicted)) and (len(predicted),), in squared rating units.
+
+    Raises:
+        BadIds, BadRatings, BadSettings, ValueError: as for `compare_pairs`.
     """
+    if len(user) == 0 or not predicted or not all(map(len, predicted)):
+        raise ValueError("there are no rows, or no predictions, to compare")
+    user, rating, predicted = _checked(user, rating, predicted)
+    resamples = require_whole_number(resamples, "The number of resamples")
     random = np.random.default_rng(seed)
     counted = np.bincount(user)
     tested, rows = counted > 0, counted[counted > 0].astype(np.float64)
@@ -159,12 +181,36 @@ def holm(p: Sequence[float]) -> list[float]:
 
     The corrected p values, in the order given and each at most 1, control the family-wise error rate under any
     dependence.
+
+    Raises:
+        BadRatings: one is no finite number.
+        ValueError: one is not from 0 to 1.
     """
+    if strange := [value for value in as_numbers(p, "p value").tolist() if not 0 <= value <= 1]:
+        raise ValueError(f"{strange[0]} is no p value: give numbers from 0 to 1")
     corrected, largest = [0.0] * len(p), 0.0
     for rank, place in enumerate(sorted(range(len(p)), key=lambda place: p[place])):
         largest = max(largest, min(1.0, (len(p) - rank) * p[place]))
         corrected[place] = largest
     return corrected
+
+
+def _checked(
+    user: npt.NDArray[np.integer],
+    rating: npt.NDArray[np.floating],
+    predicted: Sequence[Sequence[npt.NDArray[np.floating]]],
+) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.floating], list[list[npt.NDArray[np.floating]]]]:
+    user, rating = as_codes(user, "user"), as_numbers(rating, "rating")
+    several = [[seeds] if isinstance(seeds, np.ndarray) and seeds.ndim == 1 else seeds for seeds in predicted]
+    given = [[as_numbers(prediction, "prediction") for prediction in seeds] for seeds in several]
+    for prediction in (prediction for seeds in given for prediction in seeds):
+        require_one_length(user_code=user, rating=rating, prediction=prediction)
+    return user, rating, given
+
+
+def _require_effect(smallest_effect: float) -> None:
+    if require_finite(smallest_effect, "The smallest effect") < 0:
+        raise BadSettings(f"The smallest effect is {smallest_effect}: give a number of 0 or more.")
 
 
 def squared_errors_of_users(

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from recsys.arrays import as_pairs, as_triples
+
 Codes = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
 Ratings = npt.NDArray[np.float32]
@@ -33,7 +35,12 @@ class Baseline:
     seconds: float
 
     def predict(self, user: Codes, item: Codes) -> Floats:
-        """Return the predicted ratings, shape (rows,), of users and items, int32 codes of shape (rows,)."""
+        """Return the predicted ratings, shape (rows,), of users and items, int32 codes of shape (rows,).
+
+        Raises:
+            BadIds: there is no such code.
+        """
+        user, item = as_pairs(user, item, len(self.user), len(self.item))
         predicted: Floats = self.mean + self.user[user] + self.item[item]
         return predicted
 
@@ -51,7 +58,12 @@ def fit_baselines(
 
     `validation` are the rows that choose the regularisation of bias_only. Where they are a part of `train`, which is
     fitted, `without` is the rest of it: a regularisation chosen by ratings that were fitted would be too weak.
+
+    Raises:
+        BadIds: a code is of none of so many users and items.
+        BadRatings: there are no ratings, or one is no finite number.
     """
+    train, validation = as_triples(train, users, items), as_triples(validation, users, items)
     user, item, rating = train
     mean = float(rating.mean(dtype=np.float64))
     nobody, nothing = np.zeros(users), np.zeros(items)
@@ -128,7 +140,12 @@ def fit_biases(
         dampings: each λ, in ratings; above 0.
         sweeps: how often both sides are solved, at most.
         tolerance: stop when no user bias moves by more than this share of the ratings' standard deviation.
+
+    Raises:
+        BadIds: a code is of none of so many users and items.
+        BadRatings: there are no ratings, or one is no finite number.
     """
+    user, item, rating = as_triples((user, item, rating), users, items)
     mean = float(rating.mean(dtype=np.float64))
     counts = pair_counts(user, item, users, items)
     of_users, of_items = counts.sum(axis=1), counts.sum(axis=0)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from recsys.arrays import as_pairs
 from recsys.models.factors import Factors, deviations
 from recsys.models.predictor import CHUNK, Codes, Floats
 
@@ -90,11 +91,20 @@ class BayesianFactors:
         return self.scale, self.offset
 
     def predict(self, user: Codes, item: Codes) -> Floats:
-        """Return predicted ratings, float64 of shape (rows,)."""
+        """Return predicted ratings, float64 of shape (rows,).
+
+        Raises:
+            BadIds: there is no such code.
+        """
         return self.scale * deviations(self.mean, user, item).astype(np.float64) + self.offset
 
     def standard_deviation(self, user: Codes, item: Codes) -> Floats:
-        """Return the standard deviation of ratings to come, float32 of shape (rows,), in rating units."""
+        """Return the standard deviation of ratings to come, float32 of shape (rows,), in rating units.
+
+        Raises:
+            BadIds: there is no such code.
+        """
+        user, item = as_pairs(user, item, len(self.mean.user_bias), len(self.mean.item_bias))
         chunks = [slice(start, start + CHUNK) for start in range(0, len(user), CHUNK)]
         found = [self.draws.variance(user[rows], item[rows]) for rows in chunks]
         return np.asarray(self.scale * np.sqrt(np.concatenate([np.empty(0), *found])), np.float32)

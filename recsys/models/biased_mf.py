@@ -12,6 +12,7 @@ so that who rates more is regularised more (equation 5 there). With no factors i
 With implicit feedback it is SVD++, which `recsys.training.histories` fits: not built here.
 """
 
+from recsys.arrays import require_finite
 from recsys.backend import keras
 from recsys.models.layers import small_embedding
 from recsys.models.predictor import TrainingRatings
@@ -46,7 +47,7 @@ def build_biased_mf(
         dot = keras.layers.Dot(axes=2, name="dot_product")(factors)
         parts.append(keras.layers.Flatten(name="dot_product_flat")(dot))
     deviation = keras.layers.Add(name="deviation")(parts) if len(parts) > 1 else parts[0]
-    rating = keras.layers.Rescaling(1.0, offset=mean, name="rating")(deviation)
+    rating = keras.layers.Rescaling(1.0, offset=require_finite(mean, "The mean"), name="rating")(deviation)
     return keras.Model(inputs=[user, item], outputs=rating, name=name)
 
 

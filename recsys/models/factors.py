@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from recsys.arrays import as_pairs
 from recsys.models.histories import kernel
 
 Codes = npt.NDArray[np.int32]
@@ -36,11 +37,9 @@ def deviations(factors: Factors, user: Codes, item: Codes) -> Tables:
     """Return b_u + c_i + p_u · q_i of each pair, float32 of shape (pairs,).
 
     Raises:
-        IndexError: there is no such code.
+        BadIds: there is no such code.
     """
-    for codes, biases in ((user, factors.user_bias), (item, factors.item_bias)):
-        if len(codes) and not 0 <= codes.min() <= codes.max() < len(biases):
-            raise IndexError(f"codes from {codes.min()} to {codes.max()}, and the tables have {len(biases):,} rows")
+    user, item = as_pairs(user, item, len(factors.user_bias), len(factors.item_bias))
     found: Tables = _deviations(user, item, *factors[:-1])
     return found
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from recsys.arrays import as_pairs, as_triples
 from recsys.models.baselines import Baseline, Codes, Floats, Rows
 
 Candidate = tuple[int, float]
@@ -66,7 +67,12 @@ class ItemKNN:
     seconds: float
 
     def predict(self, user: Codes, item: Codes) -> Floats:
-        """Return the predicted ratings, shape (rows,), of users and items, int32 codes of shape (rows,)."""
+        """Return the predicted ratings, shape (rows,), of users and items, int32 codes of shape (rows,).
+
+        Raises:
+            BadIds: there is no such code.
+        """
+        user, item = as_pairs(user, item, *self.residuals.shape)
         [found] = corrections(self.residuals, user, item, [(self.neighbours, self.shrinkage)])
         return self.biases.predict(user, item) + found
 
@@ -124,10 +130,15 @@ def fit_item_knn(train: Rows, validation: Rows, biases: Baseline) -> tuple[ItemK
 
     `biases` are fitted on `train`, in which no row of `validation`, which chooses, may be: it would be its own best
     neighbour. Returns the choice, and what it predicts of the validation rows, shape (rows,).
+
+    Raises:
+        BadIds: a code is of none of so many users and items.
+        BadRatings: there are no ratings, or one is no finite number.
     """
     start = time.perf_counter()
+    sizes = len(biases.user), len(biases.item)
+    train, (user, item, rating) = as_triples(train, *sizes), as_triples(validation, *sizes)
     residuals = residual_matrix(train, biases)
-    user, item, rating = validation
     bias = biases.predict(user, item)
     candidates = list(product(NEIGHBOURS, SHRINKAGES))
     found = corrections(residuals, user, item, candidates)

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from recsys.arrays import as_pairs
 from recsys.backend import keras
 from recsys.models.factor_model import factors_of
 from recsys.models.factors import Factors, deviations
+from recsys.models.layers import table_rows
 from recsys.models.predictor import CHUNK, Codes, Floats
 from recsys.models.serialization import load_model, save_model, summary_of
 
@@ -31,7 +33,11 @@ class KerasPredictor:
         """Return predicted ratings, shape (rows,), a chunk at a time.
 
         They are float32, or where standardised predictions are rescaled, float64, so that those that differ still do.
+
+        Raises:
+            BadIds: a code has no row in the tables of the model, or there are not as many users as items.
         """
+        user, item = as_pairs(user, item, *self._rows)
         if not len(user):
             return np.empty(0, np.float32)
         model, factors = self._inner
@@ -56,6 +62,10 @@ class KerasPredictor:
         """The scale and the offset that lead from the units of `factors` to those of the predictions."""
         last = self.model.layers[-1]
         return (float(last.scale), float(last.offset)) if last.name == RESCALED else (1.0, 0.0)
+
+    @cached_property
+    def _rows(self) -> tuple[int | None, int | None]:
+        return table_rows(self.model)
 
     @cached_property
     def _inner(self) -> tuple[keras.Model, Factors | None]:

@@ -13,6 +13,7 @@ layers' weights pay once a step. Batch normalisation stands before the activatio
 
 from typing import Any
 
+from recsys.arrays import require_finite
 from recsys.backend import keras
 from recsys.models.layers import dense, embedding, small_embedding
 from recsys.models.predictor import TrainingRatings
@@ -54,7 +55,7 @@ def build_deep(
             parts.append(keras.layers.Flatten(name=f"{side}_bias_flat")(bias))
     rating = keras.layers.Add(name="sum")(parts) if len(parts) > 1 else parts[0]
     if settings.biases:
-        rating = keras.layers.Rescaling(1.0, offset=mean, name="rating")(rating)
+        rating = keras.layers.Rescaling(1.0, offset=require_finite(mean, "The mean"), name="rating")(rating)
     return keras.Model(inputs=[user, item], outputs=rating, name=name)
 
 

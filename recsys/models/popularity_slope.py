@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from recsys.arrays import as_pairs, as_triples
 from recsys.models.baselines import Codes, Floats, Rows, pair_counts, sums_of_deviations
 
 PENALTIES = (5.0, 3.0, 20.0)
@@ -58,7 +59,12 @@ class PopularitySlope:
         return 2 * len(self.user) + len(self.item) + 1
 
     def predict(self, user: Codes, item: Codes) -> Floats:
-        """Return the predicted ratings, shape (rows,), of users and items, int32 codes of shape (rows,)."""
+        """Return the predicted ratings, shape (rows,), of users and items, int32 codes of shape (rows,).
+
+        Raises:
+            BadIds: there is no such code.
+        """
+        user, item = as_pairs(user, item, len(self.user), len(self.item))
         predicted: Floats = self.mean + self.user[user] + self.item[item] + self.slope[user] * self.popularity[item]
         return predicted
 
@@ -87,9 +93,13 @@ def fit_popularity_slope(train: Rows, validation: Rows, users: int, items: int) 
 
     No row of `validation` is in `train`. Returns the choice, and what it predicts of the validation rows,
     shape (rows,).
+
+    Raises:
+        BadIds: a code is of none of so many users and items.
+        BadRatings: there are no ratings, or one is no finite number.
     """
     start = time.perf_counter()
-    user, item, rating = validation
+    train, (user, item, rating) = as_triples(train, users, items), as_triples(validation, users, items)
     fits = fit_slopes(train, users, items, STRENGTHS)
     predicted = [fit.predict(user, item) for fit in fits]
     best = int(np.argmin([float(np.mean((prediction - rating) ** 2)) for prediction in predicted]))

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from recsys.arrays import FITTED, as_codes, as_numbers, require_one_length
 from recsys.backend import keras
 from recsys.models.factors import Factors
 from recsys.models.histories import Floats
@@ -118,8 +119,14 @@ class TowersPredictor:
         Args:
             items: codes of the items that the user has rated, int32 of shape (ratings,); there may be none.
             ratings: in rating units, shape (ratings,).
+
+        Raises:
+            BadIds: there is no such item.
+            BadRatings: a rating is no finite number, or there are not as many ratings as items.
         """
         known = self.histories
+        items, ratings = as_codes(items, "item", len(known.expected), advice=FITTED), as_numbers(ratings, "rating")
+        require_one_length(item_code=items, rating=ratings)
         size = known.tables.shape[2]
         if not len(items):
             return np.zeros(size, np.float32), 0.0

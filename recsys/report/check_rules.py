@@ -6,7 +6,6 @@ from recsys.evaluation.results import Comparison
 from recsys.report.answer import unanswered
 from recsys.report.drift import drift_warnings
 from recsys.report.outcomes import duel, in_order, sides
-from recsys.report.searches import draws
 from recsys.report.sections.baselines import skipped_findings
 from recsys.report.sections.cold_start import cold_share
 from recsys.report.sections.discussion import failure_findings
@@ -111,7 +110,7 @@ def searches_cut_short(comparison: Comparison) -> str:
 
 def at_an_edge(comparison: Comparison) -> str:
     """Which settings that won a search lie at an end of their range."""
-    return _joined(edges(tuning) for tuning in in_order(comparison.tuning) if draws(tuning))
+    return _joined(map(edges, in_order(comparison.tuning)))
 
 
 def trials_that_failed(comparison: Comparison) -> str:

@@ -32,7 +32,7 @@ class _Run:
         return {row.name: row for row in every_row(self.comparison)}
 
 
-def diff(first: Path, second: Path) -> Report:
+def diff(first: str | Path, second: str | Path) -> Report:
     """Return what differs between two reports, given their folders.
 
     Test errors are compared only where the manifests show, by digests of the ratings and of the row numbers of the
@@ -41,6 +41,7 @@ def diff(first: Path, second: Path) -> Report:
     Raises:
         BadManifest: one of the folders is not that of a report, or its files are damaged.
     """
+    first, second = (Path(folder).expanduser() for folder in (first, second))
     names = [folder.resolve().name for folder in (first, second)]
     if names[0] == names[1]:
         names = [str(first), str(second)]
@@ -68,12 +69,13 @@ def diff(first: Path, second: Path) -> Report:
     )
 
 
-def write_diff(report: Report, path: Path) -> None:
+def write_diff(report: Report, path: str | Path) -> None:
     """Write what `diff` returned as a page of HTML that needs nothing else.
 
     Raises:
         StoreUnavailable: it cannot be written there.
     """
+    path = Path(path).expanduser()
     fresh = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
         try:

@@ -189,13 +189,13 @@ def read_manifest(path: Path) -> RunManifest:
         ) from error
 
 
-def read_comparison(folder: Path) -> Comparison:
+def read_comparison(folder: str | Path) -> Comparison:
     """Read the comparison of a report, given its folder.
 
     Raises:
         BadManifest: the folder is not that of a report, or its comparison.json is damaged.
     """
-    path = folder / "comparison.json"
+    path = Path(folder).expanduser() / "comparison.json"
     try:
         return Comparison.model_validate_json(path.read_bytes())
     except OSError as error:

@@ -194,6 +194,17 @@ def draws(tuning: Tuning) -> int:
     return sum(trial.number >= tuning.points for trial in tuning.trials)
 
 
+def as_given(comparison: Comparison) -> bool:
+    """Whether nothing was searched (--budget 0): each model was tried once, with its settings as given."""
+    tunings = comparison.tuning
+    return bool(tunings) and not any(draws(tuning) or tuning.seconds_allowed for tuning in tunings)
+
+
+def effort(comparison: Comparison) -> str:
+    """What models cost beside their fits, in a few words."""
+    return "the trials that chose the models" if as_given(comparison) else "the hyperparameter search"
+
+
 def draws_needed() -> int:
     """The random draws of which at least one lies in the best 5% of the search space with a probability of 95%."""
     return math.ceil(math.log(1 - CONFIDENCE) / math.log(1 - TOP_SHARE))

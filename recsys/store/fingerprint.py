@@ -27,7 +27,9 @@ RESULT_NEUTRAL = {
     "recsys.config",
     "recsys.models.settings",
     "recsys",
+    "recsys.arrays",
     "recsys.backend",
+    "recsys.data.settings",
     "recsys.energy",
     "recsys.errors",
     "recsys.memory",
@@ -41,7 +43,8 @@ RESULT_NEUTRAL = {
     "recsys.store.run_history",
     "recsys.store.store",
 }
-"""Modules that change no number: the settings' values are part of the fingerprint themselves."""
+"""Modules that change no number: the settings' values are part of the fingerprint themselves, and arrays that tasks
+read are of the right kind, so that nothing is converted."""
 
 SETTLED = 2_000_000_000
 """Nanoseconds after which a change of a file is sure to show in its time."""

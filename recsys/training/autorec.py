@@ -85,11 +85,13 @@ def fit(
         checkpoint: folder from which an interrupted training continues; removed when it has ended.
 
     Raises:
+        BadIds: a code is not of one of so many users and items.
         BadSettings: there are no training rows, or no validation rows for early stopping.
         NotEnoughMemory: there is no room for the weights.
         TrainingDiverged: a loss or a weight became NaN or infinite.
     """
     data.require_rows(NAME, settings.patience)
+    data.require_codes(users, items)
     require_memory(
         f"Training AutoRec with {users:,} users, {items:,} items and {settings.units:,} units",
         settings.bytes_needed(len(data.train), users, items),

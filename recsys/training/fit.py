@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from recsys.errors import BadSettings
+from recsys.arrays import ENCODE, as_codes, as_column, as_ratings, as_row_numbers, require_one_length
+from recsys.errors import BadIds, BadSettings
 
 GRID = 2.0**16
 """Steps of standardised ratings to 1."""
@@ -18,12 +19,19 @@ GRID = 2.0**16
 class FitData:
     """Ratings as codes, and which of them to fit and to validate on.
 
+    Lists, Series, arrays of shape (ratings, 1) and numbers of other types are converted. Rows that are neither fitted
+    nor validated on may have a code below 0 or a rating that is NaN.
+
     Attributes:
-        user: code of the user of each rating, shape (ratings,); like the next two it may be memory-mapped.
-        item: code of the item of each rating, shape (ratings,).
+        user: code of the user of each rating, from 0, shape (ratings,); like the next two it may be memory-mapped.
+        item: code of the item of each rating, from 0, shape (ratings,).
         rating: in rating units, shape (ratings,).
-        train: row numbers to fit on.
-        validation: row numbers that early stopping reads; there may be none where it is off.
+        train: row numbers to fit on, shape (rows,), or a mask of booleans, shape (ratings,).
+        validation: row numbers that early stopping reads, or a mask; there may be none where it is off.
+
+    Raises:
+        BadIds: a code is no whole number from 0.
+        BadRatings: a rating is no finite number, there is no such row, or columns differ in length.
     """
 
     user: npt.NDArray[np.int32]
@@ -31,6 +39,32 @@ class FitData:
     rating: npt.NDArray[np.float32]
     train: npt.NDArray[np.integer]
     validation: npt.NDArray[np.integer]
+
+    def __post_init__(self) -> None:
+        """Check and convert what was given."""
+        user, item = (as_column(getattr(self, side), f"{side} code", BadIds, ENCODE) for side in ("user", "item"))
+        rating = as_column(self.rating, "rating")
+        length = require_one_length(user_code=user, item_code=item, rating=rating)
+        used = [as_row_numbers(self.train, length, "training"), as_row_numbers(self.validation, length, "validation")]
+        checked = {
+            "user": as_codes(user, "user", used=used),
+            "item": as_codes(item, "item", used=used),
+            "rating": as_ratings(rating, used=used),
+            "train": used[0],
+            "validation": used[1],
+        }
+        for name, values in checked.items():
+            object.__setattr__(self, name, values)
+
+    def require_codes(self, users: int | None, items: int | None) -> None:
+        """Check that codes are those of so many users and items, where these numbers are known.
+
+        Raises:
+            BadIds: one is not.
+        """
+        used = [self.train, self.validation]
+        as_codes(self.user, "user", users, used=used)
+        as_codes(self.item, "item", items, used=used)
 
     @property
     def mean(self) -> float:

@@ -52,6 +52,7 @@ def fit_towers(
     """Fit the two towers, as `recsys.models.specs.ModelSpec` describes it.
 
     Raises:
+        BadIds: a code is not of one of so many users and items.
         NotEnoughMemory: there is no room for it.
         TrainingDiverged: a loss or a weight became NaN or infinite.
     """
@@ -79,6 +80,7 @@ def fit_svdpp(
     Of the settings it reads `embedding_size`, `epochs`, `implicit` and `l2_implicit`.
 
     Raises:
+        BadIds: a code is not of one of so many users and items.
         NotEnoughMemory: there is no room for it.
         TrainingDiverged: a loss or a weight became NaN or infinite.
     """
@@ -93,6 +95,7 @@ class _Training:
 
     def __init__(self, name: str, users: int, items: int, data: FitData, settings: TowersSettings, seed: int) -> None:
         data.require_rows(name, patience=0)
+        data.require_codes(users, items)
         require_memory(
             f"Training {name} with {users:,} users, {items:,} items and {settings.embedding_size:,} factors",
             settings.bytes_needed(len(data.train), users, items),

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 
 from recsys.backend import keras
 from recsys.energy import measured_energy
-from recsys.errors import TrainingDiverged
+from recsys.errors import BadSettings, TrainingDiverged
 from recsys.memory import peak_memory, release_memory
 from recsys.models.keras_predictor import KerasPredictor
+from recsys.models.layers import table_rows
 from recsys.models.predictor import SavedPredictor
 from recsys.models.settings import EmbeddingSettings, FitSettings
 from recsys.progress import Progress, silent
@@ -47,9 +48,13 @@ def train(
         checkpoint: folder from which an interrupted training of the compiled engine continues.
 
     Raises:
-        BadSettings: the compiled engine cannot train such a model.
+        BadIds: a code has no row in the tables of `model`.
+        BadSettings: there is no such engine, or the compiled engine cannot train such a model.
         TrainingDiverged: a loss became NaN or infinite.
     """
+    if engine not in get_args(Engine):
+        raise BadSettings(f"There is no engine {engine!r}: choose {' or '.join(get_args(Engine))}.")
+    data.require_codes(*table_rows(model))
     if engine == "keras":
         return train_keras(model, data, settings, seed, progress)
     return train_compiled(model, data, settings, seed, progress, checkpoint)

@@ -1,14 +1,16 @@
 """What the folder of a winner says of itself: winner.json, and the lists of some users in examples.json."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from recsys.errors import DamagedWinner
+from recsys.errors import BadRatings, DamagedWinner
 from recsys.models.specs import MODEL, ROW
 from recsys.store.store import sha256_of
+from recsys.text import short
 
 FORMAT = 2
 """Of the folder; a reader refuses others."""
@@ -67,6 +69,20 @@ class About(BaseModel):
         if not self.members:
             return {self.name: ("",)}
         return {name: tuple(member.folders) for name, member in self.members.items() if member.folders}
+
+    def require_scale(self, ratings: Sequence[float]) -> None:
+        """Check that ratings are on the scale of those that were fitted, whose ends nobody may have given.
+
+        Raises:
+            BadRatings: one is further outside of their range than that is wide.
+        """
+        low, high = self.lowest, self.highest
+        for position, rating in enumerate(ratings):
+            if low < high and not 2 * low - high <= rating <= 2 * high - low:
+                raise BadRatings(
+                    f"The rating at position {position:,} is {short(rating)}, and the model was fitted to ratings from "
+                    f"{short(low)} to {short(high)}: give ratings on that scale."
+                )
 
 
 class Listed(BaseModel):

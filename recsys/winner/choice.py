@@ -34,7 +34,7 @@ def model_to_use(found: Mapping[Family, Found], errors: SquaredErrors) -> Choice
     parameters = {name: fits[name]["facts"]["parameters"] for name in tied}
     smallest = min(tied, key=lambda name: parameters[name])
     if smallest == best:
-        return Choice(best, "of the winners of the searches, it has the lowest validation error")
+        return Choice(best, "of the models that stand for the two families, it has the lowest validation error")
     return Choice(
         smallest,
         f"on the validation ratings {MODEL[best].title} is better by less than one standard error, and has "

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ from recsys.models.predictor import Codes, Floats
 from recsys.models.serialization import load_model
 from recsys.models.specs import MODEL
 from recsys.models.towers import TowersPredictor
-from recsys.text import listing, opening, short
+from recsys.text import listing, opening, short, shown
 from recsys.winner.folder import ITEMS, USERS
 from recsys.winner.recommender import Recommender
 
@@ -89,7 +89,7 @@ class _Network(NamedTuple):
     predicted: Floats
 
 
-def export(winner: Path, format: Format, out: Path) -> str:
+def export(winner: str | Path, format: Format, out: str | Path) -> str:
     """Write a winner to the new folder `out`, check it, and return what was written and how much it is off.
 
     Predictions of 1,000 pairs of users and items with ratings are compared.
@@ -101,10 +101,13 @@ def export(winner: Path, format: Format, out: Path) -> str:
 
     Raises:
         DamagedWinner: `winner` is not complete and as it was written.
-        BadSettings: `out` exists, or cannot be written.
+        BadSettings: there is no such format, or `out` exists, or cannot be written.
         ExportFailed: the model has no vectors, packages are missing, or what was written predicts something else; then
             nothing is left.
     """
+    winner, out = Path(winner).expanduser(), Path(out).expanduser()
+    if format not in get_args(Format):
+        raise BadSettings(f"There is no format {shown(format)}: choose {', '.join(get_args(Format))}.")
     if format == "onnx":
         _require_onnx_packages()
     if out.exists() or not out.parent.is_dir():

@@ -9,12 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from recsys.arrays import require_whole_number
 from recsys.data.columns import REQUIRED
+from recsys.errors import BadRatings
 from recsys.models.predictor import Codes
 from recsys.settings import DataSettings
-from recsys.text import count
+from recsys.text import count, quoted
 from recsys.winner.fold_in import Scores
-from recsys.winner.tables import Ids, read_whole
+from recsys.winner.tables import Ids, places, read_whole
 
 if TYPE_CHECKING:
     from recsys.winner.recommender import Recommender
@@ -43,16 +45,21 @@ class NewUser:
             BadIds: ids are neither integers nor texts.
         """
         winner = self._winner
-        return winner._clipped(self._predicted(winner._code(winner.items, items, "item")))
+        return winner._clipped(self._predicted(places(winner.items, items, "item")))
 
     def recommend(self, n: int = 10, exclude: Ids = (), candidates: Ids | None = None) -> pd.DataFrame:
         """Return the `n` items of the highest predictions that the user has not rated, as `Recommender.recommend`.
 
         With `candidates`, ids of items, only these may be listed.
+
+        Raises:
+            BadIds: an id is neither an integer nor a text.
+            BadSettings: `n` is no whole number of 1 or more.
         """
+        n = require_whole_number(n, "n")
         winner = self._winner
         allowed = winner._allowed(candidates)
-        left_out = winner._code(winner.items, exclude, "item")
+        left_out = places(winner.items, exclude, "item")
         allowed[self._rated] = allowed[left_out[left_out >= 0]] = False
         item = np.flatnonzero(allowed).astype(np.int32)
         predicted = self._predicted(item)
@@ -96,7 +103,10 @@ class NewUsers(dict[str, NewUser]):
                 self.known += 1
                 continue
             self.ids.append(user)
-            self[str(user)] = winner.fold_in(rated["item"], rated["rating"])
+            try:
+                self[str(user)] = winner.fold_in(rated["item"], rated["rating"])
+            except BadRatings as error:
+                raise BadRatings(f"{ratings}, user {quoted(str(user))}: {error}") from error
 
     @property
     def sentences(self) -> list[str]:

@@ -1,6 +1,6 @@
 """Predictions and lists by a winner, in the user's own ids."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from scipy.special import ndtri
 
+from recsys.arrays import as_doubles, require_whole_number
 from recsys.errors import BadIds, BadRatings
 from recsys.evaluation.ranking import highest
 from recsys.models.baselines import Baseline
@@ -24,7 +25,7 @@ from recsys.winner.about import About, read_about
 from recsys.winner.fold_in import FoldedIn, Folding, fold_into_blend
 from recsys.winner.folder import BIASES, ITEMS, RATED, USERS, load_foldings, load_model
 from recsys.winner.new_users import NewUser
-from recsys.winner.tables import Ids
+from recsys.winner.tables import Ids, as_ids, one_id, places
 
 INTERVAL = 0.8
 """Probability of the intervals of predictions."""
@@ -122,6 +123,7 @@ class Recommender:
         The latter two are the ends of an interval in which the rating lies with a probability of INTERVAL; empty
         where the user or the item is not known.
         """
+        users, items = as_ids(users, "user"), as_ids(items, "item")
         user, item = self._codes(users, items)
         predicted = self._predicted(user, item)
         columns = {
@@ -147,9 +149,13 @@ class Recommender:
             user: an id.
             n: how many; fewer where there are not so many unrated items.
             exclude: ids of further items that are left out; unknown ones are ignored.
+
+        Raises:
+            BadIds: an id is neither an integer nor a text.
+            BadSettings: `n` is no whole number of 1 or more.
         """
-        left_out = pd.DataFrame({"user": [user] * len(exclude), "item": list(exclude)})
-        (found,) = self.lists([user], n, exclude=left_out)
+        users, left_out = one_id(user, "user"), as_ids(exclude, "item")
+        (found,) = self.lists(users, n, exclude=pd.DataFrame({"user": users * len(left_out), "item": left_out}))
         return found.drop(columns="user")
 
     def lists(
@@ -160,7 +166,7 @@ class Recommender:
         exclude: pd.DataFrame | None = None,
         progress: Progress = silent,
     ) -> Iterator[pd.DataFrame]:
-        """Yield the lists of some users, several at once: user, rank (from 1), item, title and prediction.
+        """Return the lists of some users, several at once: user, rank (from 1), item, title and prediction.
 
         Memory does not grow with the users. Items that a user has rated are left out.
 
@@ -172,13 +178,16 @@ class Recommender:
             progress: called with the number of users whose lists are ready.
 
         Raises:
-            BadIds: an id is neither an integer nor a text.
+            BadIds: an id is neither an integer nor a text, or `exclude` has not these columns.
+            BadSettings: `n` is no whole number of 1 or more.
         """
-        warm = np.flatnonzero(self.user_ratings > 0)
-        ids = self.users[warm] if users is None else pd.Index(users)
-        code = warm.astype(np.int32) if users is None else self._code(self.users, ids, "user")
-        item = np.flatnonzero(self._allowed(candidates)).astype(np.int32)
-        hidden = self._pairs_by_user(ids, exclude)
+        ids = self.users[self.user_ratings > 0] if users is None else as_ids(users, "user")
+        code, item = places(self.users, ids, "user"), np.flatnonzero(self._allowed(candidates)).astype(np.int32)
+        return self._blocks(ids, code, item, require_whole_number(n, "n"), self._pairs_by_user(ids, exclude), progress)
+
+    def _blocks(
+        self, ids: pd.Index, code: Codes, item: Codes, n: int, hidden: Sequence[Codes] | None, progress: Progress
+    ) -> Iterator[pd.DataFrame]:
         block = max(1, PAIRS // max(1, len(item)))
         for first in range(0, len(ids), block):
             part = slice(first, first + block)
@@ -196,14 +205,14 @@ class Recommender:
 
         Raises:
             BadIds: ids are neither integers nor texts.
-            BadRatings: there are not as many ratings as items, or one is not a finite number.
+            BadRatings: there are not as many ratings as items, or one is not a finite number, or further outside of
+                the range of the ratings that were fitted than that is wide.
         """
-        rating = np.asarray(ratings, np.float64)
-        if rating.shape != (len(items),):
-            raise BadRatings(f"There are {len(items):,} items and {rating.size:,} ratings: give one rating for each.")
-        if not np.isfinite(rating).all():
-            raise BadRatings(f"{rating[~np.isfinite(rating)][0]} is no rating: give finite numbers.")
-        code = self._code(self.items, items, "item")
+        items, rating = as_ids(items, "item"), as_doubles(ratings, "rating")
+        if len(rating) != len(items):
+            raise BadRatings(f"There are {len(items):,} items and {len(rating):,} ratings: give one rating for each.")
+        self.about.require_scale(rating.tolist())
+        code = places(self.items, items, "item")
         known = self._known(code, self.item_ratings)
         last = dict(zip(code[known].tolist(), rating[known].tolist(), strict=True))
         code, rating = np.array(list(last), np.int32), np.array(list(last.values()), np.float64)
@@ -230,11 +239,13 @@ class Recommender:
 
         Raises:
             BadIds: the item is not known, or the model has no vectors of items.
+            BadSettings: `n` is no whole number of 1 or more.
         """
+        n = require_whole_number(n, "n")
         vectors = self._item_vectors
         if vectors is None:
             raise BadIds(f"{opening(self.about.title)} has no vectors of items: choose another model with --use.")
-        (code,) = self._code(self.items, [item], "item")
+        (code,) = places(self.items, one_id(item, "item"), "item")
         if code < 0:
             raise BadIds(f"The item {item!r} is not known to this model.")
         length = np.linalg.norm(vectors, axis=1)
@@ -256,19 +267,19 @@ class Recommender:
 
         None for each where the model has no vectors of items, or the user or the item is not known.
         """
-        (of_user,) = self._code(self.users, [user], "user")
+        (of_user,) = places(self.users, one_id(user, "user"), "user")
         rated = self._rated[self._start[of_user] : self._start[of_user + 1]] if of_user >= 0 else self._rated[:0]
         vectors = self._item_vectors
         if vectors is None or not len(rated):
             return [None] * len(items)
         unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-        codes = self._code(self.items, items, "item")
+        codes = places(self.items, items, "item")
         nearest = rated[np.argmax(unit[codes] @ unit[rated].T, axis=1)]
         return [self.items[near] if code >= 0 else None for code, near in zip(codes, nearest, strict=True)]
 
     def called(self, item: Any) -> str:
         """Return the title of an item, or its id where no title is known."""
-        (code,) = self._code(self.items, [item], "item")
+        (code,) = places(self.items, one_id(item, "item"), "item")
         title = self.titles[code] if code >= 0 else None
         return str(item) if pd.isna(title) else str(title)
 
@@ -287,12 +298,12 @@ class Recommender:
         """Which items may be listed, shape (items,)."""
         if candidates is None:
             return self.item_ratings > 0
-        among = self._code(self.items, candidates, "item")
+        among = places(self.items, candidates, "item")
         return np.isin(np.arange(len(self.items)), among[among >= 0])
 
     def knows_users(self, users: Ids) -> npt.NDArray[np.bool_]:
         """Return for each user whether it has ratings that were fitted, shape (users,)."""
-        return self._known(self._code(self.users, users, "user"), self.user_ratings)
+        return self._known(places(self.users, users, "user"), self.user_ratings)
 
     def was_fitted_to(self, users: Ids, items: Ids) -> npt.NDArray[np.bool_]:
         """Return for each pair whether the model was fitted to a rating of it, shape (pairs,)."""
@@ -308,6 +319,9 @@ class Recommender:
         return user * len(self.items) + self._rated
 
     def _lists(self, ids: pd.Index, code: Codes, item: Codes, n: int, hidden: Sequence[Codes] | None) -> pd.DataFrame:
+        if not len(item):
+            nothing = {"rank": np.empty(0, np.int64), "item": self.items[:0], "title": self.titles[:0]}
+            return pd.DataFrame({"user": ids[:0], **nothing, "prediction": np.empty(0, np.float32)})
         count = min(n, len(item))
         scores = self._scores(code, item)
         place = np.full(len(self.items), -1, np.int64)
@@ -347,8 +361,10 @@ class Recommender:
     def _pairs_by_user(self, ids: pd.Index, pairs: pd.DataFrame | None) -> list[Codes] | None:
         if pairs is None:
             return None
-        item = self._code(self.items, pairs["item"], "item")
-        row = self._code(ids, pairs["user"], "user")
+        if missing := [name for name in ("user", "item") if name not in pairs]:
+            raise BadIds(f"The pairs to exclude have no column {missing[0]!r}: give a table of users and items.")
+        item = places(self.items, pairs["item"], "item")
+        row = places(ids, pairs["user"], "user")
         kept = (item >= 0) & (row >= 0)
         order = np.argsort(row[kept], kind="stable")
         ends = np.cumsum(np.bincount(row[kept], minlength=len(ids)))
@@ -376,17 +392,7 @@ class Recommender:
         return np.clip(np.asarray(predicted, np.float64), self.about.lowest, self.about.highest).astype(np.float32)
 
     def _codes(self, users: Ids, items: Ids) -> tuple[Codes, Codes]:
+        users, items = as_ids(users, "user"), as_ids(items, "item")
         if len(users) != len(items):
             raise BadIds(f"There are {len(users):,} users and {len(items):,} items: give one item for each user.")
-        return self._code(self.users, users, "user"), self._code(self.items, items, "item")
-
-    def _code(self, known: pd.Index, ids: Ids | Iterable[Any], what: str) -> Codes:
-        """The places of ids among the known ones, -1 where there is none."""
-        given = pd.Index(ids)
-        if not len(given):
-            return np.empty(0, np.int32)
-        if given.inferred_type not in ("integer", "string", "mixed-integer"):
-            raise BadIds(f"The {what} ids are {given.inferred_type}, and must be integers or texts.")
-        if pd.api.types.is_integer_dtype(known.dtype) != pd.api.types.is_integer_dtype(given.dtype):
-            known, given = known.astype(str), given.astype(str)
-        return known.get_indexer(given).astype(np.int32)
+        return places(self.users, users, "user"), places(self.items, items, "item")

@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
+import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
@@ -13,16 +14,73 @@ import pyarrow.parquet as pq
 
 from recsys.data.columns import Role
 from recsys.data.ingest import ingest
-from recsys.errors import BadRatings, BadSettings
+from recsys.errors import BadIds, BadRatings, BadSettings
+from recsys.models.predictor import Codes
 from recsys.progress import Progress, silent
 from recsys.settings import DataSettings
-from recsys.text import escape_cell
+from recsys.text import escape_cell, shown
 
 SUFFIXES = (".parquet", ".csv")
-Ids = Sequence[Any] | npt.NDArray[Any] | pd.Series
+Ids = Sequence[Any] | npt.NDArray[Any] | pd.Series | pd.Index
 """Ids as the ratings have them, integers or texts; integers may also be written as texts."""
 
 PAIRS: tuple[Role, ...] = ("user", "item")
+
+
+def as_ids(ids: Any, what: str) -> pd.Index:
+    """Return ids as an index, whole numbers that were kept as floating ones as integers.
+
+    Args:
+        ids: see `Ids`; of shape (ids,) or (ids, 1).
+        what: "user" or "item".
+
+    Raises:
+        BadIds: they are no such column, one is missing, or they are neither integers nor texts.
+    """
+    if isinstance(ids, np.ndarray | pd.DataFrame) and ids.ndim == 2 and ids.shape[1] == 1:
+        ids = np.asarray(ids)[:, 0]
+    if not pd.api.types.is_list_like(ids, allow_sets=False) or isinstance(ids, dict):
+        raise BadIds(f"The {what} ids are {shown(ids)}: give a list, an array or a Series of ids.")
+    try:
+        given = ids if isinstance(ids, pd.Index) else pd.Index(ids)
+    except (TypeError, ValueError) as error:
+        raise BadIds(f"The {what} ids are no column: give a list, an array or a Series of ids.") from error
+    if given.nlevels > 1:
+        raise BadIds(f"The {what} ids are tuples, and must be integers or texts.")
+    if isinstance(given, pd.CategoricalIndex):
+        given = pd.Index(given.to_numpy())
+    if given.hasnans:
+        raise BadIds(f"The {what} id at position {int(np.argmax(given.isna())):,} is missing: leave that row out.")
+    if given.inferred_type == "floating" and np.isfinite(numbers := given.to_numpy(np.float64)).all():
+        given = given.astype("int64") if (np.trunc(numbers) == numbers).all() else given
+    if len(given) and given.inferred_type not in ("integer", "string", "mixed-integer"):
+        raise BadIds(f"The {what} ids are {given.inferred_type}, and must be integers or texts.")
+    return given
+
+
+def places(known: pd.Index, ids: Ids, what: str) -> Codes:
+    """Return the places of ids among the known ones, -1 where there is none, int32 of shape (ids,).
+
+    Raises:
+        BadIds: as `as_ids`.
+    """
+    given = as_ids(ids, what)
+    if not len(given):
+        return np.empty(0, np.int32)
+    if pd.api.types.is_integer_dtype(known.dtype) != pd.api.types.is_integer_dtype(given.dtype):
+        known, given = known.astype(str), given.astype(str)
+    return known.get_indexer(given).astype(np.int32)
+
+
+def one_id(id: Any, what: str) -> list[Any]:
+    """Return a list of one id of a user or an item.
+
+    Raises:
+        BadIds: it is no single value.
+    """
+    if not pd.api.types.is_scalar(id):
+        raise BadIds(f"The {what} is {shown(id)}: give one id.")
+    return [id]
 
 
 @contextmanager

@@ -106,6 +106,21 @@ def test_a_touched_or_renamed_file_still_hits(run: Run, finished: MakeSettings, 
     assert run(finished(renamed)).computed() == set()
 
 
+@pytest.mark.parametrize("moved", [False, True], ids=["copied", "renamed"])
+def test_everything_is_found_in_a_store_that_has_another_path(
+    run: Run, finished: MakeSettings, tmp_path: Path, moved: bool
+) -> None:
+    before, copy, elsewhere = Path(finished().output.store), tmp_path / "copy", tmp_path / "elsewhere"
+    shutil.copytree(before, copy)
+    if moved:
+        copy.rename(elsewhere)
+    settings = finished(output={"store": str(elsewhere if moved else copy)})
+    assert set(plan(settings).values()) == {""}
+    heard = run(settings)
+    assert heard.computed() == set()
+    assert set(plan(settings).values()) == {""}
+
+
 def test_one_changed_rating_recomputes_everything(
     run: Run, finished: MakeSettings, ratings: Path, tmp_path: Path
 ) -> None:

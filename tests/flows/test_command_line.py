@@ -104,6 +104,18 @@ def test_nonsense_is_refused_with_one_sentence(arguments: list[str], sentence: s
     assert not (tmp_path / "reports").exists()
 
 
+@pytest.mark.parametrize("ratings", ["absent.csv", "", "header.csv", "french.csv"])
+def test_a_plan_refuses_ratings_as_the_run_does(ratings: str, tmp_path: Path) -> None:
+    (tmp_path / "header.csv").write_text("user,item,rating\n")
+    (tmp_path / "french.csv").write_text("utilisateur,film,valeur\n1,2,3\n")
+    path = str(tmp_path / ratings)
+    refused = call("--plan", "--ratings", path, place=tmp_path)
+    run = call("--without-server", "--ratings", path, *SMALL, place=tmp_path)
+    assert (refused.returncode, refused.stdout) == (run.returncode, "") == (2, "")
+    assert refused.stderr == run.stderr.splitlines(keepends=True)[-1]
+    assert refused.stderr.startswith("compare: ")
+
+
 @pytest.mark.slow
 def test_a_strict_run_ends_with_3_once_the_report_is_written_and_muting_computes_nothing(
     prefect_server: str, tmp_path: Path

@@ -12,6 +12,7 @@ from prefect.results import ResultStore
 from prefect.serializers import JSONSerializer
 
 from recsys.errors import DamagedArtefact
+from recsys.store.artifacts import verified, with_checksum
 from recsys.store.fingerprint import Fingerprint
 from recsys.store.remote import WORKING_COPIES
 from recsys.store.store import Manifest, Store
@@ -55,6 +56,30 @@ def test_another_machine_reads_the_record_of_one_and_has_the_files_that_it_names
     assert metadata["storage_key"] == str(store.root / RESULTS / KEY)
     assert json.loads(Path(metadata["storage_key"]).read_bytes()) == result
     assert (store.root / result["codes"]["files"][0]["path"]).read_text() == "alpha"
+
+
+def test_a_record_is_read_where_the_store_is_now(tmp_path: Path) -> None:
+    result = finish(VerifiedRecords(store=str(tmp_path / "before")))
+    (tmp_path / "before").rename(tmp_path / "now")
+    now = tmp_path / "now"
+    assert recorded(str(now), KEY) == result
+    metadata = json.loads(VerifiedRecords(store=str(now)).read_path(KEY))
+    assert metadata["storage_key"] == str(now / RESULTS / KEY)
+    (now / RESULTS / KEY).write_text("{}")
+    with pytest.raises(DamagedArtefact, match="has changed"):
+        recorded(str(now), KEY)
+
+
+@pytest.mark.parametrize("place", ["/etc/passwd", "results/values/another", "", None])
+def test_a_record_of_another_file_is_refused(tmp_path: Path, place: str | None) -> None:
+    records = VerifiedRecords(store=str(tmp_path))
+    finish(records)
+    path = tmp_path / RECORDS / KEY
+    path.write_bytes(with_checksum(verified(path.read_bytes(), path) | {"storage_key": place}))
+    with pytest.raises(DamagedArtefact, match="points elsewhere"):
+        recorded(str(tmp_path), KEY)
+    with pytest.raises(DamagedArtefact, match="points elsewhere"):
+        records.read_path(KEY)
 
 
 def test_a_task_keeps_its_results_in_the_working_copy_of_the_machine_that_runs_it(

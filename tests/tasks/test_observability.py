@@ -92,6 +92,7 @@ def made(kind: str, **facts: Any) -> dict[str, Any]:
             made("score", scores=[{"title": "MF", "mse": 0.8}, {"title": "DNN", "mse": 0.9}]),
             "best is MF, test MSE 0.8000",
         ),
+        (made("winner", name="mf_tuned", weights={"mf_tuned": 1.0}), ""),
         ("reports/run", ""),
     ],
 )

@@ -18,6 +18,7 @@ from recsys.report.outcomes import (
     outcome,
     scored,
 )
+from recsys.report.searches import effort
 from recsys.report.section import Finding, Plot, Section, plots_of, text_table
 from recsys.report.sections.energy import energy_findings, energy_is_known, energy_of
 from recsys.report.svg import LIGHT, finished, label, legend, look, look_of, plain_ticks, sheet
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 COST_HEADINGS = ("Model", "Parameters", "File", "Fit, once", "All in", "Peak memory", "Prediction")
 COST_CAPTION = (
-    "Fit, once: training with one seed. All in: with all seeds and the hyperparameter search. Peak memory: of the "
+    "Fit, once: training with one seed. All in: with {whole}. Peak memory: of the "
     "process that trained. Prediction: time per rating, in large batches."
 )
 ABOUT_EQUAL = 0.05
@@ -49,7 +50,8 @@ def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
     if energy_is_known(comparison):
         rows = [(*cells, energy_of(row)) for cells, row in zip(rows, every_row(comparison), strict=True)]
         headings = (*headings, "Energy")
-    tables = [text_table(COST_CAPTION, headings, rows)]
+    whole = f"all seeds and {effort(comparison)}" if comparison.tuning else "all seeds"
+    tables = [text_table(COST_CAPTION.format(whole=whole), headings, rows)]
     findings = time_findings(comparison) + energy_findings(comparison)
     shown = plots_of(plots, "costs")
     if not rows:
@@ -115,7 +117,7 @@ def all_in_findings(comparison: Comparison) -> list[Finding]:
         return []
     extras = ["all seeds"] if any(len(row.seeds) > 1 for row in (network, model)) else []
     if any(search_seconds(comparison, row) for row in (network, model)):
-        extras.append("the hyperparameter search")
+        extras.append(effort(comparison))
     if not extras:
         return []
     own, other = all_in_seconds(comparison, network), all_in_seconds(comparison, model)
@@ -302,7 +304,7 @@ def accuracy_against_cost(comparison: Comparison) -> Plot:
     _name_marks(figure, axes, drawn)
     caption = f"Lower left is better: accurate and cheap. Fits of less than {SHORTEST} s are drawn at {SHORTEST} s."
     if comparison.tuning:
-        caption += " A hollow mark is the time with the hyperparameter search and all seeds."
+        caption += f" A hollow mark is the time with {effort(comparison)} and all seeds."
     told = [
         f"{row.title} {number(row.mse, mse_step(comparison))} in {seconds(row.fit_seconds)}"
         + (f" ({seconds(all_in_seconds(comparison, row))} all in)" if search_seconds(comparison, row) else "")

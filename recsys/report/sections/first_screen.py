@@ -20,7 +20,7 @@ from recsys.report.outcomes import (
     rmse_step,
     scored,
 )
-from recsys.report.searches import not_searched
+from recsys.report.searches import as_given, not_searched
 from recsys.report.section import Finding, Plot, Section, Share, findings_on, plots_of
 from recsys.report.sections.cold_start import mostly_clipped
 from recsys.report.sections.cost import all_in_seconds, cheaper_rival
@@ -97,7 +97,8 @@ def _training(comparison: Comparison, network: ModelResult, model: ModelResult) 
     whole = [all_in_seconds(comparison, row) for row in (network, model)]
     if whole == [network.fit_seconds, model.fit_seconds]:
         return text
-    return f"{text}; with search and seeds {seconds(whole[0])} against {seconds(whole[1])}"
+    extra = "trials" if as_given(comparison) else "search"
+    return f"{text}; with {extra} and seeds {seconds(whole[0])} against {seconds(whole[1])}"
 
 
 def _worth(comparison: Comparison, network: ModelResult) -> str:

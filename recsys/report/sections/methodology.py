@@ -6,6 +6,7 @@ from recsys.evaluation.results import Comparison, ModelResult
 from recsys.evaluation.thresholds import LEVEL, TIE_TEST_ROWS
 from recsys.report.outcomes import effect, factorisation, in_order, mse_step, networks, tie_margin
 from recsys.report.searches import (
+    as_given,
     both_sides,
     equal_searches,
     head_start,
@@ -165,6 +166,11 @@ def without_search(comparison: Comparison) -> str:
     model, rivals = factorisation(comparison), networks(comparison)
     if model is None or not rivals or side_searches(comparison):
         return ""
+    if as_given(comparison):
+        return (
+            f"No settings were searched (--budget 0): {listing([inside(row.title) for row in (model, *rivals)])} have "
+            "those that were given, so neither is known to be at its best."
+        )
     tuned = [inside(network.title) for network in rivals if _is_tuned(network)]
     if tuned and not _is_tuned(model):
         return (
@@ -215,6 +221,8 @@ def _effort(comparison: Comparison, model: ModelResult, rivals: Sequence[ModelRe
         return f"searches of {listing(trials)} trials"
     if searches:
         return f"a search of {listing([inside(tuning.title) for tuning in searches])} alone"
+    if as_given(comparison):
+        return "settings as given on both sides"
     tuned = [inside(network.title) for network in rivals if _is_tuned(network)]
     if tuned and not _is_tuned(model):
         return f"{listing(tuned)} tuned by hand against {inside(model.title)} not tuned at all"

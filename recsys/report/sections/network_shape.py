@@ -50,7 +50,8 @@ class Dimension:
 
 def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
     """Return the part on the shape of the networks; None where no search varied it."""
-    if not dimensions(comparison):
+    tuning = network_search(comparison)
+    if tuning is None or len(scored_trials(tuning)) < 2 or not dimensions(comparison):
         return None
     findings, shown = shape_findings(comparison), plots_of(plots, "shape")
     return Section("", TITLE, findings, tables=[shape_table(comparison)], plots=shown, beside="plots")

@@ -158,7 +158,7 @@ def _single(comparison: Comparison, model: ModelResult) -> Plot:
     axes.plot(best + 1, held_out[best], "o", mfc="none", mec=LIGHT["ink"], ms=10, mew=1.1)
     _finish_axes(figure, axes, [model], handles)
     low = number(held_out[best], step)
-    alt = f"{model.title}: over {len(loss)} epochs training loss goes from {number(loss[0], step)} to "
+    alt = f"{model.title}: over {count(len(loss), 'epoch')} training loss goes from {number(loss[0], step)} to "
     alt += f"{number(loss[-1], step)}; {kind} loss is lowest at epoch {best + 1} ({low}) and ends at "
     alt += f"{number(held_out[-1], step)}."
     caption = f"{opening(model.title)}. The ring marks the lowest {kind} loss, {low} at epoch {best + 1}."

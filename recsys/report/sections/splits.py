@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 from recsys.evaluation.results import Comparison, OtherSplit
 from recsys.report.outcomes import Duel, duel, duel_under, every_row, mse_step
+from recsys.report.searches import as_given
 from recsys.report.section import Finding, Plot, Section, findings_on, text_table
 from recsys.report.sections.seeds import seeds_in_words
 from recsys.settings import SplitBy
@@ -83,7 +84,8 @@ def what_stays_open(comparison: Comparison) -> str:
         "leave-one-out": "one split, which tests the last rating of each user",
     }[comparison.split_by]
     won = several and any(model.chosen for model in comparison.models)
-    told = f"{'The winner of each search' if won else 'Each model'} was trained {seeds}, on {where}"
+    winner = "The chosen model of each family" if as_given(comparison) else "The winner of each search"
+    told = f"{winner if won else 'Each model'} was trained {seeds}, on {where}"
     if not comparison.other_splits:
         return f"{told}, and on no other. {_one_split_alone(comparison.split_by, several)}"
     told += f", and again on {count(len(comparison.other_splits), 'other split')} of the same ratings."
@@ -102,7 +104,7 @@ def _one_split_alone(split_by: SplitBy, several_seeds: bool) -> str:
 
 
 CAPTION = (
-    "Test MSE where all was tuned, trained and tested anew; the first line is the split of the rest of this page. "
+    "Test MSE where all was chosen, trained and tested anew; the first line is the split of the rest of this page. "
     "Errors of different splits are of different ratings: only the verdicts can be compared."
 )
 

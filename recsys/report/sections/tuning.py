@@ -12,6 +12,7 @@ from recsys.report.searches import (
     MIN_FOR_IMPORTANCE,
     SettingValue,
     State,
+    as_given,
     budget,
     draws,
     edge,
@@ -43,12 +44,16 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-TITLE = "How the settings were searched"
+TITLE, TITLE_AS_GIVEN = "How the settings were searched", "How the models were chosen"
 BUDGET_CAPTION = "Budgets and winners. Settings were chosen on validation ratings only, never on test ratings."
+AS_GIVEN_CAPTION = "Models were chosen on validation ratings only, never on test ratings."
 TRIALS_CAPTION = "Validation MSE is that of the weights kept; training time counts all of a trial's epochs."
 SAMPLE_CAPTION = " What was pruned on a sample of users was validated on their ratings alone: compare it with its like."
 
 STATES: tuple[State, ...] = ("finished", "pruned", "failed")
+
+ROWS_AS_GIVEN = ("Models", "Trials run", "of which failed", "Training used", "Winner", "Its validation MSE")
+"""Rows of the table of budgets where nothing was searched."""
 
 MOST_TRIALS = 30
 """Trials of a search that the report shows; trials.csv and trials.parquet have them all."""
@@ -65,7 +70,8 @@ def section(comparison: Comparison, plots: Sequence[Plot]) -> Section | None:
     result = f"{count(sum(len(tuning.trials) for tuning in comparison.tuning), 'trial')}, "
     result += f"{seconds(sum(tuning.seconds_used for tuning in comparison.tuning))} of training"
     findings = search_findings(comparison)
-    return Section("search", TITLE, findings, tables, shown, parts=parts, beside="tables", result=result)
+    title = TITLE_AS_GIVEN if as_given(comparison) else TITLE
+    return Section("search", title, findings, tables, shown, parts=parts, beside="tables", result=result)
 
 
 def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
@@ -78,6 +84,10 @@ def draw(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
 def search_findings(comparison: Comparison) -> list[Finding]:
     """The budget, each search's winner and whether it is at the edge of a range, and what accuracy cost."""
     tunings = in_order(comparison.tuning)
+    if as_given(comparison):
+        found = [("search budget", _no_search(comparison))]
+        found += [("search winner", _chosen(comparison, tuning)) for tuning in tunings]
+        return [Finding(topic, text) for topic, text in found if text]
     found = [
         ("search budget", _shared_budget(comparison)),
         *(("search winner", _winner(comparison, tuning)) for tuning in tunings),
@@ -105,6 +115,26 @@ def _shared_budget(comparison: Comparison) -> str:
         for tuning in tunings
     ]
     return f"Each search had the same budget, {budget(tunings[0])}; {listing(used)}."
+
+
+def _no_search(comparison: Comparison) -> str:
+    models = sum(len(tuning.trials) for tuning in comparison.tuning)
+    return (
+        f"No settings were searched (--budget 0): each of the {count(models, 'model')} was tried once, with its "
+        f"settings as given. Whether others would be better is not known."
+    )
+
+
+def _chosen(comparison: Comparison, tuning: Tuning) -> str:
+    """Which model of a family has the lowest error, of those that were tried once."""
+    won = winner(tuning)
+    if won is None:
+        return ""
+    error, name = number(won.val_mse, mse_step(comparison)), inside(model_title(tuning, model_of(tuning, won)))
+    if len(tuning.trials) == 1:
+        return f"{opening(name)}, with {starting_point(tuning)}, has a validation MSE of {error}."
+    text = f"Of {search_title(tuning)}, {name}, with {starting_point(tuning)}, has the lowest validation MSE, {error}."
+    return f"{text} {_runners_up(comparison, tuning)}".strip()
 
 
 def _winner(comparison: Comparison, tuning: Tuning) -> str:
@@ -166,7 +196,7 @@ def _changes(tuning: Tuning, first: Trial, won: Trial) -> str:
 def edges(tuning: Tuning) -> str:
     """Which settings of the winner lie at an end of their range; empty where none does."""
     won = winner(tuning)
-    if won is None:
+    if won is None or not draws(tuning):  # what was given was chosen by no search
         return ""
     found = [
         f"{setting_title(setting.name)} {setting_text(won.settings[setting.name])}, at the {side} end of the searched "
@@ -205,6 +235,8 @@ def _too_few_for_importance(comparison: Comparison) -> str:
 
 def _unequal_budgets(comparison: Comparison) -> str:
     tunings = in_order(comparison.tuning)
+    if as_given(comparison):
+        return ""
     if len(tunings) == 1:
         only = inside(search_title(tunings[0]))
         return f"Only {only} was tuned by a search; the models that it is compared with were not."
@@ -244,8 +276,11 @@ def budget_table(comparison: Comparison) -> Table:
     """What each search was allowed, used and found: a row a fact, a column a search."""
     tunings = in_order(comparison.tuning)
     columns = [_budget_column(comparison, tuning) for tuning in tunings]
-    rows = [[name, *(column[name] for column in columns)] for name in (columns[0] if columns else ())]
-    return text_table(BUDGET_CAPTION, ["Search", *(opening(inside(search_title(tuning))) for tuning in tunings)], rows)
+    given = as_given(comparison)
+    names = [name for name in (columns[0] if columns else ()) if not given or name in ROWS_AS_GIVEN]
+    rows = [[name, *(column[name] for column in columns)] for name in names]
+    first, caption = ("Family", AS_GIVEN_CAPTION) if given else ("Search", BUDGET_CAPTION)
+    return text_table(caption, [first, *(opening(inside(search_title(tuning))) for tuning in tunings)], rows)
 
 
 def _budget_column(comparison: Comparison, tuning: Tuning) -> dict[str, str]:
@@ -275,12 +310,14 @@ def _trial_table(comparison: Comparison, tuning: Tuning) -> Table:
     total = len(tuning.trials)
     best_first = sorted(tuning.trials, key=lambda trial: (STATES.index(trial.state), val_error(trial), trial.number))
     which = f"The best {MOST_TRIALS} of {total:,} trials" if total > MOST_TRIALS else f"All {total:,} trials"
+    which = f"{which} of {inside(search_title(tuning))}, the best first"
+    title = which if total > 1 else f"The trial of {inside(search_title(tuning))}"
     names = list(dict.fromkeys(setting.name for setting in tuning.searched))
     headings = ["Trial", "Model", "Validation MSE", "State", "Epochs", "Best epoch", "Training", "Parameters"]
     headings += [opening(setting_title(name)) for name in names]
     rows = [_trial_row(comparison, tuning, trial, names) for trial in best_first[:MOST_TRIALS]]
     caption = TRIALS_CAPTION + (SAMPLE_CAPTION if any(trial.sampled for trial in tuning.trials) else "")
-    return text_table(caption, headings, rows, title=f"{which} of {inside(search_title(tuning))}, the best first")
+    return text_table(caption, headings, rows, title=title)
 
 
 def _trial_row(comparison: Comparison, tuning: Tuning, trial: Trial, names: list[str]) -> list[str]:

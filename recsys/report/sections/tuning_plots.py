@@ -19,6 +19,7 @@ from recsys.evaluation.results import Comparison, SearchedSetting, Trial, Tuning
 from recsys.report.outcomes import in_order, mse_step
 from recsys.report.searches import (
     MIN_FOR_IMPORTANCE,
+    as_given,
     in_state,
     model_of,
     pareto_front,
@@ -44,7 +45,9 @@ SHORTEST = 0.01  # seconds; the log axis has no place for less
 
 
 def searches(comparison: Comparison) -> list[Plot]:
-    """The plots of all searches; none where no trial has an error."""
+    """The plots of all searches; none where no trial has an error, or nothing was searched."""
+    if as_given(comparison):
+        return []
     return [_progress(comparison), _costs(comparison), *_importances(comparison)] if _errors(comparison) else []
 
 

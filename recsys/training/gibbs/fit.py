@@ -49,11 +49,13 @@ def fit(
     chain early where it fell by less than FLAT within `settings.patience` sweeps.
 
     Raises:
+        BadIds: a code is not of one of so many users and items.
         BadSettings: there are no training ratings, or `patience` without validation ratings.
         NotEnoughMemory: there is no room for the ratings and the parameters.
         TrainingDiverged: a draw is not finite.
     """
     data.require_rows(NAME, settings.patience)
+    data.require_codes(users, items)
     require_memory(
         f"Sampling {settings.embedding_size} factors from {len(data.train):,} ratings",
         settings.bytes_needed(len(data.train), users, items),

@@ -10,8 +10,9 @@ import pytest
 
 from recsys.data import source as sources
 from recsys.data.download import DatasetFiles
-from recsys.data.source import Source, expected_rows, locate, read_titles
-from recsys.errors import DatasetUnavailable
+from recsys.data.ingest import ingest
+from recsys.data.source import Source, check_beginning, expected_rows, locate, read_titles
+from recsys.errors import BadRatings, DatasetUnavailable
 from recsys.settings import DataSettings, OutputSettings
 
 
@@ -191,6 +192,44 @@ def test_the_length_of_a_file_is_guessed_from_its_first_lines(tmp_path: Path) ->
     compressed.write_bytes(gzip.compress(path.read_bytes()))
     assert expected_rows(locate(DataSettings(ratings=str(compressed)))) > 0
     assert expected_rows(locate(DataSettings(ratings=str(tmp_path / "none.csv")))) == 0
+
+
+HEADER = "user,item,rating\n"
+
+
+@pytest.mark.parametrize("bad_rows", ["error", "quarantine"])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (HEADER.encode(), "a header but no ratings"),
+        (gzip.compress(HEADER.encode()), "a header but no ratings"),
+        (b"a,b,c\nanna,heat,good\n", "no column that looks like"),
+    ],
+)
+def test_what_holds_no_ratings_is_known_before_it_is_read(
+    tmp_path: Path, content: bytes, said: str, bad_rows: str
+) -> None:
+    path = tmp_path / "ratings.csv"
+    path.write_bytes(content)
+    source = locate(DataSettings(ratings=str(path), bad_rows=bad_rows))
+    with pytest.raises(BadRatings, match=said) as caught:
+        check_beginning(source)
+    with pytest.raises(BadRatings) as of_a_run:
+        ingest(path, source.settings, tmp_path)
+    assert str(caught.value) == str(of_a_run.value)
+
+
+def test_the_first_rows_of_a_large_file_are_read_unless_bad_ones_are_set_aside(tmp_path: Path) -> None:
+    path = tmp_path / "ratings.csv"
+    path.write_text(HEADER + "123,456,3.5\n" * 998 + "123,456,good\n" + "123,456,3.5\n" * 9_000 + "1,1,late\n")
+    with pytest.raises(BadRatings, match="line 1000: rating 'good'"):
+        check_beginning(locate(DataSettings(ratings=str(path))))
+    check_beginning(locate(DataSettings(ratings=str(path), max_rows=900)))
+    check_beginning(locate(DataSettings(ratings=str(path), bad_rows="quarantine")))
+    path.write_text(path.read_text().replace("good", "4"))
+    check_beginning(locate(DataSettings(ratings=str(path))))
+    assert sorted(tmp_path.iterdir()) == [path]
 
 
 def test_the_length_of_the_sample_is_known(downloads: Path) -> None:

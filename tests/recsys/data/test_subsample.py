@@ -2,8 +2,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from recsys.data.subsample import subsample
+from recsys.errors import BadSettings
 
 
 def drawn(place: Path, share: float, seed: int = 1) -> dict[str, npt.NDArray[np.integer]]:
@@ -35,3 +37,9 @@ def test_another_seed_draws_other_rows(tmp_path: Path) -> None:
 
 def test_a_share_of_few_rows_keeps_one(tmp_path: Path) -> None:
     assert len(drawn(tmp_path, 0.001)["validation"]) == 1
+
+
+@pytest.mark.parametrize("share", [0.0, -0.1, 1.1, float("nan")])
+def test_what_is_no_share_is_told(share: float, tmp_path: Path) -> None:
+    with pytest.raises(BadSettings, match="give a number above 0, up to 1"):
+        drawn(tmp_path, share)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from recsys.errors import BadIds, BadRatings
 from recsys.evaluation.calibration import FEWEST_ROWS, Calibration, calibration
 
 
@@ -70,3 +71,12 @@ def test_equal_predictions_or_one_user_have_no_slope() -> None:
 def test_no_ratings_are_refused() -> None:
     with pytest.raises(ValueError, match="no ratings"):
         calibration(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0))
+
+
+def test_what_cannot_be_compared_is_told() -> None:
+    user, rating = np.arange(3), np.array([1.0, 2.0, 3.0])
+    for changed, error in (((user - 1, rating, rating), BadIds), ((user, rating, rating[:2]), BadRatings)):
+        with pytest.raises(error):
+            calibration(*changed)
+    with pytest.raises(BadRatings, match="prediction at position 2 is missing"):
+        calibration(user, rating, np.array([1.0, 2.0, np.nan]))

@@ -1,7 +1,18 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
-from recsys.evaluation.metrics import METRICS, RankedItems, ranking_keys, ranking_scores, rating_scores
+from recsys.errors import BadIds, BadRatings
+from recsys.evaluation.metrics import (
+    METRICS,
+    RankedItems,
+    RatingMetric,
+    ranking_keys,
+    ranking_scores,
+    rating_metrics,
+    rating_scores,
+)
 from recsys.evaluation.results import Ranking, Score
 
 ONE_USER = np.zeros(4, np.int32)
@@ -59,3 +70,25 @@ def test_a_single_list_has_no_standard_error() -> None:
     assert (both["recall_at_10"], both["mrr"], both["coverage_at_10"]) == (0.75, 1.0, 0.5)
     single = ranking_scores(RankedItems(top[:1], hits[:1], first[:1], relevant[:1], items=20))
     assert (single["ndcg_at_10"], single["ndcg_at_10_error"]) == (1.0, None)
+
+
+@pytest.mark.parametrize(
+    ("rating", "prediction", "user", "said"),
+    [
+        ([1, np.nan], [1, 2], [0, 0], "rating at position 1 is missing"),
+        ([1, 2], [1, np.inf], [0, 0], "prediction at position 1 is infinite"),
+        ([1, 2], [1], [0, 0], "2 ratings, 1 predictions and 2 user codes"),
+        ([1, 2], [1, 2], [0, -1], "user code at position 1 is -1"),
+        ([], [], [], "no ratings"),
+        (["a", "b"], [1, 2], [0, 0], "texts"),
+        ([[1, 2]], [1, 2], [0, 0], "of shape"),
+    ],
+)
+@pytest.mark.parametrize("metric", rating_metrics(), ids=lambda metric: metric.key)
+def test_every_metric_says_what_it_cannot_score(
+    metric: RatingMetric, rating: Any, prediction: Any, user: Any, said: str
+) -> None:
+    for score in (metric.compute, rating_scores):
+        with pytest.raises((BadIds, BadRatings), match=said):
+            score(rating, prediction, user)
+    assert metric.compute([1, 2, 3], [1, 2, 4], [0, 0, 1]) == rating_scores([1, 2, 3], [1, 2, 4], [0, 0, 1])[metric.key]  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pytest
 from scipy.stats import norm, ttest_rel
 
+from recsys.errors import BadIds, BadRatings, BadSettings
 from recsys.evaluation.results import Difference
 from recsys.evaluation.significance import chances, compare_pairs, holm
 from recsys.evaluation.thresholds import smallest_effect
@@ -185,6 +186,51 @@ def test_one_user_settles_nothing() -> None:
 def test_without_rows_there_is_nothing_to_compare() -> None:
     with pytest.raises(ValueError, match="no rows"):
         compared((np.zeros(0, np.int64), np.zeros(0), {"m0": np.zeros(0), "m1": np.zeros(0)}))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        ({"user": [0, 0, -1]}, BadIds, "position 2 is -1"),
+        ({"user": ["a", "b", "c"]}, BadIds, "texts"),
+        ({"rating": [1, 2, np.nan]}, BadRatings, "rating at position 2 is missing"),
+        ({"rating": [1, 2]}, BadRatings, "3 user codes, 2 ratings"),
+        (
+            {"predicted": {"m0": [[1, 2, 3]], "m1": [[1, 2, np.inf]]}},
+            BadRatings,
+            "prediction at position 2 is infinite",
+        ),
+        ({"predicted": {"m0": [[1, 2, 3]], "m1": [[1, 2]]}}, BadRatings, "and 2 predictions"),
+        ({"predicted": {"m0": [[1, 2, 3]]}}, ValueError, "no predictions of m1"),
+        ({"predicted": {"m0": [[1, 2, 3]], "m1": []}}, ValueError, "no predictions of m1"),
+        ({"resamples": 0}, BadSettings, "number of resamples is 0"),
+        ({"smallest_effect": -1.0}, BadSettings, "smallest effect is -1"),
+        ({"smallest_effect": np.nan}, BadSettings, "smallest effect is nan"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_sentence(change: dict[str, Any], error: type[Exception], said: str) -> None:
+    right: dict[str, Any] = {
+        "user": [0, 0, 1],
+        "rating": [1, 2, 3],
+        "predicted": {"m0": [[1, 2, 3]], "m1": np.array([[1, 2, 4]])},
+        "smallest_effect": 0.1,
+        "resamples": 10,
+        "seed": 1,
+    }
+    assert len(compare_pairs(pairs=[("m0", "m1")], **right)) == 1
+    with pytest.raises(error, match=said):
+        compare_pairs(pairs=[("m0", "m1")], **(right | change))
+    given = right | change
+    given["one"], given["other"] = ([*given["predicted"].get(name, [])] for name in ("m0", "m1"))
+    del given["predicted"]
+    with pytest.raises(error, match=said.replace(" of m1", "")):
+        chances(**given)
+
+
+@pytest.mark.parametrize(("p", "said"), [([0.1, np.nan], "missing"), ([0.1, 2.0], "2.0 is no"), ([-0.1], "-0.1 is no")])
+def test_what_are_no_p_values_is_told(p: list[float], said: str) -> None:
+    with pytest.raises((BadRatings, ValueError), match=said):
+        holm(p)
 
 
 def test_smallest_effect_follows_the_scale_unless_it_is_named() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from recsys.backend import keras
+from recsys.errors import BadIds
 from recsys.models.biased_mf import build_biased_mf
 from recsys.models.factor_model import factor_model, factors_of
 from recsys.models.factors import Factors, deviations
@@ -66,5 +67,5 @@ def test_a_network_has_no_such_tables(name: str) -> None:
 
 @pytest.mark.parametrize(("user", "item"), [(USERS, 0), (0, ITEMS), (-1, 0)])
 def test_a_code_that_no_table_has_is_refused(user: int, item: int) -> None:
-    with pytest.raises(IndexError, match="rows"):
+    with pytest.raises(BadIds, match="codes run from 0 to"):
         deviations(random_factors(2), np.array([0, user], np.int32), np.array([0, item], np.int32))

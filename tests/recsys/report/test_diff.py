@@ -45,7 +45,9 @@ def compared(with_mse: WithMSE, tmp_path: Path) -> Callable[..., Report]:
 
 def test_the_same_report_twice_differs_in_nothing(with_mse: WithMSE, tmp_path: Path) -> None:
     folder = write_records(tmp_path / "one", with_mse(**BEFORE))
-    report = diff(folder, folder)
+    report = diff(folder, str(folder))
+    write_diff(report, str(tmp_path / "diff.html"))
+    assert (tmp_path / "diff.html").read_text(encoding="utf-8") == html_page(report)
     assert report.answer.title == "Nothing differs"
     assert set(findings(report)) == {"same"}
     assert set(sections(report)) == {"scores"}

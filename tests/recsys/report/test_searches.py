@@ -137,6 +137,21 @@ def test_one_searched_side_is_said_to_be(searched: Build, other: tuple[Tuning, .
     assert "a search of tuned MF alone" in methodology.limits(comparison)
 
 
+def test_settings_that_were_given_are_neither_tuned_by_hand_nor_searched(searched: Build) -> None:
+    given = {"seconds_allowed": 0.0, "points": 1}
+    comparison = searched(mf(0.8, **given), dnn(0.75, **given))
+    assert searches.as_given(comparison)
+    text = methodology.one_sided_tuning(comparison)
+    assert "--budget 0" in text
+    assert "tuned MF and tuned DNN" in text
+    for said in (text, methodology.limits(comparison)):
+        assert "by hand" not in said
+    assert "settings as given on both sides" in methodology.limits(comparison)
+    assert searches.effort(comparison) != searches.effort(searched(mf(0.8, 0.7), dnn(0.75, 0.7)))
+    assert not searches.as_given(searched(mf(0.8, 0.7), dnn(0.75, 0.7)))
+    assert not searches.as_given(searched())
+
+
 def test_the_models_of_a_search_can_be_read_apart() -> None:
     tuned, other = searches.parts(family_search())
     assert (tuned.name, tuned.title, tuned.winner) == ("mf_tuned", "tuned MF", 4)

@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pyarrow.parquet as pq
+import pytest
 
 from recsys.backend import keras
+from recsys.errors import BadIds, BadSettings
 from recsys.models.keras_predictor import KerasPredictor, load_keras
 from recsys.models.mf import build_mf
-from recsys.models.specs import MODEL
-from recsys.settings import BiasedMFSettings, MFSettings
+from recsys.models.specs import MODEL, MODELS
+from recsys.settings import BiasedMFSettings, Engine, MFSettings
 from recsys.training.fit import FitData
-from recsys.training.train import fit_and_save, fit_model
+from recsys.training.train import fit_and_save, fit_model, train
 
 
 def test_a_saved_training_tells_its_course_its_times_and_its_memory(tmp_path: Path) -> None:
@@ -75,3 +77,31 @@ def test_ratings_that_are_all_equal_are_standardised_to_0() -> None:
     given, scale, offset = FitData(code, code, np.full(4, 3, np.float32), np.arange(4), np.arange(0)).standardised()
     assert not given.rating.any()
     assert (scale, offset) == (1.0, 3.0)
+
+
+def some_data(users: int = 9, items: int = 7) -> FitData:
+    random = np.random.default_rng(0)
+    user, item = (random.integers(codes, size=300).astype(np.int32) for codes in (users, items))
+    return FitData(user, item, random.normal(size=300).astype(np.float32), np.arange(250), np.arange(250, 300))
+
+
+@pytest.mark.parametrize("engine", ["compiled", "keras"])
+@pytest.mark.parametrize(("users", "items", "said"), [(8, 7, "to 7, as there are 8 users"), (9, 6, "are 6 items")])
+def test_codes_beyond_the_tables_are_refused_by_every_engine(engine: Engine, users: int, items: int, said: str) -> None:
+    settings = MFSettings(epochs=1, embedding_size=2)
+    with pytest.raises(BadIds, match=f"codes run from 0 .*{said}: encode ids first"):
+        train(build_mf(users, items, settings, seed=1), some_data(), settings, seed=1, engine=engine)
+
+
+@pytest.mark.parametrize("name", [spec.name for spec in MODELS])
+def test_codes_beyond_the_tables_are_refused_by_every_model(name: str) -> None:
+    spec = MODEL[name]
+    for users, items in ((8, 7), (9, 6)):
+        with pytest.raises(BadIds, match="codes run from 0 to"):
+            fit_model(name, spec.build, spec.fit, users, items, some_data(), spec.settings(), seed=1)
+
+
+def test_an_engine_that_does_not_exist_is_told() -> None:
+    settings = MFSettings(epochs=1, embedding_size=2)
+    with pytest.raises(BadSettings, match="no engine 'torch': choose compiled or keras"):
+        train(build_mf(9, 7, settings, seed=1), some_data(), settings, seed=1, engine="torch")  # type: ignore[arg-type]

@@ -166,6 +166,13 @@ def test_an_export_that_predicts_something_else_is_not_kept(tmp_path: Path, monk
     assert {path.name for path in tmp_path.iterdir()} == {"winner"}
 
 
+def test_a_format_that_does_not_exist_is_told_and_paths_may_be_texts(tmp_path: Path) -> None:
+    folder = winner(tmp_path, "mf_tuned")
+    with pytest.raises(BadSettings, match="no format 'pickle': choose onnx, tf, vectors"):
+        export(folder, "pickle", tmp_path / "exported")  # type: ignore[arg-type]
+    assert export(str(folder), "vectors", str(tmp_path / "exported")).startswith(str(tmp_path / "exported"))
+
+
 def test_missing_packages_are_named_with_their_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for package in exporting.ONNX_PACKAGES:
         monkeypatch.setitem(sys.modules, package, None)

@@ -259,8 +259,12 @@ def test_ratings_that_are_none_are_told(make: Make) -> None:
     winner = make("mf_tuned", truth.shrunk(), truth.rows)
     with pytest.raises(BadRatings, match="2 items and 1 ratings"):
         winner.fold_in([103, 120], [4.0])
-    with pytest.raises(BadRatings, match="nan is no rating"):
+    with pytest.raises(BadRatings, match="position 0 is missing"):
         winner.fold_in([103], [float("nan")])
+    with pytest.raises(
+        BadRatings, match=r"position 1 is 500, and the model was fitted to ratings from .* on that scale"
+    ):
+        winner.fold_in([103, 120], [4.0, 500.0])
     with pytest.raises(BadIds, match="must be integers or texts"):
         winner.fold_in([1.5], [4.0])
 

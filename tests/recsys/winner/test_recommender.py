@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recsys.errors import BadIds, DamagedWinner
+from recsys.errors import BadIds, BadSettings, DamagedWinner
 from recsys.winner.about import ABOUT
 from recsys.winner.recommender import Recommender
 from tests.made_winners import (
@@ -126,6 +126,92 @@ def test_similar_items_have_the_greatest_cosine(make: Make) -> None:
 def test_ids_that_are_none_are_told(make: Make, users: list[Any], items: list[Any], said: str) -> None:
     with pytest.raises(BadIds, match=said):
         Recommender.load(make()).predict(users, items)
+
+
+def test_ids_of_any_kind_are_looked_up(make: Make) -> None:
+    winner = Recommender.load(make())
+    expected = winner.predict([10, 20], [104, 105]).tolist()
+    kinds: list[Any] = [
+        (10, 20),
+        np.array([[10], [20]]),
+        np.array([10.0, 20.0]),
+        pd.Series([10, 20], index=[3, 3]),
+        pd.Series([10, 20], dtype="Int64"),
+        pd.Categorical([10, 20]),
+        (user for user in [10, 20]),
+        [10, "20"],
+    ]
+    for users in kinds:
+        assert winner.predict(users, [104, 105]).tolist() == expected
+    assert winner.table(np.array([[10.0], [20.0]]), [104, 105])["user"].tolist() == [10, 20]
+
+
+BAD_IDS: list[tuple[Any, str]] = [
+    ([10, np.nan], "user id at position 1 is missing"),
+    ([10, None], "user id at position 1 is missing"),
+    ([10, np.inf], "floating, and must be integers or texts"),
+    ([True, False], "boolean"),
+    ([[10, 20]], "mixed"),
+    ([[10], [20, 30]], "mixed"),
+    (np.array([[10, 20]]), "no column"),
+    ([(10, 20), (10, 20)], "tuples"),
+    ("10", "'10': give a list"),
+    (10, "10: give a list"),
+    ({10, 20}, "give a list"),
+    (pd.to_datetime(["2020-01-01", "2020-01-02"]), "datetime64"),
+]
+
+
+@pytest.mark.parametrize(("users", "said"), BAD_IDS, ids=lambda given: repr(given)[:20])
+def test_what_are_no_ids_is_one_sentence_everywhere(make: Make, users: Any, said: str) -> None:
+    winner = Recommender.load(make())
+    calls: list[Callable[[], Any]] = [
+        lambda: winner.predict(users, [104, 105]),
+        lambda: winner.table(users, [104, 105]),
+        lambda: winner.lists(users),
+        lambda: winner.knows_users(users),
+        lambda: winner.was_fitted_to(users, [104, 105]),
+    ]
+    for call in calls:
+        with pytest.raises(BadIds, match=said):
+            call()
+    of_items: list[Callable[[], Any]] = [
+        lambda: winner.recommend(10, exclude=users),
+        lambda: winner.fold_in(users, [1.0, 2.0]),
+        lambda: winner.fold_in([104], [5.0]).predict(users),
+        lambda: winner.fold_in([104], [5.0]).recommend(exclude=users),
+        lambda: winner.nearest_rated(10, users),
+    ]
+    for call in of_items:
+        with pytest.raises(BadIds, match=said.replace("user", "item")):
+            call()
+
+
+@pytest.mark.parametrize("one", [[10], (10, 20), None, np.nan, 10.5, True, np.array(10)])
+def test_what_is_no_id_is_one_sentence(make: Make, one: Any) -> None:
+    winner = Recommender.load(make())
+    for call in (winner.recommend, winner.similar_items, winner.called, lambda user: winner.nearest_rated(user, [104])):
+        with pytest.raises(BadIds, match=r"give one id|missing|must be integers or texts"):
+            call(one)
+
+
+@pytest.mark.parametrize("n", [0, -1, 2.5, "3", None, True])
+def test_a_length_of_lists_that_is_none_is_told_before_any_is_made(make: Make, n: Any) -> None:
+    winner = Recommender.load(make())
+    for call in (winner.lists, lambda n: winner.recommend(10, n), lambda n: winner.similar_items(104, n)):
+        with pytest.raises(BadSettings, match=r"n is .*: give a whole number of 1 or more"):
+            call(n=n)
+    with pytest.raises(BadSettings, match="give a whole number of 1 or more"):
+        winner.fold_in([104], [5.0]).recommend(n)
+
+
+def test_lists_of_no_known_candidate_are_empty(make: Make) -> None:
+    winner = Recommender.load(make())
+    (nothing,) = winner.lists([10], candidates=[777])
+    assert list(nothing) == ["user", "rank", "item", "title", "prediction"]
+    assert nothing.empty
+    with pytest.raises(BadIds, match="no column 'user'"):
+        winner.lists(exclude=pd.DataFrame({"id": [10]}))
 
 
 @pytest.mark.parametrize("damage", ["cut", "missing", "later", "earlier", "other", "no json", "not here"])

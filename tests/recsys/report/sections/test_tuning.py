@@ -78,6 +78,38 @@ def test_the_section_has_findings_budgets_plots_warnings_shapes_and_folded_trial
     assert list(shape.plots) == plots[1:2]
 
 
+AT_AN_EDGE: Settings = {"embedding_size": 200, "l2_factors": 1.0, "learning_rate": 0.0001, "item_bias": True}
+NO_BUDGET = {"seconds_allowed": 0.0, "points": 1}
+
+
+def test_where_nothing_was_searched_the_section_tells_what_was_tried_and_speaks_of_no_search(searched: Build) -> None:
+    given = tuning("mf_tuned", [trial(0, 0.75, AT_AN_EDGE)], **NO_BUDGET)
+    comparison = searched(given, dnn(0.8, **NO_BUDGET))
+    found = section(comparison, [])
+    assert found is not None
+    assert not found.parts
+    assert [finding.topic for finding in found.findings] == ["search budget", "search winner", "search winner"]
+    assert "--budget 0" in found.findings[0].text
+    assert "each of the 2 models was tried once" in found.findings[0].text
+    assert [error in finding.text for error, finding in zip(("0.7500", "0.8000"), found.findings[1:], strict=True)]
+    texts = [*(finding.text for finding in found.findings), *(row[0] for row in cells(found.tables[0]))]
+    assert not [text for text in texts if "wider range" in text or "allowed" in text or "Improvement" in text]
+    assert [table.title for table in found.tables[1:]] == ["The trial of tuned MF", "The trial of tuned DNN"]
+
+    family = family_search()
+    given_two = {"trials": family.trials[:2], "winner": 0, "seconds_allowed": 0.0, "points": 2}
+    two = family.model_copy(update=given_two)
+    (of_two, _) = said(searched(two, dnn(0.8, **NO_BUDGET)), "search winner")
+    assert "has the lowest validation MSE, 0.7700" in of_two
+    assert "0.7750" in of_two
+
+
+def test_where_nothing_was_searched_failures_are_still_told(searched: Build) -> None:
+    comparison = searched(mf(0.8, **NO_BUDGET), dnn(None, **NO_BUDGET))
+    assert list(warned(comparison)) == ["failed trials"]
+    assert len(said(comparison, "search winner")) == 1
+
+
 def test_a_section_can_be_read_without_what_only_drawing_needs() -> None:
     heavy = "{'matplotlib', 'optuna', 'pandas', 'tensorflow'}"
     check = f"import sys, recsys.report.sections.tuning; print(*{heavy} & set(sys.modules))"
