@@ -16,7 +16,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: compare check test slow faults benchmark ui deploy stop serve clean-store audit lock clean
+# the folder that .venv was made in, as venv records it, if that is another one: from there come its scripts and our code
+ELSEWHERE := $(shell made=$$(sed -n 's|^command = .* -m venv [^/]*\(/.*\)/\.venv$$|\1|p' .venv/pyvenv.cfg 2>/dev/null); \
+	[ -z "$$made" ] || [ "$$made" -ef . ] || printf %s "$$made")
+export ELSEWHERE
+
+.PHONY: compare check test slow faults benchmark ui deploy stop serve clean-store audit lock clean remove-moved-venv
 
 compare: .venv/.installed
 	@$(BIN)/python flows/compare.py $(ARGS)
@@ -63,14 +68,22 @@ lock: .venv/bin/uv
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
+ifneq ($(ELSEWHERE),)
+.venv/bin/uv .venv/.installed .venv/.installed-test: remove-moved-venv
+endif
+
+remove-moved-venv:
+	@printf 'The environment .venv was made in %s: it is made anew for this folder, which takes a minute.\n' "$$ELSEWHERE" >&2
+	@rm -rf .venv
+
 .venv/bin/uv:
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
 .venv/.installed: pyproject.toml requirements.lock | .venv/bin/uv
-	$(BIN)/uv pip install --quiet --compile-bytecode --constraint requirements.lock --editable '.[sample]'
+	$(BIN)/uv pip install --python $(BIN)/python --quiet --compile-bytecode --constraint requirements.lock --editable '.[sample]'
 	@touch $@
 
 .venv/.installed-test: pyproject.toml requirements.lock | .venv/bin/uv
-	$(BIN)/uv pip install --quiet --compile-bytecode --constraint requirements.lock --editable '.[sample,test,export]'
+	$(BIN)/uv pip install --python $(BIN)/python --quiet --compile-bytecode --constraint requirements.lock --editable '.[sample,test,export]'
 	@touch .venv/.installed $@

@@ -4,6 +4,18 @@ python flows/compare.py --help
 """
 
 if __name__ == "__main__":
+    import sys
+    from importlib.util import find_spec
+    from pathlib import Path
+
+    here, installed = Path(__file__).resolve().parent, find_spec("flows")
+    there = Path(installed.origin).parent if installed and installed.origin else None
+    if there is None or not here.samefile(there):  # the folder was copied or moved
+        code = f"runs the code of {there.parent}, not that" if there else "does not find the code"
+        remedy = "make compare, called in that folder, makes an environment for it."
+        print(f"compare: {sys.executable} {code} of {here.parent}: {remedy}", file=sys.stderr)
+        sys.exit(2)
+
     from flows.command_line import main
 
     main()  # never returns: the command line imports this module once its streams are prepared
