@@ -29,6 +29,7 @@ from prefect import flow
 from flows.access import check_paths
 from flows.executor import Interpreter, executor
 from flows.notify import announce_run, notify_changed_verdict, notify_failure
+from flows.outcome import noting_outcome
 from recsys.data.source import Source, locate
 from recsys.evaluation.results import winners_of
 from recsys.models.search_space import DataSize
@@ -303,13 +304,14 @@ def compare(settings: Settings = Settings()) -> str:
 
     A model that fails leaves the others and the report alone, and fails the run at its end.
     """
-    check_paths(settings)
-    settings = settings.anchored
-    if settings.data.is_downloaded:
-        download(settings.data)
-    source = locate(settings.data)
-    announce_run(settings, source)
-    with executor(settings.output.store, settings.scaling, refresh=settings.refresh) as dag:
-        folder: str = dag.finish(wire(settings, source, dag))
-    notify_changed_verdict(settings, folder)
+    with noting_outcome() as outcome:
+        check_paths(settings)
+        settings = settings.anchored
+        if settings.data.is_downloaded:
+            download(settings.data)
+        source = locate(settings.data)
+        announce_run(settings, source)
+        with executor(settings.output.store, settings.scaling, refresh=settings.refresh) as dag:
+            outcome.folder = folder = dag.finish(wire(settings, source, dag))
+        notify_changed_verdict(settings, folder)
     return folder

@@ -84,9 +84,13 @@ def _check(url: str) -> None:
 
 def failure_of(error: Exception) -> str:
     """Return how a server failed a request of Prefect's client, as the predicate of a sentence."""
+    from prefect.exceptions import ObjectNotFound
+
     if isinstance(error, httpx.HTTPStatusError):
         status = f"{error.response.status_code} {error.response.reason_phrase}".strip()
         return f"answers with an error ({status})"
+    if isinstance(error, ObjectNotFound):
+        return "does not know the run any more, as another server or database has taken its place"
     return "does not answer as Prefect's server does" if isinstance(error, ValueError) else "does not answer"
 
 

@@ -19,9 +19,10 @@ OF_THE_CLOCK = {
     "seconds",
     "seconds_used",
     "started",
+    "verdict",
     "watt_hours",
 }
-"""Fields of a comparison that differ from run to run."""
+"""Fields of a comparison that differ from run to run; the verdict, as it also weighs the seconds of the fits."""
 
 IMPATIENT = {"PREFECT_CLIENT_MAX_RETRIES": "1"}
 """So that a run gives a server up within seconds, and not within minutes."""
