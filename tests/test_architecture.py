@@ -18,7 +18,7 @@ LAYERS = ["report", "winner", "tuning", "evaluation", "training", "models", "dat
 REGISTRIES = {"recsys.data.datasets", "recsys.models.settings", "recsys.models.specs", "recsys.store.remote"}
 """What recsys/settings.py may import nevertheless, as the settings are made from it."""
 
-MOST_LINES, MOST_MODULES, FEWEST_LINES = 30_000, 190, 30
+MOST_LINES, MOST_MODULES, FEWEST_LINES = 31_000, 190, 30
 """Limits of all packages together, and of each module that is not an interface."""
 
 INTERFACES = {"recsys/progress.py"}
