@@ -1,6 +1,5 @@
 """Background processes that outlive the shell that started them, and can be found again."""
 
-import json
 import os
 import subprocess
 import time
@@ -8,12 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 
+from flows.process_record import ProcessRecord
 from recsys.errors import ServerUnavailable
-from recsys.store.store import write_atomically
 
 STOP_TIMEOUT = 30.0
 """Seconds that a process may take to end after SIGTERM."""
@@ -21,10 +19,11 @@ STOP_TIMEOUT = 30.0
 
 @dataclass(frozen=True)
 class Background:
-    """A named process; `folder` holds its log, and a JSON file by which it is found again."""
+    """A process that works in `cwd`; `folder` holds its log, and the record by which it is found again."""
 
     name: str
     folder: Path
+    cwd: Path
 
     @property
     def log(self) -> Path:
@@ -32,41 +31,29 @@ class Background:
         return self.folder / f"{self.name}.log"
 
     @property
-    def process(self) -> psutil.Process | None:
-        """The running process; None if there is none.
-
-        Another process that was given its PID since is recognised by the time when it was created.
-        """
-        record = self._read()
-        try:
-            process = psutil.Process(record["pid"])
-            alive = process.create_time() == record["born"] and process.status() != psutil.STATUS_ZOMBIE
-        except (KeyError, psutil.NoSuchProcess):
-            return None
-        return process if alive else None
+    def record(self) -> ProcessRecord:
+        """The file that names the process."""
+        return ProcessRecord(self.folder / f"{self.name}.json", self.cwd)
 
     @property
-    def about(self) -> str:
-        """The text that it was started with."""
-        return str(self._read().get("about", ""))
+    def process(self) -> psutil.Process | None:
+        """The running process; None if there is none."""
+        return self.record.process
 
-    def start(
-        self, command: Sequence[str], *, cwd: Path, environment: Mapping[str, str] | None = None, about: str = ""
-    ) -> None:
+    def start(self, command: Sequence[str], *, environment: Mapping[str, str] | None = None, about: str = "") -> None:
         """Start it in a session of its own, so that closing the terminal does not end it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as log:
             started = subprocess.Popen(
                 command,
-                cwd=cwd,
+                cwd=self.cwd,
                 env={**os.environ, **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        record = {"pid": started.pid, "born": psutil.Process(started.pid).create_time(), "about": about}
-        write_atomically(self._record, json.dumps(record).encode())
+        self.record.write(started.pid, command=command, about=about)
 
     def wait_until(self, ready: Callable[[], bool], timeout: float) -> None:
         """Wait until it is ready; raise ServerUnavailable if it ends before, or is not within `timeout` seconds."""
@@ -92,20 +79,10 @@ class Background:
             for survivor in left:
                 survivor.kill()
             psutil.wait_procs(left, timeout=STOP_TIMEOUT)
-        self._record.unlink(missing_ok=True)
+        self.record.remove()
         return process is not None
 
     def last_line(self) -> str:
         """Return the last line of its log that is not blank."""
         lines = [line.strip() for line in self.log.read_text(encoding="utf-8", errors="replace").split("\n")]
         return next(filter(None, reversed(lines)), "its log is empty")
-
-    @property
-    def _record(self) -> Path:
-        return self.folder / f"{self.name}.json"
-
-    def _read(self) -> dict[str, Any]:
-        try:
-            return dict(json.loads(self._record.read_bytes()))
-        except (OSError, ValueError, TypeError):
-            return {}

@@ -3,61 +3,74 @@
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from uuid import UUID
 
+import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import PREFECT_API_URL
 from prefect.workers.process import ProcessWorker
 
-from deployments.config import FILE, ROOT, Deployment, deployments
+from deployments.claims import NotDeployed, claim, claim_pool
+from deployments.config import FILE, ROOT, Deployment
 from flows.server import running_server
-from recsys.errors import UserError
 
 
-class NotDeployed(UserError):
-    """The deployments could not be registered or served."""
-
-
-def register_at_named_server() -> None:
-    """Register the deployments at the server that PREFECT_API_URL names.
+def register_at_named_server(suffix: str | None = None, *, take_over: bool = False) -> None:
+    """Register the deployments at the server that PREFECT_API_URL names; for the options see `claim`.
 
     Raises:
-        NotDeployed: it names none, or the server refuses them.
+        NotDeployed: it names none, the deployments there are another folder's, or the server refuses them.
         ServerUnavailable: the server does not answer.
     """
     if not PREFECT_API_URL.value():
         raise NotDeployed("PREFECT_API_URL names no server: set it, or use make deploy, which starts one.")
     running_server()
     with get_client(sync_client=True) as client:
-        print(f"Registered at {client.api_url}: {', '.join(register(client))}.")
+        call = "python -m deployments register {}"
+        claimed = claim(client, suffix, take_over=take_over, call=call)
+        names = ", ".join(register(client, claimed))
+        print(f"Registered at {client.api_url}, for workers of the pool {claimed[0].pool}: {names}.")
 
 
-def register(client: SyncPrefectClient) -> dict[str, UUID]:
+def register(client: SyncPrefectClient, claimed: Sequence[Deployment]) -> dict[str, UUID]:
     """Register the work pool and all deployments at the client's server, or update them; return their ids by name.
 
     Raises:
         NotDeployed: the server refuses them.
     """
     template = ProcessWorker.get_default_base_job_template()
-    pool = WorkPoolCreate(name=deployments()[0].pool, type=ProcessWorker.type, base_job_template=template)
+    pool = WorkPoolCreate(name=claimed[0].pool, type=ProcessWorker.type, base_job_template=template)
     with suppress(ObjectAlreadyExists):  # one that exists is left as it is
         client.create_work_pool(pool)
-    _deploy(str(client.api_url))
-    return {deployment.name: _share_limit(client, deployment) for deployment in deployments()}
+    claim_pool(client, pool.name)
+    _deploy(str(client.api_url), claimed)
+    return {deployment.name: _share_limit(client, deployment) for deployment in claimed}
 
 
-def _deploy(api: str) -> None:
-    """Register all deployments of the file, or update them, with Prefect's own command."""
-    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(FILE)]
+def _deploy(api: str, claimed: Sequence[Deployment]) -> None:
+    """Register all deployments of the file, or update them, with Prefect's own command and the names claimed."""
+    content = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    for declared, deployment in zip(content["deployments"], claimed, strict=True):
+        declared.update(name=deployment.name, work_pool=deployment.work_pool)
     environment = {"PREFECT_API_URL": api, "PWD": str(ROOT), "COMPARE_VERSION": code_version(ROOT)}
-    done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, capture_output=True, text=True
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, FILE.name)
+        file.write_text(yaml.safe_dump(content), encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
     if done.returncode:
         lines = filter(None, map(str.strip, reversed((done.stderr + done.stdout).split("\n"))))
         reason = next(lines, "without an error message")

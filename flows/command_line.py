@@ -4,6 +4,8 @@ import atexit
 import os
 import sys
 import threading
+from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 from flows.stdio import fail, handle_early_interrupt, output_error, prepare_streams, print_error
@@ -19,6 +21,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """
     handle_early_interrupt()
     prepare_streams()
+    _require_own_environment()
 
     from cyclopts import CycloptsError  # these imports take seconds and open files
 
@@ -46,6 +49,15 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     if succeeded is False:  # None after --help
         sys.exit(1)
     _exit()
+
+
+def _require_own_environment() -> None:
+    """End with one sentence if the script lies in a copied environment, as it runs the code of the original's."""
+    with suppress(FileNotFoundError):  # the working directory is gone, which is told later
+        script = Path(sys.argv[0]).resolve()
+        environment = script.parent.parent
+        if (environment / "pyvenv.cfg").is_file() and not environment.samefile(sys.prefix):
+            fail(f"{script} was copied from {sys.prefix} and runs the code there: call make compare in its folder.", 2)
 
 
 def _exit() -> NoReturn:

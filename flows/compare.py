@@ -4,6 +4,18 @@ python flows/compare.py --help
 """
 
 if __name__ == "__main__":
+    import sys
+    from importlib.util import find_spec
+    from pathlib import Path
+
+    here, installed = Path(__file__).resolve().parent, find_spec("flows")
+    there = Path(installed.origin).parent if installed and installed.origin else None
+    if there is None or not here.samefile(there):  # the folder was copied or moved
+        code = f"runs the code of {there.parent}, not that" if there else "does not find the code"
+        remedy = "make compare, called in that folder, makes an environment for it."
+        print(f"compare: {sys.executable} {code} of {here.parent}: {remedy}", file=sys.stderr)
+        sys.exit(2)
+
     from flows.command_line import main
 
     main()  # never returns: the command line imports this module once its streams are prepared
@@ -17,6 +29,7 @@ from prefect import flow
 from flows.access import check_paths
 from flows.executor import Interpreter, executor
 from flows.notify import announce_run, notify_changed_verdict, notify_failure
+from flows.outcome import noting_outcome
 from recsys.data.source import Source, locate
 from recsys.evaluation.results import winners_of
 from recsys.models.search_space import DataSize
@@ -291,13 +304,14 @@ def compare(settings: Settings = Settings()) -> str:
 
     A model that fails leaves the others and the report alone, and fails the run at its end.
     """
-    check_paths(settings)
-    settings = settings.anchored
-    if settings.data.is_downloaded:
-        download(settings.data)
-    source = locate(settings.data)
-    announce_run(settings, source)
-    with executor(settings.output.store, settings.scaling, refresh=settings.refresh) as dag:
-        folder: str = dag.finish(wire(settings, source, dag))
-    notify_changed_verdict(settings, folder)
+    with noting_outcome() as outcome:
+        check_paths(settings)
+        settings = settings.anchored
+        if settings.data.is_downloaded:
+            download(settings.data)
+        source = locate(settings.data)
+        announce_run(settings, source)
+        with executor(settings.output.store, settings.scaling, refresh=settings.refresh) as dag:
+            outcome.folder = folder = dag.finish(wire(settings, source, dag))
+        notify_changed_verdict(settings, folder)
     return folder

@@ -8,7 +8,7 @@ from flows.session import Session
 from flows.terminal import plain
 from recsys.data.opening import open_ratings
 from recsys.data.source import Source, locate
-from recsys.errors import BadSettings
+from recsys.errors import BadSettings, RunUnrecorded
 from recsys.report.manifest import RunManifest, read_manifest, this_environment
 from recsys.report.replay import agreement, changes_since, check_ratings
 from recsys.settings import OutputSettings, Settings
@@ -26,6 +26,7 @@ def replay(manifest: str, given: Settings, **session_options: bool) -> bool:
 
     Raises:
         UserError: there is no such run, the ratings are not the same, or an option cannot be used with --replay.
+        RunUnrecorded: all was done and said, and Prefect's server could not be told.
     """
     path = Path(manifest).expanduser().absolute()
     for section, value in given.model_dump(exclude_unset=True).items():
@@ -47,10 +48,16 @@ def replay(manifest: str, given: Settings, **session_options: bool) -> bool:
 
     session = Session(settings, **session_options)
     session.console.print(plain(changes_since(recorded, this_environment())), soft_wrap=True)
-    session.compare()
+    unrecorded = None
+    try:
+        session.compare()
+    except RunUnrecorded as error:
+        unrecorded = error
     found = agreement(recorded, read_manifest(again))
     for sentence in found.sentences:
         session.console.print(plain(sentence), style="bold", soft_wrap=True)
+    if unrecorded:
+        raise unrecorded
     return found.same
 
 

@@ -16,15 +16,23 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
 import httpx
 
+from flows.process_record import ProcessRecord
 from recsys.errors import ServerUnavailable
 from recsys.store.remote import without_password
 
-LOCAL_SERVER = "http://127.0.0.1:4200/api"
-"""Where `make ui` and `make deploy` start a server."""
+PROJECT = Path(__file__).resolve().parent.parent
+
+STATE = PROJECT / ".deploy"
+"""Folder of the records and logs of the processes that `make ui` and `make deploy` start."""
+
+SERVERS = ("server", "ui")
+"""Names of the records of servers: of `make deploy`, and of `make ui`."""
 
 START_TIMEOUT = 180.0
 """Seconds; a first start migrates a database, which takes 30 s and more on 2 cores."""
@@ -38,9 +46,10 @@ log = logging.getLogger(__name__)
 
 
 def running_server(warn: Callable[[str], object] = log.warning) -> str | None:
-    """Return the URL of the server that PREFECT_API_URL names, or of one at Prefect's default URL, if any.
+    """Return the URL of the server that PREFECT_API_URL names, or of the one that was started from this folder, if any.
 
-    If the one at the default URL refuses requests, `warn` is called with one sentence.
+    No other server is joined: it may belong to somebody else, or end at any time. If there is one at the usual address,
+    or if the one of this folder refuses requests, `warn` is called with one sentence.
 
     Raises:
         ServerUnavailable: the server that PREFECT_API_URL names does not answer, or refuses requests.
@@ -50,15 +59,45 @@ def running_server(warn: Callable[[str], object] = log.warning) -> str | None:
     if named := PREFECT_API_URL.value():
         _check(named)
         return str(named)
-    if not is_healthy(LOCAL_SERVER, timeout=1):
-        return None
-    try:
-        with temporary_settings({PREFECT_API_URL: LOCAL_SERVER}):
-            _check(LOCAL_SERVER)
-    except ServerUnavailable as error:
-        warn(f"{str(error).removesuffix('.')}: this run has a server of its own instead.")
-        return None
-    return LOCAL_SERVER
+    if started := started_server():
+        try:
+            with temporary_settings({PREFECT_API_URL: started}):
+                _check(started)
+        except ServerUnavailable as error:
+            warn(f"{str(error).removesuffix('.')}: this run has a server of its own instead.")
+            return None
+        return started
+    if is_healthy(usual := usual_address(), timeout=1):
+        warn(
+            f"Prefect's server at {usual} was not started from this folder, so this run has a server of its own: "
+            f"to report to that one, set PREFECT_API_URL={usual}"
+        )
+    return None
+
+
+def started_server() -> str | None:
+    """Return the URL of the API of the server that `make ui` or `make deploy` started from this folder, if it runs.
+
+    That is the process that is recorded, runs in this folder as this user, and listens.
+    """
+    for name in SERVERS:
+        record = server_record(name)
+        url = record.about or usual_address()  # version 0.2.0 recorded no URL
+        if record.listens(urlsplit(url).port or 80):
+            return url
+    return None
+
+
+def server_record(name: str) -> ProcessRecord:
+    """Return the record of one of the `SERVERS` of this folder."""
+    return ProcessRecord(STATE / f"{name}.json", PROJECT)
+
+
+def usual_address() -> str:
+    """Return the URL of the API of a server to be started from this folder, unless PREFECT_API_URL gives another."""
+    from prefect.settings import PREFECT_SERVER_API_PORT
+
+    return f"http://127.0.0.1:{PREFECT_SERVER_API_PORT.value()}/api"
 
 
 def is_healthy(url: str, timeout: float = 10) -> bool:
@@ -84,9 +123,13 @@ def _check(url: str) -> None:
 
 def failure_of(error: Exception) -> str:
     """Return how a server failed a request of Prefect's client, as the predicate of a sentence."""
+    from prefect.exceptions import ObjectNotFound
+
     if isinstance(error, httpx.HTTPStatusError):
         status = f"{error.response.status_code} {error.response.reason_phrase}".strip()
         return f"answers with an error ({status})"
+    if isinstance(error, ObjectNotFound):
+        return "does not know the run any more, as another server or database has taken its place"
     return "does not answer as Prefect's server does" if isinstance(error, ValueError) else "does not answer"
 
 

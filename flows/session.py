@@ -8,11 +8,11 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import httpx
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from rich.console import Console
 
@@ -20,14 +20,15 @@ from flows.command_line import STOPPED
 from flows.compare import compare, wire
 from flows.executor import ModelsFailed
 from flows.forecast import Forecast, forecast
+from flows.outcome import run_to_its_end
 from flows.plan import Planner
 from flows.runners import check_installed, parallel_tasks
-from flows.server import OwnServer, failure_of, running_server
+from flows.server import OwnServer, running_server
 from flows.stdio import print_error
 from flows.terminal import asks, plain, show_columns, show_comparison, show_header, show_plan, watching
 from recsys.data.columns import described
 from recsys.data.source import Source, check_beginning, expected_rows, locate
-from recsys.errors import ChecksFailed, ServerLost, ServerUnavailable
+from recsys.errors import ChecksFailed, ServerUnavailable
 from recsys.evaluation.results import Comparison
 from recsys.memory import require_memory_for_tensorflow
 from recsys.report.checks import unmuted
@@ -35,7 +36,6 @@ from recsys.report.publish import WINNER, model_used
 from recsys.report.sections.data import period
 from recsys.settings import Settings
 from recsys.store.costs import Costs
-from recsys.store.remote import without_password
 from recsys.store.store import Store
 from recsys.text import listing
 from tasks.progress import STOP
@@ -92,7 +92,8 @@ class Session:
 
         Raises:
             ServerUnavailable: PREFECT_API_URL names a server that does not answer, and the user chose not to go on.
-            ServerLost: the server stopped answering during the run.
+            ServerLost: the server stopped answering during the run, and there is no report.
+            RunUnrecorded: there is a report, which was shown, and the server could not be told.
             UserError: the ratings cannot be used, or something else that the user can put right.
             ChecksFailed: the run is strict, and a check of severity error fired that is not muted.
         """
@@ -109,22 +110,19 @@ class Session:
         show_header(self.console, self.settings, source, columns, planner.tasks)
         all_cached = all(planned.cached for planned in planner.tasks)
         loading = nullcontext() if all_cached or elsewhere else _keras_loading()
-        failure = None
         with loading, _reporting_to(server), watching(self.console, expected), _stopped_by_signals():
             if elsewhere and not self.verbose:  # keep Prefect's log of the workers off the terminal, too
                 os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-            try:
-                folder = compare(self.settings)
-            except ModelsFailed as error:
-                failure, folder = error, error.folder
-            except httpx.HTTPError as error:
-                url = without_password(str(PREFECT_API_URL.value()))
-                again = "start the server again and " if server else ""
-                raise ServerLost(
-                    f"The run has lost Prefect's server: {url} {failure_of(error)}; every finished task is kept: "
-                    f"{again}repeat the command, which goes on from there."
-                ) from error
-        self._show(Path(folder), failure, all_cached=all_cached)
+            outcome = run_to_its_end(partial(compare, self.settings), restart=server is not None)
+        failure = outcome.failure if isinstance(outcome.failure, ModelsFailed) else None
+        try:
+            self._show(Path(outcome.folder), failure, all_cached=all_cached)
+        except ChecksFailed:
+            if outcome.unrecorded:
+                print_error(str(outcome.unrecorded))
+            raise
+        if outcome.unrecorded:
+            raise outcome.unrecorded
         return failure is None
 
     def _server(self) -> str | None:

@@ -61,6 +61,10 @@ class ServerLost(ServerUnavailable):
     """A Prefect server that stopped answering during the run."""
 
 
+class RunUnrecorded(ServerLost):
+    """A run that came to its end and has its report, of which Prefect's server could not be told."""
+
+
 class TrainingDiverged(UserError):
     """A training whose loss became infinite or NaN."""
 

@@ -22,10 +22,13 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")), *sorted(RO
 CONFIGURATION = ROOT / "docs" / "configuration.md"
 HEAD = "| option | default | meaning |\n|---|---|---|\n"
 
-OTHER_OPTIONS = {"--help", "--constraint", "--extra", "--older-than", "--dry-run", "--format"} | {
-    f"--{name.replace('_', '-')}"
-    for asked in (PredictSettings, RecommendSettings, ReadingSettings)
-    for name in asked.model_fields
+OTHER_OPTIONS = {
+    *("--help", "--constraint", "--extra", "--older-than", "--dry-run", "--format", "--suffix", "--take-over"),
+    *(
+        f"--{name.replace('_', '-')}"
+        for asked in (PredictSettings, RecommendSettings, ReadingSettings)
+        for name in asked.model_fields
+    ),
 }
 """Options of other commands than the comparison."""
 

@@ -63,7 +63,7 @@ class Machine:
         )
 
     def pids(self) -> list[int]:
-        found = [Background(name, self.root / ".deploy").process for name in ("server", "worker")]
+        found = [Background(name, self.root / ".deploy", self.root).process for name in ("server", "worker")]
         return [process.pid for process in found if process]
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from flows.replay import replay
-from recsys.errors import BadManifest, BadRatings, BadSettings
+from flows.session import Session
+from recsys.errors import BadManifest, BadRatings, BadSettings, RunUnrecorded
 from recsys.settings import Settings
 from tests.factories import small_settings, write_ratings
 
@@ -102,6 +103,19 @@ def test_what_cannot_be_repeated_is_one_sentence_and_code_2(call: Call, manifest
 
 def again(manifest: Path, **given: Any) -> bool:
     return replay(str(manifest), Settings.model_validate(given), as_json=False, verbose=False)
+
+
+def test_a_repeated_run_that_its_server_forgot_is_judged_all_the_same(
+    manifest: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(session: Session) -> bool:
+        shutil.copytree(manifest.parent, manifest.parent.with_name("forgotten"))
+        raise RunUnrecorded("The server does not know the run.")
+
+    monkeypatch.setattr(Session, "compare", run)
+    with pytest.raises(RunUnrecorded):
+        again(manifest, output={"name": "forgotten", "reports": str(manifest.parent.parent)})
+    assert capsys.readouterr().out.splitlines()[-1] == "The same numbers, to the last digit."
 
 
 @pytest.fixture

@@ -1,21 +1,24 @@
 """The server that a run tells what it does, and the one that it starts for itself."""
 
+import json
+import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
+import psutil
 import pytest
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_API_PORT, temporary_settings
 
 import flows.server
-from flows.server import OwnServer, running_server
+from flows.server import OwnServer, running_server, server_record
 from recsys.errors import ServerUnavailable
+from tests.answering import answering
 
 STARTS_ONE = """
 import time
@@ -58,42 +61,6 @@ def test_one_that_cannot_start_is_a_sentence(tmp_path: Path, monkeypatch: pytest
     server.stop()
 
 
-@contextmanager
-def answering(status: int, body: str, asked: str | None = None, refused: int | None = None) -> Iterator[str]:
-    """Run a server that knows no CSRF tokens and answers all else alike, and yield its address.
-
-    Args:
-        status: of its answers.
-        body: of its answers.
-        asked: of its answers to what is posted, if that is another.
-        refused: status of its answers to what is posted, if that is another.
-    """
-
-    class Answer(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.answer(404 if "csrf-token" in self.path else status, body)
-
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.answer(refused or status, asked or body)
-
-        def answer(self, status: int, body: str) -> None:
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        def log_message(self, format: str, *words: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/api"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 @pytest.mark.parametrize(
     ("status", "body", "sentence"),
     [
@@ -116,29 +83,85 @@ def test_a_named_server_that_answers_is_taken() -> None:
         assert running_server() == url
 
 
-@pytest.mark.parametrize(("status", "body", "found"), [(200, "true", True), (200, "a page", False), (404, "", False)])
-def test_without_a_name_a_server_at_the_usual_place_is_taken_if_it_is_prefects(
-    status: int, body: str, found: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with answering(status, body, asked="[]") as url, temporary_settings(restore_defaults={PREFECT_API_URL}):
-        monkeypatch.setattr(flows.server, "LOCAL_SERVER", url)
-        assert running_server() == (url if found else None)
+@pytest.fixture
+def unnamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Have PREFECT_API_URL name no server, and processes be recorded in a folder of the test's, which is yielded."""
+    monkeypatch.setattr(flows.server, "STATE", tmp_path)
+    monkeypatch.setattr(flows.server, "PROJECT", Path.cwd())
+    with temporary_settings({PREFECT_SERVER_API_PORT: 9}, restore_defaults={PREFECT_API_URL}):
+        yield tmp_path
 
 
-def test_without_a_name_a_server_that_wants_a_password_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", flows.server.SERVERS)
+def test_the_server_that_this_folder_has_started_is_taken(name: str, unnamed: Path) -> None:
+    with answering(200, "true", asked="[]") as url:
+        server_record(name).write(os.getpid(), about=url)
+        assert running_server() == url
+
+
+def test_that_of_version_0_2_0_is_taken_at_the_usual_address(unnamed: Path) -> None:
+    with answering(200, "true", asked="[]") as url, at_the_usual_address(url):
+        (unnamed / "server.json").write_text(
+            json.dumps({"pid": os.getpid(), "born": psutil.Process().create_time(), "about": ""})
+        )
+        assert running_server() == url
+
+
+@contextmanager
+def at_the_usual_address(url: str) -> Iterator[None]:
+    port = urlsplit(url).port
+    with temporary_settings({PREFECT_SERVER_API_PORT: port}):
+        yield
+
+
+def test_a_server_that_nobody_here_has_started_is_not_taken_and_it_is_said_how_to(unnamed: Path) -> None:
     said: list[str] = []
-    with (
-        answering(200, "true", refused=401) as url,
-        temporary_settings(restore_defaults={PREFECT_API_URL}),
-    ):
-        monkeypatch.setattr(flows.server, "LOCAL_SERVER", url)
+    with answering(200, "true", asked="[]") as url, at_the_usual_address(url):
+        assert running_server(said.append) is None
+        assert said == [
+            f"Prefect's server at {url} was not started from this folder, so this run has a server of its own: "
+            f"to report to that one, set PREFECT_API_URL={url}"
+        ]
+        with temporary_settings({PREFECT_API_URL: url}):
+            assert running_server(said.append) == url
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize(("status", "body"), [(200, "a page"), (404, "")])
+def test_what_is_not_prefects_server_is_not_worth_a_word(status: int, body: str, unnamed: Path) -> None:
+    with answering(status, body) as url, at_the_usual_address(url):
+        assert running_server(pytest.fail) is None
+
+
+def test_one_that_has_taken_the_port_of_ours_is_not_taken(unnamed: Path) -> None:
+    ours = subprocess.Popen(["sleep", "600"])
+    try:
+        with answering(200, "true", asked="[]") as url:
+            server_record("server").write(ours.pid, about=url)
+            assert running_server() is None
+    finally:
+        ours.kill()
+        ours.wait()
+
+
+def test_that_of_the_folder_that_this_one_was_copied_from_is_not_taken(
+    unnamed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with answering(200, "true", asked="[]") as url:
+        server_record("server").write(os.getpid(), about=url)
+        monkeypatch.setattr(flows.server, "PROJECT", unnamed)
+        assert running_server() is None
+
+
+def test_one_that_wants_a_password_is_left_alone(unnamed: Path) -> None:
+    said: list[str] = []
+    with answering(200, "true", refused=401) as url:
+        server_record("ui").write(os.getpid(), about=url)
         assert running_server(said.append) is None
     assert said == [
         f"Prefect's server at {url} answers with an error (401 Unauthorized): this run has a server of its own instead."
     ]
 
 
-def test_without_a_name_and_a_server_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flows.server, "LOCAL_SERVER", "http://127.0.0.1:9/api")
-    with temporary_settings(restore_defaults={PREFECT_API_URL}):
-        assert running_server() is None
+def test_without_any_there_is_none(unnamed: Path) -> None:
+    assert running_server(pytest.fail) is None
