@@ -124,14 +124,14 @@ def check_beginning(source: Source) -> None:
         ingest(source.ratings, source.settings.model_copy(update={"max_rows": most}), Path(folder))
 
 
-def newest(folder: Path) -> Path | None:
-    """Return the ratings file of a folder that was changed last; of several, the one whose name comes last.
+def deliveries(folder: Path) -> list[Path]:
+    """Return the ratings files of a folder, the one that was changed last at the end; of one moment, by name.
 
-    None if it holds none: hidden files, those without a known suffix (.part, .tmp) and subfolders are skipped.
+    Hidden files, those without a known suffix (.part, .tmp) and subfolders are skipped.
     """
     named = [path for path in folder.iterdir() if SUFFIXES.search(path.name) and not path.name.startswith(".")]
     found = [path for path in named if path.is_file()]
-    return max(found, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
+    return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
 def may_be_growing(path: Path) -> bool:
