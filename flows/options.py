@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from flows.stdio import program_name
 from flows.use import diff, export, predict, recommend, show
+from recsys.config import EMPTY
 from recsys.errors import BadSettings
 from recsys.evaluation.metrics import described_metrics
 from recsys.settings import Settings
@@ -91,7 +92,7 @@ def run(
 
         return run_again(replay, settings, **session_options)
     # merged even without a file, as only the merged settings are checked for consistency
-    settings = merged(from_yaml(config) if config else Settings(), settings)
+    settings = merged(Settings() if config is None else from_yaml(config), settings)
     session = Session(settings, **session_options)
     if plan:
         session.explain()
@@ -165,4 +166,6 @@ def _explained(error: ValidationError, named: Callable[[tuple[int | str, ...]], 
         return f"{named(first['loc'])} is not a setting; see --help."
     if first["type"] == "missing":
         return f"{named(first['loc'])} is missing; see --help."
+    if first["type"] == EMPTY:
+        return f"{named(first['loc'])} {message}."
     return f"{named(first['loc'])} {message}, not {first['input']!r}."

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.text import Text
 
+from recsys.errors import BadSettings
 from recsys.progress import Progress
 from recsys.text import escaped
 from recsys.winner.settings import PredictSettings, RecommendSettings
@@ -95,6 +96,8 @@ def diff(first: str, second: str, /, *, out: str | None = None) -> None:
     console = Console(highlight=False)
     show_report(console, found)
     if out is not None:
+        if not out.strip():
+            raise BadSettings("--out is empty: give it the path of a page to write, or leave it out.")
         write_diff(found, Path(out).expanduser())
         _say(console, f"Page: {out}")
 

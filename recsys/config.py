@@ -4,8 +4,12 @@ from typing import Any
 
 from cyclopts import Group, Parameter
 from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic_core import PydanticCustomError
 
 from recsys.text import is_unicode
+
+EMPTY = "empty_text"
+"""Type of the error of a setting that is an empty text."""
 
 LIMITS = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most", "exclusiveMaximum": "less than"}
 """Keyword of JSON schema -> how a description writes it."""
@@ -33,6 +37,8 @@ class SettingsModel(BaseModel):
     @classmethod
     def _text(cls, value: Any) -> Any:
         if isinstance(value, str):
+            if not value.strip():  # as a path it would be the folder in which one happens to be
+                raise PydanticCustomError(EMPTY, "is empty: give it a value, or leave it out")
             if "\0" in value:
                 raise ValueError("settings cannot hold a NUL character")
             if not is_unicode(value):

@@ -130,17 +130,15 @@ def check_beginning(source: Source) -> str:
     return columns
 
 
-def newest(folder: Path) -> Path | None:
-    """Return the ratings file of a folder that was changed last; of several, the one whose name comes last.
+def deliveries(folder: Path) -> list[Path]:
+    """Return the ratings files of a folder, the one that was changed last at the end; of one moment, by name.
 
-    A folder of parts counts as a file, also if it is the folder itself. None if it holds none: hidden files, those
-    without a known suffix (.part, .tmp) and other folders are skipped.
+    Folders of parts count as files; hidden files, those without a known suffix (.part, .tmp) and other folders are
+    skipped.
     """
-    if parts_of(folder):
-        return folder
     shown = [path for path in folder.iterdir() if not path.name.startswith(".")]
     found = [path for path in shown if parts_of(path) or (SUFFIXES.search(path.name) and path.is_file())]
-    return max(found, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
+    return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
 def may_be_growing(path: Path) -> bool:

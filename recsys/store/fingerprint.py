@@ -36,6 +36,7 @@ RESULT_NEUTRAL = {
     "recsys.progress",
     "recsys.settings",
     "recsys.store.artifacts",
+    "recsys.store.compared",
     "recsys.store.costs",
     "recsys.store.fingerprint",
     "recsys.store.prune",
@@ -43,8 +44,8 @@ RESULT_NEUTRAL = {
     "recsys.store.run_history",
     "recsys.store.store",
 }
-"""Modules that change no number: the settings' values are part of the fingerprint themselves, and arrays that tasks
-read are of the right kind, so that nothing is converted."""
+"""Modules that change no number: the settings' values are part of the fingerprint themselves, and of the arrays that
+tasks read none has to be converted."""
 
 SETTLED = 2_000_000_000
 """Nanoseconds after which a change of a file is sure to show in its time."""

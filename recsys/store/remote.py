@@ -182,7 +182,7 @@ def remote_at(url: str) -> Remote:
 def place_of(store: str | Path) -> tuple[Path, Remote | None]:
     """Return the folder of a store on this machine and, if it has a URL such as `s3://bucket/name`, its remote.
 
-    Raises BadSettings if nothing can be kept at such a URL.
+    Raises BadSettings if it is empty, or if nothing can be kept at such a URL.
     """
     if folder := _folder(store):
         return folder, None
@@ -199,6 +199,8 @@ def _folder(store: str | Path) -> Path | None:
     protocol, is_url, rest = str(store).partition("://")
     if is_url and protocol not in ("file", "local"):
         return None
+    if not (rest if is_url else str(store)).strip():
+        raise BadSettings("The path of the store is empty: give a folder, or a URL such as s3://bucket/name.")
     return Path(rest if is_url else store).expanduser().absolute()
 
 

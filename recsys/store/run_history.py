@@ -1,4 +1,4 @@
-"""The history of runs, a file in the store with a line of JSON for each run, and records of the last comparisons.
+"""The history of runs, a file in the store with a line of JSON for each run.
 
 Machines that share a store by its URL share the history: each keeps a copy, and appending a run merges this copy with
 the shared one. A line lost when two machines write at once comes back with the next run of its machine.
@@ -9,7 +9,6 @@ Settings, code and the ratings themselves may change within one; the history sho
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
 from datetime import UTC
 from hashlib import sha256
 from pathlib import Path
@@ -19,7 +18,6 @@ from filelock import FileLock
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from recsys.errors import DamagedArtefact
-from recsys.settings import Settings
 from recsys.store.artifacts import verified, with_checksum
 from recsys.store.store import Store, write_atomically
 
@@ -34,9 +32,6 @@ MAX_KEPT = 200
 
 Line = tuple[bytes, "PastRun"]
 """A line as it is written, so that what a later version added to it is kept, and as it is read."""
-
-NOT_IDENTIFYING = {"refresh", "scaling"}
-"""Settings that do not change the result of a comparison."""
 
 log = logging.getLogger(__name__)
 
@@ -164,36 +159,6 @@ def append(store: Store, run: PastRun) -> None:
             united = _remembering(here + there, run)
             write_atomically(table, united)
             store.shared.remote.write(TABLE, united)
-
-
-@dataclass(frozen=True)
-class Compared:
-    """A finished comparison: path of the ratings file, digest of its content, and folder of the report."""
-
-    ratings: str
-    sha256: str
-    report: str
-
-
-def last_compared(settings: Settings) -> Compared | None:
-    """Return the last comparison under these settings; None if there is none, or if its report is gone."""
-    try:
-        note = _note(settings)
-        compared = Compared(**verified(note.read_bytes(), note))
-    except (OSError, TypeError, DamagedArtefact):
-        return None  # no note, or none that can be read: comparing again makes a good one
-    return compared if (Path(compared.report) / "report.html").is_file() else None
-
-
-def remember(settings: Settings, compared: Compared) -> None:
-    """Record a finished comparison under these settings, so that unchanged ratings are not compared again."""
-    write_atomically(_note(settings), with_checksum(asdict(compared), indent=1))
-
-
-def _note(settings: Settings) -> Path:
-    """The path of the record of the last comparison; different settings have different ones."""
-    name = sha256(settings.model_dump_json(exclude=NOT_IDENTIFYING).encode()).hexdigest()[:32]
-    return Store(settings.output.store).root / "compared" / f"{name}.json"
 
 
 def _content(table: Path) -> bytes:

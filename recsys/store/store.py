@@ -183,11 +183,12 @@ class Store:
         return {Path(entry["path"]).stem: self._verify(entry) for manifest in manifests for entry in manifest["files"]}
 
     def digest(self, path: Path) -> str:
-        """Return the SHA-256 of a file outside the store, saved by path, size, time of change and inode.
+        """Return the SHA-256 of a file outside the store, saved by path, size, inode and times of change.
 
-        That of a file changed within the last two seconds is not saved: its next change could leave all four as they
-        are. That of a folder of parts is made of their names and digests. Raises OSError if there is no such file, it
-        is no regular one, or it cannot be read.
+        These are the time of the content, which a copy sets as it likes, and that of the inode. The digest of a file
+        changed within the last two seconds is not saved: its next change could leave all of them as they are. That of a
+        folder of parts is made of their names and digests. Raises OSError if there is no such file, it is no regular
+        one, or it cannot be read.
         """
         state = path.stat()
         if stat.S_ISDIR(state.st_mode) and (parts := parts_of(path)):
@@ -196,6 +197,7 @@ class Store:
             raise OSError(errno.EINVAL, "not a regular file", str(path))
         where = str(path.absolute())
         seen = {"path": where, "bytes": state.st_size, "mtime_ns": state.st_mtime_ns, "inode": state.st_ino}
+        seen["ctime_ns"] = state.st_ctime_ns
         note = self.root / "digests" / f"{hashlib.sha256(where.encode()).hexdigest()[:32]}.json"
         try:
             known = verified(note.read_bytes(), note)

@@ -55,6 +55,7 @@ def test_of_a_shared_store_only_the_working_copy_is_cleaned(
         (["--older-than", "soon"], "--older-than soon is not a time: give days or weeks, such as 30d or 8w."),
         (["--older-than", "0d"], "What was used within a day stays"),
         (["--older-than", "30d", "--store", "/"], "/ is no store: give the folder that runs were told with --store."),
+        (["--older-than", "30d", "--store", ""], "The path of the store is empty: give a folder, or a URL"),
         (["--older-then", "30d"], "--older-then"),
         ([], "--older-than"),
     ],

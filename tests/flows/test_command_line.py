@@ -91,6 +91,10 @@ def test_json_is_all_there_is_on_standard_output_and_agrees_with_the_predictions
         (["--fold", "5"], "Fold 5 does not exist: 5 folds are counted from 0 to 4."),
         (["--mute", "C01,overfit"], "--mute 'overfit' is no check; near are overfitting"),
         (["--nonsense"], "Unknown option: --nonsense"),
+        (["--user-column", ""], "--user-column is empty: give it a value, or leave it out."),
+        (["--ratings", ""], "--ratings is empty: give it a value, or leave it out."),
+        (["--downloads="], "--downloads is empty: give it a value, or leave it out."),
+        (["--config", ""], "--config : cannot be read"),
         (["--ratings", "absent.csv"], "absent.csv does not exist"),
         (["--config", "absent.yaml"], "--config absent.yaml: cannot be read (No such file or directory)."),
     ],
@@ -114,6 +118,21 @@ def test_a_plan_refuses_ratings_as_the_run_does(ratings: str, tmp_path: Path) ->
     assert (refused.returncode, refused.stdout) == (run.returncode, "") == (2, "")
     assert refused.stderr == run.stderr.splitlines(keepends=True)[-1]
     assert refused.stderr.startswith("compare: ")
+
+
+@pytest.mark.parametrize("option", ["--store", "--reports"])
+def test_an_empty_folder_is_refused_and_nothing_is_written_where_one_is(option: str, tmp_path: Path) -> None:
+    refused = subprocess.run(
+        [sys.executable, str(ROOT / "flows" / "compare.py"), "--plan", option, ""],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert refused.returncode == 2
+    assert refused.stderr == f"compare: {option} is empty: give it a value, or leave it out.\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -32,6 +32,7 @@ def test_a_fold_on_the_command_line_is_one_of_the_folds_of_the_file(tmp_path: Pa
     [
         ("dnn:\n  dropout: 2\n", "dnn.dropout should be less than 1, not 2."),
         ("dnn:\n  droput: 0.1\n", "dnn.droput is not a setting"),
+        ("output:\n  store: ''\n", "output.store is empty: give it a value, or leave it out."),
         ("- 1\n", "should be a valid dictionary"),
         ("a: [", "is not YAML"),
     ],

@@ -46,6 +46,7 @@ def test_lists_are_written(report: Path) -> None:
     [
         (["predict", "--winner", "winner", "--out", "x.csv"], "--pairs is missing; see --help."),
         (["recommend", "--winner", "winner", "--out", "x.csv", "--top", "0"], "--top should be greater than or equal"),
+        (["predict", "--winner", "", "--pairs", "p.csv", "--out", "x.csv"], "--winner is empty: give it a value"),
         (["recommend", "--winner", ".", "--out", "x.csv"], "has no winner.json: give the folder winner of a report."),
         (["recommend", "--winner", "winner", "--out", "x.txt"], "neither a .parquet nor a .csv file"),
         (["predict", "--winner", "winner", "--pairs", "no.csv", "--out", "x.csv"], "no.csv does not exist"),

@@ -97,6 +97,57 @@ def test_a_folder_of_parts_is_compared_as_one_file(look: Look, comparisons: list
     assert [settings.data.ratings for settings in comparisons] == [str(events), str(events)]
 
 
+def test_a_delivery_with_an_older_time_is_compared(look: Look, comparisons: list[Settings], tmp_path: Path) -> None:
+    incoming = tmp_path / "incoming"
+    incoming.mkdir()
+    settings = small_settings(incoming, tmp_path)
+    before, first = (
+        write_ratings(incoming / f"{name}.csv", seed=seed) for seed, name in enumerate(("before", "first"))
+    )
+    for path, time in ((before, LONG_AGO), (first, LONG_AGO + 9)):
+        os.utime(path, (time, time))
+    assert look(settings).name == "Completed"
+    assert look(settings).name == "Unchanged"
+
+    copied = [write_ratings(incoming / name, seed=seed) for seed, name in ((2, "zz.csv"), (3, "a.csv"))]
+    for number, path in enumerate(copied):  # as rsync -a leaves it
+        os.utime(path, (LONG_AGO + 1 + number, LONG_AGO + 1 + number))
+    assert [look(settings).name for _ in range(3)] == ["Completed", "Completed", "Unchanged"]
+    assert [settings.data.ratings for settings in comparisons] == [str(path) for path in (first, *copied)]
+
+    old(write_ratings(first, seed=4))
+    assert look(settings).name == "Completed"
+    old(first.rename(incoming / "renamed.csv"))
+    assert look(settings).name == "Unchanged"
+
+
+def test_a_delivery_that_fails_holds_no_other_up(look: Look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    incoming = tmp_path / "incoming"
+    incoming.mkdir()
+    settings = small_settings(incoming, tmp_path)
+    tries: list[str] = []
+
+    def compare(settings: Settings) -> str:
+        name = Path(str(settings.data.ratings)).name
+        tries.append(name)
+        if name == "bad.csv":
+            raise RuntimeError("no ratings")
+        report = Path(settings.output.reports) / "run"
+        report.mkdir(parents=True, exist_ok=True)
+        (report / "report.html").touch()
+        return str(report)
+
+    monkeypatch.setattr("flows.watch.compare", compare)
+    old(write_ratings(incoming / "first.csv"))
+    assert look(settings).name == "Completed"
+    for seed, name in enumerate(("bad.csv", "good.csv"), start=1):
+        old(write_ratings(incoming / name, seed=seed))
+    assert look(settings).is_failed()
+    assert look(settings).name == "Completed"
+    assert look(settings).is_failed()
+    assert tries == ["first.csv", "bad.csv", "good.csv", "bad.csv"]
+
+
 def test_a_comparison_that_fails_is_tried_again(look: Look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = small_settings(old(write_ratings(tmp_path / "ratings.csv")), tmp_path)
     tries = []

@@ -22,6 +22,16 @@ def test_no_setting_holds_a_nul(given: dict[str, Any]) -> None:
         Settings.model_validate(given)
 
 
+@pytest.mark.parametrize("text", ["", " ", "\t"])
+@pytest.mark.parametrize(
+    ("section", "name"),
+    [("output", "store"), ("output", "reports"), ("data", "ratings"), ("data", "downloads"), ("data", "user_column")],
+)
+def test_no_text_is_empty(section: str, name: str, text: str) -> None:
+    with pytest.raises(ValidationError, match=f"{section}.{name}\n  is empty: give it a value, or leave it out"):
+        Settings.model_validate({section: {name: text}})
+
+
 @pytest.mark.parametrize("name", ["ratings\udcff.csv", "\ud800"])
 def test_a_name_that_is_not_utf_8_is_told_so(name: str) -> None:
     with pytest.raises(ValidationError, match=r"have to be: rename 'r?a?.*\\ud[8c]"):

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recsys.data.ingest import Ingested, check, ingest
-from recsys.data.source import expected_rows, locate, may_be_growing, newest
+from recsys.data.source import deliveries, expected_rows, locate, may_be_growing
 from recsys.errors import BadRatings
 from recsys.parts import parts_of
 from recsys.settings import DataSettings
@@ -177,10 +177,9 @@ def test_the_number_of_rows_is_guessed_from_all_parts(tmp_path: Path) -> None:
 
 def test_a_folder_of_parts_is_delivered_like_a_file(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, {**SPARK, "part-0": HEADER + b"1,1,3\n"})
-    assert newest(folder) == folder
     (tmp_path / "older.csv").write_text("1,2,3\n")
     os.utime(tmp_path / "older.csv", (1e9, 1e9))
-    assert newest(tmp_path) == folder
+    assert deliveries(tmp_path) == [tmp_path / "older.csv", folder]
     assert may_be_growing(folder)
     for path in (folder / "part-0", folder):
         assert may_be_growing(folder)

@@ -1,4 +1,4 @@
-"""The table of past runs, what it survives, and what was compared last."""
+"""The table of past runs, and what it survives."""
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
@@ -9,20 +9,16 @@ from typing import Any
 import pytest
 
 from recsys.errors import StoreUnavailable
-from recsys.settings import ScalingSettings, Settings
 from recsys.store.artifacts import with_checksum
 from recsys.store.remote import WORKING_COPIES
 from recsys.store.run_history import (
     MAX_KEPT,
     TABLE,
-    Compared,
     PastRun,
     PastScore,
     append,
     in_series,
-    last_compared,
     read,
-    remember,
     results,
     verdict_changed,
 )
@@ -219,41 +215,3 @@ def test_a_run_is_remembered_here_where_the_shared_store_cannot_be_reached(
             append(one, past(0))
     append(one, past(1, mse=0.7))
     assert read(another) == [past(0), past(1, mse=0.7)]
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings.model_validate({"output": {"store": str(tmp_path / "store")}})
-
-
-@pytest.fixture
-def compared(tmp_path: Path) -> Compared:
-    report = tmp_path / "report"
-    report.mkdir()
-    (report / "report.html").touch()
-    return Compared(ratings="ratings.csv", sha256="0123", report=str(report))
-
-
-def test_a_comparison_is_remembered_under_the_same_settings(settings: Settings, compared: Compared) -> None:
-    assert last_compared(settings) is None
-    remember(settings, compared)
-    assert last_compared(settings) == compared
-    assert (
-        last_compared(settings.model_copy(update={"refresh": True, "scaling": ScalingSettings(time_limit=5)}))
-        == compared
-    )
-    assert last_compared(settings.model_copy(update={"seed": 43})) is None
-
-
-def test_a_report_that_is_gone_was_not_compared(settings: Settings, compared: Compared) -> None:
-    remember(settings, compared)
-    (Path(compared.report) / "report.html").unlink()
-    assert last_compared(settings) is None
-
-
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"ratings": "a"}'])
-def test_a_damaged_note_of_the_last_comparison_is_none(settings: Settings, compared: Compared, damage: str) -> None:
-    remember(settings, compared)
-    (note,) = Path(settings.output.store).glob("compared/*.json")
-    note.write_text(damage)
-    assert last_compared(settings) is None
