@@ -37,7 +37,7 @@ class Recipe:
     Attributes:
         layer: folder of the store.
         manifests: arguments that are manifests, several by name, or None: their files' digests count.
-        facts: whether the manifests' facts count as well, as they do where a task shows them.
+        facts: those of the manifests whose facts count as well, as they do where a task shows them.
         files: arguments that are paths: the file's digest counts.
         settings: arguments that are settings: their values count.
         constants: what else counts, by name, though no argument.
@@ -49,7 +49,7 @@ class Recipe:
     task: str
     layer: str
     manifests: tuple[str, ...] = ()
-    facts: bool = False
+    facts: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     constants: Mapping[str, Any] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Recipe:
         return Fingerprint(
             task=self.task,
             layer=self.layer,
-            inputs={name: _contents(arguments[name], self.facts) for name in self.manifests}
+            inputs={name: _contents(arguments[name], name in self.facts) for name in self.manifests}
             | {name: _digest(store, arguments[name]) for name in self.files},
             settings={name: _values(arguments[name], self.unread) for name in self.settings} | dict(self.constants),
             code=_code(store, self.code),

@@ -66,7 +66,8 @@ def encode(ratings: Manifest, titles: str | None, duplicates: Duplicates, store:
         from recsys.data.encode import encode as encode_ratings
 
         path = Store(store).path(ratings, "ratings.parquet")
-        return encode_ratings(path, Path(titles) if titles else None, duplicates, folder, TaskProgress("encode"))
+        made = encode_ratings(path, Path(titles) if titles else None, duplicates, folder, TaskProgress("encode"))
+        return {**made, "unreadable_time": ratings["facts"]["unreadable_time"]}
 
     made = ENCODE.make(build, ratings=ratings, titles=titles, duplicates=duplicates, store=store)
     codes = only(made, "user.npy", "item.npy", "rating.npy", "users.parquet", "items.parquet")
@@ -120,7 +121,7 @@ SPLIT = Recipe(
 def split(
     codes: Manifest, times: Manifest | None, settings: SplitSettings, protocol: Protocol, store: str
 ) -> dict[str, Manifest]:
-    """Draw the training, validation and test rows, by their times if the split reads these.
+    """Draw the training, validation and test rows, by their times if the split reads these, and pair by pair.
 
     Returns `training`, a manifest of training and validation rows, and `test`, a manifest of the test rows alone.
     """
@@ -130,10 +131,13 @@ def split(
 
         from recsys.data.split import split as split_rows
 
-        paths = Store(store).paths(codes, times) if times else {}
-        arrays = {name: np.load(paths[name], mmap_mode="r") for name in ("user", "timestamp") if name in paths}
-        rows = codes["facts"]["rows"]
-        return split_rows(rows, settings, protocol, folder, user=arrays.get("user"), time=arrays.get("timestamp"))
+        rows, repeats = codes["facts"]["rows"], codes["facts"]["pairs"] < codes["facts"]["rows"]
+        paths = Store(store).paths(codes, *([times] if times else [])) if times or repeats else {}
+        arrays = {name: np.load(paths[name], mmap_mode="r") for name in ("user", "item", "timestamp") if name in paths}
+        columns = {"user": arrays.get("user"), "item": arrays.get("item") if repeats else None}
+        columns |= {"time": arrays.get("timestamp")}
+        unreadable = codes["facts"]["unreadable_time"]
+        return split_rows(rows, settings, protocol, folder, **columns, unreadable=unreadable)
 
     made = SPLIT.make(build, codes=codes, times=times, settings=settings, protocol=protocol, store=store)
     return {"training": only(made, "train.npy", "validation.npy"), "test": only(made, "test.npy")}

@@ -32,6 +32,7 @@ SCORE = Recipe(
     task="score",
     layer="scores",
     manifests=("data", "models"),
+    facts=("data",),
     settings=("winners", "split", "settings"),
     unread={
         **dict.fromkeys(("data", "split", "tuning", "ranking", "output", "engine", "scaling", "refresh"), True),
@@ -46,7 +47,7 @@ REPORT = Recipe(
     task="report",
     layer="reports",
     manifests=("data", "models", "others", "histories", "learning_curve"),
-    facts=True,
+    facts=("data", "models", "others", "histories", "learning_curve"),
     settings=("settings", "source", "tuning", "left_out"),
     unread={
         "output": {"name", "reports", "store", "notify", "mute"},

@@ -38,9 +38,10 @@ def encode(
         users.parquet: code -> id. items.parquet: code -> id, title (null where none is known).
 
     Of a (user, item) pair that occurs more than once, all rows are kept (`keep`), the `last`, or the first with the
-    `mean` rating; a row that is kept keeps its time. Returns rows, users, items, repeated_pairs (rows beyond the first
-    of their pair), the period, the first and the last time in ISO 8601 (UTC), or None where no time is known, and the
-    rating that is apart from the others, if there is one.
+    `mean` rating; a row that is kept keeps its time. Returns rows, users, items, pairs (how many different ones the
+    rows are of), repeated_pairs (rows of the file beyond the first of their pair), the period, the first and the last
+    time in ISO 8601 (UTC), or None where no time is known, and the rating that is apart from the others, if there is
+    one.
 
     Raises:
         BadRatings: fewer than 2 users or items, or repeated pairs where they are an error.
@@ -75,8 +76,8 @@ def encode(
     _write(pa.table({"code": _range(items), "id": items, "title": _titles(items, titles)}), folder / "items.parquet")
     repeats = f"; repeated pairs: {repeated:,} ({duplicates})" if repeated else ""
     progress(4, 4, f"{len(users):,} users, {len(items):,} items, {len(rating):,} ratings{repeats}")
-    facts = {"rows": len(rating), "users": len(users), "items": len(items), "repeated_pairs": repeated}
-    return {**facts, "period": period, "apart": rating_apart(rating)}
+    facts = {"rows": len(rating), "users": len(users), "items": len(items), "pairs": rows - repeated}
+    return {**facts, "repeated_pairs": repeated, "period": period, "apart": rating_apart(rating)}
 
 
 def _codes(ratings: Path, column: str) -> tuple[Codes, pa.Array]:

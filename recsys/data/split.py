@@ -1,7 +1,6 @@
 """Splitting the ratings into training, validation and test rows."""
 
 from itertools import islice
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +8,20 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import KFold, train_test_split
 
+from recsys.data.draw import folds_of, hold_out
+from recsys.data.latest import Parts, Ties, latest_of_all, latest_of_each
+from recsys.data.pairs import Pairs, Rows, pairs_of, row_type
 from recsys.data.values import NO_TIME
 from recsys.errors import BadRatings, BadSettings
 from recsys.memory import require_memory
 from recsys.settings import Protocol, SplitSettings
+from recsys.text import count, quoted
 
-BYTES_PER_RATING = 16
-"""Peak memory of splitting, measured on 20 million ratings."""
+BYTES_PER_RATING = {"random": 16, "kfold": 25, "time": 13, "user-last": 17, "leave-one-out": 17}
+"""Peak memory of each split, measured on 20 million ratings."""
 
-Rows = npt.NDArray[np.integer]
-Parts = tuple[Rows, Rows, Rows]
-"""Row numbers of training, validation and test."""
+BYTES_PER_RATING_IN_PAIRS = 41
+"""The same of any split, where pairs of user and item repeat."""
 
 
 def split(
@@ -29,7 +31,9 @@ def split(
     folder: Path,
     *,
     user: npt.NDArray[np.integer] | None = None,
+    item: npt.NDArray[np.integer] | None = None,
     time: npt.NDArray[np.int64] | None = None,
+    unreadable: str | None = None,
 ) -> dict[str, Any]:
     """Write row numbers to train.npy, validation.npy and test.npy; only in `notebook` is a row in two of them.
 
@@ -48,96 +52,104 @@ def split(
     The last three leave the rows in ascending order; of two rows with the same time, the one with the larger row number
     is the later one.
 
-    Protocol `notebook` takes `random` only. `user`, codes of shape (rows,), is read by `user-last` and `leave-one-out`;
-    `time`, seconds since 1970 or NO_TIME, by those two and `time`. Returns train_rows, validation_rows, test_rows.
+    Under protocol `fair`, rows of the same `user` and `item` are all in the same part, where both are given. Where no
+    pair has two rows, that changes nothing. Else all parts are in ascending order, and so large as whole pairs allow:
+
+    `random`: pairs are drawn by `recsys.data.draw.hold_out`, and `kfold` deals them by `recsys.data.draw.folds_of`.
+    `user-last`, `leave-one-out`, `time`: a pair has the place of its last row and is held out with it, so that no
+        training row is later than the cut, and earlier rows of held-out pairs are held out, too. `user-last` and `time`
+        cut where the parts have most nearly the rows asked for; `leave-one-out` holds out a user's last pair and the
+        one before it, of 3 pairs or more.
+
+    Protocol `notebook` takes `random` only and splits row by row. `user` and `item` are codes of shape (rows,); `user`
+    is also read by `user-last` and `leave-one-out`; `time`, seconds since 1970 or NO_TIME, by those two and `time`.
+    `unreadable` is the text of a time that could not be read, for the message.
+
+    Returns:
+        protocol, train_rows, validation_rows, test_rows, and of a split by time its `ties` (`recsys.data.latest.Ties`).
 
     Raises:
         BadSettings: one of the parts would be empty, there is no such fold, or `notebook` is not split at random.
         BadRatings: the split needs times, and all or some are missing.
         NotEnoughMemory: there is not enough memory for the row numbers.
     """
-    require_memory(f"Splitting {rows:,} ratings", rows * BYTES_PER_RATING)
+    codes = (user, item) if user is not None and item is not None and protocol == "fair" else None
+    needed = BYTES_PER_RATING_IN_PAIRS if codes else BYTES_PER_RATING[settings.split_by]
+    require_memory(f"Splitting {rows:,} ratings", rows * needed)
     if protocol == "notebook" and settings.split_by != "random":
         raise BadSettings(f"Protocol notebook splits at random, not by {settings.split_by}: choose protocol fair.")
-    if settings.split_by == "random":
-        parts = _random(rows, settings, protocol)
-    elif settings.split_by == "kfold":
-        parts = _kfold(rows, settings)
-    elif settings.split_by == "time":
-        parts = _by_time(_required(time, settings), settings)
-    else:
-        times = _required(time, settings)
-        if user is None:
-            raise TypeError(f"split_by {settings.split_by} needs the users")
-        parts = _by_user(user, times, settings)
+    times = _required(time, settings, unreadable) if settings.by_time else None
+    pairs = pairs_of(*codes) if codes else None
+    parts, ties = _parts(rows, settings, protocol, user, times, pairs)
     if not all(map(len, parts)):
-        raise _too_few(rows, settings)
+        raise _too_few(rows, settings, pairs)
     named = dict(zip(("train", "validation", "test"), parts, strict=True))
     for name, part in named.items():
         np.save(folder / f"{name}.npy", part)
-    return {"protocol": protocol, **{f"{name}_rows": len(part) for name, part in named.items()}}
+    counts = {f"{name}_rows": len(part) for name, part in named.items()}
+    return {"protocol": protocol, **counts, **({"ties": ties} if ties else {})}
 
 
-def _random(rows: int, settings: SplitSettings, protocol: Protocol) -> Parts:
-    try:
-        train, test = train_test_split(
-            np.arange(rows, dtype=_type(rows)), test_size=settings.test_size, random_state=settings.split_seed
-        )
-        if protocol == "notebook":
-            return train, test, test
-        return *_without_validation(train, settings), test
-    except ValueError as error:
-        raise _too_few(rows, settings) from error
-
-
-def _kfold(rows: int, settings: SplitSettings) -> Parts:
-    if settings.fold >= settings.folds:
+def _parts(
+    rows: int,
+    settings: SplitSettings,
+    protocol: Protocol,
+    user: npt.NDArray[np.integer] | None,
+    times: npt.NDArray[np.int64] | None,
+    pairs: Pairs | None,
+) -> tuple[Parts, Ties]:
+    """The rows of the parts, and the ties of a split by time; `pairs` stay together, if there are any."""
+    if times is not None:
+        if settings.split_by == "time":
+            return latest_of_all(times, settings, pairs)
+        if user is None:
+            raise TypeError(f"split_by {settings.split_by} needs the users")
+        return latest_of_each(user, times, settings, pairs)
+    if settings.split_by == "kfold" and settings.fold >= settings.folds:
         raise BadSettings(f"{settings.missing_fold}.")
-    folds = KFold(settings.folds, shuffle=True, random_state=settings.split_seed)
     try:
-        train, test = next(islice(folds.split(np.empty(rows, bool)), settings.fold, None))
-        return *_without_validation(train.astype(_type(rows)), settings), test.astype(_type(rows))
+        if pairs is None:
+            return _random_rows(rows, settings, protocol), {}
+        return _random_pairs(pairs, settings), {}
     except ValueError as error:
-        raise _too_few(rows, settings) from error
+        raise _too_few(rows, settings, pairs) from error
 
 
-def _without_validation(train: Rows, settings: SplitSettings) -> tuple[Rows, Rows]:
+def _random_rows(rows: int, settings: SplitSettings, protocol: Protocol) -> Parts:
+    train, test = _fold(rows, settings) if settings.split_by == "kfold" else _random_test(rows, settings)
+    if protocol == "notebook":
+        return train, test, test
     rest, validation = train_test_split(train, test_size=settings.validation_size, random_state=settings.split_seed)
-    return rest, validation
+    return rest, validation, test
 
 
-def _by_time(time: npt.NDArray[np.int64], settings: SplitSettings) -> Parts:
-    rows = len(time)
-    order = np.argsort(time, kind="stable").astype(_type(rows))
-    before_test = rows - ceil(settings.test_size * rows)
-    before_validation = before_test - ceil(settings.validation_size * before_test)
-    train, validation, test = (np.sort(part) for part in np.split(order, [before_validation, before_test]))
-    return train, validation, test
+def _random_test(rows: int, settings: SplitSettings) -> tuple[Rows, Rows]:
+    every = np.arange(rows, dtype=row_type(rows))
+    train, test = train_test_split(every, test_size=settings.test_size, random_state=settings.split_seed)
+    return train, test
 
 
-def _by_user(user: npt.NDArray[np.integer], time: npt.NDArray[np.int64], settings: SplitSettings) -> Parts:
-    rows = len(user)
-    counts = np.bincount(user)
-    if settings.split_by == "leave-one-out":
-        test = validation = (counts >= 3).astype(np.int64)
+def _fold(rows: int, settings: SplitSettings) -> tuple[Rows, Rows]:
+    folds = KFold(settings.folds, shuffle=True, random_state=settings.split_seed)
+    train, test = next(islice(folds.split(np.empty(rows, bool)), settings.fold, None))
+    return train.astype(row_type(rows)), test.astype(row_type(rows))
+
+
+def _random_pairs(pairs: Pairs, settings: SplitSettings) -> Parts:
+    seed = settings.split_seed
+    if settings.split_by == "kfold":
+        in_test = folds_of(pairs, settings.folds, seed) == settings.fold
+        train, test = (np.flatnonzero(fold).astype(pairs.starts.dtype) for fold in (~in_test, in_test))
     else:
-        test = _share(settings.test_size, counts)
-        validation = _share(settings.validation_size, counts - test)
-    order = np.lexsort((time, user)).astype(_type(rows))
-    place, ends = np.arange(rows, dtype=order.dtype), np.cumsum(counts).astype(order.dtype)
-    in_test = place >= np.repeat(ends - test, counts)
-    held_out = place >= np.repeat(ends - test - validation, counts)
-    return np.sort(order[~held_out]), np.sort(order[held_out & ~in_test]), np.sort(order[in_test])
+        every = np.arange(len(pairs.starts), dtype=pairs.starts.dtype)
+        train, test = hold_out(pairs, every, settings.test_size, seed)
+    rest, validation = hold_out(pairs, train, settings.validation_size, seed)
+    return pairs.rows_of(rest), pairs.rows_of(validation), pairs.rows_of(test)
 
 
-def _share(share: float, counts: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
-    """`share` of each count in whole rows, leaving at least one row for training."""
-    # rounding up, as scikit-learn does once for all rows, would hold out far more than asked of users with few ratings
-    held_out: npt.NDArray[np.int64] = np.minimum(np.rint(share * counts), np.maximum(counts - 1, 0)).astype(np.int64)
-    return held_out
-
-
-def _required(time: npt.NDArray[np.int64] | None, settings: SplitSettings) -> npt.NDArray[np.int64]:
+def _required(
+    time: npt.NDArray[np.int64] | None, settings: SplitSettings, unreadable: str | None
+) -> npt.NDArray[np.int64]:
     instead = "or choose --split-by random or kfold"
     if time is None:
         raise BadRatings(
@@ -145,30 +157,34 @@ def _required(time: npt.NDArray[np.int64] | None, settings: SplitSettings) -> np
             f"--timestamp-column, {instead}."
         )
     if unknown := int(np.count_nonzero(time == NO_TIME)):
+        such, how = "", ""
+        if unreadable is not None:
+            such = f", such as {quoted(unreadable)}"
+            how = "say how they are written with --time-format (day-first, month-first, or a form such as %d.%m.%Y), "
         raise BadRatings(
-            f"{unknown:,} of {len(time):,} ratings have no time that can be read, and --split-by {settings.split_by} "
-            f"needs all: correct or remove them, {instead}."
+            f"{unknown:,} of {len(time):,} ratings have no time that can be read{such}, and --split-by "
+            f"{settings.split_by} needs all: {how}correct or remove them, {instead}."
         )
     return time
 
 
-def _type(rows: int) -> type[np.int32] | type[np.int64]:
-    return np.int32 if rows < 2**31 else np.int64
-
-
-def _too_few(rows: int, settings: SplitSettings) -> BadSettings:
+def _too_few(rows: int, settings: SplitSettings, pairs: Pairs | None) -> BadSettings:
     rest = f"{settings.validation_size:g} of the rest for validation"
     if settings.split_by == "leave-one-out":
+        ratings = "3 ratings" if pairs is None else "ratings of 3 items"
         return BadSettings(
-            "No user has the 3 ratings that --split-by leave-one-out needs: use more ratings, or split otherwise."
+            f"No user has the {ratings} that --split-by leave-one-out needs: use more ratings, or split otherwise."
         )
+    what = f"{rows:,} ratings"
+    if pairs is not None:
+        what += f" of {count(len(pairs.starts), 'pair')} of user and item, which are not divided,"
     if settings.split_by == "kfold":
         return BadSettings(
-            f"{rows:,} ratings are too few for {settings.folds} folds and {rest}: use more ratings or fewer folds."
+            f"{what} are too few for {settings.folds} folds and {rest}: use more ratings or fewer folds."
         )
     where = " of each user's" if settings.split_by == "user-last" else ""
     return BadSettings(
-        f"{rows:,} ratings are too few to hold out {settings.test_size:g}{where} for testing and "
+        f"{what} are too few to hold out {settings.test_size:g}{where} for testing and "
         f"{rest}: use more ratings or other shares."
     )
 

@@ -24,6 +24,7 @@ from recsys.evaluation.inputs import (
     known_ratings,
     load_models,
     load_ratings,
+    repeats_across,
 )
 from recsys.evaluation.intervals import intervals
 from recsys.evaluation.learning_curve import ShareFits, Winner, learning_curve
@@ -85,7 +86,7 @@ def evaluate(
 
     `trained`, `failed` and `left_out` have, by name, the models and the reasons why there is none; `winners` are those
     of the searches. `data` are the facts `source`, `licence`, `period`, `quarantined_rows`, `repeated_pairs`,
-    `duplicates` and `ignored_columns`.
+    `duplicates`, `ties` and `ignored_columns`.
 
     Returns:
         The comparison, and its predictions: one row a test rating with the columns user, item, rating, cold,
@@ -95,6 +96,7 @@ def evaluate(
     user_table, item_table = pq.read_table(ratings.users), pq.read_table(ratings.items)
     sizes = users, items = user_table.num_rows, item_table.num_rows
     known = known_ratings(ratings, protocol, split)
+    data = {**data, **repeats_across(ratings, known)}
     bounds = (float(known.fitted[2].min()), float(known.fitted[2].max())) if protocol == "fair" else None
     warm = Warm.after(*known.fitted[:2], *sizes)
     user, item, rating = ratings.columns(ratings.test)
@@ -240,6 +242,7 @@ def score_split(
     """
     trained, failed = load_models(store, models)
     facts: dict[str, Any] = {"source": "", "licence": None, "duplicates": settings.data.duplicates}
+    facts |= {"quarantined_rows": 0, "ignored_columns": [], "repeated_pairs": data["codes"]["facts"]["repeated_pairs"]}
     comparison, _ = evaluate(
         load_ratings(store, data),
         trained,
@@ -249,7 +252,7 @@ def score_split(
         split=split,
         evidence=settings.evidence,
         ranking=RankingSettings(ranking_users=0),
-        data={**facts, "quarantined_rows": 0, "ignored_columns": [], "repeated_pairs": 0},
+        data={**facts, "ties": data["training"]["facts"].get("ties")},
         winners=winners,
         progress=progress,
     )
@@ -260,6 +263,9 @@ def score_split(
         test_rows=comparison.data.test_rows,
         cold_test_rows=comparison.data.cold_test_rows,
         rating_sd=comparison.data.rating_sd,
+        repeated_test_rows=comparison.data.repeated_test_rows,
+        repeated_validation_rows=comparison.data.repeated_validation_rows,
+        ties=comparison.data.ties,
         scores=[
             OtherScore(name=row.name, title=row.title, mse=row.mse, chosen=getattr(row, "chosen", None)) for row in rows
         ],

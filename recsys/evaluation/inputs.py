@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sklearn.model_selection import train_test_split
 
+from recsys.data.draw import hold_out
+from recsys.data.pairs import count_known, pairs_of
 from recsys.evaluation.results import DataFacts, RatingCount
 from recsys.memory import require_memory
 from recsys.models.predictor import Codes
@@ -67,7 +69,8 @@ class Ratings:
     """Ratings as codes, and the three sets of row numbers.
 
     `user`, `item` and `rating` are of shape (ratings,). In protocol notebook, `validation` are the test rows. `users`
-    is a parquet file code -> id, `items` one code -> id, title.
+    is a parquet file code -> id, `items` one code -> id, title. `repeats` is False only where it is known that no two
+    ratings are of the same user and item.
     """
 
     user: Codes
@@ -78,6 +81,7 @@ class Ratings:
     test: Rows
     users: Path
     items: Path
+    repeats: bool = True
 
     def columns(self, rows: Rows) -> Columns:
         """Return the ratings of some rows, in memory."""
@@ -111,13 +115,34 @@ def known_ratings(ratings: Ratings, protocol: Protocol, split: SplitSettings) ->
     """Return the ratings that may be used before the test.
 
     In protocol `fair`, validation ratings choose, and training and validation ratings are fitted. In protocol
-    `notebook` the validation ratings are the test ratings, so that a part of the training ratings chooses.
+    `notebook` the validation ratings are the test ratings, so that a part of the training ratings chooses, none of
+    which is of the same user and item as one of the rest.
     """
     if protocol == "fair":
         fitted = np.concatenate([ratings.train, ratings.validation])
         return Known(*(ratings.columns(rows) for rows in (fitted, ratings.train, ratings.validation)))
-    kept, choosing = train_test_split(ratings.train, test_size=split.validation_size, random_state=split.split_seed)
+    pairs = pairs_of(ratings.user[ratings.train], ratings.item[ratings.train]) if ratings.repeats else None
+    if pairs is None:
+        kept, choosing = train_test_split(ratings.train, test_size=split.validation_size, random_state=split.split_seed)
+    else:
+        parts = hold_out(pairs, np.arange(len(pairs.starts)), split.validation_size, split.split_seed)
+        kept, choosing = (ratings.train[pairs.rows_of(part)] for part in parts)
     return Known(*(ratings.columns(rows) for rows in (ratings.train, kept, choosing)))
+
+
+def repeats_across(ratings: Ratings, known: Known) -> dict[str, int]:
+    """Return how many ratings are of a user and an item of whom another part of the split has a rating, too.
+
+    These are `repeated_test_rows`, test ratings of pairs that are fitted, and `repeated_validation_rows`, ratings that
+    choose of pairs that are fitted meanwhile.
+    """
+    if not ratings.repeats:
+        return {"repeated_test_rows": 0, "repeated_validation_rows": 0}
+    user, item, _ = ratings.columns(ratings.test)
+    return {
+        "repeated_test_rows": count_known(known.fitted[:2], (user, item)),
+        "repeated_validation_rows": count_known(known.kept[:2], known.choosing[:2]),
+    }
 
 
 def data_facts(ratings: Ratings, users: int, items: int, cold: int, data: Mapping[str, Any]) -> DataFacts:
@@ -169,11 +194,13 @@ def load_ratings(store: Store, data: Mapping[str, Manifest]) -> Ratings:
     rows = data["codes"]["facts"]["rows"]
     require_memory(f"Comparing on {rows:,} ratings", rows * BYTES_PER_RATING)
     arrays = store.paths(data["codes"], data["training"], data["test"])
+    pairs = data["codes"]["facts"]["pairs"]
     return Ratings(
         **{name: np.load(arrays[name], mmap_mode="r") for name in ("user", "item", "rating", "train", "validation")},
         test=np.load(arrays["test"], mmap_mode="r"),
         users=arrays["users"],
         items=arrays["items"],
+        repeats=pairs < rows,
     )
 
 

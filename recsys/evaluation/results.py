@@ -299,11 +299,32 @@ class RatingApart(Result):
     high: float
 
 
+class Tied(Result):
+    """That times are equal at a cut between earlier and later ratings, so that the order in the file chose.
+
+    It chose `tied` of the `of` held-out ratings under split_by `time`, or those of so many of `of` users under others.
+    """
+
+    tied: int
+    of: int
+
+
+class Ties(Result):
+    """How much of a split by time the order in the file decided: which are test, and which are validation ratings."""
+
+    test: Tied
+    validation: Tied
+
+
 class DataFacts(Result):
     """The ratings of the comparison, after bad rows were quarantined and repeated pairs resolved.
 
     `cold_test_rows` are test ratings whose user or item has no training rating; `period` has the first and the last
-    time in ISO 8601 (UTC), None where no time is known. What was read is as in `recsys.data.ingest.Ingested`.
+    time in ISO 8601 (UTC), None where no time is known. `repeated_pairs` are rows of the file of a user and an item
+    that an earlier row is of; `repeated_test_rows` are test ratings of pairs with ratings that are fitted, and
+    `repeated_validation_rows` ratings that choose of pairs with ratings that are fitted meanwhile, both None where that
+    was not counted. `ties` are None unless times split the ratings. What was read is as in
+    `recsys.data.ingest.Ingested`.
     """
 
     source: str
@@ -324,7 +345,10 @@ class DataFacts(Result):
     histogram: list[RatingCount]
     quarantined_rows: int
     repeated_pairs: int
+    repeated_test_rows: int | None = None
+    repeated_validation_rows: int | None = None
     duplicates: str
+    ties: Ties | None = None
     ignored_columns: list[str]
     source_columns: dict[str, str] = {}
     found_by: dict[str, str] = {}
@@ -421,6 +445,9 @@ class OtherSplit(Result):
     test_rows: int
     cold_test_rows: int
     rating_sd: float
+    repeated_test_rows: int | None = None
+    repeated_validation_rows: int | None = None
+    ties: Ties | None = None
     scores: list[OtherScore]
     differences: list[Difference]
 

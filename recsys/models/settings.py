@@ -274,4 +274,4 @@ class AutoRecSettings(FitSettings):
         """Return the memory of the ratings, and of weights, gradients, two moments, the best weights and the code."""
         columns, rows = (users, items) if self.side == "item" else (items, users)
         tables = 3 * 5 + 4 * self.kernel
-        return 40.0 * ratings + 4.0 * self.units * (tables * columns + 3 * rows)
+        return 60.0 * ratings + 4.0 * self.units * (tables * columns + 3 * rows)

@@ -90,6 +90,7 @@ def build_report(
             "duplicates": settings.data.duplicates,
             "period": data["codes"]["facts"]["period"],
             "apart": data["codes"]["facts"]["apart"],
+            "ties": data["training"]["facts"].get("ties"),
         },
         winners=winners_of(tuning),
         tuning=tuning,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from recsys.evaluation.results import Comparison
+from recsys.evaluation.results import Comparison, Tied, Ties
 from recsys.report.answer import unanswered
 from recsys.report.drift import drift_warnings
 from recsys.report.outcomes import duel, in_order, sides
@@ -11,12 +11,13 @@ from recsys.report.sections.cold_start import cold_share
 from recsys.report.sections.discussion import failure_findings
 from recsys.report.sections.methodology import optimism
 from recsys.report.sections.overfitting import overfitting, past_its_best, still_learns
-from recsys.report.sections.splits import what_stays_open
+from recsys.report.sections.splits import keeps_repeats, pairs_in_one_part, split_name, what_stays_open
 from recsys.report.sections.tuning import edges, failed_trials, unused_trials
-from recsys.text import count, inside, listing, percent, quoted, short
+from recsys.settings import SplitBy
+from recsys.text import count, inside, listing, opening, percent, quoted, short
 
-REPEATED_SHARE = 0.01
-"""Repeated ratings from this share of all on can move an MSE by more than a tie, as a model may have seen the pair."""
+TIED_SHARE = 0.01
+"""Where times leave no more of a split to the order in the file, they are as good as different."""
 
 COLD_SHARE = 0.2
 """With a larger share of cold test ratings, the verdict is to a good part about ratings that only biases predict."""
@@ -36,14 +37,40 @@ def selected_on_test(comparison: Comparison) -> str:
 
 
 def repeated_pairs(comparison: Comparison) -> str:
-    """How many ratings repeat a pair of user and item and were kept, where they are many."""
+    """How many ratings repeat a pair of user and item and were kept, and whether any pair is in two parts."""
     data = comparison.data
-    if data.duplicates != "keep" or data.repeated_pairs < REPEATED_SHARE * data.rows:
+    if not keeps_repeats(comparison):
         return ""
-    return (
+    kept = (
         f"{count(data.repeated_pairs, 'rating')} of {data.rows:,} ({percent(data.repeated_pairs / data.rows)}) "
-        f"{'repeats' if data.repeated_pairs == 1 else 'repeat'} an earlier pair of user and item, and all are kept: a "
-        f"test rating may be of a pair that a training rating is of."
+        f"{'repeats' if data.repeated_pairs == 1 else 'repeat'} an earlier pair of user and item, and all count."
+    )
+    return _joined([kept, pairs_in_one_part(comparison)])
+
+
+def equal_times(comparison: Comparison) -> str:
+    """How much of a split by time the order in the file decided, as times are equal at a cut, where that is much."""
+    splits = [(comparison.split_by, comparison.data.ties, "")]
+    splits += [(split.split_by, split.ties, f" under the {split_name(split)}") for split in comparison.other_splits]
+    return _joined(_chosen_by_order(*split) for split in splits)
+
+
+def _chosen_by_order(split_by: SplitBy, ties: Ties | None, where: str) -> str:
+    def chosen(part: str, tied: Tied) -> str:
+        ratings = f"{part} ratings"
+        if split_by == "time":
+            return f"{tied.tied:,} of {tied.of:,} {ratings} ({percent(tied.tied / tied.of)})"
+        return f"the {ratings} of {tied.tied:,} of {count(tied.of, 'user')} ({percent(tied.tied / tied.of)})"
+
+    parts = [("test", ties.test), ("validation", ties.validation)] if ties else []
+    many = [(part, tied) for part, tied in parts if tied.tied > TIED_SHARE * tied.of]
+    if not many:
+        return ""
+    found = [chosen(part, tied) for part, tied in many]
+    was = "was" if split_by == "time" and sum(tied.tied for _, tied in many) == 1 else "were"
+    return (
+        f"{opening(listing(found))} {was} held out{where} by their order in the file: ratings that were not held out "
+        f"have the same time."
     )
 
 

@@ -16,7 +16,7 @@ from recsys.report.sections.baselines import unbeaten
 from recsys.report.sections.cold_start import mostly_clipped
 from recsys.report.sections.methodology import bare_factorisation, few_test_ratings, without_search
 from recsys.report.sections.seeds import seeds_disagree
-from recsys.report.sections.splits import changed_by_splits
+from recsys.report.sections.splits import changed_by_splits, pairs_in_two_parts
 from recsys.text import listing
 
 
@@ -78,9 +78,10 @@ CHECKS = (
         id="C05",
         name="duplicates-kept",
         title="Repeated ratings kept",
-        severity="error",
+        severity="note",
         rule=rules.repeated_pairs,
-        tip="Keep one rating of each pair with --duplicates last, or their mean with --duplicates mean.",
+        tip="Where one rating of a pair is to count, use the last with --duplicates last, or their mean with "
+        "--duplicates mean.",
     ),
     Check(
         id="C06",
@@ -307,6 +308,22 @@ CHECKS = (
         severity="note",
         rule=rules.unreadable_times,
         tip="Say how the times are written with --time-format; splits by time need all of them.",
+    ),
+    Check(
+        id="C34",
+        name="pairs-in-two-parts",
+        title="Pairs in training and test",
+        severity="error",
+        rule=pairs_in_two_parts,
+        tip="Use --protocol fair, which keeps the ratings of a pair together, or --duplicates last or mean.",
+    ),
+    Check(
+        id="C35",
+        name="equal-times",
+        title="Equal times at the cut",
+        severity="warning",
+        rule=rules.equal_times,
+        tip="Give times in a finer unit, or hold out ratings at random: --split-by random or kfold.",
     ),
 )
 

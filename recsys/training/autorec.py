@@ -7,9 +7,9 @@ Collaborative Filtering'). It works on what ridge-regression biases leave of the
 fitted to the squared error plus λ (|x|² + |w|² + |d|²) + λ_y |y|², by Adam on batches of rows.
 
 Three things are optional. The y are implicit feedback: the input also says who rated. A rating may be left out of the
-input while it is predicted, as it is of any rating that is new. And x and w may be multiplied by a kernel,
-max(0, 1 - |p_v - q_k|²) of learnt places of each column v and unit k, which makes them sparse (SparseFC; Muller, Martel
-and Indiveri 2018, 'Kernelized Synaptic Weight Matrices').
+input while it is predicted, as it is of any rating that is new, together with others of the same user and item. And x
+and w may be multiplied by a kernel, max(0, 1 - |p_v - q_k|²) of learnt places of each column v and unit k, which makes
+them sparse (SparseFC; Muller, Martel and Indiveri 2018, 'Kernelized Synaptic Weight Matrices').
 
 With a linear output, the trained network is a factor model of vectors h and w, as which it is kept.
 """
@@ -22,6 +22,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from recsys.data.pairs import in_order, pairs_of
 from recsys.memory import require_memory
 from recsys.models.baselines import fit_biases
 from recsys.models.factor_model import factor_model
@@ -110,10 +111,11 @@ class _Training:
         user, item, rating = (np.asarray(column[data.train]) for column in (data.user, data.item, data.rating))
         deviation = (rating - self.mean).astype(np.float32)
         [self.biases] = fit_biases(user, item, deviation, users, items, (settings.l2_biases,))
-        residual = deviation - self.biases[0][user] - self.biases[1][item]
+        residual = (deviation - self.biases[0][user] - self.biases[1][item]).astype(np.float32)
+        del rating, deviation
         row, column = self._sides(user, item)
         count, columns = self._sides(users, items)
-        self.rows = _compressed(row, column, residual, count)
+        self.rows = compressed(row, column, residual, count)
         self.rated = np.flatnonzero(np.diff(self.rows.ptr))
         self.weights = _initial(columns, settings, seed)
         self.weights["output"][np.bincount(column, minlength=columns) == 0] = 0  # nothing would ever teach them
@@ -250,12 +252,18 @@ def _of_network(arrays: Arrays) -> Weights:
     return Weights(**{name: arrays[name] for name in Weights._fields})
 
 
-def _compressed(
-    row: npt.NDArray[np.integer], column: npt.NDArray[np.integer], residual: npt.NDArray[np.floating], rows: int
-) -> Rows:
-    order = np.argsort(row, kind="stable")
+def compressed(row: npt.NDArray[np.integer], column: npt.NDArray[np.integer], residual: Floats, rows: int) -> Rows:
+    """Return ratings, shape (ratings,) each, by the row that they are of; `rows` is how many there are."""
+    order = in_order(row)
     ptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=rows))]).astype(np.int64)
-    return Rows(ptr, column[order].astype(np.int32), residual[order].astype(np.float32))
+    row, columns, residual = row[order], column[order].astype(np.int32), residual[order]
+    del order
+    pairs, together, times = pairs_of(row, columns), residual, np.ones(len(residual), np.float32)
+    if pairs is not None:
+        together = np.empty_like(residual)
+        together[pairs.rows] = np.repeat(np.add.reduceat(residual[pairs.rows], pairs.starts), pairs.sizes)
+        times[pairs.rows] = np.repeat(pairs.sizes, pairs.sizes)
+    return Rows(ptr, columns, residual, together, times)
 
 
 def _initial(columns: int, settings: AutoRecSettings, seed: int) -> Arrays:

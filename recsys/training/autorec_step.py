@@ -32,11 +32,17 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 
 
 class Rows(NamedTuple):
-    """The training ratings of the encoded side: int64 of shape (rows + 1,), int32 and float32 of shape (ratings,)."""
+    """The training ratings of the encoded side, `ptr` of shape (rows + 1,), the others of shape (ratings,).
+
+    Of all ratings of the same row and column, the rating itself among them, there are `times`, and `together` is the
+    sum of their residuals: what is left out of the input while one is predicted.
+    """
 
     ptr: npt.NDArray[np.int64]
     column: npt.NDArray[np.int32]
     residual: Floats
+    together: Floats
+    times: Floats
 
 
 class Weights(NamedTuple):
@@ -112,7 +118,7 @@ def add_gradients(
     Args:
         batch: codes of rows.
         indicator: float32, 1 where the input also says which columns are known, else 0.
-        left_out: float32, 1 where a rating is left out of the input while it is predicted, else 0.
+        left_out: float32, 1 where a rating, with all of the same pair, is left out of the input while it is predicted.
     """
     units = len(weights.hidden_bias)
     sums, hidden, slope, slopes = np.empty((4, units), np.float32)
@@ -122,10 +128,11 @@ def add_gradients(
         slopes[:] = 0
         for place in range(rows.ptr[row], rows.ptr[row + 1]):
             column, residual = rows.column[place], rows.residual[place]
+            together, known = rows.together[place], indicator * rows.times[place]
             value, rated, output = weights.input[column], weights.implicit[column], weights.output[column]
             dot = F(0)
             for k in range(units):
-                hidden[k] = sigmoid(sums[k] - left_out * (residual * value[k] + indicator * rated[k]))
+                hidden[k] = sigmoid(sums[k] - left_out * (together * value[k] + known * rated[k]))
                 dot += output[k] * hidden[k]
             error = dot + weights.output_bias[column] - residual
             loss += error * error
@@ -139,8 +146,8 @@ def add_gradients(
                 of_output[k] += error * hidden[k]
                 slope[k] = error * output[k] * hidden[k] * (F(1) - hidden[k])
                 slopes[k] += slope[k]
-                of_value[k] -= left_out * residual * slope[k]
-                of_rated[k] -= left_out * indicator * slope[k]
+                of_value[k] -= left_out * together * slope[k]
+                of_rated[k] -= left_out * known * slope[k]
         for k in range(units):
             gradients.hidden_bias[k] += slopes[k]
         for place in range(rows.ptr[row], rows.ptr[row + 1]):

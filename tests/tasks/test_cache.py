@@ -12,12 +12,14 @@ from prefect.results import ResultStore
 from prefect.serializers import JSONSerializer
 
 from recsys.errors import DamagedArtefact
+from recsys.settings import Settings, SplitSettings
 from recsys.store.artifacts import verified, with_checksum
 from recsys.store.fingerprint import Fingerprint
 from recsys.store.remote import WORKING_COPIES
 from recsys.store.store import Manifest, Store
 from tasks.cache import RECORDS, RESULTS, VerifiedRecords, cached_in, recorded
 from tasks.data import encode
+from tasks.report import SCORE
 
 KEY = "0123456789abcdef"
 FINGERPRINT = Fingerprint(task="encode", layer="codes", inputs={}, settings={}, code={}, versions={})
@@ -173,3 +175,16 @@ def test_a_result_that_is_made_anew_replaces_its_record(on: Machine) -> None:
     value.write_text("{}")
     one.write_path(KEY, json.dumps({"storage_key": str(value), "serializer": {"type": "json"}}).encode())
     assert recorded(on("other").store, KEY) == {}
+
+
+def test_what_a_score_tells_of_the_split_counts_and_how_long_a_model_took_does_not(tmp_path: Path) -> None:
+    def key(tied: int = 0, seconds: float = 1.0) -> str:
+        def made(**facts: object) -> Manifest:
+            return {"kind": "made", "key": "k", "files": [], "facts": facts, "seconds": 1.0}
+
+        data = {"codes": made(rows=9), "training": made(ties={"test": {"tied": tied, "of": 9}}), "test": made()}
+        models = {"mf": {"1": made(seconds=seconds)}}
+        others = {"winners": {}, "split": SplitSettings(), "settings": Settings(), "store": str(tmp_path)}
+        return SCORE.fingerprint({"data": data, "models": models, **others}).key
+
+    assert key() == key(seconds=2.0) != key(tied=1)

@@ -110,6 +110,9 @@ def _repeated(comparison: Comparison) -> str:
     data = comparison.data
     if data.repeated_pairs == 0:
         return "none"
-    done = {"keep": "all kept", "last": "the last rating kept", "mean": "their mean taken"}
-    what = done.get(data.duplicates, data.duplicates)
-    return f"{count(data.repeated_pairs, 'pair')} of user and item rated more than once, {what}"
+    done = {"keep": "all are kept", "last": "the last of each pair is used", "mean": "the mean of each pair is used"}
+    repeat = "repeats" if data.repeated_pairs == 1 else "repeat"
+    return (
+        f"{count(data.repeated_pairs, 'rating')} {repeat} an earlier pair of user and item; "
+        f"{done.get(data.duplicates, data.duplicates)}"
+    )

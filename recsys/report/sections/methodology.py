@@ -17,7 +17,14 @@ from recsys.report.searches import (
 )
 from recsys.report.section import Finding, Plot, Section, findings_on
 from recsys.report.sections.results import ranking_columns, shown_columns
-from recsys.report.sections.splits import SEEDED, manner, what_stays_open, which_test, which_validation
+from recsys.report.sections.splits import (
+    SEEDED,
+    manner,
+    pairs_in_two_parts,
+    what_stays_open,
+    which_test,
+    which_validation,
+)
 from recsys.text import count, inside, listing, number, opening, percent, short
 
 
@@ -68,6 +75,7 @@ def procedure_findings(comparison: Comparison) -> list[Finding]:
     if comparison.protocol == "notebook":
         texts = [
             optimism(comparison),
+            pairs_in_two_parts(comparison),
             bare_factorisation(comparison),
             one_sided_tuning(comparison),
             _missing_baselines(comparison),

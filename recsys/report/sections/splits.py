@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import fmean, stdev
 from typing import Literal, get_args
 
-from recsys.evaluation.results import Comparison, OtherSplit
+from recsys.evaluation.results import Comparison, DataFacts, OtherSplit
 from recsys.report.outcomes import Duel, duel, duel_under, every_row, mse_step
 from recsys.report.searches import as_given
 from recsys.report.section import Finding, Plot, Section, findings_on, text_table
@@ -28,28 +28,40 @@ _LATER_RATINGS = (
     "Each user's ratings end at a different time, so a model may have been trained on ratings of other users that are "
     "later than the one it predicts."
 )
+_ROUNDED = "rounded to whole ratings"
+_TOGETHER = "rounded so that the ratings of an item stay together"
+_EARLIER_REPEATS = ", with the earlier ones of the same pairs of user and item"
 _NOTHING_OF_TIME = "What is held out at random says nothing about predicting later ratings from earlier ones."
+
+
+def keeps_repeats(comparison: Comparison) -> bool:
+    """Whether some ratings are of a user and an item that another rating is of, too."""
+    return comparison.data.duplicates == "keep" and comparison.data.repeated_pairs > 0
 
 
 def manner(comparison: Comparison) -> str:
     """How the ratings were split, in a few words."""
+    last_two = "each user's last two ratings"
+    if keeps_repeats(comparison):
+        last_two = "all ratings of each user's last two items"
     return {
         "random": "at random",
         "user-last": "each user's last ratings held out",
         "time": "the latest ratings of all held out",
-        "leave-one-out": "each user's last two ratings held out",
+        "leave-one-out": f"{last_two} held out",
         "kfold": f"fold {comparison.fold} of {comparison.folds} random ones, counted from 0",
     }[comparison.split_by]
 
 
 def which_test(comparison: Comparison) -> str:
     """Which of all ratings are test ratings, and how many."""
-    share = f"{short(100 * comparison.test_size)}%"
+    share, repeats = f"{short(100 * comparison.test_size)}%", keeps_repeats(comparison)
+    last = "all of the last item of each user with 3 items" if repeats else "the last of each user with 3 ratings"
     which = {
         "random": f"{share} of all",
-        "user-last": f"the last {share} of each user's ratings, rounded to whole ratings",
-        "time": f"the latest {share} of all",
-        "leave-one-out": "the last of each user with 3 ratings or more",
+        "user-last": f"the last {share} of each user's ratings, {_TOGETHER if repeats else _ROUNDED}",
+        "time": f"the latest {share} of all{_EARLIER_REPEATS if repeats else ''}",
+        "leave-one-out": f"{last} or more",
         "kfold": manner(comparison),
     }[comparison.split_by]
     return f"{which} ({comparison.data.test_rows:,})"
@@ -57,12 +69,12 @@ def which_test(comparison: Comparison) -> str:
 
 def which_validation(comparison: Comparison) -> str:
     """Which of the other ratings are validation ratings, and how many."""
-    share = f"{short(100 * comparison.validation_size)}%"
+    share, repeats = f"{short(100 * comparison.validation_size)}%", keeps_repeats(comparison)
     which = {
         "random": f"{share} of the training ratings",
-        "user-last": f"the last {share} of each user's other ratings, rounded to whole ratings",
-        "time": f"the latest {share} of the others",
-        "leave-one-out": "the last but one of each of these users",
+        "user-last": f"the last {share} of each user's other ratings, {_TOGETHER if repeats else _ROUNDED}",
+        "time": f"the latest {share} of the others{_EARLIER_REPEATS if repeats else ''}",
+        "leave-one-out": f"{'all of the last item' if repeats else 'the last'} but one of each of these users",
         "kfold": f"{share} of the training ratings",
     }[comparison.split_by]
     return f"{which} ({comparison.data.validation_rows:,})"
@@ -76,10 +88,13 @@ def what_stays_open(comparison: Comparison) -> str:
     seeds = f"with {seeds_in_words(comparison)}, the first of them {comparison.seed}"
     seeds = seeds if several else f"once, with one seed ({comparison.seed})"
     split_seed = f"split seed {comparison.split_seed}"
+    no_leak = "no test rating older than a training rating"
+    if keeps_repeats(comparison):  # earlier ratings of pairs that are held out with their last
+        no_leak = "no training rating later than the cut"
     where = {
         "random": f"one random split ({split_seed})",
         "kfold": f"one fold, number {comparison.fold} of {comparison.folds} counted from 0 ({split_seed})",
-        "time": "one cut in time, with no test rating older than a training rating",
+        "time": f"one cut in time, with {no_leak}",
         "user-last": "one split, which tests the last ratings of each user",
         "leave-one-out": "one split, which tests the last rating of each user",
     }[comparison.split_by]
@@ -91,6 +106,47 @@ def what_stays_open(comparison: Comparison) -> str:
     told += f", and again on {count(len(comparison.other_splits), 'other split')} of the same ratings."
     seeded_only = all(kind in SEEDED for kind in (comparison.split_by, *(s.split_by for s in comparison.other_splits)))
     return f"{told} {_NOTHING_OF_TIME}" if seeded_only else told
+
+
+def pairs_in_two_parts(comparison: Comparison) -> str:
+    """How many held-out ratings are of a pair of user and item that the fits know; empty where none is."""
+    data = comparison.data
+    held_out = [
+        ("test", "", data.repeated_test_rows, data.test_rows),
+        ("validation", "", data.repeated_validation_rows, data.validation_rows),
+    ]
+    held_out += [
+        ("test", f" under the {split_name(split)}", split.repeated_test_rows, split.test_rows)
+        for split in comparison.other_splits
+    ]
+    found = [
+        f"{known:,} of {count(rows, f'{part} rating')} ({percent(known / rows)}){where}"
+        for part, where, known, rows in held_out
+        if known
+    ]
+    if not found:
+        return ""
+    are = "is" if sum(known or 0 for _, _, known, _ in held_out) == 1 else "are"
+    row_by_row = " Protocol notebook splits row by row, as the notebook does." * (comparison.protocol == "notebook")
+    return (
+        f"{listing(found)} {are} of a pair of user and item that training ratings are of, too: a leak, as a model may "
+        f"have seen the very rating that it is asked for.{row_by_row}"
+    )
+
+
+def pairs_in_one_part(comparison: Comparison) -> str:
+    """That no held-out rating is of a pair that the fits know, though pairs repeat; empty where one is or none does."""
+    data = comparison.data
+    splits: list[DataFacts | OtherSplit] = [data, *comparison.other_splits]
+    counted = [rows for split in splits for rows in (split.repeated_test_rows, split.repeated_validation_rows)]
+    if not keeps_repeats(comparison) or any(rows is None or rows > 0 for rows in counted):
+        return ""
+    validation = f", and none of the {count(data.validation_rows, 'validation rating')} as a training rating"
+    others = f"; so it is under {count(len(splits) - 1, 'other split')}" if len(splits) > 1 else ""
+    return (
+        f"Every pair is in one part of the split: none of the {count(data.test_rows, 'test rating')} is of the same "
+        f"pair as a rating that a model is fitted to{validation if comparison.protocol == 'fair' else ''}{others}."
+    )
 
 
 def _one_split_alone(split_by: SplitBy, several_seeds: bool) -> str:

@@ -66,6 +66,7 @@ def test_repeated_pairs_follow_the_policy(
     facts = encode(ratings(tmp_path, [1, 1, 1, 2], [1, 2, 1, 2], [1, 2, 4, 5]), None, policy, tmp_path)
     assert list(zip(*(column(tmp_path, name) for name in ("user", "item", "rating")), strict=True)) == expected
     assert facts["repeated_pairs"] == 1
+    assert facts["pairs"] == 3
     assert facts["rows"] == len(expected)
 
 

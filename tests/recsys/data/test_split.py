@@ -176,6 +176,8 @@ def test_missing_times_are_refused(split_by: SplitBy, tmp_path: Path) -> None:
         split(100, settings, "fair", tmp_path, user=user)
     time = np.arange(100)
     time[[3, 97]] = NO_TIME
+    with pytest.raises(BadRatings, match=r"such as 'week 3', and .*--time-format \(day-first"):
+        split(100, settings, "fair", tmp_path, user=user, time=time, unreadable="week 3")
     with pytest.raises(BadRatings, match="2 of 100 ratings have no time that can be read"):
         split(100, settings, "fair", tmp_path, user=user, time=time)
 

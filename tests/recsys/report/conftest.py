@@ -267,6 +267,8 @@ def facts_of(predictions: pd.DataFrame, protocol: str) -> DataFacts:
         histogram=counts,
         quarantined_rows=12,
         repeated_pairs=3,
+        repeated_test_rows=0,
+        repeated_validation_rows=0,
         duplicates="keep",
         ignored_columns=["genres"],
         period=("1996-03-29T10:00:00Z", "2018-09-24T14:27:30Z"),
@@ -362,6 +364,8 @@ def split_of(split_by: SplitBy, split_seed: int, **mse: float) -> OtherSplit:
         test_rows=20_000,
         cold_test_rows=0,
         rating_sd=1.0,
+        repeated_test_rows=0,
+        repeated_validation_rows=0,
         scores=[OtherScore(name=name, title=name.replace("_", " "), mse=value) for name, value in mse.items()],
         differences=[],
     )

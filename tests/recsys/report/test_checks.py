@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from recsys.errors import BadSettings
-from recsys.evaluation.results import Comparison, FailedModel, RatingApart
+from recsys.evaluation.results import Comparison, FailedModel, RatingApart, Tied, Ties
 from recsys.report.checks import CHECKS, require_known, unmuted, with_checks, with_muted
 from recsys.report.manifest import read_comparison
 from recsys.report.publish import publish_report
@@ -90,6 +90,17 @@ def before(now: PastRun, *earlier: PastRun) -> Change:
     return changed(history=[*earlier, now])
 
 
+def ties(test: tuple[int, int], validation: tuple[int, int]) -> Ties:
+    """Of how many ratings or users the order in the file chose how many."""
+    of_test, of_validation = (Tied(tied=tied, of=of) for tied, of in (test, validation))
+    return Ties(test=of_test, validation=of_validation)
+
+
+def by_time(split_by: str, found: Ties) -> Change:
+    """Split so, with these ties."""
+    return lambda comparison: of_data(ties=found)(comparison.model_copy(update={"split_by": split_by}))
+
+
 FAILED = [trial(0, 0.7, DNN_START), *(trial(number, None) for number in range(1, DRAWS + 1))]
 BARE = {"parameters": (702 + 8227) * 50, "settings": {"embedding_size": 50}}
 RISING = {"history": learning_curve([0.9, 0.8, 0.5, 0.3], [0.8, 0.79, 0.9, 0.95]), "scored_epoch": 4}
@@ -102,6 +113,17 @@ FIRING: list[tuple[str, Change, str]] = [
     ("budget-unequal", searched(search("mf_tuned"), search("dnn_tuned", DRAWS + 9)), "70 trials"),
     ("budget-unequal", searched(search("mf_tuned"), search("dnn_tuned", 0)), "not those of tuned DNN"),
     ("duplicates-kept", of_data(repeated_pairs=150, rows=15_000), "150 ratings of 15,000 (1.0%)"),
+    ("pairs-in-two-parts", of_data(repeated_pairs=1, repeated_test_rows=1), "1 of 20,000 test ratings (0.0050%) is"),
+    (
+        "pairs-in-two-parts",
+        of_data(repeated_pairs=9, repeated_validation_rows=8, validation_rows=400),
+        "8 of 400 validation ratings (2.0%) are of a pair",
+    ),
+    (
+        "equal-times",
+        by_time("time", ties((201, 20_000), (20, 2000))),
+        "201 of 20,000 test ratings (1.0%) were held out",
+    ),
     ("not-searched", changed(tuning=[]), "not tuned at all"),
     ("search-short", searched(search("mf_tuned", 4), search("dnn_tuned", 4)), "4 draws of tuned MF"),
     ("search-cut", searched(search("mf_tuned", trials_allowed=90), search("dnn_tuned", trials_allowed=90)), "61 of"),
@@ -181,6 +203,63 @@ def test_a_check_fires_where_another_model_was_chosen_than_before(clean: Compari
 
 def test_every_check_is_tested() -> None:
     assert {check.name for check in CHECKS} == {name for name, *_ in FIRING} | {"model-changed"}
+
+
+def test_kept_repeats_are_said_to_be_in_one_part_where_they_are(clean: Comparison) -> None:
+    alone = clean.model_copy(update={"other_splits": []})
+    kept = of_data(repeated_pairs=20, rows=100_000, validation_rows=8_000)(alone)
+    assert fired(kept)["duplicates-kept"] == (
+        "20 ratings of 100,000 (0.020%) repeat an earlier pair of user and item, and all count. Every pair is in one "
+        "part of the split: none of the 20,000 test ratings is of the same pair as a rating that a model is fitted to, "
+        "and none of the 8,000 validation ratings as a training rating."
+    )
+    assert "pairs-in-two-parts" not in fired(kept)
+    assert "duplicates-kept" not in fired(of_data(duplicates="last")(kept))
+    leaking = of_data(repeated_test_rows=3)(kept)
+    assert fired(leaking)["duplicates-kept"].endswith("and all count.")
+    uncounted = of_data(repeated_test_rows=None, repeated_validation_rows=None)(kept)
+    assert fired(uncounted)["duplicates-kept"].endswith("and all count.")
+
+
+@pytest.mark.parametrize(("known", "said"), [(0, "; so it is under 1 other split."), (None, "and all count.")])
+def test_pairs_under_other_splits_are_told_as_well(clean: Comparison, known: int | None, said: str) -> None:
+    [split] = clean.other_splits
+    other = split.model_copy(update={"repeated_test_rows": known, "repeated_validation_rows": known})
+    kept = of_data(repeated_pairs=20)(clean).model_copy(update={"other_splits": [other]})
+    assert fired(kept)["duplicates-kept"].endswith(said)
+    leaking = kept.model_copy(update={"other_splits": [other.model_copy(update={"repeated_test_rows": 500})]})
+    assert fired(leaking)["pairs-in-two-parts"].startswith(
+        "500 of 20,000 test ratings (2.5%) under the random split (seed 43) are of a pair"
+    )
+
+
+@pytest.mark.parametrize(
+    ("split_by", "found", "said"),
+    [
+        ("time", ties((20_000, 20_000), (0, 800)), "20,000 of 20,000 test ratings (100.0%) were held out by their"),
+        (
+            "time",
+            ties((300, 20_000), (400, 8_000)),
+            "300 of 20,000 test ratings (1.5%) and 400 of 8,000 validation ratings (5.0%) were held out by their order "
+            "in the file: ratings that were not held out have the same time.",
+        ),
+        ("user-last", ties((7, 100), (0, 100)), "The test ratings of 7 of 100 users (7.0%) were held out by their"),
+        ("leave-one-out", ties((0, 100), (2, 100)), "The validation ratings of 2 of 100 users (2.0%) were held out"),
+    ],
+)
+def test_what_the_order_in_the_file_decided_is_told(split_by: str, found: Ties, said: str, clean: Comparison) -> None:
+    assert fired(by_time(split_by, found)(clean))["equal-times"].startswith(said)
+
+
+def test_a_tie_or_two_at_a_cut_is_no_caution(clean: Comparison) -> None:
+    assert "equal-times" not in fired(by_time("time", ties((200, 20_000), (80, 8_000)))(clean))
+
+
+def test_equal_times_under_another_split_are_told(clean: Comparison) -> None:
+    other = split_of("time", 42, **ROWS).model_copy(update={"ties": ties((900, 1000), (0, 100))})
+    assert fired(clean.model_copy(update={"other_splits": [other]}))["equal-times"].startswith(
+        "900 of 1,000 test ratings (90.0%) were held out under the cut in time by their order in the file"
+    )
 
 
 def test_the_same_settings_on_the_same_test_ratings_are_no_second_reading(clean: Comparison) -> None:

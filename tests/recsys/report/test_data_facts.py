@@ -27,6 +27,20 @@ def test_columns_not_used_are_listed_whatever_they_are_called(with_mse: Build, c
     assert dict(data_facts(with_data(with_mse(mf=0.8), ignored_columns=columns)))["Columns not used"] == said
 
 
+@pytest.mark.parametrize(
+    ("repeated", "duplicates", "said"),
+    [
+        (0, "keep", "none"),
+        (2_278, "keep", "2,278 ratings repeat an earlier pair of user and item; all are kept"),
+        (1, "last", "1 rating repeats an earlier pair of user and item; the last of each pair is used"),
+        (2, "mean", "2 ratings repeat an earlier pair of user and item; the mean of each pair is used"),
+    ],
+)
+def test_what_became_of_repeated_pairs_is_told(with_mse: Build, repeated: int, duplicates: str, said: str) -> None:
+    comparison = with_data(with_mse(mf=0.8), repeated_pairs=repeated, duplicates=duplicates)
+    assert dict(data_facts(comparison))["Repeated pairs"] == said
+
+
 def test_a_rating_that_was_given_once_was_not_given_1_times(with_mse: Build) -> None:
     bars = [RatingCount(rating=1, upper=None, rows=1), RatingCount(rating=2, upper=None, rows=1)]
     with style():

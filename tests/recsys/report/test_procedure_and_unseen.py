@@ -118,9 +118,18 @@ def test_nothing_trained_means_nothing_said_of_seeds(with_mse: Build) -> None:
 def test_what_one_split_leaves_open_depends_on_how_it_was_made(
     with_mse: Build, split_by: str, said: str, unsaid: str
 ) -> None:
-    comparison = with_mse(mf=0.8, dnn=0.7).model_copy(update={"split_by": split_by, "fold": 2})
+    comparison = with_data(with_mse(mf=0.8, dnn=0.7), repeated_pairs=0)
+    comparison = comparison.model_copy(update={"split_by": split_by, "fold": 2})
     assert f"once, with one seed (42), on {said}" in text(procedure.unsettled_findings(comparison))
     assert unsaid not in text(procedure.unsettled_findings(comparison))
+
+
+def test_where_pairs_repeat_a_test_rating_may_be_older_than_a_training_rating(with_mse: Build) -> None:
+    comparison = with_data(with_mse(mf=0.8, dnn=0.7), repeated_pairs=3).model_copy(update={"split_by": "time"})
+    said = text(procedure.unsettled_findings(comparison))
+    assert "on one cut in time, with no training rating later than the cut" in said
+    one_each = with_data(comparison, duplicates="last")
+    assert "no test rating older than a training rating" in text(procedure.unsettled_findings(one_each))
 
 
 @pytest.mark.parametrize(
@@ -156,10 +165,51 @@ def test_what_one_split_leaves_open_depends_on_how_it_was_made(
 def test_how_the_rows_were_split_is_told(
     with_mse: Build, split_by: str, manner: str, test: str, validation: str
 ) -> None:
-    comparison = with_data(with_mse(mf=0.8), test_rows=600, validation_rows=240)
+    comparison = with_data(with_mse(mf=0.8), test_rows=600, validation_rows=240, repeated_pairs=0)
     facts = dict(provenance(comparison.model_copy(update={"split_by": split_by, "fold": 2, "test_size": 0.25})))
     assert (facts["Split"], facts["Test ratings"], facts["Validation ratings"]) == (manner, test, validation)
     assert ("Seed of the split" in facts) == (split_by in ("random", "kfold"))
+
+
+@pytest.mark.parametrize(
+    ("split_by", "manner", "test", "validation"),
+    [
+        ("random", "at random", "25% of all (600)", "10% of the training ratings (240)"),
+        (
+            "time",
+            "the latest ratings of all held out",
+            "the latest 25% of all, with the earlier ones of the same pairs of user and item (600)",
+            "the latest 10% of the others, with the earlier ones of the same pairs of user and item (240)",
+        ),
+        (
+            "user-last",
+            "each user's last ratings held out",
+            "the last 25% of each user's ratings, rounded so that the ratings of an item stay together (600)",
+            "the last 10% of each user's other ratings, rounded so that the ratings of an item stay together (240)",
+        ),
+        (
+            "leave-one-out",
+            "all ratings of each user's last two items held out",
+            "all of the last item of each user with 3 items or more (600)",
+            "all of the last item but one of each of these users (240)",
+        ),
+    ],
+)
+def test_how_rows_were_split_where_pairs_repeat_is_told(
+    with_mse: Build, split_by: str, manner: str, test: str, validation: str
+) -> None:
+    comparison = with_data(with_mse(mf=0.8), test_rows=600, validation_rows=240, repeated_pairs=3)
+    facts = dict(provenance(comparison.model_copy(update={"split_by": split_by, "test_size": 0.25})))
+    assert (facts["Split"], facts["Test ratings"], facts["Validation ratings"]) == (manner, test, validation)
+
+
+def test_pairs_that_the_notebook_trains_and_tests_on_are_among_its_faults(with_mse: Build) -> None:
+    comparison = with_mse(mf=0.8, dnn=0.7).model_copy(update={"protocol": "notebook"})
+    clean = text(procedure.procedure_findings(with_data(comparison, repeated_test_rows=0)))
+    said = text(procedure.procedure_findings(with_data(comparison, repeated_test_rows=1_600)))
+    assert "a leak" not in clean
+    assert "1,600 of 20,000 test ratings (8.0%) are of a pair of user and item that training ratings are of" in said
+    assert "Protocol notebook splits row by row, as the notebook does." in said
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from recsys.backend import keras
 from recsys.backend import tensorflow as tf
+from recsys.training.autorec import compressed
 from recsys.training.autorec_step import (
     Rows,
     Weights,
@@ -34,9 +35,8 @@ def made(random: np.random.Generator) -> tuple[Floats, npt.NDArray[np.bool_], Ro
     known = random.random((ROWS, COLUMNS)) < 0.5
     known[2], known[3] = False, True
     residuals = np.where(known, random.normal(size=known.shape), 0).astype(np.float32)
-    _, column = np.nonzero(known)
-    ptr = np.concatenate([[0], np.cumsum(known.sum(axis=1))])
-    rows = Rows(ptr, column.astype(np.int32), residuals[known])
+    row, column = np.nonzero(known)
+    rows = compressed(row, column, residuals[known], ROWS)
     shapes = [(COLUMNS, UNITS)] * 3 + [(UNITS,), (COLUMNS,)]
     return residuals, known, rows, Weights(*(random.normal(size=shape).astype(np.float32) for shape in shapes))
 
@@ -74,6 +74,36 @@ def test_loss_and_gradients_are_those_of_a_dense_autoencoder(
     expected = Weights(into[:COLUMNS], into[COLUMNS:], tf.transpose(output), hidden_bias, output_bias)
     for name, ours, theirs in zip(Weights._fields, gradients, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("left_out", [0, 1])
+@pytest.mark.parametrize("indicator", [0, 1])
+def test_a_rating_is_left_out_together_with_those_of_the_same_pair(
+    left_out: int, indicator: int, random: np.random.Generator
+) -> None:
+    *_, weights = made(random)
+    row, column = random.integers(ROWS, size=60), random.integers(COLUMNS, size=60)
+    residual = random.normal(size=60).astype(np.float32)
+    rows = compressed(row, column, residual, ROWS)
+    assert len({*zip(row, column, strict=True)}) < 60
+    input, implicit, output, hidden_bias, output_bias = (tf.Variable(array) for array in weights)
+    with tf.GradientTape() as tape:
+        predicted = []
+        for r, c in zip(row, column, strict=True):
+            given = np.flatnonzero((row == r) & ((column != c) | (left_out == 0)))
+            into = residual[given, None] * tf.gather(input, column[given])
+            sums = tf.reduce_sum(into + indicator * tf.gather(implicit, column[given]), axis=0)
+            predicted.append(tf.reduce_sum(tf.sigmoid(hidden_bias + sums) * output[c]) + output_bias[c])
+        squared_error = tf.reduce_sum(tf.square(tf.stack(predicted) - residual))
+        half = squared_error / 2
+    expected = tape.gradient(half, [input, implicit, output, hidden_bias, output_bias])
+
+    gradients = Weights(*map(np.zeros_like, weights))
+    switches = np.float32(indicator), np.float32(left_out)
+    found = add_gradients(np.arange(ROWS), rows, weights, *switches, gradients)
+    assert found == pytest.approx(float(squared_error), rel=1e-4)
+    for name, ours, theirs in zip(Weights._fields, gradients, expected, strict=True):
+        np.testing.assert_allclose(ours, tf.convert_to_tensor(theirs), rtol=1e-4, atol=1e-4, err_msg=name)
 
 
 def test_what_is_predicted_is_what_the_dense_autoencoder_predicts_of_whole_rows(random: np.random.Generator) -> None:
