@@ -10,10 +10,18 @@ import pyarrow as pa
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 """As ratings, times and ids are written."""
 
+DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)
+
 MEANT_AS_NUMBER = re.compile(
     r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:e[+-]?\d+)?|[+-]?(?:nan|inf|infinity)", re.IGNORECASE | re.ASCII
 )
 """Also 4,5 and nan: a line with it is a wrong rating rather than a header."""
+
+
+def number(text: str) -> float | None:
+    """The number that a text is, with a decimal point or comma; None if it is none."""
+    plain = text.replace(",", ".") if DECIMAL_COMMA.fullmatch(text) else text
+    return float(plain) if NUMBER.fullmatch(plain) else None
 
 
 def integers(text: pa.StringArray) -> pa.Int64Array | None:

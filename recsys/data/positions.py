@@ -11,17 +11,21 @@ from itertools import pairwise
 import pyarrow as pa
 
 from recsys.data.columns import FoundBy, Role
-from recsys.data.numerals import NUMBER
+from recsys.data.numerals import NUMBER, number
 from recsys.data.settings import DataSettings
 from recsys.data.times import DATE_OF_DIGITS, time_format
 from recsys.errors import BadRatings
 from recsys.text import quoted
+
+ID_ROLES: tuple[Role, ...] = ("user", "item")
 
 Sample = Sequence[Sequence[str]]
 """The fields of the first rows of a table; all rows have the same number of fields."""
 
 FEW_VALUES = 101
 """A scale of ratings has at most so many values in the first rows, or a bounded one with at most two decimals."""
+FEW_RATINGS = 11
+"""A scale of whole ratings has hardly more values than from 0 to 10."""
 BOUND = 100.0
 FEWEST_ROWS = 100
 """In fewer rows, that no user has two ratings tells nothing."""
@@ -49,6 +53,19 @@ def implausible(roles: Mapping[Role, int], rows: Sample) -> tuple[Role, str] | N
     for role in sorted(roles, key=("rating", "user", "item", "timestamp").index):
         if role in tests and (instead := tests[role](column(rows, roles[role]))):
             return role, instead
+    return _scale_among_ids(roles, rows)
+
+
+def _scale_among_ids(roles: Mapping[Role, int], rows: Sample) -> tuple[Role, str] | None:
+    """The user or the item, if its column has few values in any order, and that of the rating has many more."""
+    if "rating" not in roles or len(rows) < FEWEST_ROWS:
+        return None
+    ratings = len(set(column(rows, roles["rating"])))
+    for role in (role for role in ID_ROLES if role in roles):
+        values = column(rows, roles[role])
+        few, runs = len(set(values)), sum(one != other for one, other in pairwise(values))
+        if few <= FEW_RATINGS and runs > 2 * few and ratings > 3 * few:
+            return role, f"{few} different values, as ratings do,"
     return None
 
 
@@ -88,7 +105,7 @@ def looks_wide(rows: Sample) -> bool:
     if not rows or len(rows[0]) < WIDE:
         return False
     columns = [column(rows, index) for index in range(1, len(rows[0]))]
-    numbers = [[float(value) for value in values if NUMBER.fullmatch(value)] for values in columns]
+    numbers = [[found for value in values if (found := number(value)) is not None] for values in columns]
     if any(len(found) < MOST * len(values) for found, values in zip(numbers, columns, strict=True)):
         return False
     filled = [found for found in numbers if found]
@@ -119,7 +136,7 @@ def _no_ratings(values: Sequence[str]) -> str:
     """What a column holds instead of ratings, or ""."""
     if holds_times(values):
         return "times"
-    numbers = [float(value.replace(",", ".")) for value in values if NUMBER.fullmatch(value.replace(",", "."))]
+    numbers = [found for value in values if (found := number(value)) is not None]
     if len(numbers) < 0.5 * len(values):
         booleans = _share(values, lambda value: value.casefold() in ("true", "false"))
         return "" if booleans >= MOST or not values else "text"

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recsys.data.columns import Role
-from recsys.data.numerals import NUMBER, integers
+from recsys.data.numerals import DECIMAL_COMMA, NUMBER, integers
 from recsys.data.settings import DataSettings, Decimal
 from recsys.data.times import read_times
 from recsys.text import quoted
@@ -104,17 +104,17 @@ def read_rating(text: str, rules: Rules = Rules()) -> float | str:
         return "the rating is missing"
     if (truth := BOOLEANS.get(text.casefold())) is not None:
         return truth
-    number = text
-    if re.fullmatch(r"[+-]?\d*,\d+", text, re.ASCII) and rules.decimal != "point":
-        number = text.replace(",", ".")
+    written = text
+    if DECIMAL_COMMA.fullmatch(text) and rules.decimal != "point":
+        written = text.replace(",", ".")
         if rules.decimal == "auto" and re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", text, re.ASCII):
             return (
                 f"rating {quoted(text)} may have a decimal comma or separate the thousands: say --decimal comma if it "
-                f"is {number}, or write it without the comma"
+                f"is {written}, or write it without the comma"
             )
-    if not NUMBER.fullmatch(number):
+    if not NUMBER.fullmatch(written):
         return f"rating {quoted(text)} is not a number"
-    value = float(number)
+    value = float(written)
     if abs(value) > LARGEST:
         return f"rating {quoted(text)} is beyond ±1e15, the largest that can be compared"
     if value in rules.not_rated:

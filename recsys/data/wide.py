@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from recsys.data.columns import Role
-from recsys.data.numerals import NUMBER
+from recsys.data.numerals import NUMBER, number
 from recsys.data.positions import Sample, column, holds_ratings
 from recsys.data.settings import DataSettings
 from recsys.data.tokenizer import Record
@@ -100,11 +100,11 @@ def matrix(rows: Sample, names: Sequence[str] | None, settings: DataSettings, fi
 def _scale(rows: Sample, indices: Iterable[int]) -> tuple[float, float]:
     """The lowest and the highest number of the columns that hold ratings."""
     numbers = [
-        float(value)
+        found
         for index in indices
         if holds_ratings(values := column(rows, index))
         for value in values
-        if NUMBER.fullmatch(value)
+        if (found := number(value)) is not None
     ]
     return min(numbers, default=0.0), max(numbers, default=0.0)
 
@@ -112,7 +112,7 @@ def _scale(rows: Sample, indices: Iterable[int]) -> tuple[float, float]:
 def _on(scale: tuple[float, float], rows: Sample, index: int) -> bool:
     """Whether a column holds ratings of a scale, or nothing yet."""
     values = column(rows, index)
-    numbers = [float(value) for value in values if NUMBER.fullmatch(value)]
+    numbers = [found for value in values if (found := number(value)) is not None]
     return not values or (bool(numbers) and scale[0] <= min(numbers) and max(numbers) <= scale[1])
 
 

@@ -35,7 +35,7 @@ def confirmed(rows: list[list[str]], **settings: str) -> dict[str, int]:
         lambda chance, _: [*ids(chance), f"{chance.uniform(-10, 10):.2f}"],
         lambda chance, _: [*ids(chance), chance.choice(["true", "false"])],
         lambda chance, number: [str(number // 20), str(chance.randrange(10**6)), str(chance.randint(1, 5))],
-        lambda chance, _: [f"A{chance.randrange(40)}", f"https://a/{chance.randrange(9)}", str(chance.randint(0, 100))],
+        lambda chance, _: [f"A{chance.randrange(40)}", f"https://a/{chance.randrange(40)}", str(chance.randint(0, 100))],
     ],
 )
 def test_ratings_in_the_usual_order_are_taken(row: Row) -> None:
@@ -54,6 +54,8 @@ def test_a_fourth_column_without_times_is_not_taken() -> None:
         (lambda chance, _: [*ids(chance), f"2010-10-{chance.randrange(10, 28)} 10:11:12"], 3, "times"),
         (lambda chance, _: [*ids(chance), f"{chance.randrange(1, 28)}.10.2010"], 3, "times"),
         (lambda chance, _: [*ids(chance), f"{chance.uniform(30, 60):.5f}"], 3, "different numbers from"),
+        (lambda chance, _: [str(chance.randint(1, 5)), *ids(chance)], 1, "5 different values, as ratings do"),
+        (lambda chance, _: [ids(chance)[0], str(chance.randint(1, 5)), ids(chance)[1]], 2, "5 different values"),
         (lambda chance, number: [*ids(chance), str(number)], 3, "numbers that grow from row to row"),
         (lambda chance, _: [*ids(chance), chance.choice(["good", "bad"])], 3, "text"),
         (lambda chance, number: [str(number), *ids(chance)], 1, "row numbers"),
@@ -91,6 +93,7 @@ def test_amazons_products_before_its_reviewers_are_the_items() -> None:
         (lambda chance, number: [str(number), *(str(chance.randint(0, 5)) for _ in range(20))], True),
         (lambda chance, _: ["7", *(chance.choice(["99", f"{chance.uniform(-10, 10):.2f}"]) for _ in range(20))], True),
         (lambda chance, number: [f"u{number}", *(chance.choice(["", "1", "5"]) for _ in range(20))], True),
+        (lambda chance, number: [f"u{number}", *(chance.choice(["", "1,5", "5,0"]) for _ in range(20))], True),
         (lambda chance, _: [*ids(chance), "4", "1400000000", "x", "y", "z"], False),
         (lambda chance, _: [*ids(chance), "4", "1400000000", "17", "2"], False),
         (lambda chance, _: [*ids(chance), "4", "2"], False),
