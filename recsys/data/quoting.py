@@ -77,8 +77,8 @@ def refuse_swallowed_rows(block: Block, separator: str, width: int, number: int 
     `number` is the index of a column that holds numbers, None if no column has to.
 
     Raises:
-        BadRatings: a field runs over more lines than `MAX_FIELD_LINES`, or more than half of its lines, from the second
-            on, look like rows.
+        BadRatings: a record has more lines than `MAX_FIELD_LINES`, or half of its lines or more, two at least, look
+            like rows.
     """
     for start, end in _long_or_like_rows(block, separator, width):
         text = block.data[start : end - 1].decode(errors="surrogateescape")
@@ -87,18 +87,16 @@ def refuse_swallowed_rows(block: Block, separator: str, width: int, number: int 
 
 
 def _long_or_like_rows(block: Block, separator: str, width: int) -> list[tuple[int, int]]:
-    """Start and end of the records of which more than half of the further lines have as many separators as a row.
+    """Start and end of the records of which half of the lines or more have as many separators as a row.
 
     Those of more than `MAX_FIELD_LINES` are among them.
     """
     characters = np.frombuffer(block.data, np.uint8)
     line_ends = np.flatnonzero(characters == ord("\n"))
-    line_starts = np.append(0, line_ends[:-1] + 1)
     separators = np.diff(np.searchsorted(np.flatnonzero(characters == ord(separator)), line_ends), prepend=0)
     alike = np.append(0, np.cumsum(separators == width - 1))
-    starts, ends = np.array(block.long).T
-    second, after = np.searchsorted(line_starts, starts, "right"), np.searchsorted(line_starts, ends)
-    suspicious = (2 * (alike[after] - alike[second]) > after - second) | (after - second >= MAX_FIELD_LINES)
+    first, after = np.searchsorted(line_ends, np.array(block.long).T)
+    suspicious = (2 * (alike[after] - alike[first]) >= after - first) | (after - first > MAX_FIELD_LINES)
     return [block.long[at] for at in np.flatnonzero(suspicious)]
 
 
@@ -111,8 +109,9 @@ def refuse_rows_in_header(line: int, text: str, separator: str, width: int, file
 def _too_long(text: str, separator: str, width: int, number: int | None) -> str | None:
     """Over how many lines a record runs that may be several, and whether they look like rows."""
     lines = text.split("\n")
-    rows = sum(_like_a_row(line, separator, width, number) for line in lines[1:])
-    if 2 * rows > len(lines) - 1:
+    # One line may look like a row in any record: the first or the last, where the field is the last or the first.
+    rows = sum(_like_a_row(line, separator, width, number) for line in lines)
+    if rows > 1 and 2 * rows >= len(lines):
         return f"{len(lines):,} lines, which look like rows"
     return f"{len(lines):,} lines" if len(lines) > MAX_FIELD_LINES else None
 

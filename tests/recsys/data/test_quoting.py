@@ -90,6 +90,19 @@ def test_reviews_with_line_breaks_are_read(separator: str, quoting: str) -> None
     assert rows_of(file.getvalue(), quoting=quoting) == [row[:3] for row in rows]
 
 
+@pytest.mark.parametrize("review", ["so\nso", "1\n2", "a, b\n", "1,2,3\nso\n4,5,6"])
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
+def test_a_field_with_line_breaks_may_be_in_any_column(review: str, place: int) -> None:
+    rows = [["u", "i", "5"], ["v", "i", "4"]]
+    for row in rows:
+        row.insert(place, review)
+    names = ["user", "item", "rating"]
+    names.insert(place, "review")
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows([names, *rows])
+    assert rows_of(file.getvalue()) == [("u", "i", 5.0), ("v", "i", 4.0)]
+
+
 def test_reviews_with_line_breaks_are_read_fast() -> None:
     review = '"' + 'They said ""fine"", and\nit was, in parts.\n\n' * 5 + '"'
     text = "user,item,rating,review\n" + "".join(f"{row % 99},{row % 77},{row % 5},{review}\n" for row in range(20_000))
