@@ -41,12 +41,12 @@ def text_table(text: Text, settings: DataSettings, required: Sequence[Role], cou
         for block in blocks(
             rewritten, dialect.separator, file.name, skip=dialect.skipped_lines, first_line=before + 1, quotes=quotes
         ):
-            if dialect.matrix:
-                yield Batch(None, partial(read_cells, block, dialect, dialect.matrix, count), file.position())
-                continue
             if block.long and dialect.quoting == "auto":
                 rating = dialect.roles.get("rating")
                 refuse_swallowed_rows(block, dialect.separator, len(dialect.names), rating, file.name)
+            if dialect.matrix:
+                yield Batch(None, partial(read_cells, block, dialect, dialect.matrix, count), file.position())
+                continue
             fields = read_quickly(block, dialect)
             if fields is not None:
                 count.blocks[block.line] = block.lines, len(next(iter(fields.values())))

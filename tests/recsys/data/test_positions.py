@@ -35,7 +35,11 @@ def confirmed(rows: list[list[str]], **settings: str) -> dict[str, int]:
         lambda chance, _: [*ids(chance), f"{chance.uniform(-10, 10):.2f}"],
         lambda chance, _: [*ids(chance), chance.choice(["true", "false"])],
         lambda chance, number: [str(number // 20), str(chance.randrange(10**6)), str(chance.randint(1, 5))],
-        lambda chance, _: [f"A{chance.randrange(40)}", f"https://a/{chance.randrange(40)}", str(chance.randint(0, 100))],
+        lambda chance, _: [
+            f"A{chance.randrange(40)}",
+            f"https://a/{chance.randrange(40)}",
+            str(chance.randint(0, 100)),
+        ],
     ],
 )
 def test_ratings_in_the_usual_order_are_taken(row: Row) -> None:

@@ -68,3 +68,12 @@ def test_what_is_wrong_is_said(tmp_path: Path, content: str, settings: dict[str,
     (tmp_path / "f.csv").write_text(content)
     with pytest.raises(BadRatings, match=sentence):
         ingest(tmp_path / "f.csv", DataSettings(layout="wide", **settings), tmp_path)
+
+
+def test_stray_quotes_swallow_no_rows(tmp_path: Path) -> None:
+    rows = "".join(f"u{user},{user % 5},,3,4,1\n" for user in range(40))
+    content = 'name,a,b,c,d,e\n"Anna,5,4,3,2,1\n' + rows + 'Bob",1,2,3,4,5\n'
+    with pytest.raises(BadRatings, match="quot"):
+        read(tmp_path, content, layout="wide")
+    facts, _ = read(tmp_path, content, layout="wide", quoting="none")
+    assert facts.rows == 42 * 5 - 40
