@@ -29,12 +29,27 @@ OURS = {
 """What the models of this project are made of, by module and class."""
 
 
+LATER: dict[str, Any] = {
+    "input_axes": None,
+    "optional": False,
+    "output_axes": None,
+    "quantization_config": None,
+    "ragged": False,
+    "renorm": False,
+    "renorm_clipping": None,
+    "renorm_momentum": 0.99,
+}
+"""What layers of later versions of Keras have to be told, and Keras 3.4 does not know: at these values, which are the
+defaults, they do what they did before."""
+
+
 def save_model(model: keras.Model, path: Path) -> None:
-    """Write `model` to `path` (.keras), which opens with stock Keras.
+    """Write `model` to `path` (.keras), which opens with stock Keras, from version 3.4 on.
 
     Keras stamps the file with the time of saving and with the addresses of regularisers in memory, and
     adds the optimizer's state and how many optimizers the process has made. Here times are fixed,
-    addresses are counted, and the optimizer is left out, so that equal models give equal digests.
+    addresses are counted, and the optimizer is left out, so that equal models give equal digests. LATER is left out as
+    well.
     """
     stamped = path.with_name(f".stamped-{path.name}")
     bare = keras.Model.from_config(model.get_config())
@@ -46,9 +61,16 @@ def save_model(model: keras.Model, path: Path) -> None:
             if name == "metadata.json":
                 data = json.dumps({**json.loads(data), "date_saved": "1980-01-01@00:00:00"}).encode()
             if name == "config.json":
-                data = _counted(data)
+                data = _counted(json.dumps(_without_later(json.loads(data))).encode())
             target.writestr(zipfile.ZipInfo(name, EPOCH), data)
     os.unlink(stamped)
+
+
+def _without_later(config: Any) -> Any:
+    if isinstance(config, dict):
+        kept = {name: part for name, part in config.items() if name not in LATER or part != LATER[name]}
+        return {name: _without_later(part) for name, part in kept.items()}
+    return [_without_later(part) for part in config] if isinstance(config, list) else config
 
 
 def _counted(config: bytes) -> bytes:

@@ -1,7 +1,10 @@
 """The notebook's models, layer for layer."""
 
+import json
+import re
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +12,8 @@ import pytest
 from recsys.backend import keras
 from recsys.models.mf import build_mf
 from recsys.models.mlp import build_dnn
-from recsys.models.serialization import load_model, save_model, summary_of
+from recsys.models.neumf import build_deep
+from recsys.models.serialization import LATER, load_model, save_model, summary_of
 from recsys.settings import DNNSettings, MFSettings, TunedDNNSettings
 
 USERS, ITEMS = 702, 8227
@@ -84,6 +88,24 @@ def test_equal_models_are_equal_files_which_stock_keras_opens(tmp_path: Path) ->
     stock = keras.models.load_model(tmp_path / "one.keras")
     assert np.array_equal(stock.predict(pairs, verbose=0), load_model(tmp_path / "two.keras").predict(pairs, verbose=0))
     assert {entry.date_time for entry in zipfile.ZipFile(tmp_path / "one.keras").infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def without_addresses(config: dict[str, Any]) -> str:
+    return re.sub(r'"shared_object_id": \d+', "", json.dumps(config))
+
+
+def test_a_file_leaves_out_what_older_versions_of_keras_do_not_know_and_only_that(tmp_path: Path) -> None:
+    settings = TunedDNNSettings(embedding_size=2, units=(3,), batch_normalisation=True, biases=True, dot_factors=2)
+    for name, model in (("deep", build_deep(4, 5, settings, 1, 3.0)), ("mf", build_mf(4, 5, MFSettings(), 1))):
+        path = tmp_path / f"{name}.keras"
+        save_model(model, path)
+        written = zipfile.ZipFile(path).read("config.json").decode()
+        assert not [setting for setting in LATER if f'"{setting}"' in written]
+        for layer, loaded in zip(model.layers, load_model(path).layers, strict=True):
+            assert without_addresses(loaded.get_config()) == without_addresses(layer.get_config())
+    code = keras.Input(shape=(1,), dtype="int32", name="code", optional=True)
+    save_model(keras.Model(code, keras.layers.Embedding(3, 2)(code)), tmp_path / "other.keras")
+    assert '"optional": true' in zipfile.ZipFile(tmp_path / "other.keras").read("config.json").decode()
 
 
 def test_the_summary_names_layers_shapes_and_parameters() -> None:

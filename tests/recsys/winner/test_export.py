@@ -1,9 +1,12 @@
 """Exports predict what the winner predicts, in its ids, and stock Keras does so with the snippet of the docs."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +34,7 @@ COMPRESSION = "These are 2 of 3 factors: their MSE is 104.2% of that of the mean
 RESCALING = 0.4, 1.5
 KNOWN_USERS, KNOWN_ITEMS = [10, 20, 30, 40, 50], list(range(100, 108))
 PAIRS = [(user, item) for user in KNOWN_USERS for item in KNOWN_ITEMS]
+NO_NETWORK = ("Failed to fetch", "dns error", "error sending request", "the network was disabled")
 FEWER = Factors(FACTORS.user[:, :2], FACTORS.item[:, :2], FACTORS.user_bias, FACTORS.item_bias, 0.0)
 
 
@@ -188,7 +192,8 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, place: str, said
     assert len(predicted(folder)) == len(PAIRS)
 
 
-def test_the_snippet_of_the_docs_predicts_with_stock_keras_alone(tmp_path: Path) -> None:
+def snippet_of_the_docs(tmp_path: Path) -> tuple[str, list[float]]:
+    """The snippet for a network and for two towers, without this project, and the two predictions that it prints."""
     page = (ROOT / "docs" / "winner.md").read_text(encoding="utf-8").partition("## With stock Keras alone")[2]
     snippet = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[0]
     assert set(re.findall(r"^(?:import|from) (\w+)", snippet, re.MULTILINE)) == {"json", "pathlib", "keras", "pandas"}
@@ -200,8 +205,41 @@ def test_the_snippet_of_the_docs_predicts_with_stock_keras_alone(tmp_path: Path)
         folder = made_winner(tmp_path / name, MADE[name]().rescaled(*RESCALING), name, text_ids)
         given = f"folder, user, item = Path({str(folder)!r}), {user!r}, {item!r}"
         code += snippet.replace(shown[0], given)
-        expected.append(Recommender.load(folder).predict([user], [item])[0])
+        expected.append(float(Recommender.load(folder).predict([user], [item])[0]))
+    assert LOWEST < min(expected) < max(expected) < HIGHEST
+    return code, expected
+
+
+def test_the_snippet_of_the_docs_predicts_with_stock_keras_alone(tmp_path: Path) -> None:
+    code, expected = snippet_of_the_docs(tmp_path)
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     np.testing.assert_allclose([float(line) for line in done.stdout.split()], expected, atol=1e-5)
-    assert LOWEST < min(expected) < max(expected) < HIGHEST
+
+
+@pytest.mark.slow
+def test_the_snippet_predicts_with_the_oldest_keras_that_the_docs_name_and_another_backend(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "winner.md").read_text(encoding="utf-8").partition("## With stock Keras alone")[2]
+    oldest = re.findall(r"Keras (\d+\.\d+) or newer", page)
+    assert len(oldest) == 1
+    uv = shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    if uv is None:
+        pytest.skip("uv, which installs an older Keras, is not here")
+    same = [f"{name}=={version(name)}" for name in ("numpy", "pandas", "pyarrow", "scipy")]
+    packages = [f"keras=={oldest[0]}.0", "jax==0.10.2", "packaging", *same]
+    run = [uv, "run", "--no-project", "--isolated", "--python", sys.executable]
+    run += [part for package in packages for part in ("--with", package)]
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+
+    def python(code: str) -> subprocess.CompletedProcess[str]:
+        command = [*run, "python", "-I", "-c", code]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=900)
+
+    installed = python("import keras; print(keras.__version__)")
+    if installed.returncode and any(word in installed.stderr for word in NO_NETWORK):
+        pytest.skip(f"Keras {oldest[0]} cannot be installed: there is no network")
+    assert installed.stdout == f"{oldest[0]}.0\n", installed.stderr
+    code, expected = snippet_of_the_docs(tmp_path)
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_allclose([float(line) for line in done.stdout.split()], expected, atol=1e-5)
