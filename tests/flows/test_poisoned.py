@@ -26,6 +26,8 @@ def test_poisoned_test_ratings_change_nothing_but_the_scores(prefect_server: str
 
     clean = write_ratings(tmp_path / "ratings.csv")
     header, *rows = clean.read_text().splitlines()
+    rows = list({tuple(row.split(",")[:2]): row for row in rows}.values())  # repeated pairs are split otherwise
+    clean.write_text("\n".join([header, *rows]) + "\n")
     _, test = train_test_split(np.arange(len(rows)), test_size=0.2, random_state=42)
     for row in test:
         rows[row] = rows[row].rpartition(",")[0] + ("," + ("1" if rows[row].endswith("5") else "5"))
