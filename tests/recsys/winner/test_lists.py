@@ -13,7 +13,7 @@ from tests.made_winners import made_winner
 
 
 def asked(out: Path, **changes: Any) -> RecommendSettings:
-    return RecommendSettings(winner="", out=str(out), **changes)
+    return RecommendSettings(winner="winner", out=str(out), **changes)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ RATED_PAIRS = [(10 * (user + 1), 100 + item) for user, items in RATED.items() fo
 
 
 def asked(pairs: Path, out: Path) -> PredictSettings:
-    return PredictSettings(winner="", pairs=str(pairs), out=str(out))
+    return PredictSettings(winner="winner", pairs=str(pairs), out=str(out))
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_pairs_of_new_users_are_predicted_from_their_ratings(winner: Recommender
     (tmp_path / "new.csv").write_text("user,item,rating\n777,100,5\n777,103,1\n")
     (tmp_path / "pairs.csv").write_text("user,item\n777,104\n10,104\n778,104\n777,105\n")
     settings = PredictSettings(
-        winner="",
+        winner="winner",
         pairs=str(tmp_path / "pairs.csv"),
         out=str(tmp_path / "out.parquet"),
         ratings_of_new_users=str(tmp_path / "new.csv"),
