@@ -84,7 +84,7 @@ class Recipe:
             TaskProgress(self.task)(0, None, "waiting for another run that makes the same")
 
         made = store.make(self.fingerprint(arguments), building, refresh=_refreshing(), waiting=report_waiting)
-        if built:
+        if built and made["files"]:
             files = [asset_key(Path(arguments[name])) for name in self.files if arguments[name]]
             manifests = [manifest for name in self.manifests for manifest in manifests_in(arguments[name])]
             emit_asset(

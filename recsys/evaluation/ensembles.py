@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import nnls
 
-from recsys.evaluation.inputs import Tested
+from recsys.data.draw import folds_of
+from recsys.data.pairs import pairs_of
+from recsys.evaluation.inputs import Columns, Tested
 from recsys.evaluation.predictions import Predictions, scores
 from recsys.evaluation.results import BaselineResult, Combination, ModelResult
 from recsys.models.blend import blended
@@ -24,25 +26,29 @@ SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 Array = npt.NDArray[np.float64]
 
 
-def blend_weights(rating: Floats, predicted: Mapping[str, Floats], mean: float) -> tuple[dict[str, float], float]:
+def blend_weights(
+    rating: Floats, predicted: Mapping[str, Floats], mean: float, folds: npt.NDArray[np.integer] | None = None
+) -> tuple[dict[str, float], float]:
     """Return the weights, none below 0, of the sum that errs least: mean + sum of w (prediction - mean).
 
     Weights that are fitted to few ratings differ by chance. So those above 0 are moved towards their mean by the share
-    of SHARES that errs least in a cross-validation over these ratings, with every FOLDS-th rating in one fold; by
-    nothing, where that gains no more than one standard error over the folds.
+    of SHARES that errs least in a cross-validation over these ratings; by nothing, where that gains no more than one
+    standard error over the folds, or where a fold has no rating.
 
     Args:
         rating: shape (rows,), ratings that none of the predictions was fitted to.
         predicted: name -> predictions of these rows, shape (rows,).
         mean: what a prediction of nothing is, in rating units.
+        folds: the fold of each rating, from 0 to FOLDS - 1, shape (rows,); else every FOLDS-th rating is in one.
 
     Returns:
         The weights by name, without those that are 0: none, where no prediction differs from the mean. And the share.
     """
     deviations = np.stack([prediction.astype(np.float64) - mean for prediction in predicted.values()], axis=1)
     target = rating.astype(np.float64) - mean
-    parts = [_Products.of(deviations[fold::FOLDS], target[fold::FOLDS]) for fold in range(FOLDS)]
-    share = _share_of_equal_weights(parts) if len(rating) >= FOLDS else 0.0
+    rows = [slice(fold, None, FOLDS) if folds is None else folds == fold for fold in range(FOLDS)]
+    parts = [_Products.of(deviations[some], target[some]) for some in rows]
+    share = _share_of_equal_weights(parts) if all(part.rows for part in parts) else 0.0
     weights = _moved(_least_squares(_Products.added(parts)), share)
     return {name: float(weight) for name, weight in zip(predicted, weights, strict=True) if weight > 0}, share
 
@@ -112,11 +118,19 @@ class Weights(NamedTuple):
     mean: float
 
 
-def weigh(rating: Floats, predicted: Mapping[str, Floats]) -> Weights:
-    """Return the weights of the rows that may be blended, of those whose predictions of the `rating`s are given."""
+def weigh(choosing: Columns, predicted: Mapping[str, Floats]) -> Weights:
+    """Return the weights of the rows that may be blended, of those whose predictions of the ratings are given.
+
+    Ratings of one user and one item are in one fold of the cross-validation.
+    """
+    user, item, rating = choosing
+    pairs, folds = pairs_of(user, item), None
+    if pairs is not None:
+        folds = np.empty(len(rating), np.int32)
+        folds[pairs.rows] = np.repeat(folds_of(pairs, FOLDS, seed=0), pairs.sizes)
     members = {name: predicted[name] for name, spec in ROW.items() if spec.blended and name in predicted}
     mean = float(rating.mean(dtype=np.float64))
-    return Weights(*blend_weights(rating, members, mean), mean)
+    return Weights(*blend_weights(rating, members, mean, folds), mean)
 
 
 def combine(

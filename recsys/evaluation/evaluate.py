@@ -123,7 +123,7 @@ def evaluate(
     weights = None
     if bounds and evidence.combine:
         files = {name: model.validation for name, model in trained.items() if model.validation}
-        weights = weigh(known.choosing[2], choosing_predictions(known, fitted_baselines, files, bounds))
+        weights = weigh(known.choosing, choosing_predictions(known, fitted_baselines, files, bounds))
     user_ratings = np.bincount(known.fitted[0], minlength=users).astype(np.int32)
     item_ratings = np.bincount(known.fitted[1], minlength=items).astype(np.int32)
     del known, fitted_baselines  # hundreds of megabytes at 20 million ratings

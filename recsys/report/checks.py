@@ -323,7 +323,7 @@ CHECKS = (
         title="Equal times at the cut",
         severity="warning",
         rule=rules.equal_times,
-        tip="Give times in a finer unit, or hold out ratings at random: --split-by random or kfold.",
+        tip="Give each rating its time to the second, or hold out ratings at random: --split-by random or kfold.",
     ),
 )
 

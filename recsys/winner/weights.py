@@ -47,7 +47,7 @@ def write_weights(
     baselines = fit_all(known, users, items, np.repeat(np.arange(users, dtype=np.int32), unfitted))
     rating = known.fitted[2]
     bounds = float(rating.min()), float(rating.max())
-    weights = weigh(known.choosing[2], choosing_predictions(known, baselines, validation, bounds))
+    weights = weigh(known.choosing, choosing_predictions(known, baselines, validation, bounds))
     if not weights.of:
         raise NoBlend("No model and no baseline has a weight in the blend: choose a model to use with --use.")
     rows = whole.with_validation.train

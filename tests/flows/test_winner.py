@@ -135,7 +135,7 @@ def test_lists_are_written_only_for_new_ratings(prefect_server: str, tmp_path: P
         == lists[lists["user"] == 1]["item"].tolist()
     )
     assert run().name == "Unchanged"
-    write_ratings(ratings, rows=500)
+    write_ratings(ratings, rows=700)
     state = run()
     assert state.name in {"Completed", "Kept"}
     assert "test ratings that neither was fitted to" in str(state.message)

@@ -18,7 +18,7 @@ from recsys.store.fingerprint import Fingerprint
 from recsys.store.remote import WORKING_COPIES
 from recsys.store.store import Manifest, Store
 from tasks.cache import RECORDS, RESULTS, VerifiedRecords, cached_in, recorded
-from tasks.data import encode
+from tasks.data import SUBSAMPLE, encode
 from tasks.report import SCORE
 
 KEY = "0123456789abcdef"
@@ -188,3 +188,9 @@ def test_what_a_score_tells_of_the_split_counts_and_how_long_a_model_took_does_n
         return SCORE.fingerprint({"data": data, "models": models, **others}).key
 
     assert key() == key(seconds=2.0) != key(tied=1)
+
+
+def test_an_artefact_may_have_no_files(tmp_path: Path) -> None:
+    training: Manifest = {"kind": "split", "key": "k", "files": [], "facts": {}, "seconds": 1.0}
+    made = SUBSAMPLE.make(lambda folder: {"rows": 0}, training=training, share=0.5, seed=1, store=str(tmp_path))
+    assert (made["files"], made["facts"]) == ([], {"rows": 0})

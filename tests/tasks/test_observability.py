@@ -87,6 +87,7 @@ def made(kind: str, **facts: Any) -> dict[str, Any]:
             "validation MSE 0.5000 at epoch 2 of 3",
         ),
         (made("train_mf", loss=[2.0, 1.25], val_loss=[], best_epoch=None), "2 epochs, training MSE 1.2500"),
+        (made("use_all", protocol="fair", train_rows=9), ""),
         (made("try_dnn", failed="the loss became NaN", seconds=1.0), "failed (the loss became NaN)"),
         (
             made("score", scores=[{"title": "MF", "mse": 0.8}, {"title": "DNN", "mse": 0.9}]),

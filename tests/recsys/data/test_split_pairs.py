@@ -12,7 +12,8 @@ from sklearn.model_selection import train_test_split
 
 from recsys.data.split import keep_all, split
 from recsys.data.subsample import subsample
-from recsys.errors import BadSettings
+from recsys.errors import BadSettings, NotEnoughMemory
+from recsys.memory import Available
 from recsys.settings import SplitBy, SplitSettings
 
 PARTS = ("train", "validation", "test")
@@ -190,6 +191,15 @@ def test_too_few_pairs_are_refused(split_by: SplitBy, sentence: str, tmp_path: P
     with pytest.raises(BadSettings, match=sentence):
         split_table(tmp_path, rated, split_by=split_by)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_whole_pairs_take_of_memory_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recsys.memory.available_memory", lambda: Available(10**5, "are free"))
+    monkeypatch.setattr("recsys.memory.ALWAYS_GRANTED", 0)
+    rated = table("joined twice")
+    with pytest.raises(NotEnoughMemory, match="Splitting 3,000 ratings needs"):
+        split_table(tmp_path, rated)
+    assert split_table(tmp_path, rated, with_items=False)
 
 
 @given(

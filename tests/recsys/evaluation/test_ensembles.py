@@ -1,9 +1,11 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.optimize import nnls
 
 from recsys.evaluation import ensembles
-from recsys.evaluation.ensembles import FOLDS, SHARES, blend_weights
+from recsys.evaluation.ensembles import FOLDS, SHARES, blend_weights, weigh
 from recsys.models.blend import blended
 
 
@@ -93,3 +95,32 @@ def test_what_is_chosen_is_never_worse_in_cross_validation(seed: int) -> None:
 def test_fewer_ratings_than_folds_are_not_cross_validated() -> None:
     rating, predicted = alike(FOLDS - 1)
     assert blend_weights(rating, predicted, 3.0)[1] == 0.0
+
+
+def test_ratings_of_one_pair_are_in_one_fold(monkeypatch: pytest.MonkeyPatch) -> None:
+    rating, predicted = alike(60)
+    pair = np.random.default_rng(3).integers(25, size=60).astype(np.int32)
+    used: list[np.ndarray] = []
+
+    def watched(*given: Any) -> tuple[dict[str, float], float]:
+        used.append(given[3])
+        return blend_weights(*given)
+
+    monkeypatch.setattr(ensembles, "blend_weights", watched)
+    rows = dict(zip(("bias_only", "item_knn"), predicted.values(), strict=False))
+    found = weigh((pair // 5, pair % 5, rating.astype(np.float32)), rows)
+    folds = [{*used[0][pair == one].tolist()} for one in {*pair.tolist()}]
+    assert set().union(*folds) == set(range(FOLDS))
+    assert all(len(fold) == 1 for fold in folds)
+    assert found.of
+
+    alone = np.arange(60, dtype=np.int32)
+    weigh((alone, alone, rating.astype(np.float32)), rows)
+    assert used[1] is None
+
+
+def test_fewer_pairs_than_folds_leave_the_weights_where_they_are() -> None:
+    rating, predicted = alike(60)
+    pair = np.arange(60, dtype=np.int32) % 3
+    rows = dict(zip(("bias_only", "item_knn"), predicted.values(), strict=False))
+    assert weigh((pair, pair, rating.astype(np.float32)), rows).equal_share == 0.0
