@@ -37,7 +37,9 @@ class Matrix:
 
     def described(self, names: Sequence[str]) -> dict[Role, str]:
         """What users, items and ratings are, in words; `names` are those of the columns."""
-        rows = "line" if self.ids is None else f"column “{names[self.ids]}”"
+        rows = "line"
+        if self.ids is not None:
+            rows = f"column “{names[self.ids]}”" if names[self.ids] else f"column {self.ids + 1}"
         across = f"{len(self.cells):,} columns"
         user, item = (rows, across) if self.rows == "user" else (across, rows)
         return {"user": user, "item": item, "rating": "cells"}
@@ -63,6 +65,8 @@ class BadLine(NamedTuple):
 def has_header_of_ids(rows: Sample) -> bool:
     """Whether the first row names the columns of a wide table, and is not one of numbers like the others."""
     first, *names = (field.strip() for field in rows[0])
+    while names and not names[-1]:  # where each line ends with a separator
+        names.pop()
     if len(set(names)) < len(names) or any(not name or (NUMBER.fullmatch(name) and "." in name) for name in names):
         return False
     counted = all(map(str.isdigit, names)) and all(int(one) < int(other) for one, other in pairwise(names))

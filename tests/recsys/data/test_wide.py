@@ -28,6 +28,13 @@ def test_its_cells_are_read_as_ratings_row_by_row(tmp_path: Path) -> None:
     assert facts.source_columns == {"user": "column “userId”", "item": "5 columns", "rating": "cells"}
 
 
+def test_a_table_of_pandas_with_a_separator_at_the_end_of_lines_is_read(tmp_path: Path) -> None:
+    lines = NAMED.replace("userId", "").splitlines()
+    facts, table = read(tmp_path, "".join(f"{line},\n" for line in lines), layout="wide", not_rated=[0])
+    assert len(table) == 10
+    assert facts.source_columns["user"] == "column 1"
+
+
 def test_without_ids_the_users_are_the_lines(tmp_path: Path) -> None:
     content = "74,-7.82,8.79,99,0.5\n100,4.08,99,-0.29,6\n74,99,1.5,1.5,2\n"
     facts, table = read(tmp_path, content, layout="wide", not_rated=[99])
