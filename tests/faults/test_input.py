@@ -142,7 +142,7 @@ def tables(draw: st.DrawFn) -> Table:
 def read(table: Table, folder: Path) -> Ingested:
     path = folder / "ratings"
     path.write_bytes(table.content)
-    how = DataSettings(separator=table.separator, header="yes", bad_rows="quarantine")
+    how = DataSettings(separator=table.separator, header="yes", bad_rows="quarantine", null_ids="keep")
     return ingest(path, how, folder)
 
 

@@ -90,7 +90,7 @@ FOLLOWED: dict[str, tuple[bytes, dict[str, Any], dict[str, Any]]] = {
 
 def test_all_options_of_reading_are_advised() -> None:
     options = {name for _, _, way in FOLLOWED.values() for name in way}
-    assert options == {"bad_rows", "header", "quoting", "encoding", "separator", "skip_lines", *COLUMNS}
+    assert options == {"bad_rows", "header", "quoting", "encoding", "separator", "skip_lines", "decimal", *COLUMNS}
 
 
 @pytest.mark.parametrize("what", FOLLOWED)
