@@ -77,8 +77,8 @@ def refuse_swallowed_rows(block: Block, separator: str, width: int, number: int 
     `number` is the index of a column that holds numbers, None if no column has to.
 
     Raises:
-        BadRatings: a record has more lines than `MAX_FIELD_LINES`, or half of its lines or more, two at least, look
-            like rows.
+        BadRatings: a record has more lines than `MAX_FIELD_LINES`; half of its lines or more, two at least, look like
+            rows of the table; or all of them look like rows of another one.
     """
     for start, end in _long_or_like_rows(block, separator, width):
         text = block.data[start : end - 1].decode(errors="surrogateescape")
@@ -89,14 +89,16 @@ def refuse_swallowed_rows(block: Block, separator: str, width: int, number: int 
 def _long_or_like_rows(block: Block, separator: str, width: int) -> list[tuple[int, int]]:
     """Start and end of the records of which half of the lines or more have as many separators as a row.
 
-    Those of more than `MAX_FIELD_LINES` are among them.
+    Those of more than `MAX_FIELD_LINES`, and those whose lines have all the same number of separators, are among them.
     """
     characters = np.frombuffer(block.data, np.uint8)
     line_ends = np.flatnonzero(characters == ord("\n"))
     separators = np.diff(np.searchsorted(np.flatnonzero(characters == ord(separator)), line_ends), prepend=0)
     alike = np.append(0, np.cumsum(separators == width - 1))
+    changed = np.append(0, np.cumsum(np.diff(separators) != 0))
     first, after = np.searchsorted(line_ends, np.array(block.long).T)
     suspicious = (2 * (alike[after] - alike[first]) >= after - first) | (after - first > MAX_FIELD_LINES)
+    suspicious |= changed[after - 1] == changed[first]
     return [block.long[at] for at in np.flatnonzero(suspicious)]
 
 
@@ -111,9 +113,19 @@ def _too_long(text: str, separator: str, width: int, number: int | None) -> str 
     lines = text.split("\n")
     # One line may look like a row in any record: the first or the last, where the field is the last or the first.
     rows = sum(_like_a_row(line, separator, width, number) for line in lines)
-    if rows > 1 and 2 * rows >= len(lines):
+    if (rows > 1 and 2 * rows >= len(lines)) or _have_a_column_of_numbers(lines, separator):
         return f"{len(lines):,} lines, which look like rows"
     return f"{len(lines):,} lines" if len(lines) > MAX_FIELD_LINES else None
+
+
+def _have_a_column_of_numbers(lines: list[str], separator: str) -> bool:
+    """Whether lines are a table of their own: with the same number of columns, several, one of them of numbers."""
+    rows = [[field.strip().strip('"') for field in line.split(separator)] for line in lines]
+    return (
+        len(rows[0]) > 1
+        and len({len(row) for row in rows}) == 1
+        and any(all(MEANT_AS_NUMBER.fullmatch(field) for field in column) for column in zip(*rows, strict=True))
+    )
 
 
 def _suspicious(line: int, text: str, separator: str, what: str, file: str) -> BadRatings:
