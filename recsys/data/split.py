@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import KFold, train_test_split
 
+from recsys.arrays import as_codes, as_column
 from recsys.data.draw import folds_of, hold_out
 from recsys.data.latest import Parts, Ties, latest_of_all, latest_of_each
 from recsys.data.pairs import Pairs, Rows, pairs_of, row_type
@@ -22,6 +23,8 @@ BYTES_PER_RATING = {"random": 16, "kfold": 25, "time": 13, "user-last": 17, "lea
 
 BYTES_PER_RATING_IN_PAIRS = 41
 """The same of any split, where pairs of user and item repeat."""
+
+SECONDS = "give whole seconds since 1970, int64"
 
 
 def split(
@@ -70,15 +73,21 @@ def split(
 
     Raises:
         BadSettings: one of the parts would be empty, there is no such fold, or `notebook` is not split at random.
-        BadRatings: the split needs times, and all or some are missing.
+        BadIds: codes of users or items are none.
+        BadRatings: the split needs times, and all or some are missing, or no whole seconds; a column has
+            not `rows` values.
         NotEnoughMemory: there is not enough memory for the row numbers.
     """
+    if user is not None:
+        user = _one_for_each_rating(as_codes(user, "user"), rows, "user code")
+    if item is not None:
+        item = _one_for_each_rating(as_codes(item, "item"), rows, "item code")
     codes = (user, item) if user is not None and item is not None and protocol == "fair" else None
     needed = BYTES_PER_RATING_IN_PAIRS if codes else BYTES_PER_RATING[settings.split_by]
     require_memory(f"Splitting {rows:,} ratings", rows * needed)
     if protocol == "notebook" and settings.split_by != "random":
         raise BadSettings(f"Protocol notebook splits at random, not by {settings.split_by}: choose protocol fair.")
-    times = _required(time, settings, unreadable) if settings.by_time else None
+    times = _required(time, rows, settings, unreadable) if settings.by_time else None
     pairs = pairs_of(*codes) if codes else None
     parts, ties = _parts(rows, settings, protocol, user, times, pairs)
     if not all(map(len, parts)):
@@ -88,6 +97,12 @@ def split(
         np.save(folder / f"{name}.npy", part)
     counts = {f"{name}_rows": len(part) for name, part in named.items()}
     return {"protocol": protocol, **counts, **({"ties": ties} if ties else {})}
+
+
+def _one_for_each_rating(column: npt.NDArray[Any], rows: int, what: str) -> npt.NDArray[Any]:
+    if len(column) != rows:
+        raise BadRatings(f"There are {count(len(column), what)} for {count(rows, 'rating')}: give one for each.")
+    return column
 
 
 def _parts(
@@ -148,7 +163,7 @@ def _random_pairs(pairs: Pairs, settings: SplitSettings) -> Parts:
 
 
 def _required(
-    time: npt.NDArray[np.int64] | None, settings: SplitSettings, unreadable: str | None
+    time: npt.NDArray[np.int64] | None, rows: int, settings: SplitSettings, unreadable: str | None
 ) -> npt.NDArray[np.int64]:
     instead = "or choose --split-by random or kfold"
     if time is None:
@@ -156,6 +171,9 @@ def _required(
             f"The ratings have no times, which --split-by {settings.split_by} needs: name their column with "
             f"--timestamp-column, {instead}."
         )
+    time = _one_for_each_rating(as_column(time, "time", advice=SECONDS), rows, "time")
+    if time.dtype.kind != "i":
+        raise BadRatings(f"The times are of type {time.dtype}: {SECONDS}.")
     if unknown := int(np.count_nonzero(time == NO_TIME)):
         such, how = "", ""
         if unreadable is not None:

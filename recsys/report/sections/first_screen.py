@@ -126,6 +126,8 @@ def _use(comparison: Comparison, used: str | None) -> list[tuple[str, str]]:
     text = f"{opening(inside(row.title))}, {why}"
     if row.name != used and row.name in MODEL:
         text += f" (--use {row.name})"
+    elif used and used in MODEL and row.name != used:
+        text += f"; of the models, {inside(MODEL[used].title)}"
     ensemble = best_combination(comparison)
     if ensemble and ensemble is not row and row.mse > 0:
         text += f"; {inside(ensemble.title)} has {percent(1 - ensemble.mse / row.mse)} less MSE"

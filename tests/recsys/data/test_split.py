@@ -1,5 +1,5 @@
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from sklearn.model_selection import KFold, train_test_split
 
 from recsys.data.split import split
 from recsys.data.values import NO_TIME
-from recsys.errors import BadRatings, BadSettings
+from recsys.errors import BadIds, BadRatings, BadSettings, UserError
 from recsys.settings import Settings, SplitBy, SplitSettings
 
 BY_TIME: list[SplitBy] = ["user-last", "time", "leave-one-out"]
@@ -180,6 +180,35 @@ def test_missing_times_are_refused(split_by: SplitBy, tmp_path: Path) -> None:
         split(100, settings, "fair", tmp_path, user=user, time=time, unreadable="week 3")
     with pytest.raises(BadRatings, match="2 of 100 ratings have no time that can be read"):
         split(100, settings, "fair", tmp_path, user=user, time=time)
+
+
+def test_columns_of_a_notebook_are_converted(tmp_path: Path) -> None:
+    settings, user, time = SplitSettings(split_by="user-last"), np.repeat(range(10), 10), np.arange(100)
+    split(100, settings, "fair", tmp_path, user=user.astype(np.int32), item=time, time=time)
+    expected = parts(tmp_path, "train", "validation", "test")
+    split(100, settings, "fair", tmp_path, user=user.tolist(), item=time[:, None] * 1.0, time=time[:, None])  # type: ignore[arg-type]
+    assert parts(tmp_path, "train", "validation", "test") == expected
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "error", "sentence"),
+    [
+        ("user", np.arange(9), BadRatings, "There are 9 user codes for 10 ratings: give one for each."),
+        ("item", np.arange(-1, 9), BadIds, "The item code at position 0 is -1, and codes run from 0: encode ids first"),
+        ("item", [f"i{row}" for row in range(10)], BadIds, "The item codes are texts such as 'i0': encode ids first"),
+        ("user", np.zeros((10, 2)), BadIds, r"The user codes are of shape \(10, 2\): give a column"),
+        ("time", np.arange(11), BadRatings, "There are 11 times for 10 ratings: give one for each."),
+        ("time", np.arange(10) / 2, BadRatings, "The times are of type float64: give whole seconds since 1970"),
+        ("time", np.arange(10).astype("M8[s]"), BadRatings, "The times are dates .*: give whole seconds since 1970"),
+    ],
+)
+def test_columns_that_are_none_are_refused(
+    column: str, values: Any, error: type[UserError], sentence: str, tmp_path: Path
+) -> None:
+    good: dict[str, Any] = {"user": np.zeros(10, np.int32), "item": np.arange(10), "time": np.arange(10)}
+    with pytest.raises(error, match=sentence):
+        split(10, SplitSettings(split_by="time"), "fair", tmp_path, **{**good, column: values})
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
