@@ -78,73 +78,130 @@ def detect_dialect(
     head = without_lines(head, above.lines)[:MAX_RECORD_BYTES]
     item_blocks = has_item_blocks(head)
     separator = _separator(head, len(required) - (1 if item_blocks else 0), settings, above)
-    if item_blocks:
-        head = b"".join(with_items([head], separator))
-    head = b"".join(_one_separator([head], separator, settings.quoting))
-    quotes = quotes_of(separator, settings.quoting)
-    rows = first_records(head, separator, SAMPLED_ROWS, line=above.lines + 1, quotes=quotes, encoding=encoding)
-    if not rows or not head.strip():
-        raise BadRatings(f"{file} holds only blank lines; give a file with one rating per line.")
-
-    def named(fields: list[str]) -> dict[Role, int] | None:
-        try:
-            return recognise([field.strip() for field in fields], settings, file, header=True, required=required)
-        except BadRatings:
-            return None
-
-    known: Sequence[str] | None = BLOCK_COLUMNS if item_blocks else above.names
-    sample = _of_most_fields(rows)
-    wide = known is None and _is_wide(sample, settings)
-    written = False
-    if known is None:
-        width = _common_width(rows, len(required))
-        rows = rows[count_notes(rows, width, settings.header, separator, named) :]
-        ids_above = wide and settings.header == "auto" and has_header_of_ids(sample)
-        written = ids_above or _has_header(rows[0], settings.header, file)
-    line, text, first = rows[0]
-    if known is None and not written:
-        commented = names_in_comment(above, separator, named) if settings.header == "auto" else None
-        known = commented if commented and isinstance(first, list) and len(commented) == len(first) else None
-    if known is None and not written and isinstance(first, list):
-        refuse_commented_row(above, first, separator, file)
-    if settings.quoting == "auto" and "\n" in text and isinstance(first, list):
-        refuse_rows_in_header(line, text, separator, len(first), file)
-    header = written or known is not None
-    width = len(first) if written else _common_width(rows)
-    if width < len(required):
-        raise _too_few_columns(width, text, settings.separator, file, required)
-    names = [field.strip() for field in first] if written else [str(number + 1) for number in range(width)]
-    names[: len(known or ())] = list(known or ())[:width]
-    blank = {index for index in range(width) if not header and _is_blank(rows, index)}
-    advice = ", or say --header no if its first line is a rating already" if written else ""
-    skipped = line + text.count("\n") if written else line - 1
-    found, layout = dict[Role, tuple[int, FoundBy]](), None
-    if settings.layout == "wide":
-        layout = matrix(sample[written:], names, settings, file)
-    else:
-        try:
-            roles = recognise(names, settings, file, header=header, advice=advice, blank=blank, required=required)
-        except BadRatings as error:
-            raise (_looks_wide(sample, text, file) if wide else error) from None
-        if wide and not header:
-            raise _looks_wide(sample, text, file)
-        how = named_by(roles, settings)
-        found = {role: (index, how[role]) for role, index in roles.items()}
-        if not header:
-            found = by_position(roles, sample, settings, file, text)
+    detection = _Detection(settings, file, required, above, separator, item_blocks)
+    rows = detection.first_rows(head, encoding)
+    wide = detection.looks_wide(rows)
+    columns = detection.columns(rows, wide)
+    found, layout = detection.roles(columns, wide)
+    line, text, _ = columns.rows[0]
     return Dialect(
         separator=separator,
-        skipped_lines=skipped,
-        names=names,
+        skipped_lines=line + text.count("\n") if columns.written else line - 1,
+        names=columns.names,
         roles={role: index for role, (index, _) in found.items()},
         found_by={role: how for role, (_, how) in found.items()},
         matrix=layout,
-        header=written,
+        header=columns.written,
         quoting=settings.quoting,
         encoding=encoding,
         item_blocks=item_blocks,
         rows=above.rows,
     )
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """The names of the columns, whether they are `written` in the first of the `rows`, or `known` otherwise."""
+
+    rows: list[Record]
+    names: list[str]
+    written: bool
+    known: bool
+
+    @property
+    def sample(self) -> list[list[str]]:
+        """The fields of the rows below the header that have as many as most have."""
+        return _of_most_fields(self.rows[1:] if self.written else self.rows)
+
+
+@dataclass(frozen=True)
+class _Detection:
+    """What is known of a file before its columns are, and how they are found."""
+
+    settings: DataSettings
+    file: str
+    required: Sequence[Role]
+    above: Preamble
+    separator: str
+    item_blocks: bool
+
+    def first_rows(self, head: bytes, encoding: str) -> list[Record]:
+        """The first records below what is above the table."""
+        if self.item_blocks:
+            head = b"".join(with_items([head], self.separator))
+        head = b"".join(_one_separator([head], self.separator, self.settings.quoting))
+        quotes, line = quotes_of(self.separator, self.settings.quoting), self.above.lines + 1
+        rows = first_records(head, self.separator, SAMPLED_ROWS, line=line, quotes=quotes, encoding=encoding)
+        if not rows or not head.strip():
+            raise BadRatings(f"{self.file} holds only blank lines; give a file with one rating per line.")
+        return rows
+
+    @property
+    def _names_of_format(self) -> Sequence[str] | None:
+        return BLOCK_COLUMNS if self.item_blocks else self.above.names
+
+    def looks_wide(self, rows: list[Record]) -> bool:
+        """Whether the table is to be read as one of users by items, or looks like one and no columns are named."""
+        if self._names_of_format is not None:
+            return False
+        if self.settings.layout == "auto":
+            named = self.settings.item_column and self.settings.user_column
+            return not named and looks_wide(_of_most_fields(rows)[1:])
+        return self.settings.layout == "wide"
+
+    def columns(self, rows: list[Record], wide: bool) -> _Columns:
+        """The columns of the table, below notes and a header."""
+        known, written, asked = self._names_of_format, False, self.settings.header
+        if known is None:
+            sample, width = _of_most_fields(rows), _common_width(rows, len(self.required))
+            rows = rows[count_notes(rows, width, asked, self.separator, self._named) :]
+            ids_above = wide and asked == "auto" and has_header_of_ids(sample)
+            written = ids_above or _has_header(rows[0], asked, self.file)
+        _, text, first = rows[0]
+        if known is None and not written and isinstance(first, list):
+            commented = names_in_comment(self.above, self.separator, self._named) if asked == "auto" else None
+            known = commented if commented and len(commented) == len(first) else None
+            if known is None:
+                refuse_commented_row(self.above, first, self.separator, self.file)
+        if self.settings.quoting == "auto" and "\n" in text and isinstance(first, list):
+            refuse_rows_in_header(rows[0][0], text, self.separator, len(first), self.file)
+        width = len(first) if written else _common_width(rows)
+        if width < len(self.required):
+            raise _too_few_columns(width, text, self.settings.separator, self.file, self.required)
+        names = [field.strip() for field in first] if written else [str(number + 1) for number in range(width)]
+        names[: len(known or ())] = list(known or ())[:width]
+        return _Columns(rows, names, written, known is not None)
+
+    def _named(self, fields: list[str]) -> dict[Role, int] | None:
+        """The roles of columns with known names; None if there are not all that are required."""
+        names = [field.strip() for field in fields]
+        try:
+            return recognise(names, self.settings, self.file, header=True, required=self.required)
+        except BadRatings:
+            return None
+
+    def roles(self, columns: _Columns, wide: bool) -> tuple[dict[Role, tuple[int, FoundBy]], Matrix | None]:
+        """The index of each role's column and how it was found or, of a table of users by items, its layout."""
+        names, sample, text = columns.names, columns.sample, columns.rows[0][1]
+        if self.settings.layout == "wide":
+            if not sample:
+                raise BadRatings(f"{self.file} holds a header but no ratings; give a line for each user below it.")
+            return {}, matrix(sample, names, self.settings, self.file)
+        header = columns.written or columns.known
+        blank = {index for index in range(len(names)) if not header and _is_blank(columns.rows, index)}
+        advice = ", or say --header no if its first line is a rating already" if columns.written else ""
+        try:
+            roles = recognise(
+                names, self.settings, self.file, header=header, advice=advice, blank=blank, required=self.required
+            )
+        except BadRatings as error:
+            raise (_looks_wide(sample, text, self.file) if wide else error) from None
+        if wide and not header:
+            raise _looks_wide(sample, text, self.file)
+        if not header:
+            return by_position(roles, sample, self.settings, self.file, text), None
+        how = named_by(roles, self.settings)
+        return {role: (index, how[role]) for role, index in roles.items()}, None
 
 
 def _of_most_fields(rows: list[Record]) -> list[list[str]]:
@@ -153,15 +210,8 @@ def _of_most_fields(rows: list[Record]) -> list[list[str]]:
     return [fields for *_, fields in rows if isinstance(fields, list) and len(fields) == width]
 
 
-def _is_wide(sample: list[list[str]], settings: DataSettings) -> bool:
-    """Whether a table is to be read as one of users by items, or looks like one and no columns of a list are named."""
-    if settings.layout == "auto":
-        return not (settings.item_column and settings.user_column) and looks_wide(sample[1:])
-    return settings.layout == "wide"
-
-
 def _looks_wide(sample: list[list[str]], first: str, file: str) -> BadRatings:
-    cells = {value.strip() for row in sample[1:] for value in row[1:]}
+    cells = {value.strip() for row in sample for value in row[1:]}
     blank = "" if "" in cells else ", and --not-rated with the number that stands for no rating if there is one"
     return BadRatings(
         f"{file} looks like a table of users by items, with {len(sample[0])} columns of numbers of one scale "

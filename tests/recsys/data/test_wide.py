@@ -69,6 +69,7 @@ def test_a_bad_cell_and_a_bad_line_are_set_aside(tmp_path: Path) -> None:
     [
         ("user,item,rating\na,b,3\nb,c,d\n", {}, "no two columns of ratings"),
         (NAMED, {"user_column": "usr"}, "has no column 'usr' among its columns"),
+        ("user,a,b\n\n", {}, "holds a header but no ratings; give a line for each user below it"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, content: str, settings: dict[str, Any], sentence: str) -> None:
