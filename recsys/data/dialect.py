@@ -21,7 +21,7 @@ from recsys.data.tokenizer import (
 )
 from recsys.data.wide import Matrix, has_header_of_ids, matrix
 from recsys.errors import BadRatings
-from recsys.text import quoted
+from recsys.text import count, quoted
 
 SAMPLED_ROWS = 5_000
 """First rows that tell which column holds what."""
@@ -155,7 +155,7 @@ class _Detection:
         if known is None:
             sample, width = _of_most_fields(rows), _common_width(rows, len(self.required))
             rows = rows[count_notes(rows, width, asked, self.separator, self._named) :]
-            ids_above = wide and asked == "auto" and has_header_of_ids(sample)
+            ids_above = wide and asked == "auto" and bool(sample) and has_header_of_ids(sample)
             written = ids_above or _has_header(rows[0], asked, self.file)
         _, text, first = rows[0]
         if known is None and not written and isinstance(first, list):
@@ -185,7 +185,13 @@ class _Detection:
         names, sample, text = columns.names, columns.sample, columns.rows[0][1]
         if self.settings.layout == "wide":
             if not sample:
-                raise BadRatings(f"{self.file} holds a header but no ratings; give a line for each user below it.")
+                found = "a header but no ratings" if columns.written else "no ratings"
+                raise BadRatings(f"{self.file} holds {found}; give a line for each user.")
+            if len(sample[0]) != len(names):
+                raise BadRatings(
+                    f"{self.file} has {count(len(names), 'column')} in its header and {len(sample[0])} in most of its "
+                    "lines; name each column in the header, also that of the ids."
+                )
             return {}, matrix(sample, names, self.settings, self.file)
         header = columns.written or columns.known
         blank = {index for index in range(len(names)) if not header and _is_blank(columns.rows, index)}

@@ -69,7 +69,9 @@ def test_a_bad_cell_and_a_bad_line_are_set_aside(tmp_path: Path) -> None:
     [
         ("user,item,rating\na,b,3\nb,c,d\n", {}, "no two columns of ratings"),
         (NAMED, {"user_column": "usr"}, "has no column 'usr' among its columns"),
-        ("user,a,b\n\n", {}, "holds a header but no ratings; give a line for each user below it"),
+        ("user,a,b\n\n", {}, "holds a header but no ratings; give a line for each user"),
+        ('""1\n', {"separator": "comma"}, "line 1: a quote is opened and not closed"),
+        ("a,b,c\n1,2,3,4\n2,4,5,3\n", {"header": "yes"}, "has 3 columns in its header and 4 in most of its lines"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, content: str, settings: dict[str, Any], sentence: str) -> None:
