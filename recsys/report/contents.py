@@ -1,6 +1,7 @@
 """The sections of the report in their order: a new one is a module, and a line here."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from recsys.evaluation.results import Comparison
@@ -33,16 +34,20 @@ if TYPE_CHECKING:
 
 
 class Entry(NamedTuple):
-    """What makes a section, None where it has nothing to say, and what draws its plots, if it has any."""
+    """What makes a section, None where it has nothing to say, and what draws its plots, if it has any.
+
+    All but the first sections are `folded`.
+    """
 
     section: Callable[[Comparison, Sequence[Plot]], Section | None]
     draw: "Callable[[Comparison, pd.DataFrame], list[Plot]] | None" = None
+    folded: bool = True
 
 
 SECTIONS = (
-    Entry(verdict.section),
-    Entry(results.section, results.draw),
-    Entry(checks.section),
+    Entry(verdict.section, folded=False),
+    Entry(results.section, results.draw, folded=False),
+    Entry(checks.section, folded=False),
     Entry(significance.section, significance.draw),
     Entry(seeds.section),
     Entry(splits.section),
@@ -78,7 +83,8 @@ def report_of(
     comparison: Comparison, plots: Sequence[Plot], winner: use.Winner | None = None, folder: str = ""
 ) -> Report:
     """Return what the pages show of a comparison, its plots and the model to use; `folder` is where they are."""
-    sections = [entry.section(comparison, plots) for entry in SECTIONS]
+    found = [(entry, entry.section(comparison, plots)) for entry in SECTIONS]
+    sections = [replace(section, folded=entry.folded) for entry, section in found if section]
     if winner:
         sections.insert(2, use.section(winner))
     if folder:
@@ -86,5 +92,5 @@ def report_of(
     return Report(
         f"Deep network or matrix factorisation? · protocol {comparison.protocol} · {comparison.data.source}",
         first_screen.section(comparison, plots, winner),
-        [section for section in sections if section],
+        sections,
     )

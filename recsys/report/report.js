@@ -81,3 +81,27 @@ for (const listing of document.querySelectorAll("header pre, #use ~ pre, #repeat
   buttons.append(copying("Copy", () => listing.textContent));
   listing.after(buttons);
 }
+
+function unfold() {
+  const goal = document.getElementById(location.hash.slice(1));
+  const folded = goal && (goal.closest("details") ?? goal.parentElement.querySelector(":scope > details"));
+  if (!folded) return;
+  folded.open = true;
+  goal.scrollIntoView();
+}
+addEventListener("hashchange", unfold);
+unfold();
+
+const contents = document.querySelector(".contents");
+contents.addEventListener("click", (event) => event.target.hash === location.hash && unfold());
+const opener = document.createElement("button");
+const item = document.createElement("li");
+const sections = document.querySelectorAll("section > details");
+opener.textContent = "Open all";
+opener.addEventListener("click", () => {
+  const open = ![...sections].every((section) => section.open);
+  for (const section of sections) section.open = open;
+  opener.textContent = open ? "Close all" : "Open all";
+});
+item.append(opener);
+if (sections.length) contents.querySelector("ul").append(item);

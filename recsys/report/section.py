@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from recsys.text import opening
+from recsys.text import count, listing, opening
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Section:
         listing: text in which columns are aligned, such as the layers of a model.
         parts: sections inside this one, one heading level deeper.
         tone: "good" or "warn" where it is set apart as a box.
-        folded: whether all but the title is hidden until somebody opens it.
+        folded: whether all but the heading is hidden until somebody opens it.
         result: what came out, in a few words that follow the title; empty where nothing sums it up.
         beside: what stands to the right of findings and facts on a wide screen; below them if empty.
     """
@@ -113,6 +113,14 @@ class Section:
         if not self.result:
             return self.title
         return f"{self.title} {opening(self.result)}" if self.title.endswith("?") else f"{self.title}: {self.result}"
+
+    @property
+    def details(self) -> str:
+        """What is to be seen once the section is opened."""
+        inside = [self, *self.parts]
+        held = {"table": sum(len(one.tables) for one in inside), "plot": sum(len(one.plots) for one in inside)}
+        found = [count(number, what) for what, number in held.items() if number]
+        return f"Details: {listing(found)}" if found else "Details"
 
 
 @dataclass(frozen=True)

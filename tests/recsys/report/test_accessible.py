@@ -93,6 +93,38 @@ def test_the_first_screen_holds_the_answer(browser: Any, page_of_all: Path, widt
     assert page.evaluate("document.scrollingElement.scrollWidth") <= width
 
 
+def test_details_are_folded_until_somebody_goes_there(browser: Any, page_of_all: Path) -> None:
+    page = opened(browser, page_of_all, 1280, 900)
+    table = page.locator("#evidence ~ details table").first
+    assert page.locator("#results ~ .scroll table").first.is_visible()
+    assert not table.is_visible()
+    page.locator(".contents a[href='#evidence']").click()
+    assert table.is_visible()
+    page.locator("#evidence ~ details > summary").click()
+    assert not table.is_visible()
+    page.locator(".contents a[href='#evidence']").click()
+    assert table.is_visible()
+
+
+def test_a_link_to_what_is_folded_opens_it(browser: Any, page_of_all: Path) -> None:
+    page = opened(browser, page_of_all, 1280, 900)
+    page.goto(f"{page_of_all.as_uri()}#search")
+    page.reload()
+    assert page.locator("#search ~ details table").first.is_visible()
+
+
+def test_all_is_opened_at_once_and_by_printing(browser: Any, page_of_all: Path) -> None:
+    page = opened(browser, page_of_all, 1280, 900)
+    sections, folded = page.locator("section > details"), page.locator("section > details:not([open])")
+    assert folded.count() == sections.count() > 10
+    for name, left in (("Open all", 0), ("Close all", sections.count())):
+        page.get_by_role("button", name=name).click()
+        assert folded.count() == left
+    lower = page.evaluate("document.documentElement.scrollHeight")
+    page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollHeight") > 2 * lower
+
+
 def test_the_page_works_without_its_script(browser: Any, page_of_all: Path) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
