@@ -81,8 +81,6 @@ def run(
             run starts one of its own, which ends with it.
     """
     _check_working_directory()
-    from flows.session import Session
-
     signal.signal(signal.SIGINT, signal.default_int_handler)
     session_options = {"as_json": json, "strict": strict, "verbose": verbose, "without_server": without_server}
     if replay is not None:
@@ -93,6 +91,15 @@ def run(
         return run_again(replay, settings, **session_options)
     # merged even without a file, as only the merged settings are checked for consistency
     settings = merged(Settings() if config is None else from_yaml(config), settings)
+    if not plan and not verbose:
+        from flows.screen import console_for
+        from flows.unchanged import show_unchanged
+
+        console = console_for(as_json=json)
+        if show_unchanged(console, settings, as_json=json, strict=strict, without_server=without_server):
+            return True
+    from flows.session import Session  # imports Prefect, which takes seconds
+
     session = Session(settings, **session_options)
     if plan:
         session.explain()

@@ -11,8 +11,8 @@ from flows.executor import Call
 from recsys.errors import DamagedArtefact
 from recsys.store.costs import after
 from recsys.store.fingerprint import Fingerprint
-from recsys.store.store import Facts, Store
-from tasks.cache import Recipe, Uncached, recipe_of, recorded
+from recsys.store.store import Facts, Manifest, Store
+from tasks.cache import Recipe, Uncached, manifests_in, recipe_of, recorded
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,14 @@ class Planner:
 
     Attributes:
         ratings: what was read of the ratings file, where that is cached.
+        made: the artefacts that were found.
         to_run: what each run of a task that is not cached would make, in order; see `recsys.store.costs.after`.
     """
 
     store: str
     refresh: bool = False
     ratings: Facts | None = None
+    made: list[Manifest] = field(default_factory=list)
     to_run: list[Fingerprint] = field(default_factory=list)
     _planned: dict[str, Planned] = field(default_factory=dict)
 
@@ -78,6 +80,8 @@ class Planner:
             result, why = self._look_up(task, wanted)
         if why:
             self.to_run.append(wanted)
+        else:
+            self.made += manifests_in(result)
         if task.name == "ingest" and not isinstance(result, Unknown):
             self.ratings = result["facts"]
         old = self._planned.get(task.name, Planned(task.name, "", runs=0))

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from flows.options import merged, option
+from flows.screen import plain
 from flows.session import Session
-from flows.terminal import plain
 from recsys.data.opening import open_ratings
 from recsys.data.source import Source, locate
 from recsys.errors import BadSettings, RunUnrecorded

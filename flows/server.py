@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -73,6 +74,36 @@ def running_server(warn: Callable[[str], object] = log.warning) -> str | None:
             f"to report to that one, set PREFECT_API_URL={usual}"
         )
     return None
+
+
+def none_configured() -> bool:
+    """Return whether there is no server that `running_server` could return, without importing Prefect.
+
+    None is named in Prefect's environment, profiles or files of settings, and none runs from this folder. Where that is
+    in doubt, the answer is no.
+    """
+    environment = os.environ
+    if environment.get("PREFECT_API_URL") or environment.get("PREFECT_PROFILE"):
+        return False
+    home = Path(environment.get("PREFECT_HOME") or "~/.prefect").expanduser()
+    profiles = Path(environment.get("PREFECT_PROFILES_PATH") or home / "profiles.toml").expanduser()
+    files = (profiles, Path(".env"), Path("prefect.toml"), Path("pyproject.toml"))
+    return not any(map(_may_name_server, files)) and not any(server_record(name).process for name in SERVERS)
+
+
+def _may_name_server(file: Path) -> bool:
+    """Whether a file could name a server as one of Prefect's settings, PREFECT_API_URL or `url` in the table `api`."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        if "PREFECT_API_URL" in text or file.suffix != ".toml":
+            return "PREFECT_API_URL" in text
+        document = tomllib.loads(text)
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return True
+    ours = document.get("tool", {}).get("prefect", {}) if file.name == "pyproject.toml" else document
+    return "api" in ours
 
 
 def started_server() -> str | None:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-from rich.console import Console
 
 from flows.command_line import STOPPED
 from flows.compare import compare, wire
@@ -23,27 +22,21 @@ from flows.forecast import Forecast, forecast
 from flows.outcome import run_to_its_end
 from flows.plan import Planner
 from flows.runners import check_installed, parallel_tasks
+from flows.screen import console_for, show_columns, show_header, show_plan, show_result
 from flows.server import OwnServer, running_server
 from flows.stdio import print_error
-from flows.terminal import asks, plain, show_columns, show_comparison, show_header, show_plan, watching
+from flows.terminal import asks, watching
+from flows.unchanged import note_unchanged
 from recsys.data.columns import described
 from recsys.data.source import Source, check_beginning, expected_rows, locate
 from recsys.errors import ChecksFailed, ServerUnavailable
-from recsys.evaluation.results import Comparison
 from recsys.memory import require_memory_for_tensorflow
-from recsys.report.checks import unmuted
-from recsys.report.publish import WINNER, model_used
-from recsys.report.sections.data import period
 from recsys.settings import Settings
 from recsys.store.costs import Costs
 from recsys.store.store import Store
-from recsys.text import listing
 from tasks.progress import STOP
 
 LOGGERS = {"prefect", "recsys", "tasks"}
-
-TEXT_WIDTH = 120
-"""Columns of the output if it does not go to a terminal."""
 
 
 class Session:
@@ -69,9 +62,7 @@ class Session:
         self.strict = strict
         self.verbose = verbose
         self.without_server = without_server
-        self.console = Console(stderr=as_json, highlight=False)
-        if not self.console.is_terminal:
-            self.console.width = TEXT_WIDTH
+        self.console = console_for(as_json=as_json)
         if not verbose:
             _silence_log()
 
@@ -107,16 +98,28 @@ class Session:
             from recsys.data.ingest import check
 
             columns = check(source.ratings, source.settings)
-        show_header(self.console, self.settings, source, columns, planner.tasks)
-        all_cached = all(planned.cached for planned in planner.tasks)
+        cached = sum(planned.cached for planned in planner.tasks)
+        all_cached = cached == len(planner.tasks)
+        show_header(self.console, self.settings, source, columns, tasks=len(planner.tasks), cached=cached)
         loading = nullcontext() if all_cached or elsewhere else _keras_loading()
         with loading, _reporting_to(server), watching(self.console, expected), _stopped_by_signals():
             if elsewhere and not self.verbose:  # keep Prefect's log of the workers off the terminal, too
                 os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
             outcome = run_to_its_end(partial(compare, self.settings), restart=server is not None)
         failure = outcome.failure if isinstance(outcome.failure, ModelsFailed) else None
+        folder = Path(outcome.folder)
+        if not failure and not elsewhere:
+            self._note(source, planner if all_cached else self._plan(source)[0], folder)
         try:
-            self._show(Path(outcome.folder), failure, all_cached=all_cached)
+            show_result(
+                self.console,
+                folder,
+                self.settings,
+                as_json=self.as_json,
+                strict=self.strict,
+                failed=failure.tasks if failure else (),
+                remark="Every task was cached: nothing was computed." if all_cached else "",
+            )
         except ChecksFailed:
             if outcome.unrecorded:
                 print_error(str(outcome.unrecorded))
@@ -124,6 +127,12 @@ class Session:
         if outcome.unrecorded:
             raise outcome.unrecorded
         return failure is None
+
+    def _note(self, source: Source, planner: Planner, folder: Path) -> None:
+        """Note the answer for the next run, unless some task would have to run again."""
+        if all(planned.cached for planned in planner.tasks):
+            tasks, columns = len(planner.tasks), _columns(planner)
+            note_unchanged(self.settings, source, planner.made, folder, tasks=tasks, columns=columns)
 
     def _server(self) -> str | None:
         """The running server that the run reports to; None if the run has to start one."""
@@ -145,26 +154,6 @@ class Session:
         rows = expected_rows(source) if planner.ratings is None else int(planner.ratings["rows"])
         workers = parallel_tasks(self.settings.scaling)
         return planner, forecast(planner.to_run, rows, Costs(Store(store)), workers)
-
-    def _show(self, folder: Path, failure: ModelsFailed | None, *, all_cached: bool) -> None:
-        document = (folder / "comparison.json").read_bytes()
-        comparison = Comparison.model_validate_json(document)
-        if self.as_json:
-            sys.stdout.buffer.write(document)  # JSON is UTF-8, whatever the terminal's encoding
-        else:
-            show_comparison(self.console, comparison, model_used(folder))
-        if failure:
-            self.console.print(plain(f"Failed: {', '.join(failure.tasks)}."), style="bold red", soft_wrap=True)
-        if all_cached:
-            self.console.print("Every task was cached: nothing was computed.", style="dim")
-        if (folder / WINNER).is_dir():
-            self.console.print(plain(f"Model to use: {folder / WINNER} (mf-or-dnn recommend --help)"), soft_wrap=True)
-        read = period(comparison.data) if self.settings.split.by_time else None  # shows how the dates were read
-        when = f" (ratings of {read})" if read else ""
-        self.console.print(plain(f"Report: {folder / 'report.html'}{when}"), soft_wrap=True)
-        if self.strict and (errors := unmuted(comparison, "error")):
-            names = [f"{check.id} {check.name}" for check in errors]
-            raise ChecksFailed(f"--strict: {listing(names)} fired; mute a check that is no concern with --mute.")
 
 
 def _columns(planner: Planner) -> str:

@@ -26,7 +26,7 @@ def show(console: Console, report: Path) -> None:
         BadManifest: the folder is not that of a report, or a file of it cannot be read.
     """
     comparison = read_comparison(report)
-    from flows.terminal import show_comparison
+    from flows.screen import show_comparison
     from recsys.report.publish import model_used
 
     show_comparison(console, comparison, model_used(report))

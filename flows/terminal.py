@@ -1,4 +1,4 @@
-"""What the user of the command line sees."""
+"""The progress of a run, as the user of the command line sees it."""
 
 import math
 import sys
@@ -6,27 +6,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from itertools import compress
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
 from rich.prompt import Confirm
 from rich.table import Table
 from rich.text import Text
 
 from flows.forecast import Forecast
-from flows.plan import Planned
+from flows.screen import about, plain
 from flows.time_left import TimeLeft
-from recsys.data.source import Source
-from recsys.evaluation.results import Comparison
-from recsys.report.answer import headline
-from recsys.report.checks import unmuted
-from recsys.report.drift import drift_warnings
-from recsys.report.sections.checks import checks_summary
-from recsys.report.sections.first_screen import figures, shares, warnings
-from recsys.report.sections.results import shown_columns, shown_rows
-from recsys.settings import Settings
-from recsys.text import escaped, seconds, size
+from recsys.text import escaped
 from tasks.progress import LISTENERS, Event, Status
 
 MARKS = {"waiting": "·", "running": "▸", "cached": "✓", "done": "✓", "failed": "✗"}
@@ -34,11 +24,6 @@ STYLES = {"waiting": "dim", "running": "cyan", "cached": "dim", "done": "green",
 
 WORSE: tuple[Status, ...] = ("cached", "done", "failed")
 """How a run may end; of several runs the last of these counts."""
-
-WIDEST_TITLE = 16
-"""Characters of a row's title beside the numbers; a longer one takes several lines."""
-
-WIDEST_HEADING = 10
 
 BAR = 20
 """Characters of a progress bar."""
@@ -138,11 +123,6 @@ class TaskLines:
         return row.append(escaped(event.text))
 
 
-def plain(text: str, style: str = "") -> Text:
-    """A text as it stands: no markup of rich's, and nothing that a terminal obeys."""
-    return Text(escaped(text), style)
-
-
 def asks(console: Console, question: str) -> bool:
     """Ask the user, whose answer is yes unless it is no; where nobody can answer, it is no."""
     try:
@@ -164,82 +144,5 @@ def watching(console: Console, expected: Forecast) -> Iterator[None]:
         LISTENERS.remove(lines.hear)
 
 
-def show_header(console: Console, settings: Settings, source: Source, columns: str, plan: list[Planned]) -> None:
-    """Print what is compared, which column holds what, how, and how much is to be computed."""
-    cached = sum(planned.cached for planned in plan)
-    console.print(plain(source.label, "bold"), Text(f"· protocol {settings.protocol} · seed {settings.seed}"))
-    show_columns(console, columns)
-    if source.licence:
-        console.print(Text(source.licence, "dim"), soft_wrap=True)
-    console.print(Text(f"{len(plan)} tasks: {cached} cached, {len(plan) - cached} to run", "dim"))
-
-
-def show_columns(console: Console, columns: str) -> None:
-    """Print which column of the ratings holds what, and why."""
-    console.print(plain(f"Columns: {columns}", "dim"), soft_wrap=True)
-
-
-def show_plan(console: Console, plan: list[Planned], expected: Forecast) -> None:
-    """Print for each task whether it is cached or has to run, why, and what it will take; then what all will take."""
-    for planned in plan:
-        some = f"{planned.cached_runs} of {planned.runs} cached, " if planned.cached_runs else ""
-        why = "cached" if planned.cached else f"{some}to run: {escaped(planned.why)}"
-        text = Text(f"{planned.task:<16}").append(why, "dim" if planned.cached else "cyan")
-        if task := expected.tasks.get(planned.task):
-            text.append(f" · about {about(task.seconds)}, {size(task.megabytes * 1e6)}", "bold")
-        console.print(text, soft_wrap=True)
-    console.print(Text(_total(expected), "bold"), soft_wrap=True)
-
-
-def _total(expected: Forecast) -> str:
-    if not expected.tasks:
-        return "Nothing to compute."
-    share, past, shipped = expected.measured, "from past runs in this store", "from the shipped figures"
-    some = f"{share:.0%} {past}, the rest {shipped}"
-    basis = shipped if share < 0.005 else past if share > 0.995 else some
-    return f"About {about(expected.seconds)}, {size(expected.megabytes * 1e6)} ({basis})"
-
-
 def _left(left: float) -> Text:
     return Text(f"about {about(left)} left", "dim")
-
-
-def about(value: float) -> str:
-    """Format a duration as exactly as an estimate can be: 40 s, 3 min 20 s, 12 min, 1 h 40 min."""
-    step = 1 if value < 10 else 5 if value < 60 else 10 if value < 300 else 60 if value < 3600 else 600
-    rounded = max(1, step * round(value / step))
-    return f"{rounded} s" if rounded < 10 else seconds(rounded).removesuffix(" 0 s").removesuffix(" 0 min")
-
-
-def show_comparison(console: Console, comparison: Comparison, used: str | None = None) -> None:
-    """Print the answer and its figures, the table of all rows, what moved since the runs before, and the checks.
-
-    `used` is the row of the model to use, if there is one.
-    """
-    chances = " · ".join(f"{share.label} {share.text}" for share in shares(comparison))
-    console.print(Text(), plain(f"{headline(comparison)}.", "bold"), sep="\n", soft_wrap=True)
-    for line in [*([chances] if chances else []), *(finding.text for finding in warnings(comparison))]:
-        console.print(plain(line), soft_wrap=True)
-    for name, text in figures(comparison, used):
-        console.print(plain(f"{name}: {text}"), soft_wrap=True)
-    console.print(Group(Text(), _rows(comparison), Text()))
-    for finding in drift_warnings(comparison):
-        console.print(plain(finding.text), style="yellow", soft_wrap=True)
-    if summary := checks_summary(comparison):
-        console.print(plain(summary), style="bold red" if unmuted(comparison, "error") else "", soft_wrap=True)
-
-
-def _rows(comparison: Comparison) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    columns = shown_columns(comparison)
-    shown = [column.in_terminal for column in columns]
-    rows = [list(compress(row, shown)) for row in shown_rows(comparison)]
-    for number, column in enumerate(compress(columns, shown)):
-        widest = max((len(row[number].text) for row in rows), default=0)
-        if number:
-            table.add_column(column.heading, justify="right", min_width=widest, max_width=max(widest, WIDEST_HEADING))
-        else:
-            table.add_column(column.heading, min_width=min(widest, WIDEST_TITLE), max_width=WIDEST_TITLE)
-    for row in rows:
-        table.add_row(*(plain(cell.text, "bold green" if cell.best else "") for cell in row))
-    return table

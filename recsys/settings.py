@@ -103,7 +103,7 @@ class TuningSettings(SettingsModel):
         missing = {spec.family for spec in TUNED} - {spec.family for spec in TUNED if self.takes(spec)}
         if missing:
             names = listed(spec.name for spec in TUNED if spec.family in missing)
-            raise ValueError(f"models has none of a family: choose at least one of {names}, too")
+            raise ValueError(f"of one family no model takes part: choose at least one of {names}, too (--models)")
         return self
 
     def takes(self, model: ModelSpec) -> bool:

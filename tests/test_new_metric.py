@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from flows.terminal import show_comparison
+from flows.screen import show_comparison
 from recsys.evaluation.evaluate import evaluate
 from recsys.evaluation.inputs import Ratings
 from recsys.evaluation.metrics import METRICS, RankedItems, RankingMetric, RatingMetric, described_metrics

@@ -94,15 +94,15 @@ def test_no_text_moves_the_terminal(
     session = Session(settings)
     session.console = Console(force_terminal=True, width=200, highlight=False, color_system=None)
     session.explain()
-    from flows.terminal import show_header
+    from flows.screen import show_header, show_result
     from recsys.data.source import locate
 
-    show_header(session.console, settings, locate(settings.data), ESCAPES, [])
+    show_header(session.console, settings, locate(settings.data), ESCAPES, tasks=0, cached=0)
     lines = TaskLines(session.console)
     for status in ("waiting", "failed"):
         lines.hear(Event("ingest", status, f"[/red]{ESCAPES}"))
     session.console.print(lines)
-    session._show(report, None, all_cached=False)
+    show_result(session.console, report, settings)
     shown = capsys.readouterr().out
     assert "\\x1b]0;taken\\x07\\u202e[red][link=x]" in shown
     assert not set(shown) & {"\x1b", "\x07", "\u202e"}

@@ -20,6 +20,8 @@ SMALL = [
     *("--resamples", "100", "--ranking-users", "5", "--plots=no"),
 ]
 
+HEAVY = ("tensorflow", "keras", "optuna", "sklearn", "scipy", "pandas")
+
 
 def call(*arguments: str, place: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     where = ["--store", str(place / "store"), "--reports", str(place / "reports")]
@@ -54,8 +56,22 @@ def test_a_run_shows_its_tasks_its_table_and_its_report_and_a_second_one_loads_n
     assert second.returncode == 0
     assert "Every task was cached" in second.stdout
     assert "prefect" in second.stderr
-    for library in ("tensorflow", "keras", "optuna", "sklearn", "scipy", "pandas"):
+    for library in HEAVY:
         assert library not in second.stderr
+
+    alone = {"PREFECT_API_URL": "", "PREFECT_HOME": str(tmp_path / "prefect"), "PYTHONPROFILEIMPORTTIME": "1"}
+    third = call("--ratings", ratings, *SMALL, place=tmp_path, **alone)
+    assert third.returncode == 0
+    assert "no flow run was recorded" in third.stdout
+    for library in (*HEAVY, "prefect", "sqlalchemy"):
+        assert library not in third.stderr
+    told = [line for line in second.stdout.splitlines() if line[:1] not in ("✓", "▸") and "cached" not in line]
+    assert [line for line in third.stdout.splitlines() if "cached" not in line] == told
+
+    (tmp_path / "reports" / "my-ratings-fair" / "report.html").unlink()
+    again = call("--ratings", ratings, *SMALL, place=tmp_path, PREFECT_API_URL=prefect_server)
+    assert "Every task was cached: nothing was computed.\n" in again.stdout
+    assert report.is_file()
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flows import command_line
-from flows.session import Session
+from flows.screen import console_for, show_result
 from recsys.errors import ChecksFailed
 from recsys.evaluation.results import Comparison
 from recsys.report.checks import with_checks, with_muted
@@ -30,7 +30,7 @@ def test_an_error_that_fired_is_named_after_everything_was_shown(
 ) -> None:
     folder = written(small, tmp_path)
     with pytest.raises(ChecksFailed, match=r"--strict: .*C03 test-small"):
-        Session(Settings(), strict=True)._show(folder, None, all_cached=False)
+        show_result(console_for(as_json=False), folder, Settings(), strict=True)
     shown = capsys.readouterr().out
     assert "C03 few test ratings" in shown
     assert shown.splitlines()[-1] == f"Report: {folder / 'report.html'}"
@@ -38,8 +38,9 @@ def test_an_error_that_fired_is_named_after_everything_was_shown(
 
 def test_without_strict_or_with_all_errors_muted_nothing_is_wrong(small: Comparison, tmp_path: Path) -> None:
     errors = [check.id for check in small.checks or [] if check.severity == "error"]
-    Session(Settings())._show(written(small, tmp_path), None, all_cached=False)
-    Session(Settings(), strict=True)._show(written(with_muted(small, errors), tmp_path), None, all_cached=False)
+    console = console_for(as_json=False)
+    show_result(console, written(small, tmp_path), Settings())
+    show_result(console, written(with_muted(small, errors), tmp_path), Settings(), strict=True)
 
 
 def test_the_command_ends_with_exit_code_3(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:

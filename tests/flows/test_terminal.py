@@ -6,7 +6,8 @@ from rich.console import Console
 
 from flows.forecast import START_SECONDS, Expected, Forecast
 from flows.plan import Planned
-from flows.terminal import TaskLines, about, show_header, show_plan
+from flows.screen import about, show_header, show_plan
+from flows.terminal import TaskLines
 from flows.time_left import TimeLeft
 from recsys.data.source import Source
 from recsys.settings import DataSettings, Settings
@@ -49,8 +50,7 @@ def test_ends_are_named() -> None:
 def test_the_header_names_the_data_their_licence_and_the_work_ahead() -> None:
     console = Console(file=io.StringIO(), width=100, color_system=None)
     source = Source("ml-1m", "MovieLens 1M", "Free for research.", Path("ratings.dat"), None, DataSettings())
-    plan = [Planned("ingest", ""), Planned("encode", "first run")]
-    show_header(console, Settings(seed=7), source, "user is column 1 (by position)", plan)
+    show_header(console, Settings(seed=7), source, "user is column 1 (by position)", tasks=2, cached=1)
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue().splitlines() == [
         "MovieLens 1M · protocol fair · seed 7",

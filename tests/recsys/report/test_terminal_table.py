@@ -3,7 +3,7 @@ import io
 import pandas as pd
 from rich.console import Console
 
-from flows.terminal import show_comparison
+from flows.screen import show_comparison
 from recsys.evaluation.results import Comparison
 
 Made = tuple[Comparison, pd.DataFrame]
