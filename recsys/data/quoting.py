@@ -8,6 +8,7 @@ import re
 
 import numpy as np
 
+from recsys.data.columns import REQUIRED
 from recsys.data.numerals import MEANT_AS_NUMBER
 from recsys.data.settings import Quoting
 from recsys.data.tokenizer import Block, Quotes, always, one_line_record
@@ -119,10 +120,10 @@ def _too_long(text: str, separator: str, width: int, number: int | None) -> str 
 
 
 def _have_a_column_of_numbers(lines: list[str], separator: str) -> bool:
-    """Whether lines are a table of their own: with the same number of columns, several, one of them of numbers."""
+    """Whether lines are a table of ratings of their own: of as many columns, three at least, one of them of numbers."""
     rows = [[field.strip().strip('"') for field in line.split(separator)] for line in lines]
     return (
-        len(rows[0]) > 1
+        len(rows[0]) >= len(REQUIRED)
         and len({len(row) for row in rows}) == 1
         and any(all(MEANT_AS_NUMBER.fullmatch(field) for field in column) for column in zip(*rows, strict=True))
     )

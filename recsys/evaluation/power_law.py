@@ -82,10 +82,29 @@ def unexplained(laws: PowerLaws, size: Floats, error: Floats) -> Floats:
     return deviation
 
 
-def meeting_sizes(one: PowerLaws, other: PowerLaws) -> Floats:
-    """Return where the laws first meet beyond size 1, up to FURTHEST, shape (curves,); NaN where they do not."""
+def missed_gap(size: Floats, mse: Floats) -> float:
+    """Return how far the gap at the last size is from what laws through the others predict, for each e-fold of ratings.
+
+    Points that follow another curve than a power law are predicted by one with an error that grows with the distance;
+    the last of them shows how large it is (a forecast from a rolling origin: Tashman 2000, "Out-of-Sample Tests of
+    Forecasting Accuracy").
+
+    Args:
+        size: shape (points,), rising.
+        mse: of the two models, shape (2, points).
+    """
+    before = fit_power_laws(size[:-1], mse[:, :-1])
+    missed = mse[:, -1] - before.at(size[-1:])[:, 0]
+    return float(abs(missed[1] - missed[0]) / np.log(size[-1] / size[-2]))
+
+
+def meeting_sizes(one: PowerLaws, other: PowerLaws, missed: Floats | float = 0.0) -> Floats:
+    """Return where the laws first meet beyond size 1, up to FURTHEST, shape (curves,); NaN where they do not.
+
+    `missed` is by how much they are wrong about the gap of each curve for each e-fold of ratings, shape (curves,).
+    """
     size = np.geomspace(1, FURTHEST, 300)
-    gap = one.at(size) - other.at(size)
+    gap = one.at(size) - other.at(size) + np.reshape(missed, (-1, 1)) * np.log(size)
     turned = gap[:, :-1] * gap[:, 1:] < 0
     first = turned.argmax(axis=1)
     rows = np.arange(len(gap))
@@ -105,10 +124,11 @@ def outlook_of(
     random: np.random.Generator,
     times: float = TIMES,
 ) -> Outlook:
-    """Return what power laws through the points say, with intervals of resampled users and of another training.
+    """Return what power laws through the points say, with intervals of users, another training, and the law's form.
 
     Test users alone would make the laws look surer than they are: each point is of one training, or the last of the
-    mean of several, which varies as much as the seeds of the last point do, or as the points do around the law.
+    mean of several, which varies as much as the seeds of the last point do, or as the points do around the law; and
+    beyond the points a law may be wrong by as much as it was on the way to the last of them (`missed_gap`).
 
     Args:
         size: of each point, as a share of all `ratings`, shape (points,).
@@ -127,21 +147,24 @@ def outlook_of(
         noisy = samples.T + noise * random.normal(size=samples.T.shape)
         laws.append(law)
         resampled.append(fit_power_laws(size, noisy))
-    gap, gaps = (_gap_at(times, *pair) for pair in (laws, resampled))
-    met = meeting_sizes(*resampled)
-    [at] = meeting_sizes(*laws)
+    missed = missed_gap(size, mse) * random.normal(size=drawn.shape[2])
+    (mf, dnn), (mf_drawn, dnn_drawn) = laws, resampled
+    [gap] = _gap_at(times, mf, dnn)
+    gaps = _gap_at(times, mf_drawn, dnn_drawn) + missed * np.log(times)
+    met = meeting_sizes(mf_drawn, dnn_drawn, missed)
+    [at] = meeting_sizes(mf, dnn)
     meets = met[~np.isnan(met)]
     meeting = None
     if not np.isnan(at):
         low, high = _ends(meets if len(meets) else np.array([at]))
         meeting = Estimate(value=ratings * float(at), low=ratings * low, high=ratings * high)
     low, high = _ends(gaps)
-    mf, dnn = (
-        PowerLaw(limit=float(law.limit[0]), reducible=float(law.reducible[0]), exponent=float(law.exponent[0]))
-        for law in laws
-    )
-    between = Estimate(value=float(gap[0]), low=low, high=high)
-    return Outlook(mf=mf, dnn=dnn, times=times, gap=between, meeting=meeting, meet=len(meets) / len(met))
+    between = Estimate(value=float(gap), low=low, high=high)
+    return Outlook(mf=_told(mf), dnn=_told(dnn), times=times, gap=between, meeting=meeting, meet=len(meets) / len(met))
+
+
+def _told(law: PowerLaws) -> PowerLaw:
+    return PowerLaw(limit=float(law.limit[0]), reducible=float(law.reducible[0]), exponent=float(law.exponent[0]))
 
 
 def _gap_at(times: float, mf: PowerLaws, dnn: PowerLaws) -> Floats:

@@ -33,11 +33,13 @@ class Process:
     peak_mb: float
 
 
-def run(*arguments: str, code: int = 0, **environment: str) -> Process:
-    """Run this Python with some arguments, and variables of the environment, from the project's root.
+def run(*arguments: str, **environment: str) -> Process:
+    """Run this Python with some arguments, and variables of the environment, from the project's root."""
+    return run_to(0, *arguments, **environment)
 
-    Raises RuntimeError unless it ends with the exit `code`.
-    """
+
+def run_to(code: int, *arguments: str, **environment: str) -> Process:
+    """Do the same for a process that is to end with an exit code; raise RuntimeError if it does not."""
     start = time.perf_counter()
     # a process of its own in between, because the kernel keeps the peak of all children that have ended
     watcher = (

@@ -13,7 +13,7 @@ from statistics import median
 from typing import Any
 
 from tests.benchmarks.made_ratings import write_ratings
-from tests.benchmarks.measuring import Process, report, run
+from tests.benchmarks.measuring import Process, report, run, run_to
 from tests.processes import PrefectServer
 
 ROUNDS = 5
@@ -46,7 +46,7 @@ def main() -> None:
                 "all cached, with a server": (compare, 0, server.environment),
             }
             rounds = [
-                {name: run(*given, code=code, **environment) for name, (given, code, environment) in commands.items()}
+                {name: run_to(code, *given, **environment) for name, (given, code, environment) in commands.items()}
                 for _ in range(ROUNDS)
             ]
         finally:

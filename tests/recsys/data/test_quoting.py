@@ -103,6 +103,13 @@ def test_a_field_with_line_breaks_may_be_in_any_column(review: str, place: int) 
     assert rows_of(file.getvalue()) == [("u", "i", 5.0), ("v", "i", 4.0)]
 
 
+def test_numbers_over_two_lines_in_an_id_are_read() -> None:
+    text = 'user,item,rating,note\n007,"0\n0",0,0\n007,"0\n0",0\n'
+    read, bad = rows_and_set_aside(text, bad_rows="quarantine")
+    assert read == [("007", "0\n0", 0)]
+    assert len(bad) == 1
+
+
 def test_reviews_with_line_breaks_are_read_fast() -> None:
     review = '"' + 'They said ""fine"", and\nit was, in parts.\n\n' * 5 + '"'
     text = "user,item,rating,review\n" + "".join(f"{row % 99},{row % 77},{row % 5},{review}\n" for row in range(20_000))
