@@ -81,13 +81,13 @@ def run(
             run starts one of its own, which ends with it.
     """
     _check_working_directory()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     session_options = {"as_json": json, "strict": strict, "verbose": verbose, "without_server": without_server}
     if replay is not None:
         if other := "plan" if plan else "strict" if strict else "config" if config is not None else "":
             raise BadSettings(f"--replay cannot be combined with --{other}.")
         from flows.replay import replay as run_again
 
+        _handle_interrupt()
         return run_again(replay, settings, **session_options)
     # merged even without a file, as only the merged settings are checked for consistency
     settings = merged(Settings() if config is None else from_yaml(config), settings)
@@ -100,11 +100,17 @@ def run(
             return True
     from flows.session import Session  # imports Prefect, which takes seconds
 
+    _handle_interrupt()
     session = Session(settings, **session_options)
     if plan:
         session.explain()
         return True
     return session.compare()
+
+
+def _handle_interrupt() -> None:
+    """Have Ctrl-C raise KeyboardInterrupt, now that everything is imported."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _check_working_directory() -> None:
