@@ -15,7 +15,6 @@ BENCHMARKS = (
     "listing",
     "whole_flow",
     "cached_run",
-    "start_up",
 )
 
 if __name__ == "__main__":

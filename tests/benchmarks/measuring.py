@@ -23,29 +23,21 @@ class Process:
     Attributes:
         output: its standard output.
         seconds: wall-clock time.
-        cpu_seconds: of itself and its children, together.
         peak_mb: largest resident memory, in MB, of itself and of its largest child.
     """
 
     output: str
     seconds: float
-    cpu_seconds: float
     peak_mb: float
 
 
 def run(*arguments: str, **environment: str) -> Process:
     """Run this Python with some arguments, and variables of the environment, from the project's root."""
-    return run_to(0, *arguments, **environment)
-
-
-def run_to(code: int, *arguments: str, **environment: str) -> Process:
-    """Do the same for a process that is to end with an exit code; raise RuntimeError if it does not."""
     start = time.perf_counter()
     # a process of its own in between, because the kernel keeps the peak of all children that have ended
     watcher = (
         "import resource,subprocess,sys;code=subprocess.run(sys.argv[1:]).returncode;"
-        "used=resource.getrusage(resource.RUSAGE_CHILDREN);"
-        "print(used.ru_maxrss,used.ru_utime+used.ru_stime,file=sys.stderr);sys.exit(code)"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss,file=sys.stderr);sys.exit(code)"
     )
     finished = subprocess.run(
         [sys.executable, "-c", watcher, sys.executable, *arguments],
@@ -54,10 +46,10 @@ def run_to(code: int, *arguments: str, **environment: str) -> Process:
         capture_output=True,
         text=True,
     )
-    if finished.returncode != code:
+    if finished.returncode:
         raise RuntimeError(f"{' '.join(arguments)} ended with {finished.returncode}:\n{finished.stderr[-3000:]}")
-    kilobytes, cpu_seconds = map(float, finished.stderr.splitlines()[-1].split())
-    return Process(finished.stdout, time.perf_counter() - start, cpu_seconds, kilobytes / 1024)
+    kilobytes = int(finished.stderr.strip().splitlines()[-1])
+    return Process(finished.stdout, time.perf_counter() - start, kilobytes / 1024)
 
 
 def report(name: str, rows: list[dict[str, Any]], **facts: Any) -> None:
