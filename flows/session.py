@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -29,7 +29,7 @@ from flows.terminal import asks, watching
 from flows.unchanged import note_unchanged
 from recsys.data.columns import described
 from recsys.data.source import Source, check_beginning, expected_rows, locate
-from recsys.errors import ChecksFailed, ServerUnavailable
+from recsys.errors import ChecksFailed, DamagedArtefact, ServerUnavailable, UserError
 from recsys.memory import require_memory_for_tensorflow
 from recsys.settings import Settings
 from recsys.store.costs import Costs
@@ -109,7 +109,7 @@ class Session:
         failure = outcome.failure if isinstance(outcome.failure, ModelsFailed) else None
         folder = Path(outcome.folder)
         if not failure and not elsewhere:
-            self._note(source, planner if all_cached else self._plan(source)[0], folder)
+            self._note(source, folder, planner if all_cached else None)
         try:
             show_result(
                 self.console,
@@ -128,11 +128,18 @@ class Session:
             raise outcome.unrecorded
         return failure is None
 
-    def _note(self, source: Source, planner: Planner, folder: Path) -> None:
-        """Note the answer for the next run, unless some task would have to run again."""
-        if all(planned.cached for planned in planner.tasks):
-            tasks, columns = len(planner.tasks), _columns(planner)
-            note_unchanged(self.settings, source, planner.made, folder, tasks=tasks, columns=columns)
+    def _note(self, source: Source, folder: Path, planner: Planner | None = None) -> None:
+        """Note the answer for the next run, unless some task would have to run again; failure costs time only.
+
+        A store with a URL notes none, and is not asked. Without a `planner` that has the plan, it is made once more.
+        """
+        if Store(self.settings.output.store).shared:
+            return
+        with suppress(OSError, UserError, DamagedArtefact):
+            planner = planner or self._plan(source)[0]
+            if all(planned.cached for planned in planner.tasks):
+                tasks, columns = len(planner.tasks), _columns(planner)
+                note_unchanged(self.settings, source, planner.made, folder, tasks=tasks, columns=columns)
 
     def _server(self) -> str | None:
         """The running server that the run reports to; None if the run has to start one."""

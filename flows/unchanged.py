@@ -1,7 +1,6 @@
 """Showing a comparison of which nothing has changed since its last run, without Prefect, whose import takes seconds."""
 
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +49,15 @@ def show_unchanged(
 def note_unchanged(
     settings: Settings, source: Source, manifests: Iterable[Manifest], folder: Path, *, tasks: int, columns: str
 ) -> None:
-    """Note what `show_unchanged` shows the next time, of a comparison whose every task is cached."""
+    """Note what `show_unchanged` shows the next time, of a comparison whose every task is cached.
+
+    Raises:
+        OSError: a file of the ratings, the code or the report cannot be read.
+        StoreUnavailable: the store cannot be used.
+    """
     store = Store(settings.output.store)
-    with suppress(OSError):  # it only saves time
-        made = _made_from(store, settings, source)
-        note_answer(store, answer_of(store, made, manifests, folder, tasks=tasks, columns=columns))
+    made = _made_from(store, settings, source)
+    note_answer(store, answer_of(store, made, manifests, folder, tasks=tasks, columns=columns))
 
 
 def _made_from(store: Store, settings: Settings, source: Source) -> dict[str, Any]:

@@ -30,13 +30,15 @@ def fired(comparison: Comparison) -> dict[str, str]:
 def test_no_pair_is_in_two_parts_of_whatever_a_run_divides(prefect_server: str, tmp_path: Path) -> None:
     from flows.compare import compare
 
-    settings = small_settings(timed(tmp_path / "r.csv"), tmp_path, evidence={"splits_also": ["time"]})
+    evidence = {"splits_also": ["time"], "learning_curve": True}
+    winner = {"refit": True, "use": "blend"}
+    settings = small_settings(timed(tmp_path / "r.csv"), tmp_path, evidence=evidence, winner=winner)
     comparison = comparison_in(compare(settings))
 
     [user] = (np.load(path) for path in (tmp_path / "store" / "codes").glob("*/user.npy"))
     [item] = (np.load(path) for path in (tmp_path / "store" / "codes").glob("*/item.npy"))
     divided = list((tmp_path / "store" / "splits").glob("*/train.npy"))
-    assert len(divided) == 2
+    assert len(divided) == 2 + 4 + 1  # two splits, the shares of the learning curve, and all ratings
     pair = user.astype(np.int64) * 1000 + item
     for place in divided:
         files = [place.with_name(f"{part}.npy") for part in PARTS]

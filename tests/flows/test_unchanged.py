@@ -2,12 +2,16 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from flows import server, unchanged
+from flows import server, session, unchanged
+from flows.plan import Planner
 from flows.screen import console_for
-from recsys.settings import DataSettings, Settings
+from recsys.data.source import locate
+from recsys.errors import DamagedArtefact, StoreUnavailable
+from recsys.settings import DataSettings, OutputSettings, Settings
 
 
 @pytest.fixture(autouse=True)
@@ -78,3 +82,21 @@ def test_what_is_not_noted_or_to_be_made_anew_is_not_shown(
     console = console_for(as_json=False)
     assert not unchanged.show_unchanged(console, settings, as_json=False, strict=False)
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("error", [OSError("no room"), StoreUnavailable("gone"), DamagedArtefact("changed")])
+def test_an_answer_that_cannot_be_noted_costs_no_run(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def note(*_: Any, **__: Any) -> None:
+        asked.append(error)
+        raise error
+
+    monkeypatch.setattr(session, "note_unchanged", note)
+    source = locate(DataSettings(ratings=str(tmp_path / "r.csv")))
+    for store, times in ((str(tmp_path / "store"), 1), ("memory://answers", 1)):
+        settings = Settings(output=OutputSettings(store=store))
+        session.Session(settings)._note(source, tmp_path, Planner(store))
+        assert len(asked) == times

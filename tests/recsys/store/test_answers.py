@@ -12,6 +12,7 @@ import pytest
 from recsys.settings import OutputSettings, Settings
 from recsys.store.answers import Answer, answer_of, made_from, note_answer, noted_answer
 from recsys.store.artifacts import MANIFEST, with_checksum, write_atomically
+from recsys.store.remote import WORKING_COPIES
 from recsys.store.run_history import append
 from recsys.store.store import Manifest, Store
 from tests.made_runs import past
@@ -145,7 +146,10 @@ def test_what_it_hangs_on_is_marked_as_used(place: Place) -> None:
     assert manifest.stat().st_mtime > 1.5e9
 
 
-def test_a_store_with_a_url_notes_none(place: Place, tmp_path: Path) -> None:
-    store = Store((tmp_path / "shared").as_uri())
+def test_a_store_with_a_url_notes_none(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(WORKING_COPIES, str(tmp_path / "copies"))
+    store = Store("memory://answers")
+    store.root.mkdir(parents=True)
     note_answer(store, answer_of(store, {"settings": {}}, [], place.report, tasks=1, columns=""))
+    assert list(store.root.rglob("answer-*")) == []
     assert noted_answer(store, {"settings": {}}) is None
