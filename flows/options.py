@@ -3,9 +3,11 @@
 import os
 import signal
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
+import docstring_parser
 import yaml
 from cyclopts import App, CycloptsError, Group, Parameter
 from pydantic import ValidationError
@@ -13,6 +15,8 @@ from pydantic import ValidationError
 from flows.stdio import program_name
 from flows.use import diff, export, predict, recommend, show
 from recsys.config import EMPTY
+from recsys.data.opening import open_ratings
+from recsys.data.source import locate
 from recsys.errors import BadSettings
 from recsys.evaluation.metrics import described_metrics
 from recsys.settings import Settings
@@ -26,6 +30,8 @@ WORDS = ("yes", "no", "true", "false")
 
 def application() -> App:
     """Return the command line, made from the settings and the parameters of `run`."""
+    # for the help, cyclopts reads the classes of all sections, and for each Pydantic's BaseModel: half of the time
+    docstring_parser.parse_from_object = _parsed
     app = App(
         name=program_name(),
         help="Does a deep network really predict your ratings better than matrix factorisation? "
@@ -41,6 +47,9 @@ def application() -> App:
     for command in (predict, recommend, export, show, diff):
         app.command(command, help_epilogue="")
     return app
+
+
+_parsed = cache(docstring_parser.parse_from_object)
 
 
 def with_words_for_flags(arguments: list[str]) -> list[str]:
@@ -98,7 +107,9 @@ def run(
         console = console_for(as_json=json)
         if show_unchanged(console, settings, as_json=json, strict=strict, without_server=without_server):
             return True
-    from flows.session import Session  # imports Prefect, which takes seconds
+    with open_ratings(locate(settings.data).ratings):
+        pass  # a file that is missing is told before Prefect is imported, which takes seconds
+    from flows.session import Session
 
     _handle_interrupt()
     session = Session(settings, **session_options)

@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ import threading
 import time
 import tomllib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
@@ -34,6 +36,9 @@ STATE = PROJECT / ".deploy"
 
 SERVERS = ("server", "ui")
 """Names of the records of servers: of `make deploy`, and of `make ui`."""
+
+WITHOUT_SERVER = "ephemeral"
+"""Prefect's own profile that is active where no other is."""
 
 START_TIMEOUT = 180.0
 """Seconds; a first start migrates a database, which takes 30 s and more on 2 cores."""
@@ -79,16 +84,29 @@ def running_server(warn: Callable[[str], object] = log.warning) -> str | None:
 def none_configured() -> bool:
     """Return whether there is no server that `running_server` could return, without importing Prefect.
 
-    None is named in Prefect's environment, profiles or files of settings, and none runs from this folder. Where that is
-    in doubt, the answer is no.
+    None is named in Prefect's environment, its active profile or its files of settings, and none runs from this folder.
+    Where that is in doubt, the answer is no.
     """
     environment = os.environ
-    if environment.get("PREFECT_API_URL") or environment.get("PREFECT_PROFILE"):
+    if environment.get("PREFECT_API_URL"):
         return False
     home = Path(environment.get("PREFECT_HOME") or "~/.prefect").expanduser()
     profiles = Path(environment.get("PREFECT_PROFILES_PATH") or home / "profiles.toml").expanduser()
-    files = (profiles, Path(".env"), Path("prefect.toml"), Path("pyproject.toml"))
+    if _profile_may_name_server(profiles, environment.get("PREFECT_PROFILE")):
+        return False
+    files = Path(".env"), Path("prefect.toml"), Path("pyproject.toml")
     return not any(map(_may_name_server, files)) and not any(server_record(name).process for name in SERVERS)
+
+
+def _profile_may_name_server(file: Path, active: str | None) -> bool:
+    """Whether a profile, the file's active one if there is no other, could name a server; its file need not exist."""
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        name = active or document.get("active") or WITHOUT_SERVER
+        profile = document.get("profiles", {}).get(name)
+        return name != WITHOUT_SERVER if profile is None else "PREFECT_API_URL" in profile
+    except (OSError, ValueError, AttributeError, TypeError):
+        return True
 
 
 def _may_name_server(file: Path) -> bool:
@@ -134,9 +152,15 @@ def usual_address() -> str:
 def is_healthy(url: str, timeout: float = 10) -> bool:
     """Return whether a Prefect server answers at this URL of its API."""
     try:
-        return httpx.get(f"{url}/health", timeout=timeout).text == "true"
+        return httpx.get(f"{url}/health", timeout=timeout, verify=certificates()).text == "true"
     except httpx.TransportError:
         return False
+
+
+@cache
+def certificates() -> ssl.SSLContext:
+    """Load the certificates once: that takes a tenth of a second, in which a server that is asked for could start."""
+    return httpx.create_ssl_context()
 
 
 def _check(url: str) -> None:
@@ -187,11 +211,9 @@ class OwnServer:
         """Wait until it answers, or raise ServerUnavailable with the reason from its standard error."""
         deadline = time.monotonic() + START_TIMEOUT
         while self._process.poll() is None and time.monotonic() < deadline:
-            try:
-                if httpx.get(f"{self.url}/health", timeout=START_TIMEOUT).is_success:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.05)
+            if is_healthy(self.url, timeout=START_TIMEOUT):
+                return
+            time.sleep(0.05)
         self._stderr.seek(0)
         lines = self._stderr.read().decode(errors="replace").splitlines()
         errors = [line.strip() for line in lines if re.match(r"[\w.]+(Error|Exception): ", line)] or lines

@@ -15,6 +15,7 @@ import httpx
 import psutil
 
 from flows.access import ALLOWED_PATHS
+from flows.server import certificates
 
 ROOT = Path(__file__).parent.parent
 
@@ -115,7 +116,7 @@ class PrefectServer:
 
     def answers(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/ready", timeout=30).is_success
+            return httpx.get(f"{self.url}/ready", timeout=30, verify=certificates()).is_success
         except httpx.TransportError:
             return False
 

@@ -124,6 +124,14 @@ def test_nonsense_is_refused_with_one_sentence(arguments: list[str], sentence: s
     assert not (tmp_path / "reports").exists()
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["--nonsense"], ["--ratings", "absent.csv"]], ids=str)
+def test_what_needs_no_prefect_does_not_wait_for_it(arguments: list[str], tmp_path: Path) -> None:
+    told = call(*arguments, place=tmp_path, PYTHONPROFILEIMPORTTIME="1", PREFECT_API_URL="")
+    assert "cyclopts" in told.stderr
+    for library in (*HEAVY, "prefect", "sqlalchemy"):
+        assert library not in told.stderr
+
+
 @pytest.mark.parametrize("ratings", ["absent.csv", "", "header.csv", "french.csv"])
 def test_a_plan_refuses_ratings_as_the_run_does(ratings: str, tmp_path: Path) -> None:
     (tmp_path / "header.csv").write_text("user,item,rating\n")

@@ -39,11 +39,22 @@ def test_the_environment_names_a_server(name: str, monkeypatch: pytest.MonkeyPat
     assert not server.none_configured()
 
 
+@pytest.mark.parametrize(("profile", "expected"), [("team", True), ("alone", False), ("ephemeral", False)])
+def test_the_environment_names_a_profile(profile: str, expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_PROFILE", profile)
+    text = 'active = "team"\n[profiles.team]\nPREFECT_API_URL = "http://x/api"\n[profiles.alone]\nX = 1\n'
+    assert named("../prefect/profiles.toml", text) is expected
+
+
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
         ("../prefect/profiles.toml", 'active = "local"\n[profiles.local]\nPREFECT_API_URL = "http://x/api"\n', True),
         ("../prefect/profiles.toml", 'active = "ephemeral"\n[profiles.ephemeral]\n', False),
+        ("../prefect/profiles.toml", '[profiles.team]\nPREFECT_API_URL = "http://x/api"\n', False),
+        ("../prefect/profiles.toml", 'active = "local"\n', True),
+        ("../prefect/profiles.toml", "active = 1\nprofiles = 2\n", True),
+        ("../prefect/profiles.toml", "active =\n", True),
         (".env", "PREFECT_API_URL=http://x/api\n", True),
         (".env", "COLOUR=1\n", False),
         ("prefect.toml", '[api]\nurl = "http://x/api"\n', True),
