@@ -20,7 +20,7 @@ import tomllib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 from urllib.parse import urlsplit
 
 import httpx
@@ -189,7 +189,10 @@ def failure_of(error: Exception) -> str:
 
 
 class OwnServer:
-    """A server process that ends when this process does, after Prefect's threads have sent their last messages."""
+    """A server process that ends when this process does, after Prefect's threads have sent their last messages.
+
+    As a context manager, it is killed where what is done while it starts fails: there is no run that needs it.
+    """
 
     def __init__(self) -> None:
         """Begin to start it; call `wait` before the first request."""
@@ -222,6 +225,13 @@ class OwnServer:
         if "unable to open database file" in reason:
             remedy = "set PREFECT_HOME, which is ~/.prefect otherwise, to a folder that can be written"
         raise ServerUnavailable(f"Prefect's server could not be started ({reason}): {remedy}, and repeat the command.")
+
+    def __enter__(self) -> Self:  # noqa: D105
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:  # noqa: D105
+        if kind:
+            self._process.kill()
 
     def stop(self) -> None:
         """End it."""

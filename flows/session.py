@@ -90,14 +90,15 @@ class Session:
         """
         elsewhere = self.settings.scaling.elsewhere
         check_installed(self.settings.scaling)
-        server = self._server()
-        source = locate(self.settings.data)
-        planner, expected = self._plan(source)
-        columns = _columns(planner)
-        if not columns:  # finds what is wrong with the ratings before Prefect's server is started
-            from recsys.data.ingest import check
+        server = self._server() or OwnServer()
+        with server if isinstance(server, OwnServer) else nullcontext():  # starts while the ratings are looked at
+            source = locate(self.settings.data)
+            planner, expected = self._plan(source)
+            columns = _columns(planner)
+            if not columns:
+                from recsys.data.ingest import check
 
-            columns = check(source.ratings, source.settings)
+                columns = check(source.ratings, source.settings)
         cached = sum(planned.cached for planned in planner.tasks)
         all_cached = cached == len(planner.tasks)
         show_header(self.console, self.settings, source, columns, tasks=len(planner.tasks), cached=cached)
@@ -105,7 +106,7 @@ class Session:
         with loading, _reporting_to(server), watching(self.console, expected), _stopped_by_signals():
             if elsewhere and not self.verbose:  # keep Prefect's log of the workers off the terminal, too
                 os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-            outcome = run_to_its_end(partial(compare, self.settings), restart=server is not None)
+            outcome = run_to_its_end(partial(compare, self.settings), restart=isinstance(server, str))
         failure = outcome.failure if isinstance(outcome.failure, ModelsFailed) else None
         folder = Path(outcome.folder)
         if not failure and not elsewhere:
@@ -170,16 +171,15 @@ def _columns(planner: Planner) -> str:
 
 
 @contextmanager
-def _reporting_to(running: str | None) -> Iterator[None]:
-    """Have the flow report to a running server or, if there is none, to one of its own."""
+def _reporting_to(server: OwnServer | str) -> Iterator[None]:
+    """Have the flow report to a running server, or to one of its own once that answers."""
     changes: dict[Any, Any] = {}
-    if running is None:
-        own = OwnServer()
-        own.wait()
+    if isinstance(server, OwnServer):
+        server.wait()
         # that server does not check heartbeats, and a run would end only with the next one
-        changes = {PREFECT_API_URL: own.url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
-    elif running != PREFECT_API_URL.value():
-        changes = {PREFECT_API_URL: running}
+        changes = {PREFECT_API_URL: server.url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+    elif server != PREFECT_API_URL.value():
+        changes = {PREFECT_API_URL: server}
     with temporary_settings(changes) if changes else nullcontext():
         yield
 

@@ -1,6 +1,7 @@
 """Fixtures of the whole suite."""
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -19,23 +20,36 @@ settings.load_profile("any machine")
 SHARED = "FOLDER_OF_THE_TEST_SESSION"
 """Environment variable: a folder for what the processes of a session share."""
 
+RARELY = 100_000, 10, 10
+"""When to look for unreachable objects: by Python's own thresholds, visiting the million objects of the libraries takes
+a fifth of a session's time."""
 
 LONGEST = (
-    "flows/test_golden.py",
     "flows/test_caching.py",
-    "flows/test_poisoned.py",
-    "recsys/report/test_write.py",
-    "recsys/training/compiled/test_engine.py",
-    "flows/test_toy_model.py",
-    "recsys/training/test_odd_tables.py",
     "flows/test_command_line.py",
     "flows/test_winner.py",
+    "flows/test_golden.py",
+    "recsys/training/compiled/test_engine.py",
+    "recsys/report/test_write.py",
+    "flows/test_poisoned.py",
+    "flows/test_toy_model.py",
+    "flows/test_repeated_pairs.py",
+    "flows/test_failures.py",
+    "recsys/evaluation/test_evaluate.py",
     "recsys/training/test_keras_engine.py",
+    "flows/test_learning_curve.py",
+    "flows/test_watch.py",
     "flows/test_replay.py",
+    "flows/test_use.py",
     "flows/test_killed_run.py",
+    "recsys/report/test_accessible.py",
     "recsys/evaluation/test_scale.py",
-    "recsys/training/test_checkpoint.py",
     "faults/test_numbers.py",
+    "faults/test_hostile_texts.py",
+    "flows/test_outcome.py",
+    "flows/test_server.py",
+    "recsys/training/test_odd_tables.py",
+    "recsys/training/test_checkpoint.py",
 )
 """The files that take longest, the longest first; a process runs the whole of a file."""
 
@@ -48,10 +62,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_configure() -> None:
     """Make the folder that is shared, in the process that begins the session and ends last."""
+    gc.set_threshold(*RARELY)
     if SHARED not in os.environ:
         shared = tempfile.mkdtemp(prefix="test-session-")
         os.environ[SHARED] = shared
         atexit.register(_end, Path(shared))  # after Prefect has sent its last events to the server
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores, as tests of flows wait for Prefect's server a third of their time."""
+    return (os.cpu_count() or 1) + 1
 
 
 def _end(shared: Path) -> None:

@@ -15,6 +15,7 @@ BENCHMARKS = (
     "listing",
     "whole_flow",
     "cached_run",
+    "start_up",
 )
 
 if __name__ == "__main__":

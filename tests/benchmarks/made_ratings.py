@@ -3,8 +3,8 @@
     python -m tests.benchmarks.made_ratings ratings.csv [--rows 20000263]
 
 138,493 users with at least 20 ratings each and a long tail, 26,744 items of very unequal popularity,
-half stars from 0.5 to 5, grouped by user. The ratings have something to learn: a mean, biases, ten
-factors and noise, in proportions that leave bias-only and factors about where MovieLens has them.
+half stars from 0.5 to 5, grouped by user. The ratings have something to learn: a mean, biases, factors
+and noise, in proportions that leave bias-only and factors about where MovieLens has them.
 """
 
 import argparse
@@ -18,14 +18,22 @@ import pyarrow.csv
 
 from tests.benchmarks.measuring import RESULTS
 
+Strengths = npt.NDArray[np.float32]
+
 ROWS, USERS, ITEMS, LARGEST_ID = 20_000_263, 138_493, 26_744, 131_262
 FEWEST = 20
 """Ratings of the least active user."""
 
 USERS_AT_ONCE = 8192
 
+EQUAL: Strengths = np.full(10, 0.12, np.float32)
+"""Standard deviation of what each factor adds to the ratings."""
 
-def write_ratings(path: Path, rows: int = ROWS, seed: int = 20) -> None:
+FALLING: Strengths = (0.26 * np.arange(1, 65) ** -0.75).astype(np.float32)
+"""As Bayesian MF finds them in the ratings of the sample: 0.26, 0.19, 0.13, 0.10 and so on, 0.04 for the tenth."""
+
+
+def write_ratings(path: Path, rows: int = ROWS, seed: int = 20, strengths: Strengths = EQUAL) -> None:
     """Write `rows` ratings to a .csv file with MovieLens's header; users and items shrink with the rows."""
     users, items = max(2, USERS * rows // ROWS), max(50, round(ITEMS * min(1, rows / ROWS) ** 0.5))
     random = np.random.default_rng(seed)
@@ -34,7 +42,7 @@ def write_ratings(path: Path, rows: int = ROWS, seed: int = 20) -> None:
     cumulated = np.cumsum(popularity / popularity.sum())
     ids = np.sort(random.choice(LARGEST_ID, items, replace=False))[random.permutation(items)] + 1
     item_bias = 0.45 * random.normal(size=items) + 0.25 - 0.6 * np.arange(items) / items
-    item_factors = random.normal(size=(items, 10)).astype(np.float32)
+    item_factors = random.normal(size=(items, len(strengths))).astype(np.float32)
     forced = np.sort(random.integers(users, size=items))  # every item has a rating
     part = path.with_name(f".{path.name}.part")
     schema = pa.schema({"userId": pa.int32(), "movieId": pa.int32(), "rating": pa.float64(), "timestamp": pa.int64()})
@@ -44,7 +52,7 @@ def write_ratings(path: Path, rows: int = ROWS, seed: int = 20) -> None:
             own = np.arange(*np.searchsorted(forced, [first, first + len(block)]))
             user, item = _pairs(random, block, cumulated, forced[own] - first, own)
             user_bias = 0.45 * random.normal(size=len(block))
-            factors = 0.12 * random.normal(size=(len(block), 10)).astype(np.float32)
+            factors = strengths * random.normal(size=(len(block), len(strengths))).astype(np.float32)
             taste = np.einsum("rf,rf->r", factors[user], item_factors[item])
             rating = 3.35 + user_bias[user] + item_bias[item] + taste + 0.78 * random.normal(size=len(user))
             columns = {
