@@ -14,7 +14,7 @@ import numpy.typing as npt
 LANE = 8
 """Numbers of a vector register of AVX2."""
 
-BLOCK = 32
+BLOCK = 64
 """Rows whose equations are solved side by side, one in each place of the innermost loops. The loops have it as an
 argument, as the compiler would unroll one of known length and then find no vectors in it."""
 
@@ -34,25 +34,6 @@ def compiled(function: Loop) -> Loop:
 
 
 @compiled
-def outer_products(theta: Table, size: int, products: Table) -> None:
-    """Write the lower triangle of x x', row after row, then x, for x = (1, factors) of each row of `theta`.
-
-    `products` has the shape (rows, size (size + 1) / 2 + size). With these at hand, a row's equations are sums of long
-    rows of numbers, which is several times as fast as short loops over the factors of each rating.
-    """
-    for row in range(len(theta)):
-        at = 0
-        for i in range(size):
-            left = theta[row, i] if i else np.float32(1.0)
-            products[row, at] = left
-            for j in range(1, i + 1):
-                products[row, at + j] = left * theta[row, j]
-            at += i + 1
-        for i in range(size):
-            products[row, at + i] = theta[row, i] if i else np.float32(1.0)
-
-
-@compiled
 def draw_rows(
     first: int,
     last: int,
@@ -62,7 +43,7 @@ def draw_rows(
     rating: Table,
     row_precision: Table,
     other_precision: Table,
-    products: Table,
+    design: Table,
     offset: Table,
     pull: Table,
     prior: Table,
@@ -80,69 +61,77 @@ def draw_rows(
         other: the other side's code of each rating; `rating` less the mean; both in the order of the rows.
         row_precision: of the noise of this side's ratings, shape (rows,), the overall precision included.
         other_precision: of the noise of the other side's ratings, shape (others,).
-        products: `outer_products` of the other side.
+        design: x of the other side's rows, shape (others, width).
         offset: biases of the other side, shape (others,).
         pull: Λ times the prior means, shape (rows, width).
         prior: the lower triangle of Λ, row after row, shape (size (size + 1) / 2,).
         noise: standard normal numbers, shape (rows, size).
         drawn: written to, shape (rows, width).
     """
-    triangle, size = len(prior), noise.shape[1]
-    sums = np.zeros((block, products.shape[1]), np.float32)
+    triangle, size, width = len(prior), noise.shape[1], design.shape[1]
+    sums = np.zeros((block, size + size % 2, width), np.float32)  # of w x x', of which the lower triangle is whole
+    pulls = np.zeros((block, width), np.float32)
     a = np.zeros((triangle, block), np.float32)
     v = np.zeros((size, block), np.float32)
-    inverse = np.empty(block, np.float32)
-    nothing = np.float32(0.0)
+    nothing, one = np.float32(0.0), np.float32(1.0)
     for begin in range(first, last, block):
         count = min(block, last - begin)
         for s in range(count):
             row = begin + s
-            for i in range(triangle):
-                sums[s, i] = prior[i]
-            for i in range(size):
-                sums[s, triangle + i] = pull[row, i]
+            own = row_precision[row]
+            sums[s] = nothing
+            pulls[s] = pull[row]
             end = start[row + 1]
-            for at in range(start[row], end, 4):  # by fours, as the sums are then read and written less often
+            # by fours, and two rows of the sums at once, as these are then read and written less often
+            for at in range(start[row], end, 4):
                 at1, at2, at3 = min(at + 1, end - 1), min(at + 2, end - 1), min(at + 3, end - 1)
                 j0, j1, j2, j3 = other[at], other[at1], other[at2], other[at3]
-                own = row_precision[row]
                 w0 = own * other_precision[j0]
                 w1 = own * other_precision[j1] if at + 1 < end else nothing
                 w2 = own * other_precision[j2] if at + 2 < end else nothing
                 w3 = own * other_precision[j3] if at + 3 < end else nothing
-                for i in range(triangle):
-                    pair = w0 * products[j0, i] + w1 * products[j1, i]
-                    sums[s, i] += pair + (w2 * products[j2, i] + w3 * products[j3, i])
+                for i in range(0, size, 2):
+                    y0, y1, y2, y3 = w0 * design[j0, i], w1 * design[j1, i], w2 * design[j2, i], w3 * design[j3, i]
+                    z0, z1 = w0 * design[j0, i + 1], w1 * design[j1, i + 1]
+                    z2, z3 = w2 * design[j2, i + 1], w3 * design[j3, i + 1]
+                    for j in range((i + 1) // LANE * LANE + LANE):
+                        x0, x1, x2, x3 = design[j0, j], design[j1, j], design[j2, j], design[j3, j]
+                        sums[s, i, j] += (y0 * x0 + y1 * x1) + (y2 * x2 + y3 * x3)
+                        sums[s, i + 1, j] += (z0 * x0 + z1 * x1) + (z2 * x2 + z3 * x3)
                 w0 *= rating[at] - offset[j0]
                 w1 *= rating[at1] - offset[j1]
                 w2 *= rating[at2] - offset[j2]
                 w3 *= rating[at3] - offset[j3]
-                for i in range(triangle, triangle + size):
-                    pair = w0 * products[j0, i] + w1 * products[j1, i]
-                    sums[s, i] += pair + (w2 * products[j2, i] + w3 * products[j3, i])
-        for i in range(triangle):
-            for s in range(block):
-                a[i, s] = sums[s, i]
+                for j in range(width):
+                    pair = w0 * design[j0, j] + w1 * design[j1, j]
+                    pulls[s, j] += pair + (w2 * design[j2, j] + w3 * design[j3, j])
         for i in range(size):
-            for s in range(block):
-                v[i, s] = sums[s, triangle + i]
-        for k in range(size):
-            pivot = k * (k + 1) // 2 + k
-            for s in range(block):
-                inverse[s] = np.float32(1.0) / np.sqrt(a[pivot, s])
-            for s in range(block):
-                a[pivot, s] = inverse[s]
-                v[k, s] *= inverse[s]
-            for i in range(k + 1, size):
-                base = i * (i + 1) // 2
+            base = i * (i + 1) // 2
+            for j in range(i + 1):
                 for s in range(block):
-                    a[base + k, s] *= inverse[s]
+                    a[base + j, s] = prior[base + j] + sums[s, i, j]
+            for s in range(block):
+                v[i, s] = pulls[s, i]
+        for i in range(size):
+            base = i * (i + 1) // 2
+            for j in range(i + 1):
+                column = j * (j + 1) // 2
+                whole = j - j % 4
+                for k in range(0, whole, 4):
+                    p, q = base + k, column + k
+                    for s in range(block):
+                        pair = a[p, s] * a[q, s] + a[p + 1, s] * a[q + 1, s]
+                        a[base + j, s] -= pair + (a[p + 2, s] * a[q + 2, s] + a[p + 3, s] * a[q + 3, s])
+                for k in range(whole, j):
+                    for s in range(block):
+                        a[base + j, s] -= a[base + k, s] * a[column + k, s]
+                for s in range(block):  # in the place of each pivot is its inverse
+                    a[base + j, s] = a[base + j, s] * a[column + j, s] if j < i else one / np.sqrt(a[base + j, s])
+            for k in range(i):
                 for s in range(block):
                     v[i, s] -= a[base + k, s] * v[k, s]
-                for j in range(k + 1, i + 1):
-                    column = j * (j + 1) // 2 + k
-                    for s in range(block):
-                        a[base + j, s] -= a[base + k, s] * a[column, s]
+            for s in range(block):
+                v[i, s] *= a[base + i, s]
         for s in range(count):
             for i in range(size):
                 v[i, s] += noise[begin + s, i]
@@ -211,10 +200,16 @@ def gather_sums(start: Places, other: Codes, table: Table, found: Table) -> None
 def multiply(table: Table, matrix: Table, found: Table) -> None:
     """Write table matrix into `found`, (rows, width), for a matrix of shape (columns, width), in a fixed order."""
     columns, width = matrix.shape
+    last = columns - columns % 4
     for row in range(len(table)):
         for j in range(width):
             found[row, j] = 0.0
-        for i in range(columns):
+        for i in range(0, last, 4):  # as what is found is then read and written less often
+            w0, w1, w2, w3 = table[row, i], table[row, i + 1], table[row, i + 2], table[row, i + 3]
+            for j in range(width):
+                pair = w0 * matrix[i, j] + w1 * matrix[i + 1, j]
+                found[row, j] += pair + (w2 * matrix[i + 2, j] + w3 * matrix[i + 3, j])
+        for i in range(last, columns):
             value = table[row, i]
             for j in range(width):
                 found[row, j] += value * matrix[i, j]

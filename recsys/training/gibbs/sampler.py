@@ -23,7 +23,6 @@ from recsys.training.gibbs.kernels import (
     Table,
     draw_rows,
     multiply,
-    outer_products,
     predict,
     scatter,
     squared_errors,
@@ -81,8 +80,10 @@ class Side:
     def draw_rows(self, other: "Side", alpha: float, random: np.random.Generator) -> None:
         """Draw θ of every row, given the other side."""
         triangle = np.tril_indices(self.size)
-        products = np.empty((len(other.theta), len(triangle[0]) + self.size), np.float32)
-        outer_products(other.theta, self.size, products)
+        design = other.theta.copy()
+        design[:, 0] = 1
+        means = self._padded(self.mean)[None] if self.histories is None else self.offset + self._padded(self.mean)
+        pull = _times(means, self._padded(self.precision))
         draw_rows(
             0,
             len(self.theta),
@@ -92,9 +93,9 @@ class Side:
             self.ratings.rating,
             np.float32(alpha) * self.noise,
             other.noise,
-            products,
+            design,
             np.ascontiguousarray(other.theta[:, 0]),
-            _times(self.offset + self._padded(self.mean), self._padded(self.precision)),
+            np.repeat(pull, len(self.theta), axis=0) if self.histories is None else pull,
             self.precision[triangle].astype(np.float32),
             random.standard_normal((len(self.theta), self.size), np.float32),
             self.theta,

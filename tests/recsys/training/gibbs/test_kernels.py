@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from recsys.training.gibbs.kernels import BLOCK, LANE, draw_rows, multiply, outer_products, predict, squared_errors
+from recsys.training.gibbs.kernels import BLOCK, LANE, draw_rows, multiply, predict, squared_errors
 from recsys.training.gibbs.side_information import Histories, Ratings
 
-ROWS, OTHERS, SIZE = 40, 25, 4
+ROWS, OTHERS, SIZE = 40, 25, 7
 
 
 @pytest.fixture
@@ -29,11 +29,11 @@ def test_rows_are_drawn_from_their_normal_posteriors(ratings: Ratings) -> None:
     root = random.normal(size=(SIZE, SIZE))
     prior = root @ root.T + np.eye(SIZE)
     noise = random.normal(size=(ROWS, SIZE)).astype(np.float32)
-    products = np.empty((OTHERS, SIZE * (SIZE + 1) // 2 + SIZE), np.float32)
-    outer_products(others, SIZE, products)
+    design = others.copy()
+    design[:, 0] = 1
     drawn = np.zeros((ROWS, LANE), np.float32)
     offset, lower = np.ascontiguousarray(others[:, 0]), prior[np.tril_indices(SIZE)].astype(np.float32)
-    given = (ratings.start, ratings.other, ratings.rating, own, theirs, products, offset, pull, lower, noise, drawn)
+    given = (ratings.start, ratings.other, ratings.rating, own, theirs, design, offset, pull, lower, noise, drawn)
     draw_rows(0, 33, BLOCK, *given)
     draw_rows(33, ROWS, BLOCK, *given)
     for row in range(ROWS):
