@@ -69,11 +69,6 @@ def pytest_configure() -> None:
         atexit.register(_end, Path(shared))  # after Prefect has sent its last events to the server
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One process more than there are cores, as tests of flows wait for Prefect's server a third of their time."""
-    return (os.cpu_count() or 1) + 1
-
-
 def _end(shared: Path) -> None:
     if (process := shared / "server.pid").exists():
         kill_family(int(process.read_text()))
