@@ -26,7 +26,7 @@ from flows.screen import console_for, show_columns, show_header, show_plan, show
 from flows.server import OwnServer, running_server
 from flows.stdio import print_error
 from flows.terminal import asks, watching
-from flows.unchanged import note_unchanged
+from flows.unchanged import note_unchanged, unchanged_answer
 from recsys.data.columns import described
 from recsys.data.source import Source, check_beginning, expected_rows, locate
 from recsys.errors import ChecksFailed, DamagedArtefact, ServerUnavailable, UserError
@@ -93,15 +93,16 @@ class Session:
         server = self._server() or OwnServer()
         with server if isinstance(server, OwnServer) else nullcontext():  # starts while the ratings are looked at
             source = locate(self.settings.data)
-            planner, expected = self._plan(source)
-            columns = _columns(planner)
-            if not columns:
-                from recsys.data.ingest import check
-
-                columns = check(source.ratings, source.settings)
-        cached = sum(planned.cached for planned in planner.tasks)
-        all_cached = cached == len(planner.tasks)
-        show_header(self.console, self.settings, source, columns, tasks=len(planner.tasks), cached=cached)
+            answer = None if elsewhere else unchanged_answer(self.settings, source)
+            if answer:  # a plan would take a second to say the same
+                planner, expected = None, Forecast()
+                tasks, cached, columns = answer.tasks, answer.tasks, answer.columns
+            else:
+                planner, expected = self._plan(source)
+                tasks, cached = len(planner.tasks), sum(planned.cached for planned in planner.tasks)
+                columns = _columns(planner) or _checked(source)
+        all_cached = cached == tasks
+        show_header(self.console, self.settings, source, columns, tasks=tasks, cached=cached)
         loading = nullcontext() if all_cached or elsewhere else _keras_loading()
         with loading, _reporting_to(server), watching(self.console, expected), _stopped_by_signals():
             if elsewhere and not self.verbose:  # keep Prefect's log of the workers off the terminal, too
@@ -109,7 +110,7 @@ class Session:
             outcome = run_to_its_end(partial(compare, self.settings), restart=isinstance(server, str))
         failure = outcome.failure if isinstance(outcome.failure, ModelsFailed) else None
         folder = Path(outcome.folder)
-        if not failure and not elsewhere:
+        if not failure and not elsewhere and not answer:
             self._note(source, folder, planner if all_cached else None)
         try:
             show_result(
@@ -168,6 +169,13 @@ def _columns(planner: Planner) -> str:
     """Which column of the ratings holds what, in words; "" where they have not been read yet."""
     facts = planner.ratings
     return described(facts["source_columns"], facts["found_by"]) if facts else ""
+
+
+def _checked(source: Source) -> str:
+    """As `_columns`, by reading the beginning of the ratings; raise BadRatings if a run could not read them."""
+    from recsys.data.ingest import check  # here, as it loads pandas, which a cached run can do without
+
+    return check(source.ratings, source.settings)
 
 
 @contextmanager

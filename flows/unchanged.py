@@ -11,7 +11,7 @@ from flows.server import PROJECT, none_configured
 from recsys.data.source import Source, locate
 from recsys.errors import UserError
 from recsys.settings import Settings
-from recsys.store.answers import answer_of, made_from, note_answer, noted_answer
+from recsys.store.answers import Answer, answer_of, made_from, note_answer, noted_answer
 from recsys.store.artifacts import Manifest
 from recsys.store.store import Store
 
@@ -31,19 +31,29 @@ def show_unchanged(
     Raises:
         ChecksFailed: as `show_result` does.
     """
-    if settings.refresh or settings.scaling.elsewhere or not (without_server or none_configured()):
+    if settings.scaling.elsewhere or not (without_server or none_configured()):
         return False
-    store = Store(settings.output.store)
     try:
         source = locate(settings.data)
-        answer = noted_answer(store, _made_from(store, settings, source))
-    except (OSError, UserError):  # which planning the run explains
+    except UserError:  # which planning the run explains
         return False
+    answer = unchanged_answer(settings, source)
     if answer is None:
         return False
     show_header(console, settings, source, answer.columns, tasks=answer.tasks, cached=answer.tasks)
     show_result(console, Path(answer.folder), settings, as_json=as_json, strict=strict, remark=REMARK)
     return True
+
+
+def unchanged_answer(settings: Settings, source: Source) -> Answer | None:
+    """Return the noted answer to a comparison, None if there is none that still holds, or if it is to be refreshed."""
+    if settings.refresh:
+        return None
+    store = Store(settings.output.store)
+    try:
+        return noted_answer(store, _made_from(store, settings, source))
+    except (OSError, UserError):  # which planning the run explains
+        return None
 
 
 def note_unchanged(

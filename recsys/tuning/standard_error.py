@@ -1,6 +1,7 @@
 """The rule of one standard error: a model has to beat the simple one that it contains by more than chance may give."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 from recsys.store.store import Manifest, Store
@@ -16,14 +17,19 @@ SquaredErrors = Callable[[Manifest], "npt.NDArray[np.float64]"]
 def squared_errors(store: Store, codes: Manifest, training: Manifest) -> SquaredErrors:
     """Return the function that reads them of the trials in `store` on this data."""
 
-    def of_trial(trial: Manifest) -> "npt.NDArray[np.float64]":
-        import numpy as np
-
+    @cache
+    def observed() -> "npt.NDArray[np.floating]":
         from recsys.training.fit import FitData
 
         data = FitData.load(store.paths(codes, training))
+        ratings: npt.NDArray[np.floating] = data.rating[data.validation]
+        return ratings
+
+    def of_trial(trial: Manifest) -> "npt.NDArray[np.float64]":
+        import numpy as np
+
         predicted = np.load(store.path(trial, "validation.npy"), allow_pickle=False)
-        errors: npt.NDArray[np.float64] = np.square(data.rating[data.validation] - predicted.astype(np.float64))
+        errors: npt.NDArray[np.float64] = np.square(observed() - predicted.astype(np.float64))
         return errors
 
     return of_trial
