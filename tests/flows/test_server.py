@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -58,6 +59,14 @@ def test_one_that_cannot_start_is_a_sentence(tmp_path: Path, monkeypatch: pytest
         ServerUnavailable, match=r"Prefect's server could not be started \(.*unable to open.*PREFECT_HOME"
     ):
         server.wait()
+    server.stop()
+
+
+def test_one_that_no_run_needs_is_killed_at_once() -> None:
+    server = OwnServer()
+    with pytest.raises(ServerUnavailable), server:
+        raise ServerUnavailable("the ratings cannot be read")
+    assert server._process.wait(30) == -signal.SIGKILL
     server.stop()
 
 
