@@ -27,11 +27,13 @@ RUN = Group("Run", sort_key=9)
 WORDS = ("yes", "no", "true", "false")
 """That turn a flag on and off."""
 
+DOCSTRINGS = cache(docstring_parser.parse_from_object)
+"""For the help, cyclopts reads the class of each section, and for each Pydantic's BaseModel: half of the time."""
+
 
 def application() -> App:
     """Return the command line, made from the settings and the parameters of `run`."""
-    # for the help, cyclopts reads the classes of all sections, and for each Pydantic's BaseModel: half of the time
-    docstring_parser.parse_from_object = _parsed
+    docstring_parser.parse_from_object = DOCSTRINGS
     app = App(
         name=program_name(),
         help="Does a deep network really predict your ratings better than matrix factorisation? "
@@ -47,9 +49,6 @@ def application() -> App:
     for command in (predict, recommend, export, show, diff):
         app.command(command, help_epilogue="")
     return app
-
-
-_parsed = cache(docstring_parser.parse_from_object)
 
 
 def with_words_for_flags(arguments: list[str]) -> list[str]:

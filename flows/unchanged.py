@@ -35,7 +35,7 @@ def show_unchanged(
         return False
     try:
         source = locate(settings.data)
-    except UserError:  # which planning the run explains
+    except (OSError, UserError):  # which planning the run explains
         return False
     answer = unchanged_answer(settings, source)
     if answer is None:
