@@ -104,7 +104,8 @@ def _digest(value: Any) -> str:
 
 
 def _code(package: Path) -> list[Path]:
-    return sorted(path for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    """Without what Python and Numba compile of it, which appears while other processes run."""
+    return sorted(path for path in package.rglob("*") if path.is_file() and path.parent.name != "__pycache__")
 
 
 def _installed() -> list[str]:

@@ -78,6 +78,13 @@ def test_a_run_of_the_same_result_changes_nothing(place: Place) -> None:
     assert place.answer() is not None
 
 
+@pytest.mark.parametrize("name", ["model.cpython-311.pyc", "model.cpython-311.pyc.140", "model.draw-36.py311.1.nbc"])
+def test_what_is_compiled_of_the_code_changes_nothing(name: str, place: Place) -> None:
+    (place.root / "code" / "__pycache__").mkdir()
+    (place.root / "code" / "__pycache__" / name).write_bytes(b"")
+    assert place.answer() is not None
+
+
 def damage(place: Place) -> None:
     entry, *_ = place.store.manifest(fingerprint())["files"]
     path = place.store.root / entry["path"]
