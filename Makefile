@@ -1,6 +1,6 @@
 # make compare   the comparison; ARGS="--ratings my.csv" passes options on
 # make check     ruff, its formatter and mypy
-# make test      make check, then the test suite
+# make test      make check and the test suite, side by side
 # make slow      the slowest tests, about half an hour
 # make faults    tests of failing machines, broken files and attacks, over an hour, with a table at the end
 # make benchmark the benchmarks, about an hour; ARGS="against_notebook" runs one of them
@@ -22,7 +22,7 @@ ELSEWHERE := $(shell made=$$(sed -n 's|^command = .* -m venv [^/]*\(/.*\)/\.venv
 	[ -z "$$made" ] || [ "$$made" -ef . ] || printf %s "$$made")
 export ELSEWHERE
 
-.PHONY: compare check test slow faults benchmark ui deploy stop serve clean-store audit lock clean remove-moved-venv
+.PHONY: compare check test suite slow faults benchmark ui deploy stop serve clean-store audit lock clean remove-moved-venv
 
 compare: .venv/.installed
 	@$(BIN)/python flows/compare.py $(ARGS)
@@ -32,7 +32,10 @@ check: .venv/.installed-test
 	@$(BIN)/python -m ruff format --check
 	@$(BIN)/python -m mypy
 
-test: check
+test: .venv/.installed-test
+	@$(MAKE) --no-print-directory --jobs 2 check suite
+
+suite: .venv/.installed-test
 	@$(BIN)/python -m pytest $(ARGS)
 
 slow: .venv/.installed-test

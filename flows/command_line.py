@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from flows.stdio import fail, handle_early_interrupt, output_error, prepare_streams, print_error
 from recsys.errors import ChecksFailed, DamagedArtefact, ServerLost, UserError
+from recsys.memory import without_collecting
 
 STOPPED = "stopped; every finished task is kept, and the same command goes on from there."
 
@@ -23,9 +24,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     prepare_streams()
     _require_own_environment()
 
-    from cyclopts import CycloptsError  # these imports take seconds and open files
+    with without_collecting():  # these imports take seconds and open files
+        from cyclopts import CycloptsError
 
-    from flows.options import application, explained_option, with_words_for_flags
+        from flows.options import application, explained_option, with_words_for_flags
 
     try:
         given = with_words_for_flags(sys.argv[1:] if arguments is None else arguments)

@@ -43,7 +43,7 @@ from recsys.tuning.cache import remembered_search
 from recsys.tuning.members import Families, allowance, left_out, searched_families
 from recsys.tuning.search import Found, expected_attempts, search
 from recsys.tuning.standard_error import squared_errors
-from recsys.winner.choice import Choice, model_to_use
+from recsys.winner.choice import Choice, model_to_use, remembered_choice
 from tasks.data import download, encode, ingest, split, subsample
 from tasks.report import report, score
 from tasks.train import TRAIN, TRY, choosing, on_share, reading, refitting
@@ -192,7 +192,9 @@ def _model_to_use(settings: Settings, trained: dict[str, Any], dag: Interpreter)
     if dag.unknown(list(found.values())) is not None:
         return Choice(next(iter(trained["chosen"])), "")  # which one is not known yet
     codes, training = trained["data"]["codes"], trained["data"]["training"]
-    return model_to_use(found, squared_errors(Store(settings.output.store), codes, training))
+    store = Store(settings.output.store)
+    errors = squared_errors(store, codes, training)
+    return model_to_use(found, errors) if settings.refresh else remembered_choice(store, found, errors)
 
 
 def wire_histories(settings: Settings, trained: dict[str, Any], dag: Interpreter) -> dict[str, dict[str, Any]]:

@@ -1,5 +1,6 @@
 """The options of the command line, the YAML file of settings, and how the two are merged."""
 
+import gc
 import os
 import signal
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from recsys.data.opening import open_ratings
 from recsys.data.source import locate
 from recsys.errors import BadSettings
 from recsys.evaluation.metrics import described_metrics
+from recsys.memory import without_collecting
 from recsys.settings import Settings
 from recsys.text import is_unicode
 
@@ -93,9 +95,9 @@ def run(
     if replay is not None:
         if other := "plan" if plan else "strict" if strict else "config" if config is not None else "":
             raise BadSettings(f"--replay cannot be combined with --{other}.")
-        from flows.replay import replay as run_again
-
-        _handle_interrupt()
+        with without_collecting():
+            from flows.replay import replay as run_again
+        _ready()
         return run_again(replay, settings, **session_options)
     # merged even without a file, as only the merged settings are checked for consistency
     settings = merged(Settings() if config is None else from_yaml(config), settings)
@@ -108,9 +110,9 @@ def run(
             return True
     with open_ratings(locate(settings.data).ratings):
         pass  # a file that is missing is told before Prefect is imported, which takes seconds
-    from flows.session import Session
-
-    _handle_interrupt()
+    with without_collecting():
+        from flows.session import Session
+    _ready()
     session = Session(settings, **session_options)
     if plan:
         session.explain()
@@ -118,8 +120,9 @@ def run(
     return session.compare()
 
 
-def _handle_interrupt() -> None:
-    """Have Ctrl-C raise KeyboardInterrupt, now that everything is imported."""
+def _ready() -> None:
+    """Have Ctrl-C raise KeyboardInterrupt, now that everything is imported, and no collection visit what was."""
+    gc.freeze()
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -3,7 +3,6 @@
 Import `keras` and `tensorflow` from here. Loading takes seconds, so only modules that compute with them do.
 """
 
-import gc
 import os
 import re
 import sys
@@ -13,7 +12,7 @@ from contextlib import contextmanager
 
 from threadpoolctl import threadpool_limits
 
-from recsys.memory import require_memory_for_tensorflow
+from recsys.memory import require_memory_for_tensorflow, without_collecting
 
 CHATTER = re.compile(rb"absl::InitializeLog\(\)|cudart_stub|computation_placer|cpu_feature_guard|oneDNN custom|cuInit")
 """Marks of the lines that TensorFlow's C++ side writes at every start, whatever its log level."""
@@ -36,18 +35,6 @@ def _without_chatter() -> Iterator[None]:
                     os.write(2, line)
 
 
-@contextmanager
-def _without_collecting() -> Iterator[None]:
-    """Spare the collector the search for garbage among the million objects that loading makes: a fifth of its time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # XLA cuts sums of large batches by the number of threads it finds, which changes their last bits: it finds two,
 # on one core or on sixteen. Two, as two branches train side by side; more only slow down steps of 50 µs.
@@ -56,7 +43,7 @@ os.environ["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen=false {os.environ.get('
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
 require_memory_for_tensorflow()
-with _without_chatter(), _without_collecting():
+with _without_chatter(), without_collecting():
     import keras
     import tensorflow
 

@@ -26,10 +26,10 @@ a fifth of a session's time."""
 
 LONGEST = (
     "flows/test_caching.py",
+    "recsys/training/compiled/test_engine.py",  # needs no server, for whose start the first one waits
     "flows/test_command_line.py",
     "flows/test_winner.py",
     "flows/test_golden.py",
-    "recsys/training/compiled/test_engine.py",
     "recsys/report/test_write.py",
     "flows/test_poisoned.py",
     "flows/test_toy_model.py",
