@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -110,14 +111,17 @@ def run(
             return True
     with open_ratings(locate(settings.data).ratings):
         pass  # a file that is missing is told before Prefect is imported, which takes seconds
-    with without_collecting():
+    from flows.server import OwnServer, none_configured
+
+    own = OwnServer() if not plan and (without_server or none_configured()) else None
+    with own or nullcontext(), without_collecting():  # it starts meanwhile
         from flows.session import Session
     _ready()
     session = Session(settings, **session_options)
     if plan:
         session.explain()
         return True
-    return session.compare()
+    return session.compare(own)
 
 
 def _ready() -> None:

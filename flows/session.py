@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -78,8 +78,10 @@ class Session:
         show_columns(self.console, _columns(planner) or check_beginning(source))
         show_plan(self.console, planner.tasks, expected)
 
-    def compare(self) -> bool:
+    def compare(self, own: OwnServer | None = None) -> bool:
         """Run the comparison and show it; return whether every model was trained.
+
+        `own` is a server that starts already, for a run that finds no other.
 
         Raises:
             ServerUnavailable: PREFECT_API_URL names a server that does not answer, and the user chose not to go on.
@@ -89,9 +91,11 @@ class Session:
             ChecksFailed: the run is strict, and a check of severity error fired that is not muted.
         """
         elsewhere = self.settings.scaling.elsewhere
-        check_installed(self.settings.scaling)
-        server = self._server() or OwnServer()
-        with server if isinstance(server, OwnServer) else nullcontext():  # starts while the ratings are looked at
+        with ExitStack() as stack:  # a server of its own starts while the ratings are looked at
+            if own:
+                stack.enter_context(own)
+            check_installed(self.settings.scaling)
+            server = self._server() or own or stack.enter_context(OwnServer())
             source = locate(self.settings.data)
             answer = None if elsewhere else unchanged_answer(self.settings, source)
             if answer:  # a plan would take a second to say the same

@@ -16,6 +16,7 @@ BENCHMARKS = (
     "whole_flow",
     "cached_run",
     "start_up",
+    "first_run",
 )
 
 if __name__ == "__main__":

@@ -50,15 +50,20 @@ DATA: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def ratings(tmp_path: Path) -> Ratings:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("evaluated")
+
+
+@pytest.fixture(scope="module")
+def ratings(folder: Path) -> Ratings:
     """Ratings whose last user and last item stand in test rows only."""
     random = np.random.default_rng(0)
     user, item = random.integers(USERS - 1, size=ROWS).astype(np.int32), random.integers(ITEMS - 1, size=ROWS)
     user[190:195], item[195:] = USERS - 1, ITEMS - 1
     rating = random.integers(1, 6, size=ROWS).astype(np.float32)
-    pq.write_table(pa.table({"code": range(USERS), "id": [f"u{code}" for code in range(USERS)]}), tmp_path / "users")
-    pq.write_table(pa.table({"code": range(ITEMS), "id": range(100, 100 + ITEMS)}), tmp_path / "items")
+    pq.write_table(pa.table({"code": range(USERS), "id": [f"u{code}" for code in range(USERS)]}), folder / "users")
+    pq.write_table(pa.table({"code": range(ITEMS), "id": range(100, 100 + ITEMS)}), folder / "items")
     rows = np.arange(ROWS)
     return Ratings(
         user,
@@ -67,17 +72,17 @@ def ratings(tmp_path: Path) -> Ratings:
         train=rows[:130],
         validation=rows[130:150],
         test=rows[150:],
-        users=tmp_path / "users",
-        items=tmp_path / "items",
+        users=folder / "users",
+        items=folder / "items",
     )
 
 
-@pytest.fixture
-def trained(tmp_path: Path) -> dict[str, TrainedModel]:
+@pytest.fixture(scope="module")
+def trained(folder: Path) -> dict[str, TrainedModel]:
     model = build_mf(USERS, ITEMS, MFSettings(embedding_size=4), seed=1)
     model.set_weights([weights * 80 for weights in model.get_weights()])  # far outside the scale
-    save_model(model, tmp_path / "model.keras")
-    return {"mf": TrainedModel([Fitted(1, tmp_path / "model.keras", FACTS)])}
+    save_model(model, folder / "model.keras")
+    return {"mf": TrainedModel([Fitted(1, folder / "model.keras", FACTS)])}
 
 
 def compared(
@@ -102,8 +107,27 @@ def compared(
     )
 
 
-def test_scores_are_those_of_the_predictions(ratings: Ratings, trained: dict[str, TrainedModel]) -> None:
-    comparison, predictions = compared(ratings, trained)
+Compared = tuple[Comparison, pd.DataFrame]
+
+
+@pytest.fixture(scope="module")
+def fair(ratings: Ratings, trained: dict[str, TrainedModel]) -> Compared:
+    return compared(ratings, trained)
+
+
+@pytest.fixture(scope="module")
+def notebook(ratings: Ratings, trained: dict[str, TrainedModel]) -> Compared:
+    return compared(ratings, trained, "notebook")
+
+
+def with_test_ratings(ratings: Ratings, value: float) -> Ratings:
+    changed = ratings.rating.copy()
+    changed[ratings.test] = value
+    return replace(ratings, rating=changed)
+
+
+def test_scores_are_those_of_the_predictions(ratings: Ratings, fair: Compared) -> None:
+    comparison, predictions = fair
     for row in [*comparison.models, *comparison.baselines]:
         error = predictions[row.name].astype(float) - predictions["rating"].astype(float)
         assert row.mse == pytest.approx((error**2).mean())
@@ -116,20 +140,14 @@ def test_scores_are_those_of_the_predictions(ratings: Ratings, trained: dict[str
     assert [row.name for row in comparison.baselines] == baselines
 
 
-def test_fair_predictions_stay_on_the_scale_and_notebook_ones_do_not(
-    ratings: Ratings, trained: dict[str, TrainedModel]
-) -> None:
-    fair, _ = compared(ratings, trained)
-    notebook, predictions = compared(ratings, trained, "notebook")
-    assert fair.clipped_to == (1.0, 5.0)
-    assert notebook.clipped_to is None
-    assert predictions["mf"].abs().max() > 5
+def test_fair_predictions_stay_on_the_scale_and_notebook_ones_do_not(fair: Compared, notebook: Compared) -> None:
+    assert fair[0].clipped_to == (1.0, 5.0)
+    assert notebook[0].clipped_to is None
+    assert notebook[1]["mf"].abs().max() > 5
 
 
-def test_cold_rows_are_counted_scored_apart_and_answered_by_the_biases(
-    ratings: Ratings, trained: dict[str, TrainedModel]
-) -> None:
-    comparison, frame = compared(ratings, trained)
+def test_cold_rows_are_counted_scored_apart_and_answered_by_the_biases(fair: Compared, notebook: Compared) -> None:
+    comparison, frame = fair
     cold = frame[frame["cold"]]
     assert len(cold) == comparison.data.cold_test_rows == 10
     assert (cold["mf"] == cold["bias_only"]).all()
@@ -139,19 +157,18 @@ def test_cold_rows_are_counted_scored_apart_and_answered_by_the_biases(
     assert comparison.models[0].cold.rows == 10
     assert comparison.models[0].warm is not None
     assert comparison.models[0].warm.rows == 40
-    _, notebook = compared(ratings, trained, "notebook")
-    assert not (notebook["mf"] == notebook["bias_only"])[notebook["cold"]].any()
+    _, frame = notebook
+    assert not (frame["mf"] == frame["bias_only"])[frame["cold"]].any()
 
 
-def test_a_failed_model_is_named_with_its_reason(ratings: Ratings, trained: dict[str, TrainedModel]) -> None:
-    comparison, _ = compared(ratings, trained)
-    assert [(failed.name, failed.reason) for failed in comparison.failed] == [("dnn", "it broke")]
+def test_a_failed_model_is_named_with_its_reason(fair: Compared) -> None:
+    assert [(failed.name, failed.reason) for failed in fair[0].failed] == [("dnn", "it broke")]
 
 
 def test_neighbours_are_skipped_with_a_reason_where_the_ratings_are_too_many(
-    ratings: Ratings, trained: dict[str, TrainedModel], monkeypatch: pytest.MonkeyPatch
+    ratings: Ratings, trained: dict[str, TrainedModel], fair: Compared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert compared(ratings, trained)[0].skipped == []
+    assert fair[0].skipped == []
     monkeypatch.setattr(item_knn, "MOST_STEPS", 100)
     comparison, predictions = compared(ratings, trained)
     (skipped,) = comparison.skipped
@@ -177,23 +194,25 @@ def test_neighbours_choose_without_the_choosing_ratings_and_keep_all(
         assert {row.name: row.parameters for row in comparison.baselines}["item_knn"] == pairs
 
 
-def test_test_ratings_change_nothing_but_the_scores(ratings: Ratings, trained: dict[str, TrainedModel]) -> None:
-    _, before = compared(ratings, trained)
-    ratings.rating[ratings.test] = 1000.0
-    _, after = compared(ratings, trained)
+def test_test_ratings_change_nothing_but_the_scores(
+    ratings: Ratings, trained: dict[str, TrainedModel], fair: Compared
+) -> None:
+    _, before = fair
+    _, after = compared(with_test_ratings(ratings, 1000.0), trained)
     names = ["mf", "global_mean", "user_mean", "item_mean", "bias_only", "popularity_slope", "item_knn"]
     assert before[names].equals(after[names])
     assert not before["rating"].equals(after["rating"])
 
 
 def test_the_errors_of_several_seeds_are_averaged_and_their_spread_is_told(
-    ratings: Ratings, trained: dict[str, TrainedModel], tmp_path: Path
+    ratings: Ratings, trained: dict[str, TrainedModel], fair: Compared, tmp_path: Path
 ) -> None:
     (first,) = trained["mf"].fits
     save_model(build_mf(USERS, ITEMS, MFSettings(embedding_size=4), seed=2), tmp_path / "second.keras")
     second = Fitted(2, tmp_path / "second.keras", FACTS)
-    (of_first,), (of_second,), (of_both,) = (
-        compared(ratings, {"mf": TrainedModel(fits)})[0].models for fits in ([first], [second], [first, second])
+    (of_first,) = fair[0].models
+    (of_second,), (of_both,) = (
+        compared(ratings, {"mf": TrainedModel(fits)})[0].models for fits in ([second], [first, second])
     )
     assert of_first.spread is None
     assert [(one.seed, one.mse) for one in of_both.seeds] == [(1, of_first.mse), (2, of_second.mse)]
@@ -206,7 +225,7 @@ def test_the_errors_of_several_seeds_are_averaged_and_their_spread_is_told(
 
 
 def test_where_another_fit_chose_the_epochs_its_course_is_shown_and_the_refits_are_scored(
-    ratings: Ratings, trained: dict[str, TrainedModel]
+    ratings: Ratings, trained: dict[str, TrainedModel], fair: Compared
 ) -> None:
     chosen = FACTS | {"loss": [3.0] * 5, "val_loss": [5.0, 4.0, 3.0, 4.0, 5.0], "best_epoch": 3, "scored_epoch": 3}
     refitted = {"mf": replace(trained["mf"], chosen=chosen)}
@@ -214,29 +233,34 @@ def test_where_another_fit_chose_the_epochs_its_course_is_shown_and_the_refits_a
     (row,) = comparison.models
     assert (row.refitted_rows, row.epochs, row.best_epoch, row.scored_epoch) == (150, 5, 3, 3)
     assert row.history.val_loss == chosen["val_loss"]
-    assert predictions["mf"].equals(compared(ratings, trained)[1]["mf"])
+    assert predictions["mf"].equals(fair[1]["mf"])
 
 
-@pytest.fixture
-def tuned(ratings: Ratings, trained: dict[str, TrainedModel], tmp_path: Path) -> dict[str, TrainedModel]:
+@pytest.fixture(scope="module")
+def tuned(ratings: Ratings, folder: Path) -> dict[str, TrainedModel]:
     """Two tuned models of two seeds each, with the validation predictions of who chose."""
     random, models = np.random.default_rng(3), {}
     for name in ("mf_tuned", "dnn_tuned"):
         fits = []
         for seed in (1, 2):
-            path = tmp_path / f"{name}{seed}.keras"
+            path = folder / f"{name}{seed}.keras"
             save_model(build_mf(USERS, ITEMS, MFSettings(embedding_size=4), seed=10 * seed + len(name)), path)
             fits.append(Fitted(seed, path, FACTS))
         guess = ratings.rating[ratings.validation] + random.normal(size=len(ratings.validation))
-        np.save(tmp_path / f"{name}.npy", guess.astype(np.float32))
-        models[name] = TrainedModel(fits, FACTS, tmp_path / f"{name}.npy")
+        np.save(folder / f"{name}.npy", guess.astype(np.float32))
+        models[name] = TrainedModel(fits, FACTS, folder / f"{name}.npy")
     return models
 
 
+@pytest.fixture(scope="module")
+def of_tuned(ratings: Ratings, tuned: dict[str, TrainedModel]) -> Compared:
+    return compared(ratings, tuned)
+
+
 def test_the_mean_of_seeds_and_a_blend_are_rows_of_their_own_with_their_members_costs(
-    ratings: Ratings, tuned: dict[str, TrainedModel]
+    ratings: Ratings, tuned: dict[str, TrainedModel], of_tuned: Compared
 ) -> None:
-    comparison, predictions = compared(ratings, tuned)
+    comparison, predictions = of_tuned
     rows = {row.name: row for row in comparison.combinations}
     assert set(rows) == {"mf_tuned_mean", "dnn_tuned_mean", "blend"}
     for row in comparison.combinations:
@@ -249,27 +273,27 @@ def test_the_mean_of_seeds_and_a_blend_are_rows_of_their_own_with_their_members_
     assert not compared(ratings, tuned, evidence=EvidenceSettings(resamples=100, combine=False))[0].combinations
 
 
-def test_test_ratings_have_no_say_in_the_blend(ratings: Ratings, tuned: dict[str, TrainedModel]) -> None:
-    before, _ = compared(ratings, tuned)
-    ratings.rating[ratings.test] = 3.0
-    after, _ = compared(ratings, tuned)
+def test_test_ratings_have_no_say_in_the_blend(
+    ratings: Ratings, tuned: dict[str, TrainedModel], of_tuned: Compared
+) -> None:
+    before, _ = of_tuned
+    after, _ = compared(with_test_ratings(ratings, 3.0), tuned)
     assert [row.weights for row in before.combinations] == [row.weights for row in after.combinations]
     assert before.combinations[-1].mse != after.combinations[-1].mse
 
 
 def test_many_distinct_ratings_are_counted_in_bins(ratings: Ratings, trained: dict[str, TrainedModel]) -> None:
-    ratings.rating[:] = np.random.default_rng(1).normal(size=ROWS)
-    comparison, _ = compared(ratings, trained)
+    many = np.random.default_rng(1).normal(size=ROWS).astype(np.float32)
+    comparison, _ = compared(replace(ratings, rating=many), trained)
     assert sum(count.rows for count in comparison.data.histogram) == ROWS
     assert all(count.upper is not None and count.upper > count.rating for count in comparison.data.histogram)
 
 
-def test_predictions_that_had_to_be_clipped_are_counted(ratings: Ratings, trained: dict[str, TrainedModel]) -> None:
-    fair, _ = compared(ratings, trained)
-    notebook, predictions = compared(ratings, trained, "notebook")
+def test_predictions_that_had_to_be_clipped_are_counted(fair: Compared, notebook: Compared) -> None:
+    comparison, predictions = notebook
     warm = predictions["mf"][~predictions["cold"]]
-    assert fair.models[0].clipped_rows == ((warm < 1) | (warm > 5)).sum() > 0
-    assert notebook.models[0].clipped_rows == 0
+    assert fair[0].models[0].clipped_rows == ((warm < 1) | (warm > 5)).sum() > 0
+    assert comparison.models[0].clipped_rows == 0
 
 
 def test_each_model_is_compared_with_every_other_and_with_the_biases(
@@ -288,8 +312,8 @@ def test_each_model_is_compared_with_every_other_and_with_the_biases(
     assert len(frame) == 50
 
 
-def test_evidence_follows_its_settings(ratings: Ratings, trained: dict[str, TrainedModel]) -> None:
-    plain, _ = compared(ratings, trained)
+def test_evidence_follows_its_settings(ratings: Ratings, trained: dict[str, TrainedModel], fair: Compared) -> None:
+    plain, _ = fair
     lenient, _ = compared(ratings, trained, evidence=EvidenceSettings(min_effect=1e6, resamples=200))
     assert plain.differences[0].verdict == "worse"
     assert lenient.differences[0].verdict == "too small"
@@ -328,9 +352,9 @@ def test_lists_are_those_of_unclipped_predictions_and_of_the_cold_rule(
     assert lists.facts.users == 3 < lists.facts.eligible_users
 
 
-def test_ranking_can_be_turned_off(ratings: Ratings, trained: dict[str, TrainedModel]) -> None:
+def test_ranking_can_be_turned_off(ratings: Ratings, trained: dict[str, TrainedModel], fair: Compared) -> None:
     off, _ = compared(ratings, trained, ranking=RankingSettings(ranking_users=0))
-    on, _ = compared(ratings, trained)
+    on, _ = fair
     assert off.ranking is None
     assert not [row for row in [*off.models, *off.baselines] if row.ranking]
     unranked = [row.name for row in [*on.models, *on.baselines] if row.ranking is None]
