@@ -45,6 +45,7 @@ from recsys.tuning.search import Found, expected_attempts, search
 from recsys.tuning.standard_error import squared_errors
 from recsys.winner.choice import Choice, model_to_use, remembered_choice
 from tasks.data import download, encode, ingest, split, subsample
+from tasks.progress import Event, report_event
 from tasks.report import report, score
 from tasks.train import TRAIN, TRY, choosing, on_share, reading, refitting
 from tasks.winner import blend, use_all, winner
@@ -126,6 +127,8 @@ def wire_split(settings: Settings, how: SplitSettings, encoded: Any, dag: Interp
     models = {name: fits(name, *chosen[name], settings.seeds[:1]) for name in plain}
     size = _size(codes, parts["training"], dag)
     missing = left_out(settings, size)
+    for name, reason in missing.items():
+        report_event(Event(TRAIN[name].name, "left out", reason))
     families = searched_families(settings, size, missing)
     found = tune(settings, families, size, dag, seed=settings.seed, **given)
     for family, members in families.items():

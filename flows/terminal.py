@@ -19,8 +19,15 @@ from flows.time_left import TimeLeft
 from recsys.text import escaped
 from tasks.progress import LISTENERS, Event, Status
 
-MARKS = {"waiting": "·", "running": "▸", "cached": "✓", "done": "✓", "failed": "✗"}
-STYLES = {"waiting": "dim", "running": "cyan", "cached": "dim", "done": "green", "failed": "bold red"}
+MARKS = {"waiting": "·", "running": "▸", "cached": "✓", "done": "✓", "failed": "✗", "left out": "–"}
+STYLES = {
+    "waiting": "dim",
+    "running": "cyan",
+    "cached": "dim",
+    "done": "green",
+    "failed": "bold red",
+    "left out": "yellow",
+}
 
 WORSE: tuple[Status, ...] = ("cached", "done", "failed")
 """How a run may end; of several runs the last of these counts."""
@@ -78,7 +85,7 @@ class TaskLines:
             line.since = now
         if event.status in WORSE:
             event = line.end(event)
-        ended = line.ended >= line.runs > 0 or event.status in WORSE
+        ended = line.ended >= line.runs > 0 or event.status in {*WORSE, "left out"}
         news = ended or event.status != line.event.status or now - line.said_at >= SECONDS_BETWEEN_LINES
         line.until = now if ended else None
         line.event = event
@@ -118,7 +125,7 @@ class TaskLines:
             row.append("━" * round(BAR * share)).append("━" * (BAR - round(BAR * share)), "bright_black")
         if share is not None:
             row.append(f"{share:4.0%}  ")
-        if event.status in {"cached", "waiting", "failed"}:
+        if event.status in {"cached", "waiting", "failed", "left out"}:
             row.append(event.status + (": " if event.text else ""))
         return row.append(escaped(event.text))
 

@@ -24,8 +24,10 @@ class _Runs:
     ended: int = 0
     said: float = 0.0
     since: float | None = None
+    left_out: bool = False
 
     def hear(self, event: Event, now: float) -> None:
+        self.left_out |= event.status == "left out"
         self.submitted += event.status == "waiting"
         self.cached += event.status == "cached"
         self.ended += event.status in {"done", "failed"}
@@ -85,6 +87,7 @@ class TimeLeft:
         left, done = {}, self._done(now)
         for name, expected in self.expected.tasks.items():
             runs = self._runs[name]
-            all_runs = runs.submitted - runs.cached if self._runs[LAST].submitted else expected.runs
+            known = self._runs[LAST].submitted or runs.left_out
+            all_runs = runs.submitted - runs.cached if known else expected.runs
             left[name] = max(0.0, all_runs - done.get(name, 0.0))
         return left

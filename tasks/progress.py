@@ -42,7 +42,7 @@ SECONDS_BETWEEN_LINES = 30.0
 SECONDS_AFTER_A_FAILURE = 30.0
 """The work waits while an update fails, which may take seconds."""
 
-Status = Literal["waiting", "running", "cached", "done", "failed"]
+Status = Literal["waiting", "running", "cached", "done", "failed", "left out"]
 
 Message = dict[str, Any]
 """What one process sends another, as JSON."""

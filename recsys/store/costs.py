@@ -40,8 +40,8 @@ class Curve:
     per_epoch: float
     epochs: int = 1
     power: float = 1.0
-    megabytes: float = 1300.0
-    megabytes_per_million: float = 1500.0
+    megabytes: float = 1450.0
+    megabytes_per_million: float = 190.0
 
     def seconds(self, rows: int, epochs: int | None) -> float:
         """Seconds of so many ratings and epochs."""
@@ -63,7 +63,7 @@ SHIPPED: Mapping[str, Curve] = {
     "try_mf": Curve(2.0, 3.6, 16, 0.3),
     "train_mf_tuned": Curve(1.0, 3.6, 16, 0.6),
     "try_bayes_mf": Curve(1.0, 0.7, 140, 0.3),
-    "train_bayes_mf": Curve(1.0, 0.7, 140, 0.6),
+    "train_bayes_mf": Curve(1.0, 0.7, 140, 0.5),
     "try_dnn": Curve(2.0, 5.0, 10, 0.3, megabytes_per_million=85),
     "train_dnn_tuned": Curve(1.0, 5.0, 10, 0.6, megabytes_per_million=85),
     "try_towers": Curve(2.0, 4.5, 18, 0.3),
@@ -72,7 +72,7 @@ SHIPPED: Mapping[str, Curve] = {
     "train_autorec": Curve(1.0, 0.7, 40, 0.6),
     "score": Curve(4.0, 30.0),
     "blend": Curve(1.0, 10.0),
-    "winner": Curve(2.0, 15.0),
+    "winner": Curve(2.0, 15.0, power=0.6),
     "report": Curve(5.0, 60.0, power=0.5, megabytes_per_million=85),
 }
 """Of two cores, most on the embedded sample; totals are those of docs/benchmarks.md and deployments/SCALING.md."""

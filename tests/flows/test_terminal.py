@@ -47,6 +47,21 @@ def test_ends_are_named() -> None:
     assert text.splitlines()[1].endswith("failed: it broke")
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_model_that_is_left_out_is_named_with_the_reason(*, terminal: bool) -> None:
+    text = shown(Event("train_towers", "left out", "It takes hours."), terminal=terminal)
+    assert "– train_towers" in text
+    assert text.splitlines()[0].rstrip().endswith("left out: It takes hours.")
+
+
+def test_no_time_is_left_for_a_model_that_is_left_out() -> None:
+    left = TimeLeft(Forecast(START_SECONDS + 60.0, 900.0, 1.0, {"train_towers": Expected(1, 60.0, 900.0)}))
+    left.hear(Event("ingest", "running"))
+    assert left.seconds()
+    left.hear(Event("train_towers", "left out"))
+    assert left.seconds() is None
+
+
 def test_the_header_names_the_data_their_licence_and_the_work_ahead() -> None:
     console = Console(file=io.StringIO(), width=100, color_system=None)
     source = Source("ml-1m", "MovieLens 1M", "Free for research.", Path("ratings.dat"), None, DataSettings())

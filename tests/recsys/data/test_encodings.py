@@ -78,7 +78,7 @@ def test_what_is_not_utf_16_is_not_taken_for_it(head: bytes) -> None:
 
 @settings(deadline=None)
 @given(
-    st.text(st.characters(exclude_characters="\r")),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r")),
     st.sampled_from(["utf-16", "utf-16-be", "utf-32", "utf-7", "gb18030"]),
     st.lists(st.integers(0, 40), max_size=4),
 )
