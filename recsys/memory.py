@@ -26,7 +26,12 @@ ALWAYS_GRANTED = 3e7
 """Bytes that are not checked: a process can usually take them from what it holds already."""
 
 KEPT_BYTES = 1.5e9
-"""Up to so many bytes, collecting unused memory is not worth the 0.3 s that it takes."""
+"""Up to so many bytes, collecting unused memory is not worth the second that it can take."""
+
+GROWN_BYTES = 0.25e9
+"""Nor is it where the process holds less than so many bytes more than after it was done last."""
+
+_held_before = 0.0
 
 REMEDY = "give it more, or make do with fewer factors (embedding_size), fewer --workers or fewer ratings (--max-rows)"
 
@@ -116,10 +121,22 @@ def without_collecting() -> Iterator[None]:
             gc.enable()
 
 
-def release_memory(beyond: float = KEPT_BYTES) -> None:
-    """Return unused memory, hundreds of MB after 20 million ratings, if the process holds more than `beyond` bytes."""
-    if psutil.Process().memory_info().rss < beyond:
-        return
+def release_memory() -> None:
+    """Return unused memory, hundreds of MB after 20 million ratings, if the process holds much, and more than before.
+
+    It holds much beyond KEPT_BYTES, and more where that has grown by GROWN_BYTES since unused memory was returned.
+    """
+    global _held_before
+    process = psutil.Process()
+    held = process.memory_info().rss
+    _held_before = min(_held_before, held)
+    if held >= max(KEPT_BYTES, _held_before + GROWN_BYTES):
+        return_unused_memory()
+        _held_before = process.memory_info().rss
+
+
+def return_unused_memory() -> None:
+    """Return what nobody uses to the system, which takes up to a second."""
     gc.collect()
     if arrow := sys.modules.get("pyarrow"):  # not imported here: every run would wait for it
         arrow.default_memory_pool().release_unused()

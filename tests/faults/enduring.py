@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 from flows.compare import compare
-from recsys.memory import release_memory
+from recsys.memory import return_unused_memory
 from recsys.settings import Settings
 
 SEEDS = 10
@@ -22,7 +22,7 @@ def main() -> None:
     held = []
     for run in range(int(sys.argv[2])):
         compare(settings.model_copy(update={"seed": min(run // 3, SEEDS - 1)}))
-        release_memory(beyond=0.0)  # what nobody uses is not held, though it may be kept for later
+        return_unused_memory()  # what nobody uses is not held, though it may be kept for later
         held.append(
             {
                 "files": process.num_fds(),

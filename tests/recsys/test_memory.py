@@ -6,7 +6,8 @@ import time
 import numpy as np
 import pytest
 
-from recsys.memory import peak_memory
+from recsys import memory
+from recsys.memory import peak_memory, release_memory
 
 MEGABYTES = 200
 
@@ -39,3 +40,24 @@ def test_the_watch_ends_with_its_block_even_if_that_fails() -> None:
     with pytest.raises(ValueError, match="broken"):
         fail_while_watched(threads)
     assert threading.active_count() == threads
+
+
+def test_memory_is_returned_where_the_process_holds_much_and_more_than_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    returned: list[float] = []
+    monkeypatch.setattr(memory, "return_unused_memory", lambda: returned.append(1))
+    monkeypatch.setattr(memory, "GROWN_BYTES", 0.5 * MEGABYTES * 1e6)
+    monkeypatch.setattr(memory, "_held_before", 0.0)
+    monkeypatch.setattr(memory, "KEPT_BYTES", 1e15)
+    release_memory()
+    assert len(returned) == 0
+    monkeypatch.setattr(memory, "KEPT_BYTES", 0.0)
+    for _ in range(2):
+        release_memory()
+        assert len(returned) == 1
+    for times in (2, 3):
+        held = np.ones(MEGABYTES * 10**6 // 8)
+        release_memory()
+        assert len(returned) == times
+        del held
+        release_memory()
+        assert len(returned) == times
