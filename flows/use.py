@@ -27,6 +27,7 @@ def predict(*, settings: Annotated[PredictSettings, Parameter(name="*")]) -> Non
     from recsys.winner.predictions import predict_file
     from recsys.winner.recommender import Recommender
 
+    _require(settings.out, settings.pairs, settings.ratings_of_new_users)
     console = Console(highlight=False)
     with _progress(console) as progress:
         predicted = predict_file(Recommender.load(settings.winner), settings, progress)
@@ -41,9 +42,11 @@ def recommend(*, settings: Annotated[RecommendSettings, Parameter(name="*")]) ->
     Args:
         settings: see there.
     """
-    from recsys.winner.lists import write_lists
+    from recsys.winner.lists import users_file, write_lists
     from recsys.winner.recommender import Recommender
 
+    files = settings.items, settings.exclude_rated, settings.ratings_of_new_users
+    _require(settings.out, users_file(settings.users), *files)
     console = Console(highlight=False)
     with _progress(console) as progress:
         said = write_lists(Recommender.load(settings.winner), settings, progress)
@@ -100,6 +103,17 @@ def diff(first: str, second: str, /, *, out: str | None = None) -> None:
             raise BadSettings("--out is empty: give it the path of a page to write, or leave it out.")
         write_diff(found, Path(out).expanduser())
         _say(console, f"Page: {out}")
+
+
+def _require(out: str, *files: str | None) -> None:
+    """Say what cannot be written or read before the model is loaded, which takes seconds."""
+    from recsys.data.opening import open_ratings
+    from recsys.winner.tables import require_output
+
+    require_output(Path(out).expanduser())
+    for file in filter(None, files):
+        with open_ratings(Path(file).expanduser()):
+            pass
 
 
 def _say(console: Console, *sentences: str) -> None:

@@ -40,7 +40,7 @@ def searched(*, mf: int = 100, dnn: int = 900) -> dict[Family, Found]:
 class Errors:
     """Squared errors of the trials; those of networks are lower by `gain`."""
 
-    def __init__(self, gain: npt.ArrayLike) -> None:
+    def __init__(self, gain: float | npt.NDArray[np.float64]) -> None:
         self.gain = gain
         self.read = 0
 
@@ -67,7 +67,7 @@ def test_a_smaller_one_that_is_worse_by_chance_only_is_the_one_to_use() -> None:
 
 
 def test_where_every_trial_of_a_family_failed_it_is_the_other_s() -> None:
-    one = {"mf": found("mf_tuned", "mf", 100, failed=True), "dnn": found("dnn_tuned", "dnn", 900)}
+    one: dict[Family, Found] = {"mf": found("mf_tuned", "mf", 100, failed=True), "dnn": found("dnn_tuned", "dnn", 900)}
     choice = model_to_use(one, Errors(-0.1))
     assert choice is not None
     assert choice.name == "dnn_tuned"
