@@ -62,6 +62,9 @@ def export(*, winner: str, format: Literal["onnx", "tf", "vectors"], out: str) -
             products are predicted ratings, for FAISS, hnswlib or a database.
         out: new folder to write.
     """
+    from recsys.winner.tables import require_new_folder
+
+    require_new_folder(Path(out).expanduser())  # before TensorFlow is loaded, which takes seconds
     from recsys.winner.export import export as export_winner
 
     console = Console(highlight=False)

@@ -27,6 +27,7 @@ from recsys.models.towers import TowersPredictor
 from recsys.text import listing, opening, short, shown
 from recsys.winner.folder import ITEMS, USERS
 from recsys.winner.recommender import Recommender
+from recsys.winner.tables import require_new_folder
 
 Format = Literal["onnx", "tf", "vectors"]
 
@@ -110,9 +111,7 @@ def export(winner: str | Path, format: Format, out: str | Path) -> str:
         raise BadSettings(f"There is no format {shown(format)}: choose {', '.join(get_args(Format))}.")
     if format == "onnx":
         _require_onnx_packages()
-    if out.exists() or not out.parent.is_dir():
-        wrong = "exists" if out.exists() else "is in a folder that does not exist"
-        raise BadSettings(f"{out} {wrong}: give the path of a new folder.")
+    require_new_folder(out)
     recommender = Recommender.load(winner)
     if recommender.about.members:
         raise ExportFailed("A blend has no format of its own: choose one of its models with --use, and export that.")

@@ -128,6 +128,13 @@ def require_output(path: Path) -> Path:
     return path
 
 
+def require_new_folder(path: Path) -> None:
+    """Raise BadSettings if a folder cannot be made there: something exists, or is to be its parent and does not."""
+    if path.exists() or not path.parent.is_dir():
+        wrong = "exists" if path.exists() else "is in a folder that does not exist"
+        raise BadSettings(f"{path} {wrong}: give the path of a new folder.")
+
+
 class TableWriter:
     """A parquet or a CSV file that is written in parts, and has its name only once it is complete.
 

@@ -133,12 +133,12 @@ def test_what_needs_no_prefect_does_not_wait_for_it(arguments: list[str], tmp_pa
 
 
 @pytest.mark.parametrize("ratings", ["absent.csv", "", "header.csv", "french.csv"])
-def test_a_plan_refuses_ratings_as_the_run_does(ratings: str, tmp_path: Path) -> None:
+def test_a_plan_refuses_ratings_as_the_run_does(ratings: str, prefect_server: str, tmp_path: Path) -> None:
     (tmp_path / "header.csv").write_text("user,item,rating\n")
     (tmp_path / "french.csv").write_text("utilisateur,film,valeur\n1,2,3\n")
     path = str(tmp_path / ratings)
     refused = call("--plan", "--ratings", path, place=tmp_path)
-    run = call("--without-server", "--ratings", path, *SMALL, place=tmp_path)
+    run = call("--ratings", path, *SMALL, place=tmp_path, PREFECT_API_URL=prefect_server)
     assert (refused.returncode, refused.stdout) == (run.returncode, "") == (2, "")
     assert refused.stderr == run.stderr.splitlines(keepends=True)[-1]
     assert refused.stderr.startswith("compare: ")
