@@ -108,7 +108,7 @@ class Session:
         all_cached = cached == tasks
         show_header(self.console, self.settings, source, columns, tasks=tasks, cached=cached)
         loading = nullcontext() if all_cached or elsewhere else _keras_loading()
-        with loading, _reporting_to(server), watching(self.console, expected), _stopped_by_signals():
+        with loading, _reporting_to(server, brief=all_cached), watching(self.console, expected), _stopped_by_signals():
             if elsewhere and not self.verbose:  # keep Prefect's log of the workers off the terminal, too
                 os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
             outcome = run_to_its_end(partial(compare, self.settings), restart=isinstance(server, str))
@@ -183,15 +183,20 @@ def _checked(source: Source) -> str:
 
 
 @contextmanager
-def _reporting_to(server: OwnServer | str) -> Iterator[None]:
-    """Have the flow report to a running server, or to one of its own once that answers."""
+def _reporting_to(server: OwnServer | str, *, brief: bool) -> Iterator[None]:
+    """Have the flow report to a running server, or to one of its own once that answers.
+
+    A `brief` run has no heartbeat, and neither has one with a server of its own, which checks none: the thread of the
+    heartbeat ends with a full second, and the run not before.
+    """
     changes: dict[Any, Any] = {}
     if isinstance(server, OwnServer):
         server.wait()
-        # that server does not check heartbeats, and a run would end only with the next one
-        changes = {PREFECT_API_URL: server.url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+        changes = {PREFECT_API_URL: server.url}
     elif server != PREFECT_API_URL.value():
         changes = {PREFECT_API_URL: server}
+    if brief or isinstance(server, OwnServer):
+        changes[PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None
     with temporary_settings(changes) if changes else nullcontext():
         yield
 
