@@ -2,6 +2,7 @@
 
 import math
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -66,15 +67,23 @@ class Line:
 
 @dataclass
 class TaskLines:
-    """One line a task, and the time left: redrawn on a terminal, printed as things happen in a pipe."""
+    """One line a task, and the time left: redrawn on a terminal, printed as things happen in a pipe.
+
+    Any thread may report an event, and another one draw.
+    """
 
     console: Console
     left: TimeLeft = field(default_factory=lambda: TimeLeft(Forecast()))
     lines: dict[str, Line] = field(default_factory=dict)
     said_left: tuple[float, float] = (-math.inf, math.inf)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def hear(self, event: Event) -> None:
         """Take an event of a task."""
+        with self._lock:
+            self._hear(event)
+
+    def _hear(self, event: Event) -> None:
         now = time.monotonic()
         self.left.hear(event)
         line = self.lines.setdefault(event.task, Line(event, now))
@@ -107,10 +116,11 @@ class TaskLines:
     def __rich__(self) -> Table:
         """Draw all lines."""
         table = Table.grid(padding=(0, 1))
-        for line in list(self.lines.values()):
-            table.add_row(self._row(line))
-        if (left := self.left.seconds()) is not None:
-            table.add_row(_left(left))
+        with self._lock:
+            for line in self.lines.values():
+                table.add_row(self._row(line))
+            if (left := self.left.seconds()) is not None:
+                table.add_row(_left(left))
         return table
 
     def _row(self, line: Line) -> Text:

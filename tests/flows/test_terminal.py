@@ -1,4 +1,6 @@
 import io
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,29 @@ def test_a_model_that_is_left_out_is_named_with_the_reason(*, terminal: bool) ->
     text = shown(Event("train_towers", "left out", "It takes hours."), terminal=terminal)
     assert "– train_towers" in text
     assert text.splitlines()[0].rstrip().endswith("left out: It takes hours.")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_events_of_many_threads_are_all_counted(*, terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.terminal.SECONDS_BETWEEN_LINES", 0.0)
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=100, color_system=None)
+    lines = TaskLines(console, TimeLeft(NOTHING))
+    tasks = [f"task_{number}" for number in range(400)]
+
+    def report(task: str) -> None:
+        for status in ("waiting", "waiting", "running", "done", "done"):
+            lines.hear(Event(task, status))
+            if terminal:
+                console.print(lines)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(report, tasks[:40] if terminal else tasks))
+    finally:
+        sys.setswitchinterval(before)
+    assert {(line.runs, line.ended) for line in lines.lines.values()} == {(2, 2)}
 
 
 def test_no_time_is_left_for_a_model_that_is_left_out() -> None:
