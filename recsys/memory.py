@@ -32,6 +32,7 @@ GROWN_BYTES = 0.25e9
 """Nor is it where the process holds less than so many bytes more than after it was done last."""
 
 _held_before = 0.0
+"""Bytes that the process held after that, or less if it has held less since."""
 
 REMEDY = "give it more, or make do with fewer factors (embedding_size), fewer --workers or fewer ratings (--max-rows)"
 
