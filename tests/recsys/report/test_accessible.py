@@ -99,18 +99,18 @@ def test_details_are_folded_until_somebody_goes_there(browser: Any, page_of_all:
     assert page.locator("#results ~ .scroll table").first.is_visible()
     assert not table.is_visible()
     page.locator(".contents a[href='#evidence']").click()
-    assert table.is_visible()
+    table.wait_for(state="visible")  # the browser tells of a new address in its own time
     page.locator("#evidence ~ details > summary").click()
     assert not table.is_visible()
     page.locator(".contents a[href='#evidence']").click()
-    assert table.is_visible()
+    table.wait_for(state="visible")  # the browser tells of a new address in its own time
 
 
 def test_a_link_to_what_is_folded_opens_it(browser: Any, page_of_all: Path) -> None:
     page = opened(browser, page_of_all, 1280, 900)
     page.goto(f"{page_of_all.as_uri()}#search")
     page.reload()
-    assert page.locator("#search ~ details table").first.is_visible()
+    page.locator("#search ~ details table").first.wait_for(state="visible")
 
 
 def test_all_is_opened_at_once_and_by_printing(browser: Any, page_of_all: Path) -> None:
