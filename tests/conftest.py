@@ -20,6 +20,9 @@ settings.load_profile("any machine")
 SHARED = "FOLDER_OF_THE_TEST_SESSION"
 """Environment variable: a folder for what the processes of a session share."""
 
+OF_MAKE = "MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "MAKELEVEL"
+"""Variables by which a make that a test runs would take over the options of the make that runs the tests."""
+
 RARELY = 100_000, 10, 10
 """When to look for unreachable objects: by Python's own thresholds, visiting the million objects of the libraries takes
 a fifth of a session's time."""
@@ -63,6 +66,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_configure() -> None:
     """Make the folder that is shared, in the process that begins the session and ends last."""
     gc.set_threshold(*RARELY)
+    for name in OF_MAKE:
+        os.environ.pop(name, None)
     if SHARED not in os.environ:
         shared = tempfile.mkdtemp(prefix="test-session-")
         os.environ[SHARED] = shared
