@@ -20,7 +20,7 @@ settings.load_profile("any machine")
 SHARED = "FOLDER_OF_THE_TEST_SESSION"
 """Environment variable: a folder for what the processes of a session share."""
 
-OF_MAKE = "MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "MAKELEVEL"
+OF_MAKE = "MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "MAKELEVEL", "ARGS"
 """Variables by which a make that a test runs would take over the options of the make that runs the tests."""
 
 RARELY = 100_000, 10, 10
