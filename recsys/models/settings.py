@@ -79,8 +79,9 @@ class MFSettings(EmbeddingSettings):
 class BiasedMFSettings(EmbeddingSettings):
     """Matrix factorisation with global mean, biases and L2 regularisation; with 0 factors, the biases only.
 
-    With `implicit` it is SVD++, which reads `embedding_size`, `epochs` (the length of its learning rate's schedule) and
-    `l2_implicit`; the other settings are those of matrix factorisation without it.
+    Alternating least squares read no `batch_size`, `learning_rate` and `initial_sd`. With `implicit` it is SVD++, which
+    reads `embedding_size`, `epochs` (the length of its learning rate's schedule) and `l2_implicit`; the other settings
+    are those of matrix factorisation without it.
     """
 
     embedding_size: Annotated[EmbeddingSize, Field(ge=0)] = 100
@@ -93,6 +94,11 @@ class BiasedMFSettings(EmbeddingSettings):
     l2_factors: float = Field(0.12, ge=0, le=100, description="L2 regularisation of the factors, per rating")
     l2_biases: BiasL2 = 0.02
     initial_sd: float = Field(0.05, gt=0, le=10, description="standard deviation of the initial factors")
+    solver: Literal["adam", "als"] = Field(
+        "adam",
+        description="what fits it without histories: adam, in batches; als, alternating least squares, which needs no "
+        "learning rate and is many times as fast",
+    )
     implicit: Histories = "none"
     l2_implicit: float = Field(
         20.0, ge=0, le=1e6, description="L2 regularisation of the factors of SVD++, per user or item, in ratings"
@@ -100,8 +106,8 @@ class BiasedMFSettings(EmbeddingSettings):
 
     @property
     def fits_itself(self) -> bool:
-        """Whether it is SVD++, which our engines do not train."""
-        return self.implicit != "none"
+        """Whether it is SVD++, or fitted by alternating least squares, which our engines do not do."""
+        return self.implicit != "none" or self.solver == "als"
 
     @property
     def svdpp(self) -> "TowersSettings":
@@ -117,8 +123,10 @@ class BiasedMFSettings(EmbeddingSettings):
         )
 
     def bytes_needed(self, ratings: int, users: int, items: int) -> float:
-        """Return the memory that SVD++ takes."""
-        return self.svdpp.bytes_needed(ratings, users, items) if self.fits_itself else 0.0
+        """Return the memory that SVD++ takes, or alternating least squares, which have the ratings in both orders."""
+        if self.implicit != "none":
+            return self.svdpp.bytes_needed(ratings, users, items)
+        return 60.0 * ratings + 20.0 * (users + items) * (self.embedding_size + 8) if self.fits_itself else 0.0
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -17,11 +17,10 @@ import numpy.typing as npt
 
 from recsys.models.settings import BayesMFSettings
 from recsys.training.gibbs.kernels import (
-    BLOCK,
     LANE,
     Codes,
     Table,
-    draw_rows,
+    draw_all_rows,
     multiply,
     predict,
     scatter,
@@ -84,10 +83,7 @@ class Side:
         design[:, 0] = 1
         means = self._padded(self.mean)[None] if self.histories is None else self.offset + self._padded(self.mean)
         pull = _times(means, self._padded(self.precision))
-        draw_rows(
-            0,
-            len(self.theta),
-            BLOCK,
+        draw_all_rows(
             self.ratings.start,
             self.ratings.other,
             self.ratings.rating,
