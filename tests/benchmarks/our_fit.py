@@ -1,47 +1,43 @@
-"""One fit of our regularised matrix factorisation, as `peer_fit` has one of a peer: compilation included.
+"""One fit of ours, as `peer_fit` has one of a peer.
 
-python -m tests.benchmarks.our_fit rows.npz 20 --batch 256
+python -m tests.benchmarks.our_fit rows.npz als 20
 """
 
-import argparse
 import json
+import sys
+import time
+from typing import Any
 
 import numpy as np
 
-from recsys.models.biased_mf import build_biased_mf
-from recsys.settings import BiasedMFSettings
+from recsys.models.settings import FitSettings
+from recsys.models.specs import MODEL
 from recsys.training.fit import FitData
-from recsys.training.train import train
+from recsys.training.train import fit_model
+
+FITS: dict[str, tuple[str, dict[str, Any]]] = {
+    "als": ("mf_tuned", {"solver": "als", "embedding_size": 50, "l2_factors": 0.09, "l2_biases": 0.05, "patience": 0}),
+    "adam": ("mf_tuned", {"embedding_size": 50, "patience": 0}),
+    "bayes_mf": ("bayes_mf", {}),
+}
 
 
-def main() -> None:
-    """Fit and print one line of JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("rows")
-    parser.add_argument("epochs", type=int)
-    parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--l2", type=float, default=0.15)
-    arguments = parser.parse_args()
-    rows = np.load(arguments.rows)
+def main(path: str, who: str, epochs: str) -> None:
+    """Fit and print one line of JSON; the seconds are those of everything but imports."""
+    rows = np.load(path)
     fitted, judged = ([rows[f"{part}_{name}"] for name in ("user", "item", "rating")] for part in ("t", "v"))
     user, item, rating = (np.concatenate(columns) for columns in zip(fitted, judged, strict=True))
-    numbers = np.arange(len(rating))
-    data = FitData(user, item, rating, numbers[: len(fitted[0])], numbers[len(fitted[0]) :])
-    settings = BiasedMFSettings(
-        epochs=arguments.epochs,
-        batch_size=arguments.batch,
-        learning_rate=arguments.rate,
-        l2_factors=arguments.l2,
-        patience=0,
-    )
-    mean = float(fitted[2].mean())
-    model = build_biased_mf(int(user.max()) + 1, int(item.max()) + 1, settings, 1, mean)
-    fit = train(model, data, settings, 1)
-    predicted = model.predict([judged[0][:, None], judged[1][:, None]], batch_size=8192, verbose=0)[:, 0]
-    predicted = np.clip(predicted, fitted[2].min(), fitted[2].max())
-    print(json.dumps({"seconds": fit.seconds, "rmse": float(np.sqrt(np.mean((predicted - judged[2]) ** 2)))}))
+    name, changes = FITS[who]
+    spec = MODEL[name]
+    settings: FitSettings = spec.settings.model_validate({**changes, "epochs": int(epochs)})
+    sizes = int(user.max()) + 1, int(item.max()) + 1
+    start = time.perf_counter()
+    data = FitData(user, item, rating, np.arange(len(fitted[0])), np.arange(0))
+    predictor, _ = fit_model(name, spec.build, spec.fit, *sizes, data, settings, 1, standardised=True)
+    seconds = time.perf_counter() - start
+    predicted = np.clip(predictor.predict(*judged[:2]), fitted[2].min(), fitted[2].max())
+    print(json.dumps({"seconds": seconds, "rmse": float(np.sqrt(np.mean((predicted - judged[2]) ** 2)))}))
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -2,11 +2,13 @@
 
     python peer_fit.py rows.npz surprise 20
 
-Prints one line of JSON: seconds of the fit, and the RMSE on the validation rows, clipped to the scale. An id
+Prints one line of JSON: seconds of the fit, the RMSE on the validation rows, clipped to the scale, and the process's
+largest resident memory, in MB. An id
 that the training rows do not have gets the peer's own answer, or the training mean where it has none.
 """
 
 import json
+import resource
 import sys
 import time
 from collections.abc import Callable
@@ -94,7 +96,24 @@ def myfm(rows: Rows, epochs: int) -> tuple[float, Predict]:
     return seconds, lambda user, item: model.predict(one_hot(user, item))
 
 
-PEERS = {"surprise": surprise, "lenskit": lenskit, "cornac": cornac, "myfm": myfm}
+def cmfrec(rows: Rows, epochs: int) -> tuple[float, Predict]:
+    import pandas as pd
+    from cmfrec import CMF
+
+    frame = pd.DataFrame(dict(zip(("UserId", "ItemId", "Rating"), rows, strict=True)))
+    model = CMF(k=FACTORS, lambda_=0.1, scale_lam=True, niter=epochs, precompute_for_predictions=False, verbose=False)
+    start = time.perf_counter()
+    model.fit(frame)
+    seconds = time.perf_counter() - start
+
+    def predict(user: Any, item: Any) -> Any:
+        predicted = np.asarray(model.predict(user, item), float)
+        return np.where(np.isnan(predicted), rows[2].mean(), predicted)
+
+    return seconds, predict
+
+
+PEERS = {"surprise": surprise, "lenskit": lenskit, "cornac": cornac, "myfm": myfm, "cmfrec": cmfrec}
 
 
 def main(path: str, peer: str, epochs: str) -> None:
@@ -102,7 +121,8 @@ def main(path: str, peer: str, epochs: str) -> None:
     train, validation = (tuple(data[f"{part}_{name}"] for name in ("user", "item", "rating")) for part in ("t", "v"))
     seconds, predict = PEERS[peer](train, int(epochs))
     predicted = np.clip(np.asarray(predict(*validation[:2]), float), train[2].min(), train[2].max())
-    print(json.dumps({"seconds": seconds, "rmse": float(np.sqrt(np.mean((predicted - validation[2]) ** 2)))}))
+    found = {"seconds": seconds, "rmse": float(np.sqrt(np.mean((predicted - validation[2]) ** 2)))}
+    print(json.dumps({**found, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
 
 
 if __name__ == "__main__":
