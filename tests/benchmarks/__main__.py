@@ -10,6 +10,7 @@ BENCHMARKS = (
     "against_preparation",
     "against_peers",
     "gibbs_samplers",
+    "products",
     "folding_in",
     "learning_curve",
     "listing",
