@@ -1,5 +1,6 @@
 """What a model has to beat before it has learnt anything: means and biases."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from recsys.arrays import as_pairs, as_triples
+from recsys.models.sums import PairCounts, counted, mean_square, summed
 
 Codes = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
@@ -93,7 +94,7 @@ def fit_baselines(
 
 def mean_deviations(code: Codes, rating: Ratings, mean: float, codes: int) -> Floats:
     """Return the mean of rating - mean per code, shape (codes,), 0 for a code without rows."""
-    counts = np.bincount(code, minlength=codes)
+    counts = counted(code, codes)
     sums = sums_of_deviations(code, counts, rating, mean)
     means: Floats = np.divide(sums, counts, out=np.zeros(codes), where=counts > 0)
     return means
@@ -105,14 +106,7 @@ def sums_of_deviations(code: Codes, counts: npt.NDArray[Any], rating: Ratings, m
     Ratings are summed before the mean is taken off, which is exact, so that codes with equal means stay equal on any
     scale of the ratings.
     """
-    sums: Floats = np.bincount(code, weights=rating, minlength=len(counts)) - mean * counts
-    return sums
-
-
-def pair_counts(user: Codes, item: Codes, users: int, items: int) -> sparse.csr_array:
-    """Return how often each user has rated each item, float64 of shape (users, items)."""
-    counts = sparse.csr_array((np.ones(len(user), np.float32), (user, item)), shape=(users, items))
-    return counts.astype(np.float64)
+    return summed(code, rating, len(counts)) - mean * counts
 
 
 def fit_biases(
@@ -147,17 +141,16 @@ def fit_biases(
     """
     user, item, rating = as_triples((user, item, rating), users, items)
     mean = float(rating.mean(dtype=np.float64))
-    counts = pair_counts(user, item, users, items)
-    of_users, of_items = counts.sum(axis=1), counts.sum(axis=0)
-    user_sums = sums_of_deviations(user, of_users, rating, mean)
-    item_sums = sums_of_deviations(item, of_items, rating, mean)
-    still = tolerance * float(rating.std(dtype=np.float64))
+    counts = PairCounts.of(user, item, users, items)
+    user_sums = sums_of_deviations(user, counts.of_users, rating, mean)
+    item_sums = sums_of_deviations(item, counts.of_items, rating, mean)
+    still = tolerance * math.sqrt(mean_square(rating, mean))
     found: list[tuple[Floats, Floats]] = []
     for damping in dampings:
         of_user = np.zeros(users)
         for _ in range(sweeps):
-            of_item = (item_sums - counts.T @ of_user) / (of_items + damping)
-            before, of_user = of_user, (user_sums - counts @ of_item) / (of_users + damping)
+            of_item = (item_sums - counts.transposed_times(of_user)) / (counts.of_items + damping)
+            before, of_user = of_user, (user_sums - counts.times(of_item)) / (counts.of_users + damping)
             if np.abs(of_user - before).max() <= still:
                 break
         found.append((of_user, of_item))

@@ -6,16 +6,17 @@ x_i is log(1 + n_i), standardised over the training ratings, of which n_i are of
 than the biases it shows how much of a model's gain over them is popularity.
 """
 
+import math
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from recsys.arrays import as_pairs, as_triples
-from recsys.models.baselines import Codes, Floats, Rows, pair_counts, sums_of_deviations
+from recsys.models.baselines import Codes, Floats, Rows, sums_of_deviations
+from recsys.models.sums import PairCounts, mean_square, summed_products
 
 PENALTIES = (5.0, 3.0, 20.0)
 """L2 regularisation of user biases, item biases and slopes, in ratings, chosen on MovieLens."""
@@ -115,40 +116,37 @@ def fit_slopes(train: Rows, users: int, items: int, strengths: tuple[float, ...]
     """
     mean = float(train[2].mean(dtype=np.float64))
     sums = _summed(train, mean, users, items)
-    still = TOLERANCE * float(train[2].std(dtype=np.float64))
+    still = TOLERANCE * math.sqrt(mean_square(train[2], mean))
     return [PopularitySlope(mean, *_solved(sums, strength, still), sums.x, strength, 0.0) for strength in strengths]
 
 
 class _Sums(NamedTuple):
     """What the ratings come to in the least squares: d is a rating less their mean, x the popularity of its item.
 
-    `counts`, shape (users, items), are how often a user has rated an item; `ratings`, `d`, `dx`, `x1` and `xx`, of the
-    users, and `item_ratings` and `item_d`, of the items, are sums over their ratings of 1, d, d x, x and x^2.
+    `d`, `dx`, `x1` and `xx`, of the users, and `item_d`, of the items, are sums over ratings of d, d x, x and x^2.
     """
 
-    counts: sparse.csr_array
+    counts: PairCounts
     x: Floats
-    ratings: Floats
     d: Floats
     dx: Floats
     x1: Floats
     xx: Floats
-    item_ratings: Floats
     item_d: Floats
 
 
 def _summed(train: Rows, mean: float, users: int, items: int) -> _Sums:
     user, item, rating = train
-    counts = pair_counts(user, item, users, items)
-    of_users, of_items = counts.sum(axis=1), counts.sum(axis=0)
+    counts = PairCounts.of(user, item, users, items)
+    of_users, of_items = counts.of_users, counts.of_items
     x = np.log1p(of_items)
     x -= x @ of_items / len(user)
     spread = float(np.sqrt(x**2 @ of_items / len(user)))
     x = x / spread if spread > EQUAL else np.zeros(items)
-    x1, xx = (counts @ np.stack([x, x**2], axis=1)).T
-    dx = np.bincount(user, weights=x[item] * rating, minlength=users) - mean * x1
+    x1, xx = counts.times(x), counts.times(x**2)
+    dx = summed_products(user, item, x, rating, users) - mean * x1
     user_d, item_d = (sums_of_deviations(*side, rating, mean) for side in ((user, of_users), (item, of_items)))
-    return _Sums(counts, x, of_users, user_d, dx, x1, xx, of_items, item_d)
+    return _Sums(counts, x, user_d, dx, x1, xx, item_d)
 
 
 def _solved(sums: _Sums, strength: float, still: float) -> tuple[Floats, Floats, Floats]:
@@ -158,14 +156,14 @@ def _solved(sums: _Sums, strength: float, still: float) -> tuple[Floats, Floats,
     item's users, are products with the matrix of counts.
     """
     of_user, of_item, of_slope = (strength * penalty for penalty in PENALTIES)
-    known = sums.ratings > 0
-    ones, squares = sums.ratings + of_user, sums.xx + of_slope
+    known = sums.counts.of_users > 0
+    ones, squares = sums.counts.of_users + of_user, sums.xx + of_slope
     determinant = ones * squares - sums.x1**2
     user, slope, mean_slope = np.zeros(len(known)), np.zeros(len(known)), 0.0
     for _ in range(SWEEPS):
-        biases, slopes = (sums.counts.T @ np.stack([user, slope], axis=1)).T
-        item = (sums.item_d - biases - sums.x * slopes) / (sums.item_ratings + of_item)
-        items, products = (sums.counts @ np.stack([item, item * sums.x], axis=1)).T
+        biases, slopes = (sums.counts.transposed_times(of_users) for of_users in (user, slope))
+        item = (sums.item_d - biases - sums.x * slopes) / (sums.counts.of_items + of_item)
+        items, products = (sums.counts.times(of_items) for of_items in (item, item * sums.x))
         rest, rest_x = sums.d - items, sums.dx - products + of_slope * mean_slope
         before = np.stack([user, slope])
         user, slope = (squares * rest - sums.x1 * rest_x) / determinant, (ones * rest_x - sums.x1 * rest) / determinant

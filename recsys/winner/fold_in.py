@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from recsys.models.baselines import DAMPINGS, Baseline, pair_counts
+from recsys.models.baselines import DAMPINGS, Baseline
 from recsys.models.bayes_mf import BayesianFactors
 from recsys.models.blend import Blend
 from recsys.models.factors import Factors
@@ -126,7 +126,8 @@ def fit_prior(model: Predictor, ratings: Rows) -> Prior | None:
     user, item, rating = ratings
     users, items = tables.users.shape[1], tables.items.shape[1]
     chosen = np.sort(np.random.default_rng(0).permutation(np.unique(user))[:MOST_USERS])
-    rated = pair_counts(user, item, users, items)[chosen]
+    ones = np.ones(len(user), np.float32)
+    rated = sparse.csr_array((ones, (user, item)), shape=(users, items)).astype(np.float64)[chosen]
     popularity = np.bincount(item, minlength=items)
     counts = rated.sum(axis=1)
     priors = []
