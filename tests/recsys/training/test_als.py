@@ -68,7 +68,7 @@ def objective(tables: Tables, data: FitData, l2_factors: float, l2_biases: float
 
 
 def test_it_ends_in_a_minimum_of_the_objective_that_adam_comes_near(data: FitData) -> None:
-    l2 = {"l2_factors": 0.1, "l2_biases": 0.03}
+    l2: dict[str, Any] = {"l2_factors": 0.1, "l2_biases": 0.03}
     found, fit = fitted(data, epochs=400, patience=0, **l2)
     least, gradient = objective(tables_of(found), data, **l2)
     assert max(float(np.abs(part).max()) for part in gradient.values()) < 1e-2
@@ -90,7 +90,7 @@ def test_it_ends_in_a_minimum_of_the_objective_that_adam_comes_near(data: FitDat
 
 
 def test_each_epoch_lowers_the_objective_and_validation_chooses_the_epoch(data: FitData) -> None:
-    l2 = {"l2_factors": 0.02, "l2_biases": 0.01}
+    l2: dict[str, Any] = {"l2_factors": 0.02, "l2_biases": 0.01}
     values = [
         objective(tables_of(fitted(data, epochs=epochs, patience=0, **l2)[0]), data, **l2)[0] for epochs in (1, 2, 4, 8)
     ]
