@@ -15,6 +15,10 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
 SECONDS = 60
 
+BETWEEN = "import subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returncode)"
+"""A process between the suite and the fuzzer: a new program inherits the peak memory of the process that begins it, and
+the fuzzer would take the suite's gigabytes for its own."""
+
 WAYS = 9
 """In which the fuzzer gives a file to the reader, by the first byte."""
 
@@ -28,7 +32,7 @@ def test_the_reader_answers_whatever_it_is_given(tmp_path: Path, tell: Tell) -> 
             if len(content) < 4096:
                 (files / f"{number}-{way}").write_bytes(bytes([way]) + content)
     done = subprocess.run(
-        [sys.executable, "tests/faults/fuzz_reader.py", str(tmp_path), str(SECONDS)],
+        [sys.executable, "-c", BETWEEN, sys.executable, "tests/faults/fuzz_reader.py", str(tmp_path), str(SECONDS)],
         cwd=ROOT,
         capture_output=True,
         text=True,
