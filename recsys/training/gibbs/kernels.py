@@ -157,6 +157,7 @@ def draw_all_rows(start: Places, *others: Any) -> None:
     work = start + np.arange(rows + 1) * size / 3  # to solve for a row takes as long as so many ratings do
     ends = np.searchsorted(work, np.arange(1, PARTS) * work[-1] / PARTS)
     edges = [0, *ends.tolist(), rows]
+    draw_rows(0, 0, BLOCK, start, *others)  # compiles it, which each of the threads would do for itself
     with ThreadPoolExecutor(THREADS) as threads:
         list(threads.map(lambda first, last: draw_rows(first, last, BLOCK, start, *others), edges, edges[1:]))
 
