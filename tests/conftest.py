@@ -57,6 +57,11 @@ LONGEST = (
 """The files that take longest, the longest first; a process runs the whole of a file."""
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one process more than there are cores: a quarter of the time, tests wait for servers and other processes."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest files, so that no process is left with one while the other has ended."""
     places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
