@@ -33,7 +33,10 @@ def main() -> None:
                 "ours": json.loads(finished.output.splitlines()[-1]),
                 "myfm": fit_of_peer(python, rows, "myfm", sweeps),
             }
-            found += [{"ratings": name, "who": who, "sweeps": sweeps, **fit} for who, fit in fits.items()]
+            found += [
+                {"ratings": name, "who": who, "sweeps": sweeps, "seconds": fit["seconds"], "rmse": fit["rmse"]}
+                for who, fit in fits.items()
+            ]
             ratios[f"{name}: seconds of myfm / ours"] = fits["myfm"]["seconds"] / fits["ours"]["seconds"]
     report("gibbs_samplers", found, **ratios)
 
