@@ -48,7 +48,9 @@ def fit_mf(
     progress: Progress,
     checkpoint: Path | None,
 ) -> tuple[KerasPredictor, Fit]:
-    """Fit matrix factorisation without Adam, or with implicit feedback, as `ModelSpec.fit` describes it.
+    """Fit matrix factorisation by alternating least squares, or SVD++ where the settings have implicit feedback.
+
+    It is a fit as `ModelSpec.fit` describes it.
 
     Raises:
         BadIds: a code is not of one of so many users and items.
@@ -56,20 +58,8 @@ def fit_mf(
         NotEnoughMemory: there is no room for it.
         TrainingDiverged: a loss became NaN or infinite.
     """
-    given = users, items, data, settings, seed, progress, checkpoint
-    return fit_svdpp(*given) if settings.implicit != "none" else fit_als(*given)
-
-
-def fit_als(
-    users: int,
-    items: int,
-    data: FitData,
-    settings: BiasedMFSettings,
-    seed: int,
-    progress: Progress,
-    checkpoint: Path | None,
-) -> tuple[KerasPredictor, Fit]:
-    """Fit matrix factorisation without implicit feedback, as `fit_mf` does, which says what it raises."""
+    if settings.implicit != "none":
+        return fit_svdpp(users, items, data, settings, seed, progress, checkpoint)
     data.require_rows(NAME, settings.patience)
     data.require_codes(users, items)
     require_memory(
@@ -180,27 +170,19 @@ class _Training:
         self.users.solve(self.items, self.size)
         self.items.solve(self.users, self.size)
         course, ratings = self.course, self.users.ratings
+        epoch = 1 + len(course.loss)
         squares = np.empty(len(ratings.rating), np.float32)
         squared_errors(ratings.start, ratings.other, ratings.rating, self.users.theta, self.items.theta, squares)
-        course.loss.append(self._finite(squares))
+        course.loss.append(_mean(squares, epoch))
         user, item, rating = self.validation
         if not len(rating):
             return None
         predicted = np.empty(len(rating), np.float32)
         predict(user, item, self.users.theta, self.items.theta, predicted)
-        val_loss = self._finite(np.square(predicted - rating))
+        val_loss = _mean(np.square(predicted - rating), epoch)
         if course.validation.better(val_loss) and self.settings.patience:
             course.best = self.users.theta.copy(), self.items.theta.copy()
         return val_loss
-
-    def _finite(self, squares: Table) -> float:
-        loss = float(squares.mean(dtype=np.float64))
-        if not math.isfinite(loss):
-            epoch = max(1, len(self.course.loss))
-            raise TrainingDiverged(
-                f"{NAME}: the loss became {loss} in epoch {epoch}; try a larger l2_factors or l2_biases."
-            )
-        return loss
 
     def _prior(self, biased: bool) -> Table:
         """The lower triangle of Λ, in which a bias that is left out has infinite regularisation."""
@@ -235,3 +217,13 @@ class _Training:
         self.users.theta, self.items.theta = arrays["user"], arrays["item"]
         self.course.loss, self.course.validation.losses = list(found.loss), list(found.val_loss)
         self.course.best = tuple(arrays[f"best_{name}"] for name in SIDES if f"best_{name}" in arrays)
+
+
+def _mean(squares: Table, epoch: int) -> float:
+    """The mean squared error, which has to be finite."""
+    loss = float(squares.mean(dtype=np.float64))
+    if not math.isfinite(loss):
+        raise TrainingDiverged(
+            f"{NAME}: the loss became {loss} in epoch {epoch}; try a larger l2_factors or l2_biases."
+        )
+    return loss

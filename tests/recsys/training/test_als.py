@@ -13,7 +13,7 @@ from recsys.models.biased_mf import build_biased_mf
 from recsys.models.keras_predictor import KerasPredictor
 from recsys.models.settings import BiasedMFSettings
 from recsys.progress import silent
-from recsys.training.als import _Training, fit_als
+from recsys.training.als import _Side, _Training, fit_mf
 from recsys.training.fit import Fit, FitData
 from recsys.training.gibbs import kernels
 from recsys.training.train import fit_model, train
@@ -37,7 +37,7 @@ def data() -> FitData:
 
 def fitted(data: FitData, checkpoint: Path | None = None, seed: int = 1, **changes: Any) -> tuple[KerasPredictor, Fit]:
     settings = BiasedMFSettings.model_validate({"solver": "als", "embedding_size": 3, "epochs": 6, **changes})
-    return fit_als(USERS, ITEMS, data, settings, seed, silent, checkpoint)
+    return fit_mf(USERS, ITEMS, data, settings, seed, silent, checkpoint)
 
 
 def bits(found: tuple[KerasPredictor, Fit], data: FitData) -> bytes:
@@ -168,6 +168,20 @@ def test_the_settings_choose_what_fits(data: FitData) -> None:
     ):
         settings = BiasedMFSettings.model_validate({**small, **changes})
         assert fit_model("mf_tuned", *functions, USERS, ITEMS, data, settings, 1)[1].engine == engine
+
+
+def test_the_epoch_that_diverges_is_named(data: FitData, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, solved = _Side.solve, []
+
+    def solve(side: _Side, other: _Side, size: int) -> None:
+        solved.append(side)
+        real(side, other, size)
+        if len(solved) > 4:  # both sides of two epochs
+            side.theta[:] = np.nan
+
+    monkeypatch.setattr(_Side, "solve", solve)
+    with pytest.raises(TrainingDiverged, match="the loss became nan in epoch 3; try a larger l2_factors"):
+        fitted(data)
 
 
 def test_what_cannot_be_fitted_is_refused(data: FitData, monkeypatch: pytest.MonkeyPatch) -> None:
