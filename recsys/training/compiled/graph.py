@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from recsys.backend import keras
 from recsys.errors import BadSettings
 from recsys.training.callbacks import require_float32
+from recsys.training.compiled.factor_form import FactorForm, factor_form
 
 PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
 """The regularisers that the compiled loop knows."""
@@ -205,11 +206,13 @@ class Anatomy:
         heights: how many codes each input has: rows of the tables in which they are looked up.
         lookups: its embedding layers, ordered by input.
         head: the network from the rows of `lookups` to ratings.
+        factor_form: what `head` computes where the model is matrix factorisation, else None.
     """
 
     heights: list[int]
     lookups: list[Lookup]
     head: Head
+    factor_form: FactorForm | None
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -245,7 +248,8 @@ def parse_model(model: keras.Model) -> Anatomy:
     if any(len(of_input) != 1 for of_input in heights):
         _refuse(model, "an input has no Embedding, or has Embeddings with different numbers of rows")
     found.sort(key=lambda call: positions[id(call.args[0])])
-    return Anatomy([of_input.pop() for of_input in heights], lookups, build_head(calls, found, output))
+    form = factor_form(calls, found, [lookup.input for lookup in lookups], output)
+    return Anatomy([of_input.pop() for of_input in heights], lookups, build_head(calls, found, output), form)
 
 
 def _refuse(model: keras.Model, objection: str, cause: Exception | None = None) -> NoReturn:

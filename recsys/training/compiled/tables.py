@@ -18,10 +18,7 @@ from recsys.backend import tensorflow as tf
 from recsys.memory import require_memory
 from recsys.training.compiled.deferred_adam import Moments, catch_up, update
 from recsys.training.compiled.graph import Anatomy
-
-Weights = list[npt.NDArray[np.float32]]
-"""Values of a model's variables, in the order of `Anatomy.variables`."""
-
+from recsys.training.compiled.steps import Weights
 
 COPIES = 3
 """Of a table while its variable is made: NumPy's, TensorFlow's constant and the variable itself."""

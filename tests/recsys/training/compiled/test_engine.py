@@ -23,7 +23,7 @@ from recsys.training.callbacks import ProgressReporter
 from recsys.training.compiled.dropout import mask, site_keys
 from recsys.training.compiled.engine import train_compiled
 from recsys.training.compiled.graph import parse_model
-from recsys.training.compiled.step import program_for
+from recsys.training.compiled.program import program_for
 from recsys.training.fit import Fit, FitData
 
 USERS, ITEMS, BATCH, SEED = 9, 40, 16, 11
@@ -54,14 +54,14 @@ def dnn(dropout: float = 0.0, name: str = "dnn", seed: int = SEED) -> keras.Mode
     return build_dnn(USERS, ITEMS, DNNSettings(embedding_size=4, units=(8, 6), dropout=dropout), seed, name)
 
 
-def deep(**changes: Any) -> keras.Model:
+def deep(mean: float = 3.0, **changes: Any) -> keras.Model:
     """Everything that the deep family has, but dropout."""
     everything = {
         "activation": "gelu", "batch_normalisation": True, "biases": True, "dot_factors": 3,
         **{f"l2_{part}": 0.02 for part in ("embeddings", "kernels", "biases", "dot")}, **changes,
     }  # fmt: skip
     settings = TunedDNNSettings.model_validate({"embedding_size": 4, "units": (8, 6), "dropout": 0.0, **everything})
-    return build_deep(USERS, ITEMS, settings, SEED, mean=3.0)
+    return build_deep(USERS, ITEMS, settings, SEED, mean)
 
 
 def embedding(name: str, rows: int, width: int, l2: float) -> keras.layers.Embedding:
@@ -71,12 +71,12 @@ def embedding(name: str, rows: int, width: int, l2: float) -> keras.layers.Embed
     )
 
 
-def biased_mf(l2: float = 0.02, mean: float = 3.0) -> keras.Model:
+def biased_mf(l2: float = 0.02) -> keras.Model:
     user, item = (keras.Input((1,), dtype="int32", name=name) for name in ("user", "item"))
     p, q = embedding("p", USERS, 4, l2)(user), embedding("q", ITEMS, 4, l2)(item)
     b, c = embedding("b", USERS, 1, l2 / 2)(user), embedding("c", ITEMS, 1, l2 / 2)(item)
     parts = [layers.Flatten()(part) for part in (layers.Dot(axes=2)([p, q]), b, c)]
-    return keras.Model([user, item], layers.Rescaling(1.0, mean)(layers.Add()(parts)), name="biased_mf")
+    return keras.Model([user, item], layers.Rescaling(1.0, 3.0)(layers.Add()(parts)), name="biased_mf")
 
 
 def deep_with_shortcut() -> keras.Model:
@@ -228,8 +228,8 @@ def test_penalties_and_dropout_of_any_strength_are_one_program(normalised: bool)
 
 
 def test_another_mean_of_the_ratings_is_the_same_program_and_its_own_numbers() -> None:
-    data, model, stock = some_ratings(), biased_mf(mean=2.0), biased_mf(mean=2.0)
-    train_compiled(biased_mf(), data, SETTINGS, SEED)
+    data, model, stock = some_ratings(), deep(mean=2.0), deep(mean=2.0)
+    train_compiled(deep(), data, SETTINGS, SEED)
     program = program_for(parse_model(model), BATCH)
     before = program.traces
     fit = train_compiled(model, data, SETTINGS, SEED)

@@ -21,15 +21,10 @@ from recsys.backend import tensorflow as tf
 from recsys.training.compiled.deferred_adam import Moments, update
 from recsys.training.compiled.dropout import mask
 from recsys.training.compiled.graph import Anatomy
+from recsys.training.compiled.steps import ROWS_PER_CALL, VALIDATION_BATCH
 from recsys.training.compiled.tables import State, apply_gradient, look_up, settled, width_of
 
 Tensors: TypeAlias = "list[tf.Tensor]"
-
-ROWS_PER_CALL = 1 << 17
-"""Training ratings in one call: 0.1 to 1 s of work, after which progress is told and stop signals are heard."""
-
-VALIDATION_BATCH = 8192
-"""Ratings in one forward pass over validation rows."""
 
 PROGRAMS_KEPT = 16
 
