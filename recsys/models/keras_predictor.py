@@ -1,7 +1,7 @@
 """A Keras model that predicts ratings."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from recsys.arrays import as_pairs
 from recsys.backend import keras
-from recsys.models.factor_model import factors_of
+from recsys.models.factor_model import factor_model, factors_of
 from recsys.models.factors import Factors, deviations
 from recsys.models.layers import table_rows
 from recsys.models.predictor import CHUNK, Codes, Floats
@@ -95,6 +95,63 @@ class KerasPredictor:
     def save(self, path: Path) -> None:
         """Write the model to `path` (.keras), which opens with stock Keras."""
         save_model(self.model, path)
+
+
+@dataclass(frozen=True)
+class FittedFactors:
+    """Vectors and biases as they were fitted; the Keras model that they are saved as is built when it is asked for.
+
+    Attributes:
+        factors: their tables, which are made float32 in C order.
+        name: of the Keras model.
+        learnt: how many numbers were learnt.
+        units: the scale and the offset that lead from the units of `factors` to those of the predictions.
+    """
+
+    factors: Factors
+    name: str
+    learnt: int
+    units: tuple[float, float] = (1.0, 0.0)
+
+    def __post_init__(self) -> None:
+        """Round the tables, as Keras does."""
+        user, item, user_bias, item_bias = (np.ascontiguousarray(table, np.float32) for table in self.factors[:-1])
+        object.__setattr__(self, "factors", Factors(user, item, user_bias, item_bias, self.factors.mean))
+
+    @cached_property
+    def as_keras(self) -> KerasPredictor:
+        """The Keras model, which predicts the same."""
+        found = KerasPredictor(factor_model(self.factors, self.name), self.learnt)
+        return found if self.units == (1.0, 0.0) else found.rescaled(*self.units)
+
+    def predict(self, user: Codes, item: Codes) -> Floats:
+        """Return predicted ratings as `KerasPredictor.predict` does, which the Keras model is not needed for.
+
+        Raises:
+            BadIds: a code has no row in the tables, or there are not as many users as items.
+        """
+        found = deviations(self.factors, user, item) + np.float32(self.factors.mean)
+        scale, offset = self.units
+        return found if self.units == (1.0, 0.0) else np.asarray(scale * found.astype(np.float64) + offset)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were learnt."""
+        return self.learnt
+
+    @property
+    def summary(self) -> str:
+        """The layers of the Keras model, as a table of plain text."""
+        return self.as_keras.summary
+
+    def rescaled(self, scale: float, offset: float) -> "FittedFactors":
+        """Return what predicts `scale` times its predictions plus `offset`."""
+        before, shift = self.units
+        return replace(self, units=(scale * before, scale * shift + offset))
+
+    def save(self, path: Path) -> None:
+        """Write the Keras model to `path` (.keras)."""
+        self.as_keras.save(path)
 
 
 def load_keras(path: Path) -> KerasPredictor:

@@ -21,7 +21,7 @@ from recsys.arrays import FITTED, as_codes, as_numbers, require_one_length
 from recsys.backend import keras
 from recsys.models.factors import Factors
 from recsys.models.histories import Floats
-from recsys.models.keras_predictor import KerasPredictor, load_keras
+from recsys.models.keras_predictor import FittedFactors, KerasPredictor, load_keras
 from recsys.models.predictor import Codes
 from recsys.models.serialization import load_model, save_model
 
@@ -77,7 +77,7 @@ class UserHistories:
 class TowersPredictor:
     """A `recsys.models.factor_model` of final vectors, and what makes vectors of new users."""
 
-    model: KerasPredictor
+    model: KerasPredictor | FittedFactors
     user_tower: keras.Model
     histories: UserHistories
 
@@ -86,9 +86,11 @@ class TowersPredictor:
         return self.model.predict(user, item)
 
     @property
-    def factors(self) -> Factors | None:
+    def factors(self) -> Factors:
         """The final vectors and the biases, in the units of the ratings that were fitted."""
-        return self.model.factors
+        factors = self.model.factors
+        assert factors is not None, "the two towers come to nothing else"
+        return factors
 
     @property
     def units(self) -> tuple[float, float]:
@@ -136,17 +138,9 @@ class TowersPredictor:
         weights = np.stack([np.ones_like(deviation), deviation])[: known.tables.shape[1]]
         sums = np.einsum("pn,npk->k", weights, known.tables[items]) / np.sqrt(len(items))
         vector: Floats = np.asarray(self.user_tower(sums[None].astype(np.float32), training=False))[0]
-        item_vectors, item_bias = (self._table(name)[items] for name in ("item_vectors", "item_bias"))
-        left = standard - self.mean - item_bias[:, 0] - item_vectors @ vector
+        factors = self.factors
+        left = standard - factors.mean - factors.item_bias[items] - factors.item[items] @ vector
         return vector, float(left.sum() / (len(items) + known.l2_biases))
-
-    @property
-    def mean(self) -> float:
-        """What a prediction without biases and vectors is, before it is rescaled."""
-        return float(self.model.model.get_layer("rating").offset)
-
-    def _table(self, name: str) -> Floats:
-        return np.asarray(self.model.model.get_layer(name).embeddings)
 
     def save(self, path: Path) -> None:
         """Write the model to `path` (.keras), and beside it the tower and the tables that fold a new user in."""

@@ -19,9 +19,8 @@ import numpy.typing as npt
 
 from recsys.errors import TrainingDiverged
 from recsys.memory import require_memory
-from recsys.models.factor_model import factor_model
 from recsys.models.factors import Factors
-from recsys.models.keras_predictor import KerasPredictor
+from recsys.models.keras_predictor import FittedFactors
 from recsys.models.settings import BiasedMFSettings
 from recsys.progress import Progress
 from recsys.seeding import derive_seed
@@ -47,7 +46,7 @@ def fit_mf(
     seed: int,
     progress: Progress,
     checkpoint: Path | None,
-) -> tuple[KerasPredictor, Fit]:
+) -> tuple[FittedFactors, Fit]:
     """Fit matrix factorisation by alternating least squares, or SVD++ where the settings have implicit feedback.
 
     It is a fit as `ModelSpec.fit` describes it.
@@ -157,13 +156,13 @@ class _Training:
             device="CPU",
         )
 
-    def predictor(self) -> KerasPredictor:
+    def predictor(self) -> FittedFactors:
         users, items = self.users.theta, self.items.theta
         factors = Factors(users[:, 1 : self.size], items[:, 1 : self.size], users[:, 0], items[:, 0], self.mean)
         learnt = sum(
             len(theta) * (self.size - (not biased)) for theta, biased in zip((users, items), self.biased, strict=True)
         )
-        return KerasPredictor(factor_model(factors, NAME), learnt)
+        return FittedFactors(factors, NAME, learnt)
 
     def _epoch(self) -> float | None:
         """Solve for both sides once; note the losses and return that of validation."""

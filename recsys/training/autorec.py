@@ -25,9 +25,8 @@ import numpy.typing as npt
 from recsys.data.pairs import in_order, pairs_of
 from recsys.memory import require_memory
 from recsys.models.baselines import fit_biases
-from recsys.models.factor_model import factor_model
 from recsys.models.factors import Factors
-from recsys.models.keras_predictor import KerasPredictor
+from recsys.models.keras_predictor import FittedFactors
 from recsys.models.settings import AutoRecSettings
 from recsys.progress import Progress, silent
 from recsys.seeding import derive_seed, epoch_order
@@ -77,7 +76,7 @@ def fit(
     seed: int,
     progress: Progress = silent,
     checkpoint: Path | None = None,
-) -> tuple[KerasPredictor, Fit]:
+) -> tuple[FittedFactors, Fit]:
     """Fit the autoencoder to the training rows, on one core; the same bits wherever and beside whatever it runs.
 
     Args:
@@ -130,7 +129,7 @@ class _Training:
         self.stopping = EarlyStopping(settings.patience)
         self.best: Arrays = {}
 
-    def run(self, teller: ProgressReporter, folder: Path | None) -> tuple[KerasPredictor, Fit]:
+    def run(self, teller: ProgressReporter, folder: Path | None) -> tuple[FittedFactors, Fit]:
         keeper = Keeper(folder, self._mark)
         if keeper.found:
             self._restore(keeper.found)
@@ -148,7 +147,7 @@ class _Training:
         self.weights = self.best or self.weights
         epochs = len(self.losses)
         require_finite_weights(NAME, self.weights.values(), epochs, self.settings.learning_rate)
-        predictor = KerasPredictor(factor_model(self._factors(), NAME), self._learnt())
+        predictor = FittedFactors(self._factors(), NAME, self._learnt())
         keeper.clear()
         return predictor, Fit(
             loss=self.losses,

@@ -15,10 +15,9 @@ import numpy as np
 
 from recsys.memory import require_memory
 from recsys.models.baselines import fit_biases
-from recsys.models.factor_model import factor_model
 from recsys.models.factors import Factors
 from recsys.models.histories import NO_BATCH, Batches, Floats, deal, sides_of
-from recsys.models.keras_predictor import KerasPredictor
+from recsys.models.keras_predictor import FittedFactors
 from recsys.models.settings import BiasedMFSettings, TowersSettings
 from recsys.models.towers import DAMPING, TowersPredictor, UserHistories, build_tower
 from recsys.progress import Progress, silent
@@ -74,7 +73,7 @@ def fit_svdpp(
     seed: int,
     progress: Progress = silent,
     checkpoint: Path | None = None,
-) -> tuple[KerasPredictor, Fit]:
+) -> tuple[FittedFactors, Fit]:
     """Fit matrix factorisation with implicit feedback, which is two towers without layers and without R.
 
     Of the settings it reads `embedding_size`, `epochs`, `implicit` and `l2_implicit`.
@@ -215,9 +214,9 @@ class _Training:
         user_bias, item_bias = (np.where(half.scale > 0, half.weights.bias, 0) for half in self.halves)
         return Factors(vectors[0], vectors[1], user_bias, item_bias, self.mean)
 
-    def predictor(self) -> KerasPredictor:
+    def predictor(self) -> FittedFactors:
         learnt = sum(part.size for half in self.halves for part in half.weights)
-        return KerasPredictor(factor_model(self.factors(), self.name), learnt)
+        return FittedFactors(self.factors(), self.name, learnt)
 
     def _validate(self) -> float:
         """The mean squared error over the validation ratings."""

@@ -1,5 +1,6 @@
 """A model that comes to vectors and biases predicts from its tables what Keras predicts."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from recsys.errors import BadIds
 from recsys.models.biased_mf import build_biased_mf
 from recsys.models.factor_model import factor_model, factors_of
 from recsys.models.factors import Factors, deviations
-from recsys.models.keras_predictor import KerasPredictor
+from recsys.models.keras_predictor import FittedFactors, KerasPredictor, load_keras
 from recsys.models.mf import build_mf
 from recsys.models.mlp import build_dnn
 from recsys.models.neumf import build_deep
@@ -58,6 +59,16 @@ def test_tables_predict_what_keras_predicts(name: str, standardised: bool) -> No
     user, item = (codes.ravel().astype(np.int32) for codes in np.mgrid[:USERS, :ITEMS])
     expected = np.asarray(predictor.model([user[:, None], item[:, None]]))[:, 0]
     np.testing.assert_allclose(predictor.predict(user, item), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_fitted_tables_predict_the_bits_of_the_keras_model_that_is_saved(tmp_path: Path) -> None:
+    user, item = (codes.ravel().astype(np.int32) for codes in np.mgrid[:USERS, :ITEMS])
+    for predictor in (FittedFactors(random_factors(2), "mf_tuned", 7), FittedFactors(random_factors(0), "autorec", 7)):
+        for fitted in (predictor, predictor.rescaled(2.0, 1.0).rescaled(0.5, 3.0)):
+            fitted.save(tmp_path / "model.keras")
+            loaded = load_keras(tmp_path / "model.keras")
+            assert np.array_equal(fitted.predict(user, item), loaded.predict(user, item))
+            assert (fitted.parameters, fitted.units) == (7, loaded.units)
 
 
 @pytest.mark.parametrize("name", DEEP)

@@ -14,7 +14,7 @@ from recsys.models.biased_mf import build_biased_mf
 from recsys.models.blend import Blend, Member
 from recsys.models.factor_model import factor_model
 from recsys.models.item_knn import fit_item_knn
-from recsys.models.keras_predictor import KerasPredictor
+from recsys.models.keras_predictor import FittedFactors, KerasPredictor
 from recsys.models.mf import build_mf
 from recsys.models.mlp import build_dnn
 from recsys.models.neumf import build_deep
@@ -60,6 +60,7 @@ MADE: dict[str, Callable[[], Predictor]] = {
     "mf": lambda: KerasPredictor(build_mf(USERS, ITEMS, MFSettings(embedding_size=2), 1)),
     "dnn": lambda: KerasPredictor(build_dnn(USERS, ITEMS, DNNSettings(embedding_size=2, units=(2,)), 1)),
     "dnn_tuned": rescaled_network,
+    "mf_tuned": lambda: FittedFactors(FACTORS, "mf_tuned", 7, (2.0, 1.0)),
     "bayes_mf": bayesian,
     "towers": towers,
     "blend": lambda: Blend({"bias_only": Member(1.0, (baseline(),))}, 3.0, (1.0, 5.0)),

@@ -10,7 +10,7 @@ import pytest
 from recsys.errors import BadSettings, NotEnoughMemory, TrainingDiverged
 from recsys.memory import Available
 from recsys.models.biased_mf import build_biased_mf
-from recsys.models.keras_predictor import KerasPredictor
+from recsys.models.keras_predictor import FittedFactors
 from recsys.models.settings import BiasedMFSettings
 from recsys.progress import silent
 from recsys.training.als import _Side, _Training, fit_mf
@@ -35,19 +35,19 @@ def data() -> FitData:
     return FitData(*columns, rows[~judged], rows[judged])
 
 
-def fitted(data: FitData, checkpoint: Path | None = None, seed: int = 1, **changes: Any) -> tuple[KerasPredictor, Fit]:
+def fitted(data: FitData, checkpoint: Path | None = None, seed: int = 1, **changes: Any) -> tuple[FittedFactors, Fit]:
     settings = BiasedMFSettings.model_validate({"solver": "als", "embedding_size": 3, "epochs": 6, **changes})
     return fit_mf(USERS, ITEMS, data, settings, seed, silent, checkpoint)
 
 
-def bits(found: tuple[KerasPredictor, Fit], data: FitData) -> bytes:
+def bits(found: tuple[FittedFactors, Fit], data: FitData) -> bytes:
     predicted: bytes = found[0].predict(data.user, data.item).tobytes()
     return predicted + str((found[1].loss, found[1].val_loss)).encode()
 
 
-def tables_of(found: KerasPredictor) -> Tables:
+def tables_of(found: FittedFactors) -> Tables:
     names = "user_vectors", "item_vectors", "user_bias", "item_bias"
-    return {name: np.asarray(found.model.get_layer(name).embeddings, np.float64) for name in names}
+    return {name: np.asarray(found.as_keras.model.get_layer(name).embeddings, np.float64) for name in names}
 
 
 def objective(tables: Tables, data: FitData, l2_factors: float, l2_biases: float) -> tuple[float, Tables]:
@@ -111,7 +111,7 @@ def test_biases_can_be_left_out_and_are_all_that_is_left_without_factors(data: F
     alone, _ = fitted(data, embedding_size=0, user_bias=False, patience=0, epochs=50, l2_biases=0.03)
     assert alone.parameters == USERS + ITEMS
     names = "user_bias", "item_bias"
-    tables = {name: np.asarray(alone.model.get_layer(name).embeddings, np.float64) for name in names}
+    tables = {name: np.asarray(alone.as_keras.model.get_layer(name).embeddings, np.float64) for name in names}
     nothing = {"user_vectors": np.zeros((USERS, 0)), "item_vectors": np.zeros((ITEMS, 0))}
     _, gradient = objective({**nothing, **tables}, data, 0.0, 0.03)
     assert max(float(np.abs(gradient[name]).max()) for name in names) < 1e-3

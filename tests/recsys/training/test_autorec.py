@@ -12,7 +12,8 @@ import pytest
 
 from recsys.errors import BadSettings, NotEnoughMemory, TrainingDiverged
 from recsys.models.baselines import fit_biases
-from recsys.models.keras_predictor import KerasPredictor, load_keras
+from recsys.models.keras_predictor import FittedFactors, load_keras
+from recsys.models.predictor import Predictor
 from recsys.models.settings import AutoRecSettings
 from recsys.training import autorec
 from recsys.training.fit import Fit, FitData
@@ -35,12 +36,12 @@ def data() -> FitData:
     ).standardised()[0]
 
 
-def fitted(data: FitData, **settings: Any) -> tuple[KerasPredictor, Fit]:
+def fitted(data: FitData, **settings: Any) -> tuple[FittedFactors, Fit]:
     whole = {"units": 6, "epochs": 5, "patience": 0, "l2": 1.0, "l2_implicit": 1.0, "batch_rows": 8, **settings}
     return autorec.fit(USERS, ITEMS, data, AutoRecSettings.model_validate(whole), seed=1)
 
 
-def table(predictor: KerasPredictor) -> np.ndarray:
+def table(predictor: Predictor) -> np.ndarray:
     user, item = np.divmod(np.arange(USERS * ITEMS, dtype=np.int32), ITEMS)
     return np.asarray(predictor.predict(user, item)).reshape(USERS, ITEMS)
 

@@ -12,12 +12,12 @@ from recsys.backend import keras
 from recsys.backend import tensorflow as tf
 from recsys.errors import BadSettings, NotEnoughMemory, TrainingDiverged
 from recsys.memory import Available
-from recsys.models.keras_predictor import KerasPredictor
+from recsys.models.keras_predictor import FittedFactors
 from recsys.models.settings import BiasedMFSettings, TowersSettings
 from recsys.models.towers import TowersPredictor, build_tower, load
 from recsys.progress import Progress, silent
 from recsys.training.fit import Fit, FitData
-from recsys.training.histories import SIDES, _Training, fit_svdpp, fit_towers
+from recsys.training.histories import _Training, fit_svdpp, fit_towers
 from recsys.training.history_steps import _masks, take_step
 from recsys.training.train import fit_model
 
@@ -287,12 +287,11 @@ def test_a_user_folded_in_has_nearly_the_vector_of_the_same_user_in_training() -
         "towers", None, "recsys.training.histories:fit_towers", USERS, ITEMS, scaled, settings, 1, standardised=True
     )
     assert isinstance(found, TowersPredictor)
-    tables = {name: np.asarray(found.model.model.get_layer(name).embeddings) for name in ("user_vectors", "user_bias")}
     for user in (0, 7):
         rows = data.train[data.user[data.train] == user]
         vector, bias = found.fold_in(scaled.item[rows], scaled.rating[rows])
-        np.testing.assert_allclose(vector, tables["user_vectors"][user], atol=0.02)
-        assert bias == pytest.approx(float(tables["user_bias"][user, 0]), abs=0.1)
+        np.testing.assert_allclose(vector, found.factors.user[user], atol=0.02)
+        assert bias == pytest.approx(float(found.factors.user_bias[user]), abs=0.1)
     nothing, bias = found.fold_in(scaled.item[:0], scaled.rating[:0])
     assert not nothing.any()
     assert bias == 0
@@ -303,8 +302,8 @@ def test_users_and_items_without_training_ratings_have_neither_vector_nor_bias()
     found, _ = fitted(data)
     mean = data.mean
     assert found.predict(np.array([USERS - 1], np.int32), np.array([ITEMS - 1], np.int32))[0] == pytest.approx(mean)
-    tables = [np.asarray(found.model.model.get_layer(f"{side}_vectors").embeddings)[-1] for side in SIDES]
-    assert not np.concatenate(tables).any()
+    vectors = found.factors.user[-1], found.factors.item[-1]
+    assert not np.concatenate(vectors).any()
 
 
 @pytest.mark.parametrize(("users", "items", "size"), [(1, 30, 1), (30, 1, 2), (1, 1, 1), (25, 2, 1)])
@@ -321,7 +320,7 @@ def test_svdpp_learns_what_it_reads(histories: str) -> None:
     data = made_ratings()
     settings = BiasedMFSettings(embedding_size=3, epochs=2, implicit=histories)
     found, fit = fit_svdpp(USERS, ITEMS, data, settings, 1)
-    assert isinstance(found, KerasPredictor)
+    assert isinstance(found, FittedFactors)
     read = {"none": 0, "user": ITEMS, "item": USERS, "both": USERS + ITEMS}[histories]
     assert found.parameters == (USERS + ITEMS) * 4 + 3 * read
     assert len(fit.val_loss) == 2
