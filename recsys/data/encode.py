@@ -1,6 +1,8 @@
 """Encoding of user and item ids as contiguous integers, and what to do with duplicate ratings."""
 
 import logging
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,14 @@ from recsys.errors import BadRatings
 from recsys.memory import require_memory
 from recsys.progress import Progress, silent
 
-BYTES_PER_RATING = 35
-"""Peak memory of encoding, measured on 20 million ratings."""
+BLOCK, PAIRS = 1 << 20, 1 << 22
+"""Ratings that are read at once, and pairs that are compared."""
+
+BYTES_PER_RATING = 60
+"""Memory for each rating of a block; columns are files that are mapped into memory."""
+
+BYTES_PER_RATING_OF_PAIRS = 40
+"""Memory for each rating where some are left out, measured on 20 million ratings."""
 
 Codes = npt.NDArray[np.int32]
 Values = npt.NDArray[np.float32]
@@ -48,10 +56,10 @@ def encode(
         NotEnoughMemory: there is not enough memory for the codes.
     """
     rows = pq.read_metadata(ratings).num_rows
-    require_memory(f"Encoding {rows:,} ratings", rows * BYTES_PER_RATING)
-    user, users = _codes(ratings, "user")
+    require_memory(f"Encoding {rows:,} ratings", min(rows, PAIRS) * BYTES_PER_RATING)
+    user, users = _codes(ratings, "user", folder)
     progress(1, 4, f"{len(users):,} users")
-    item, items = _codes(ratings, "item")
+    item, items = _codes(ratings, "item", folder)
     progress(2, 4, f"{len(items):,} items")
     for ids, what in ((users, "user"), (items, "item")):
         if len(ids) < 2:
@@ -59,18 +67,20 @@ def encode(
                 f"All ratings are of one {what} ({ids[0].as_py()!r}): a comparison needs at least 2 {what}s; "
                 f"check that --{what}-column names the right column."
             )
-    rating = pq.read_table(ratings, columns=["rating"])["rating"].to_numpy().astype(np.float32, copy=False)
-    repeated = _repeated(_pairs(user, item, len(items)))
+    rating: Values = _written(folder, "rating", np.float32, rows, (b.to_numpy() for b in _blocks(ratings, "rating")))
+    repeated = _repeated(user, item, len(users), len(items))
     kept = None
     if repeated and duplicates == "keep":
         repeating = f"{repeated:,} ratings repeat an earlier pair of user and item"
         log.warning("%s; all are kept (--duplicates keep)", repeating)
     elif repeated:
+        require_memory(f"Finding repeated pairs of {rows:,} ratings", rows * BYTES_PER_RATING_OF_PAIRS)
         kept, rating = _without_duplicates(user, item, rating, duplicates, repeated, users, items)
-        user, item = user[kept], item[kept]
+        columns = {"user": user[kept], "item": item[kept], "rating": rating}
+        del user, item  # which are mapped from the files that are written anew
+        for name, column in columns.items():
+            np.save(folder / f"{name}.npy", column)
     progress(3, 4, f"{len(rating):,} ratings")
-    for name, column in (("user", user), ("item", item), ("rating", rating)):
-        np.save(folder / f"{name}.npy", column)
     period = _write_times(ratings, kept, folder)
     _write(pa.table({"code": _range(users), "id": users}), folder / "users.parquet")
     _write(pa.table({"code": _range(items), "id": items, "title": _titles(items, titles)}), folder / "items.parquet")
@@ -80,16 +90,48 @@ def encode(
     return {**facts, "repeated_pairs": repeated, "period": period, "apart": rating_apart(rating)}
 
 
-def _codes(ratings: Path, column: str) -> tuple[Codes, pa.Array]:
+def _blocks(ratings: Path, column: str) -> Iterator[pa.Array]:
+    """Yield the column block by block."""
+    with pq.ParquetFile(ratings) as file:
+        for block in file.iter_batches(BLOCK, columns=[column]):
+            yield block[column]
+
+
+def _written(
+    folder: Path, name: str, dtype: npt.DTypeLike, rows: int, blocks: Iterable[npt.NDArray[Any]]
+) -> npt.NDArray[Any]:
+    """Write a column block by block, and map it into memory; a full disk is told by what writes, not by a signal."""
+    path, kind = folder / f"{name}.npy", np.dtype(dtype)
+    with open(path, "wb") as file:
+        header = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": (rows,)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in blocks:
+            file.write(np.ascontiguousarray(block, kind).data)
+    found: npt.NDArray[Any] = np.load(path, mmap_mode="r+")
+    return found
+
+
+def _codes(ratings: Path, column: str, folder: Path) -> tuple[Codes, pa.Array]:
     """The codes of a column, and its distinct values in the order of the codes, which is that of LabelEncoder."""
-    encoded = pq.read_table(ratings, columns=[column])[column].dictionary_encode().unify_dictionaries()
-    values = encoded.chunk(0).dictionary
+    dictionaries, ends = [], [0]
+
+    def places() -> Iterator[Codes]:
+        """Yield each rating's place in the dictionary of its block."""
+        for block in _blocks(ratings, column):
+            encoded = block.dictionary_encode()
+            dictionaries.append(encoded.dictionary)
+            ends.append(ends[-1] + len(block))
+            yield encoded.indices.to_numpy()
+
+    codes: Codes = _written(folder, column, np.int32, pq.read_metadata(ratings).num_rows, places())
+    of_blocks = pa.chunked_array(dictionaries)
+    values = pc.unique(of_blocks)
     # Arrow sorts the bytes of UTF-8, which is the order of code points, as in Python
-    order = pc.array_sort_indices(values).to_numpy()
-    rank = np.empty(len(order), np.int32)
-    rank[order] = np.arange(len(order), dtype=np.int32)
-    codes = np.concatenate([rank[chunk.indices.to_numpy()] for chunk in encoded.chunks])
-    return codes, values.take(pa.array(order))
+    values = values.take(pc.array_sort_indices(values))
+    ranks = np.split(pc.index_in(of_blocks, value_set=values).to_numpy(), np.cumsum([len(one) for one in dictionaries]))
+    for (start, end), rank in zip(pairwise(ends), ranks, strict=False):
+        codes[start:end] = rank[codes[start:end]]
+    return codes, values
 
 
 def _pairs(user: Codes, item: Codes, items: int) -> npt.NDArray[np.int64]:
@@ -100,10 +142,23 @@ def _pairs(user: Codes, item: Codes, items: int) -> npt.NDArray[np.int64]:
     return pairs
 
 
-def _repeated(pairs: npt.NDArray[np.int64]) -> int:
-    """How many pairs repeat another; `pairs` is sorted in place."""
-    pairs.sort()
-    return int(np.count_nonzero(pairs[1:] == pairs[:-1]))
+def _repeated(user: Codes, item: Codes, users: int, items: int) -> int:
+    """How many ratings repeat the pair of another; those of some users at a time."""
+    blocks = [slice(start, start + BLOCK) for start in range(0, len(user), BLOCK)]
+    ratings = np.zeros(users, np.int64)
+    for block in blocks:
+        ratings += np.bincount(user[block], minlength=users)
+    group = (np.cumsum(ratings) - 1) // PAIRS
+    repeated = 0
+    for first, last in pairwise([*np.searchsorted(group, np.unique(group)).tolist(), users]):
+        parts = []
+        for block in blocks:
+            chosen = (user[block] >= first) & (user[block] < last)
+            parts.append(_pairs(user[block][chosen], item[block][chosen], items))
+        pairs = np.concatenate(parts)
+        pairs.sort()
+        repeated += int(np.count_nonzero(pairs[1:] == pairs[:-1]))
+    return repeated
 
 
 def _without_duplicates(
@@ -130,21 +185,22 @@ def _without_duplicates(
 
 def _write_times(ratings: Path, kept: npt.NDArray[np.int64] | None, folder: Path) -> list[str] | None:
     """Write timestamp.npy where the ratings have times: of all rows, or of those that are kept. Return their period."""
-    with pq.ParquetFile(ratings) as file:
-        if "timestamp" not in file.schema_arrow.names:
-            return None
-        times, start = np.empty(file.metadata.num_rows, np.int64), 0
-        # block by block: the whole column, as int64, and with its nulls filled would be three copies
-        for block in file.iter_batches(columns=["timestamp"]):
-            times[start : start + len(block)] = block["timestamp"].cast(pa.int64()).fill_null(NO_TIME).to_numpy()
-            start += len(block)
-    times = times if kept is None else times[kept]
-    np.save(folder / "timestamp.npy", times)
-    known = times != NO_TIME
-    if not known.any():
+    if "timestamp" not in pq.read_schema(ratings).names:
         return None
-    ends = times.min(where=known, initial=np.iinfo(np.int64).max), times.max()  # NO_TIME is the smallest of all
-    return [f"{np.datetime64(int(end), 's')}Z" for end in ends]
+    blocks = (block.cast(pa.int64()).fill_null(NO_TIME).to_numpy() for block in _blocks(ratings, "timestamp"))
+    times = _written(folder, "timestamp", np.int64, pq.read_metadata(ratings).num_rows, blocks)
+    if kept is not None:
+        times = times[kept]
+        np.save(folder / "timestamp.npy", times)
+    ends = []
+    for start in range(0, len(times), BLOCK):
+        block = times[start : start + BLOCK]
+        known = block[block != NO_TIME]
+        ends += [(known.min(), known.max())] if len(known) else []
+    if not ends:
+        return None
+    first, last = min(end[0] for end in ends), max(end[1] for end in ends)
+    return [f"{np.datetime64(int(end), 's')}Z" for end in (first, last)]
 
 
 def _titles(items: pa.Array, titles: Path | None) -> pa.Array:

@@ -135,3 +135,24 @@ def test_times_of_many_blocks_keep_their_order(tmp_path: Path) -> None:
     pq.write_table(pa.table(columns), path, row_group_size=50_000)
     encode(path, None, "keep", tmp_path)
     assert np.array_equal(np.load(tmp_path / "timestamp.npy"), codes[::-1])
+
+
+@pytest.mark.parametrize("policy", ["keep", "last", "mean"])
+def test_ratings_in_blocks_are_encoded_as_in_one(
+    tmp_path: Path, policy: Duplicates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(0)
+    ids: list[list[object]] = [[f"id{code}" for code in random.geometric(0.1, 300)] for _ in range(2)]
+    path = ratings(tmp_path, ids[0], ids[1], random.integers(1, 6, 300).astype(float).tolist())
+    times = pa.array(random.permutation(300), pa.int64())
+    pq.write_table(pq.read_table(path).append_column("timestamp", times), path, row_group_size=45)
+    folders, facts = [tmp_path / "whole", tmp_path / "blocks"], []
+    for folder in folders:
+        folder.mkdir()
+        facts.append(encode(path, None, policy, folder))
+        monkeypatch.setattr("recsys.data.encode.BLOCK", 17)
+        monkeypatch.setattr("recsys.data.encode.PAIRS", 40)
+    assert facts[0] == facts[1]
+    assert facts[0]["repeated_pairs"] > 20
+    for whole in folders[0].iterdir():
+        assert (folders[1] / whole.name).read_bytes() == whole.read_bytes()
