@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from recsys.memory import require_memory
 from recsys.training.gibbs.kernels import Codes, Places, Table, gather_sums
@@ -37,8 +38,10 @@ class Ratings:
     @classmethod
     def of(cls, rows: int, row: Codes, other: Codes, rating: Table) -> "tuple[Ratings, npt.NDArray[np.int64]]":
         """Order ratings by their rows; also return the places that they had before, shape (ratings,)."""
-        order = np.argsort(row, kind="stable")
-        start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=rows))])
+        count = len(row)
+        # SciPy sorts by counting, many times as fast as NumPy's stable sort
+        by_row = sparse.csr_array((np.ones(count, bool), (row, np.arange(count, dtype=np.int32))), (rows, count))
+        order, start = by_row.indices.astype(np.int64), by_row.indptr.astype(np.int64)
         return cls(start, other[order].astype(np.int32), rating[order].astype(np.float32)), order
 
     @property
