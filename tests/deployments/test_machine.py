@@ -134,7 +134,7 @@ def settings(machine: Machine, tmp_path: Path) -> dict[str, Any]:
 
 
 def endless(settings: dict[str, Any]) -> dict[str, Any]:
-    return {**settings, "mf": {"embedding_size": 4, "epochs": 10_000, "batch_size": 1}}
+    return {**settings, "dnn": {"embedding_size": 8, "units": [256, 256], "epochs": 10_000, "batch_size": 1}}
 
 
 def test_all_that_runs_on_one_store_shares_one_slot(machine: Machine) -> None:

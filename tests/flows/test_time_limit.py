@@ -18,7 +18,7 @@ def test_a_model_that_takes_too_long_is_given_up_and_the_others_are_reported(
     from flows.compare import compare
     from flows.executor import ModelsFailed
 
-    ratings = write_ratings(tmp_path / "ratings.csv", rows=20_000, users=300, items=300)
+    ratings = write_ratings(tmp_path / "ratings.csv", rows=80_000, users=300, items=300)
     settings = small_settings(ratings, tmp_path, protocol="notebook", mf=LONG, scaling={"time_limit": 1})
     with pytest.raises(ModelsFailed, match=r"train_mf failed: .*60") as failed:
         compare(settings)
