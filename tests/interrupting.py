@@ -8,7 +8,7 @@ from recsys.settings import Settings
 from tests.factories import small_settings
 from tests.processes import PATIENCE, kill, started, until
 
-MANY_EPOCHS = 400
+MANY_EPOCHS = 2_000
 
 OF_THE_CLOCK = {
     "ended",
