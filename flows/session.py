@@ -210,6 +210,9 @@ def _keras_loading() -> Iterator[None]:
     require_memory_for_tensorflow()
 
     def load() -> None:
+        # as the split imports it, and first: Keras imports another module of scikit-learn, whose modules import one
+        # another, so that both threads could find a half of one
+        import_module("sklearn.model_selection")
         import_module("recsys.training.train")
         gc.freeze()  # its objects live as long as the process, and each collection would take 0.3 s to visit them
 
