@@ -8,8 +8,8 @@ import numpy.typing as npt
 from recsys.models.mf import build_mf
 from recsys.models.mlp import build_dnn
 from recsys.settings import DNNSettings, Engine, MFSettings
-from recsys.training.compiled.factor_kernel import compiled
 from recsys.training.fit import FitData
+from recsys.training.gibbs.kernels import compiled
 from recsys.training.train import train
 
 

@@ -8,9 +8,8 @@ would take as long as all the arithmetic.
 
 from collections.abc import Callable
 from math import log
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
@@ -18,6 +17,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from recsys.training.compiled.deferred_adam import BETA_1, BETA_2, EPSILON, FADED, KAPPA, RHO, TINY, Floats
+from recsys.training.gibbs.kernels import compiled
 
 F = np.float32
 ZERO, ONE, TWO = F(0), F(1), F(2)
@@ -39,13 +39,6 @@ CACHE_LINE = 16
 """Numbers of a cache line."""
 
 Ints = npt.NDArray[np.int32]
-Loop = TypeVar("Loop", bound=Callable[..., Any])
-
-
-def compiled(function: Loop) -> Loop:
-    """Compile a loop; of floating-point freedoms it takes only those that leave NaN and infinity alone."""
-    allowed = {"contract", "reassoc", "nsz"}
-    return cast(Loop, numba.njit(nogil=True, cache=True, fastmath=allowed, error_model="numpy")(function))
 
 
 def _prefetch(typing_context: Any, table: Any, row: Any, part: Any, column: Any) -> Any:
