@@ -45,8 +45,8 @@ START_TIMEOUT = 180.0
 
 STOP_TIMEOUT = 5.0
 
-REQUEST_TIMEOUT = 30.0
-"""Seconds after which a server that PREFECT_API_URL names is taken for absent."""
+REQUEST_TIMEOUT = httpx.Timeout(90.0, connect=30.0)
+"""After which a server that PREFECT_API_URL names is taken for absent; a busy one can take half a minute to answer."""
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ memory.
 import math
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +22,17 @@ Rows = npt.NDArray[np.integer]
 Triples = tuple[Codes, Codes, npt.NDArray[Any]]
 """Ratings as user codes, item codes and ratings, shape (rows,) each."""
 
+Columns = tuple[Codes, Codes, npt.NDArray[np.float32]]
+"""The same in single precision."""
+
+Number = TypeVar("Number", bound=np.number)
+
 ENCODE = "encode ids first, as pandas.factorize(ids)[0] does"
 FITTED = "give the codes that the model was fitted with"
 FINITE = "give finite numbers, and leave out rows without one"
+
+BLOCK = 1 << 20
+"""Rows that are taken at once."""
 
 LARGEST_CODE = np.iinfo(np.int32).max
 
@@ -220,6 +228,17 @@ def as_row_numbers(values: Any, rows: int, what: str) -> Rows:
             f"The {name} at position {at:,} is {whole[at]:,}, and row numbers {run}: give positions, no labels."
         )
     return whole
+
+
+def taken(column: npt.NDArray[Number], rows: Rows) -> npt.NDArray[Number]:
+    """Return the values of some rows, by their numbers; the column may be memory-mapped.
+
+    They are read in blocks: NumPy turns all row numbers that it is given at once into int64.
+    """
+    found = np.empty(len(rows), column.dtype)
+    for start in range(0, len(rows), BLOCK):
+        found[start : start + BLOCK] = column[rows[start : start + BLOCK]]
+    return found
 
 
 def require_one_length(**columns: npt.NDArray[Any]) -> int:

@@ -47,19 +47,6 @@ def pairs_of(user: npt.NDArray[np.integer], item: npt.NDArray[np.integer]) -> Pa
     return Pairs(rows, starts) if len(starts) < len(rows) else None
 
 
-def count_known(known: tuple[Codes, Codes], asked: tuple[Codes, Codes]) -> int:
-    """Return how many of the `asked` ratings are of a pair of user and item that a `known` rating is of, too.
-
-    Both are user codes and item codes, shape (ratings,) each.
-    """
-    items = max(_codes(known[1]), _codes(asked[1]))
-    pairs, wanted = _keys(*known, items), _keys(*asked, items)
-    pairs.sort()
-    wanted.sort()  # neighbours are then looked up beside each other
-    places = np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)
-    return int(np.count_nonzero(pairs[places] == wanted)) if len(pairs) else 0
-
-
 def in_order(keys: npt.NDArray[np.integer]) -> Rows:
     """Return the row numbers, shape (rows,), by ascending key; of equal keys, in ascending order."""
     rows = len(keys)

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import nnls
 
+from recsys.arrays import Columns
 from recsys.data.draw import folds_of
 from recsys.data.pairs import pairs_of
-from recsys.evaluation.inputs import Columns, Tested
+from recsys.evaluation.inputs import Tested
 from recsys.evaluation.predictions import Predictions, scores
 from recsys.evaluation.results import BaselineResult, Combination, ModelResult
 from recsys.models.blend import blended

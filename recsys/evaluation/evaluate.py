@@ -50,6 +50,7 @@ from recsys.memory import release_memory
 from recsys.models.fallback import BiasesWhereCold, Warm
 from recsys.models.predictor import Predictor
 from recsys.models.specs import FAMILIES, MODEL, ROW, Family
+from recsys.models.sums import counted
 from recsys.progress import Progress, silent
 from recsys.seeding import derive_seed
 from recsys.settings import EvidenceSettings, Protocol, RankingSettings, Settings, SplitSettings
@@ -124,8 +125,7 @@ def evaluate(
     if bounds and evidence.combine:
         files = {name: model.validation for name, model in trained.items() if model.validation}
         weights = weigh(known.choosing, choosing_predictions(known, fitted_baselines, files, bounds))
-    user_ratings = np.bincount(known.fitted[0], minlength=users).astype(np.int32)
-    item_ratings = np.bincount(known.fitted[1], minlength=items).astype(np.int32)
+    user_ratings, item_ratings = (counted(*side).astype(np.int32) for side in zip(known.fitted[:2], sizes, strict=True))
     del known, fitted_baselines  # hundreds of megabytes at 20 million ratings
     models: list[ModelResult] = []
     for number, (name, model) in enumerate(trained.items()):
@@ -172,7 +172,8 @@ def evaluate(
             "item_ratings": item_ratings[item],
             **{name: predicted.test[name][0] for name in (*trained, *baselines)},
             **{row.name: prediction for row, prediction in combined},
-        }
+        },
+        copy=False,  # a second copy would be gigabytes of 20 million test ratings
     )
     facts = data_facts(ratings, users, items, int(test.cold.sum()), data)
     pairs = [(later, earlier) for earlier, later in combinations(trained, 2)]

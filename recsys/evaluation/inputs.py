@@ -1,9 +1,9 @@
 """What a comparison reads: the ratings with their split, and the trained models."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -11,19 +11,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sklearn.model_selection import train_test_split
 
+from recsys.arrays import Columns, taken
 from recsys.data.draw import hold_out
-from recsys.data.pairs import count_known, pairs_of
+from recsys.data.pairs import pairs_of
 from recsys.evaluation.results import DataFacts, RatingCount
 from recsys.memory import require_memory
 from recsys.models.predictor import Codes
 from recsys.models.specs import MODEL
+from recsys.models.sums import PairCounts
 from recsys.settings import Protocol, SplitSettings
 from recsys.store.store import Manifest, Store
 
 Rows = npt.NDArray[np.integer]
-Columns = tuple[Codes, Codes, npt.NDArray[np.float32]]
-"""User codes, item codes and ratings, shape (rows,) each."""
-
 Made = Manifest | Exception
 """An artefact, or why there is none."""
 
@@ -85,7 +84,7 @@ class Ratings:
 
     def columns(self, rows: Rows) -> Columns:
         """Return the ratings of some rows, in memory."""
-        return np.asarray(self.user[rows]), np.asarray(self.item[rows]), np.asarray(self.rating[rows])
+        return taken(self.user, rows), taken(self.item, rows), taken(self.rating, rows)
 
 
 @dataclass(frozen=True)
@@ -99,6 +98,13 @@ class Known:
     fitted: Columns
     kept: Columns
     choosing: Columns
+
+    @classmethod
+    def of(cls, columns: Callable[[Rows], Columns], kept: Rows, choosing: Rows) -> Self:
+        """Read the ratings of two sets of rows with `columns`; both are views of those to fit, which are read once."""
+        user, item, rating = fitted = columns(np.concatenate([kept, choosing]))
+        end = len(kept)
+        return cls(fitted, (user[:end], item[:end], rating[:end]), (user[end:], item[end:], rating[end:]))
 
 
 @dataclass(frozen=True)
@@ -119,17 +125,14 @@ def known_ratings(ratings: Ratings, protocol: Protocol, split: SplitSettings) ->
     which is of the same user and item as one of the rest.
     """
     if protocol == "fair":
-        fitted = ratings.columns(np.concatenate([ratings.train, ratings.validation]))
-        user, item, rating = fitted  # of which the others are views, as copies would take gigabytes at 100 million
-        end = len(ratings.train)
-        return Known(fitted, (user[:end], item[:end], rating[:end]), (user[end:], item[end:], rating[end:]))
+        return Known.of(ratings.columns, ratings.train, ratings.validation)
     pairs = pairs_of(ratings.user[ratings.train], ratings.item[ratings.train]) if ratings.repeats else None
     if pairs is None:
         kept, choosing = train_test_split(ratings.train, test_size=split.validation_size, random_state=split.split_seed)
     else:
         parts = hold_out(pairs, np.arange(len(pairs.starts)), split.validation_size, split.split_seed)
         kept, choosing = (ratings.train[pairs.rows_of(part)] for part in parts)
-    return Known(*(ratings.columns(rows) for rows in (ratings.train, kept, choosing)))
+    return Known.of(ratings.columns, kept, choosing)
 
 
 def repeats_across(ratings: Ratings, known: Known) -> dict[str, int]:
@@ -142,9 +145,15 @@ def repeats_across(ratings: Ratings, known: Known) -> dict[str, int]:
         return {"repeated_test_rows": 0, "repeated_validation_rows": 0}
     user, item, _ = ratings.columns(ratings.test)
     return {
-        "repeated_test_rows": count_known(known.fitted[:2], (user, item)),
-        "repeated_validation_rows": count_known(known.kept[:2], known.choosing[:2]),
+        "repeated_test_rows": _count_known(known.fitted, user, item),
+        "repeated_validation_rows": _count_known(known.kept, *known.choosing[:2]),
     }
+
+
+def _count_known(known: Columns, user: Codes, item: Codes) -> int:
+    """How many ratings of these users and items are of a pair that is known."""
+    sizes = (1 + max(int(codes.max(initial=0)) for codes in both) for both in zip(known[:2], (user, item), strict=True))
+    return int(np.count_nonzero(PairCounts.of(*known[:2], *sizes).has(user, item)))
 
 
 def data_facts(ratings: Ratings, users: int, items: int, cold: int, data: Mapping[str, Any]) -> DataFacts:

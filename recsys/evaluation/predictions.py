@@ -16,6 +16,9 @@ from recsys.evaluation.thresholds import LEVEL
 from recsys.models.predictor import Floats, Predictor, clipped
 from recsys.models.specs import ROW
 
+BLOCK = 1 << 22
+"""Predictions that are made at once; a multiple of what any model predicts at once, so that it changes no bit."""
+
 
 @dataclass
 class Predictions:
@@ -36,7 +39,10 @@ class Predictions:
     def add(self, name: str, predictor: Predictor, test: Tested, bounds: tuple[float, float] | None) -> None:
         """Add the predictions of one fit."""
         start = time.perf_counter()
-        prediction = predictor.predict(test.user, test.item).astype(np.float32, copy=False)
+        prediction = np.empty(len(test.user), np.float32)
+        for first in range(0, len(prediction), BLOCK):  # in double precision all of them would be gigabytes
+            rows = slice(first, first + BLOCK)
+            prediction[rows] = predictor.predict(test.user[rows], test.item[rows])
         taken = time.perf_counter() - start
         if name not in self.test:
             self.microseconds[name] = 1e6 * taken / len(prediction)

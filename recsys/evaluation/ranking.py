@@ -4,6 +4,7 @@ Metrics over a few sampled items can rank models differently from the same metri
 2020, 'On Sampled Metrics for Item Recommendation').
 """
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from recsys.arrays import as_triples, require_finite, require_whole_number
 from recsys.evaluation.metrics import TOP, RankedItems, ranking_scores
 from recsys.evaluation.results import RankedLists, Ranking
 from recsys.models.predictor import Codes, Floats, Predictor
+from recsys.models.sums import PairCounts, mean_square
 
 Rows = tuple[Codes, Codes, npt.NDArray[np.float32]]
 
@@ -76,10 +78,10 @@ def lists_to_rank(
     most = require_whole_number(most, "The number of users to rank for")
     mean = float(known[2].mean(dtype=np.float64))
     threshold = mean if threshold is None else require_finite(threshold, "The threshold")
-    seen = _marked(known[0], known[1], users, items)
+    rated = PairCounts.of(known[0], known[1], users, items)
     liked = test[2] >= np.float32(threshold)  # in single precision like the ratings, so that 3.6 reaches 3.6
     user, item = test[0][liked], test[1][liked]
-    unseen = ~np.asarray(seen[user, item]).ravel() if len(user) else np.zeros(0, bool)
+    unseen = ~rated.has(user, item)
     user, item = user[unseen], item[unseen]
     random = np.random.default_rng(seed)
     order = random.permutation(items).astype(np.int32)
@@ -88,10 +90,10 @@ def lists_to_rank(
     return Lists(
         user=chosen,
         item=order,
-        seen=seen[chosen][:, order],
-        relevant=_marked(user, item, users, items)[chosen][:, order],
+        seen=_marked(rated, chosen, order),
+        relevant=_marked(PairCounts.of(user, item, users, items), chosen, order),
         mean=mean,
-        sd=float(known[2].std(dtype=np.float64)) or 1.0,
+        sd=math.sqrt(mean_square(known[2], mean)) or 1.0,
         facts=RankedLists(
             users=len(chosen),
             eligible_users=len(eligible),
@@ -102,8 +104,14 @@ def lists_to_rank(
     )
 
 
-def _marked(user: Codes, item: Codes, users: int, items: int) -> sparse.csr_array:
-    return sparse.csr_array((np.ones(len(user), np.bool_), (user, item)), shape=(users, items))
+def _marked(pairs: PairCounts, users: Codes, items: Codes) -> sparse.csr_array:
+    """Which of these items each of these users has rated, bool of shape (users, items)."""
+    start = pairs.start[users]
+    length = pairs.start[users + 1] - start
+    begin = np.concatenate([[0], np.cumsum(length)])
+    item = pairs.item[np.repeat(start - begin[:-1], length) + np.arange(begin[-1])]
+    shape = len(users), len(pairs.of_items)
+    return sparse.csr_array((np.ones(len(item), np.bool_), item, begin), shape=shape)[:, items]
 
 
 def rank(lists: Lists, predictor: Predictor, pairs: int = PAIRS) -> Ranking | None:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys.models.predictor import Codes, Floats, Predictor
+from recsys.models.sums import counted
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Warm:
     @classmethod
     def after(cls, user: Codes, item: Codes, users: int, items: int) -> "Warm":
         """Return the users and items of some fitted ratings, by their codes."""
-        return cls(np.bincount(user, minlength=users) > 0, np.bincount(item, minlength=items) > 0)
+        return cls(counted(user, users) > 0, counted(item, items) > 0)
 
     def cold(self, user: Codes, item: Codes) -> npt.NDArray[np.bool_]:
         """Return which rows are cold: their user or item is not warm."""

@@ -33,14 +33,14 @@ class PairCounts:
     Attributes:
         start: where the pairs of each user begin, int64 of shape (users + 1,).
         item: the items of each user in ascending order, int32 of shape (pairs,).
-        count: how often each pair is rated, float64 of shape (pairs,); without entries where each is rated once.
+        count: how often each pair is rated, int32 of shape (pairs,); without entries where each is rated once.
         of_users: ratings of each user, float64 of shape (users,).
         of_items: ratings of each item, float64 of shape (items,).
     """
 
     start: Places
     item: Codes
-    count: Floats
+    count: Codes
     of_users: Floats
     of_items: Floats
 
@@ -50,10 +50,14 @@ class PairCounts:
         of_users, of_items = counted(user, users), counted(item, items)
         start = np.concatenate([[0], np.cumsum(of_users)])
         by_user = _by_user(user, item, start)
-        count = np.zeros(0)
-        if np.any(by_user[1:] == by_user[:-1]):  # or the last item of one user is the first of the next
-            start, by_user, count = _pairs(start, by_user)
+        count = np.zeros(0, np.int32)
+        if _repeats(start, by_user):
+            start, by_user, count = _merged(start, by_user)
         return cls(start, by_user, count, of_users.astype(np.float64), of_items.astype(np.float64))
+
+    def has(self, user: Codes, item: Codes) -> npt.NDArray[np.bool_]:
+        """Return whether each user has rated the item beside it, shape (rows,) as the codes."""
+        return _has(self.start, self.item, user, item)
 
     def times(self, of_items: Floats) -> Floats:
         """Return the product with a number for each item, shape (users,)."""
@@ -113,21 +117,47 @@ def _by_user(user: Codes, item: Codes, start: Places) -> Codes:
 
 
 @compiled
-def _pairs(start: Places, item: Codes) -> tuple[Places, Codes, Floats]:
-    begin, found, count = np.zeros_like(start), np.empty_like(item), np.zeros(len(item))
-    pairs = 0
+def _repeats(start: Places, item: Codes) -> bool:
     for row in range(len(start) - 1):
-        for at in range(start[row], start[row + 1]):
-            if at == start[row] or item[at] != item[at - 1]:
-                found[pairs] = item[at]
-                pairs += 1
-            count[pairs - 1] += 1
-        begin[row + 1] = pairs
-    return begin, found[:pairs].copy(), count[:pairs].copy()
+        for at in range(start[row] + 1, start[row + 1]):
+            if item[at] == item[at - 1]:
+                return True
+    return False
 
 
 @compiled
-def _sums(start: Places, item: Codes, count: Floats, value: Floats) -> Floats:
+def _merged(start: Places, item: Codes) -> tuple[Places, Codes, Codes]:
+    """Merge equal items of a user, in `item` itself, as a copy would be gigabytes of a billion ratings."""
+    begin, count = np.zeros_like(start), np.zeros(len(item), np.int32)
+    pairs = 0
+    for row in range(len(start) - 1):
+        for at in range(start[row], start[row + 1]):
+            if at == start[row] or item[at] != item[pairs - 1]:
+                item[pairs] = item[at]
+                pairs += 1
+            count[pairs - 1] += 1
+        begin[row + 1] = pairs
+    return begin, item[:pairs], count[:pairs]
+
+
+@compiled
+def _has(start: Places, item: Codes, user: Codes, asked: Codes) -> npt.NDArray[np.bool_]:
+    found = np.zeros(len(user), np.bool_)
+    for at in range(len(user)):
+        low, end = start[user[at]], start[user[at] + 1]
+        high = end
+        while low < high:
+            middle = (low + high) // 2
+            if item[middle] < asked[at]:
+                low = middle + 1
+            else:
+                high = middle
+        found[at] = low < end and item[low] == asked[at]
+    return found
+
+
+@compiled
+def _sums(start: Places, item: Codes, count: Codes, value: Floats) -> Floats:
     found = np.empty(len(start) - 1)
     for row in range(len(found)):
         total = 0.0
@@ -138,7 +168,7 @@ def _sums(start: Places, item: Codes, count: Floats, value: Floats) -> Floats:
 
 
 @compiled
-def _transposed_sums(start: Places, item: Codes, count: Floats, value: Floats, items: int) -> Floats:
+def _transposed_sums(start: Places, item: Codes, count: Codes, value: Floats, items: int) -> Floats:
     found = np.zeros(items)
     for row in range(len(start) - 1):
         for at in range(start[row], start[row + 1]):

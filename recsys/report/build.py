@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recsys.evaluation.evaluate import evaluate
@@ -35,6 +36,9 @@ READ = (
 )
 """What the report tells of the reading of the file."""
 
+BLOCK = 1 << 20
+"""Predictions that are written at once."""
+
 
 def write_report(comparison: Comparison, predictions: pd.DataFrame, folder: Path, *, plots: bool = True) -> None:
     """Write comparison.json, comparison.csv, plots.json and, with `plots`, plots/*.svg and *.png into a folder.
@@ -49,6 +53,15 @@ def write_report(comparison: Comparison, predictions: pd.DataFrame, folder: Path
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
     save_plots(draw_plots(comparison, predictions) if plots else [], folder)
+
+
+def _write_predictions(predictions: pd.DataFrame, path: Path) -> None:
+    """Write them in blocks, as a copy of all in Arrow's memory would be gigabytes of 20 million test ratings."""
+    schema = pa.Schema.from_pandas(predictions, preserve_index=False)
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for start in range(0, len(predictions), BLOCK):
+            block = predictions.iloc[start : start + BLOCK]
+            writer.write_table(pa.Table.from_pandas(block, schema, preserve_index=False))
 
 
 def build_report(
@@ -104,7 +117,7 @@ def build_report(
     progress(len(trained), len(trained) + 1, "drawing")
     comparison = with_checks(comparison)
     write_report(comparison, predictions, folder, plots=settings.output.plots)
-    predictions.to_parquet(folder / "predictions.parquet", index=False, compression="zstd")
+    _write_predictions(predictions, folder / "predictions.parquet")
     if data["ratings"]["facts"]["quarantined_rows"]:
         shutil.copyfile(store.path(data["ratings"], "quarantine.csv"), folder / "quarantine.csv")
     rows = (*models.items(), *histories.items(), *learning_curve.items())

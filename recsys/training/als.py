@@ -120,7 +120,7 @@ class _Training:
         self.data, self.settings, self.seed, self.mean = data, settings, seed, data.mean
         self.size = settings.embedding_size + 1
         width = -(-self.size // LANE) * LANE
-        user, item, rating = self._columns(data.train)
+        user, item, rating = self._deviations(data.train)
         theta = [np.zeros((rows, width), np.float32) for rows in sizes]
         random = np.random.default_rng(derive_seed(seed, "initial"))
         theta[1][:, 1 : self.size] = INITIAL_SD * random.standard_normal((sizes[1], self.size - 1), np.float32)
@@ -128,7 +128,7 @@ class _Training:
         self.biased = tuple(bias or not settings.embedding_size for bias in biased)  # else there is nothing to learn
         self.users = _Side(Ratings.of(sizes[0], user, item, rating)[0], self._prior(self.biased[0]), theta[0])
         self.items = _Side(Ratings.of(sizes[1], item, user, rating)[0], self._prior(self.biased[1]), theta[1])
-        self.validation = self._columns(data.validation)
+        self.validation = self._deviations(data.validation)
         self.course = _Course(validation=EarlyStopping(settings.patience))
 
     def run(self, teller: ProgressReporter, folder: Path | None) -> Fit:
@@ -192,9 +192,9 @@ class _Training:
         np.fill_diagonal(full, diagonal)
         return full[np.tril_indices(self.size)]
 
-    def _columns(self, rows: npt.NDArray[np.integer]) -> tuple[Codes, Codes, Table]:
-        data = self.data
-        return np.asarray(data.user[rows]), np.asarray(data.item[rows]), data.rating[rows] - np.float32(self.mean)
+    def _deviations(self, rows: npt.NDArray[np.integer]) -> tuple[Codes, Codes, Table]:
+        user, item, rating = self.data.columns(rows)
+        return user, item, rating - np.float32(self.mean)
 
     def _mark(self) -> str:
         facts = {

@@ -107,7 +107,7 @@ class _Training:
         self.data, self.settings = data, settings
         self.shuffling = derive_seed(seed, "shuffling")
         self.mean = data.mean
-        user, item, rating = (np.asarray(column[data.train]) for column in (data.user, data.item, data.rating))
+        user, item, rating = data.columns(data.train)
         deviation = (rating - self.mean).astype(np.float32)
         [self.biases] = fit_biases(user, item, deviation, users, items, (settings.l2_biases,))
         residual = (deviation - self.biases[0][user] - self.biases[1][item]).astype(np.float32)
@@ -202,8 +202,7 @@ class _Training:
 
     def _validate(self, epoch: int) -> float:
         """The mean squared error over the validation ratings."""
-        rows = self.data.validation
-        user, item, rating = (np.asarray(column[rows]) for column in (self.data.user, self.data.item, self.data.rating))
+        user, item, rating = self.data.columns(self.data.validation)
         _, network = self._network()
         predicted = decode(encode(self.rows, network, self.indicator), network, *self._sides(user, item))
         error = predicted + self.mean + self.biases[0][user] + self.biases[1][item] - rating

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from recsys.arrays import ENCODE, as_codes, as_column, as_ratings, as_row_numbers, require_one_length
+from recsys.arrays import ENCODE, Columns, as_codes, as_column, as_ratings, as_row_numbers, require_one_length, taken
 from recsys.errors import BadIds, BadSettings
 
 GRID = 2.0**16
@@ -66,10 +66,14 @@ class FitData:
         as_codes(self.user, "user", users, used=used)
         as_codes(self.item, "item", items, used=used)
 
+    def columns(self, rows: npt.NDArray[np.integer]) -> Columns:
+        """Return the ratings of some rows, in memory."""
+        return taken(self.user, rows), taken(self.item, rows), taken(self.rating, rows)
+
     @property
     def mean(self) -> float:
         """Mean of the training ratings, in rating units."""
-        return float(self.rating[self.train].mean(dtype=np.float64))
+        return float(taken(self.rating, self.train).mean(dtype=np.float64))
 
     @property
     def with_validation(self) -> Self:
@@ -83,23 +87,23 @@ class FitData:
         The users are drawn at random until they have at least so many training `ratings`. They are coded anew from 0,
         in the order of their codes; items keep their codes.
         """
-        counts = np.bincount(self.user[self.train])
+        counts = np.bincount(taken(self.user, self.train))
         order = np.random.default_rng(seed).permutation(len(counts))
-        taken = np.sort(order[: 1 + np.searchsorted(np.cumsum(counts[order]), ratings)])
+        drawn = np.sort(order[: 1 + np.searchsorted(np.cumsum(counts[order]), ratings)])
         code = np.full(1 + int(self.user.max()), -1, np.int32)
-        code[taken] = np.arange(len(taken))
+        code[drawn] = np.arange(len(drawn))
         train, validation = (rows[code[self.user[rows]] >= 0] for rows in (self.train, self.validation))
         rows = np.concatenate([train, validation])
         numbers = np.arange(len(rows))
         some = replace(
             self,
             user=code[self.user[rows]],
-            item=np.asarray(self.item[rows]),
-            rating=np.asarray(self.rating[rows]),
+            item=taken(self.item, rows),
+            rating=taken(self.rating, rows),
             train=numbers[: len(train)],
             validation=numbers[len(train) :],
         )
-        return some, len(taken)
+        return some, len(drawn)
 
     def standardised(self) -> tuple[Self, float, float]:
         """Return the same with standardised ratings, and the standard deviation and mean of the training ratings.
@@ -108,7 +112,7 @@ class FitData:
         mean and standard deviation are rounded otherwise, gives the same bits. Where all ratings are equal, they are
         divided by 1.
         """
-        ratings = self.rating[self.train].astype(np.float64)
+        ratings = taken(self.rating, self.train).astype(np.float64)
         mean = float(ratings.mean())
         sd = float(ratings.std()) or 1.0
         standard = np.rint((self.rating.astype(np.float64) - mean) / sd * GRID) / GRID

@@ -101,16 +101,15 @@ class _Training:
         )
         self.name, self.data, self.settings, self.seed = name, data, settings, seed
         self.mean = data.mean
-        rows = np.asarray(data.train)
-        user, item = data.user[rows], data.item[rows]
-        deviation = data.rating[rows] - np.float32(self.mean)
+        user, item, rating = data.columns(data.train)
+        deviation = rating - np.float32(self.mean)
         biases = fit_biases(user, item, deviation, users, items, (DAMPING,))[0]
         of_users, of_items = (bias.astype(np.float32) for bias in biases)
         self.halves: Halves = tuple(  # type: ignore[assignment]
             Half(side, side.scale, *self._weights(which, side.bias))
             for which, side in enumerate(sides_of(user, item, deviation, (of_users, of_items)))
         )
-        count = len(rows)
+        count = len(user)
         tables = (settings.l2_histories / count, settings.l2_rating_histories / count)
         self.penalties = Penalties(
             settings.l2_factors / count, settings.l2_biases / count, tables, settings.l2_kernels / count

@@ -147,8 +147,8 @@ def fit_and_validate(fit_it: Fitting, settings: FitSettings, folder: Path, data:
     except TrainingDiverged as error:
         return {"failed": str(error), "seconds": time.perf_counter() - start}
     write_learning_curve(fit, folder)
-    rows = data.validation
-    predicted = predictor.predict(np.asarray(data.user[rows]), np.asarray(data.item[rows]))
+    user, item, _ = data.columns(data.validation)
+    predicted = predictor.predict(user, item)
     np.save(folder / "validation.npy", predicted.astype(np.float32, copy=False), allow_pickle=False)
     return facts_of(fit, predictor, settings)
 

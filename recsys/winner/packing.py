@@ -10,14 +10,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recsys.evaluation.inputs import Columns
+from recsys.arrays import Columns
 from recsys.models.baselines import Baseline, fit_baselines
 from recsys.store.store import Facts, sha256_of
 from recsys.training.fit import FitData
 from recsys.winner.about import ABOUT, About
 from recsys.winner.fold_in import damping_of, fit_prior
 from recsys.winner.folder import BIASES, FOLD_IN, ITEMS, RATED, USERS, load_fit
-from recsys.winner.weights import columns, known_columns
+from recsys.winner.weights import known_columns
 
 LEARNING_CURVE = "history.parquet"
 """What is in a model's artefact that nobody who uses it needs."""
@@ -89,7 +89,7 @@ def pack_winner(
         fitted: the same, with the rows that the model was fitted to.
     """
     known, whole = known_columns(training), FitData.load(fitted)
-    ratings = columns(whole, whole.with_validation.train)
+    ratings = whole.columns(whole.with_validation.train)
     users, items = (pq.read_metadata(training[name]).num_rows for name in ("users", "items"))
     biases = fit_baselines(ratings, known.choosing, users, items, known.kept)["bias_only"]
     files: dict[str, Path] = {}

@@ -10,22 +10,17 @@ import pyarrow.parquet as pq
 from recsys.errors import NoBlend
 from recsys.evaluation.baselines import choosing_predictions, fit_all
 from recsys.evaluation.ensembles import weigh
-from recsys.evaluation.inputs import Columns, Known, Rows
+from recsys.evaluation.inputs import Known
 from recsys.models.baselines import fit_baselines
 from recsys.models.item_knn import ItemKNN
 from recsys.models.popularity_slope import PopularitySlope
 from recsys.training.fit import FitData
 
 
-def columns(data: FitData, rows: Rows) -> Columns:
-    """Return some ratings, in memory."""
-    return np.asarray(data.user[rows]), np.asarray(data.item[rows]), np.asarray(data.rating[rows])
-
-
 def known_columns(training: Mapping[str, Path]) -> Known:
     """Return the training and validation ratings; `training` is name -> path of the codes and of these rows."""
     data = FitData.load(training)
-    return Known(*(columns(data, rows) for rows in (data.with_validation.train, data.train, data.validation)))
+    return Known.of(data.columns, data.train, data.validation)
 
 
 def write_weights(
@@ -51,7 +46,7 @@ def write_weights(
     if not weights.of:
         raise NoBlend("No model and no baseline has a weight in the blend: choose a model to use with --use.")
     rows = whole.with_validation.train
-    ratings = known.fitted if len(rows) == len(known.fitted[0]) else columns(whole, rows)
+    ratings = known.fitted if len(rows) == len(known.fitted[0]) else whole.columns(rows)
     for name in weights.of:
         baseline = baselines.fitted.get(name)
         if isinstance(baseline, PopularitySlope):

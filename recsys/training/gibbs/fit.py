@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from recsys.arrays import taken
 from recsys.errors import TrainingDiverged
 from recsys.memory import require_memory
 from recsys.models.bayes_mf import COMPRESSED_RANK, DRAWS, BayesianFactors
@@ -18,7 +19,6 @@ from recsys.progress import Progress
 from recsys.training.callbacks import ProgressReporter
 from recsys.training.checkpoint import Checkpoint, Keeper, fingerprint
 from recsys.training.fit import Fit, FitData
-from recsys.training.gibbs.kernels import Codes, Table
 from recsys.training.gibbs.posterior import Posterior
 from recsys.training.gibbs.sampler import Sampler
 
@@ -80,9 +80,9 @@ class _Chain:
         self.data, self.settings, self.seed = data, settings, seed
         self.burnt = math.floor(settings.burn_in * settings.epochs)
         train, validates = data.train, len(data.validation) > 0
-        self.sampler = Sampler.begin(sizes, self._columns(train), settings, seed)
+        self.sampler = Sampler.begin(sizes, data.columns(train), settings, seed)
         self.checked = data.validation if validates else train[:CHECKED_ROWS]
-        self.user, self.item, self.rating = self._columns(self.checked)
+        self.user, self.item, self.rating = data.columns(self.checked)
         self.validates = validates
         self.posterior = Posterior(self._drawn(settings.epochs), settings.embedding_size)
         self.course = _Course(total=np.zeros(len(self.checked)))
@@ -159,14 +159,10 @@ class _Chain:
         )
         return replace(found, about=about)
 
-    def _columns(self, rows: npt.NDArray[np.integer]) -> tuple[Codes, Codes, Table]:
-        data = self.data
-        return np.asarray(data.user[rows]), np.asarray(data.item[rows]), np.asarray(data.rating[rows])
-
     def _mark(self) -> str:
         facts = {"settings": self.settings.model_dump(mode="json"), "seed": self.seed, "sizes": self._sizes}
         data = self.data
-        return fingerprint(facts, [data.user, data.item, data.rating[data.train], data.train, data.validation])
+        return fingerprint(facts, [data.user, data.item, taken(data.rating, data.train), data.train, data.validation])
 
     @property
     def _sizes(self) -> list[int]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys.data.draw import folds_of, hold_out
-from recsys.data.pairs import count_known, in_order, pairs_of
+from recsys.data.pairs import in_order, pairs_of
 
 PAIRS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=40)
 
@@ -29,16 +29,6 @@ def test_rows_of_a_pair_are_side_by_side_and_ascending(rated: list[tuple[int, in
     assert pairs.sizes.tolist() == list(map(len, found))
     some = np.arange(0, len(found), 2)
     assert pairs.rows_of(some).tolist() == sorted(row for number in some for row in found[number])
-
-
-@given(known=PAIRS, asked=PAIRS)
-def test_ratings_of_known_pairs_are_counted(known: list[tuple[int, int]], asked: list[tuple[int, int]]) -> None:
-    assert count_known(columns(known), columns(asked)) == sum(pair in known for pair in asked)
-
-
-def test_no_pair_is_known_where_there_are_none() -> None:
-    assert count_known(columns([]), columns([(0, 0)])) == 0
-    assert count_known(columns([(0, 0)]), columns([])) == 0
 
 
 @pytest.mark.parametrize("span", [3, 2**31, 2**62, 2**63 - 1], ids=["many equal", "seconds", "no room", "all"])

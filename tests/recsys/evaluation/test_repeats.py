@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from sklearn.model_selection import train_test_split
 
+from recsys.arrays import Columns
 from recsys.data.split import split
-from recsys.evaluation.inputs import Columns, Ratings, known_ratings, repeats_across
+from recsys.evaluation.inputs import Ratings, known_ratings, repeats_across
 from recsys.settings import Protocol, SplitSettings
 
 ROWS = 900

@@ -48,6 +48,17 @@ def test_values_are_kept_only_of_repeated_pairs(made: Made) -> None:
     assert len(counts.count) == (0 if pairs == 600 else pairs)
 
 
+def test_every_pair_that_is_rated_is_found_and_no_other(made: Made) -> None:
+    counts = PairCounts.of(made.user, made.item, USERS, ITEMS)
+    user, item = (codes.astype(np.int32) for codes in np.divmod(np.arange(USERS * ITEMS), ITEMS))
+    rated = {*zip(made.user.tolist(), made.item.tolist(), strict=True)}
+    expected = [pair in rated for pair in zip(user.tolist(), item.tolist(), strict=True)]
+    assert counts.has(user, item).tolist() == expected
+    assert counts.has(user[:0], item[:0]).tolist() == []
+    nothing = PairCounts.of(made.user[:0], made.item[:0], USERS, ITEMS)
+    assert not nothing.has(user, item).any()
+
+
 def test_sums_are_those_of_numpy(made: Made) -> None:
     x = np.random.default_rng(3).normal(size=ITEMS)
     assert np.array_equal(counted(made.item, ITEMS), np.bincount(made.item, minlength=ITEMS))
