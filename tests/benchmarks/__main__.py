@@ -1,4 +1,4 @@
-"""Run all benchmarks, or those that are named: `make benchmark ARGS="against_notebook throughput"`."""
+"""Run all benchmarks but `cost_model`, which takes hours, or those that are named: `make benchmark ARGS="against_notebook throughput"`."""
 
 import sys
 from importlib import import_module

@@ -29,7 +29,6 @@ from recsys.data.source import locate
 from recsys.settings import DataSettings
 from tests.benchmarks.made_ratings import write_ratings
 from tests.benchmarks.measuring import RESULTS, ROOT, report, run
-from tests.benchmarks.our_fit import FITS
 
 VERSIONS = {
     "scikit-surprise": "1.1.5",
@@ -44,7 +43,7 @@ EPOCHS = (1, 2, 3, 5, 10, 20, 40, 80, 160, 320)
 DEFAULT_EPOCHS = 20
 ROWS = 1_000_000
 LONGEST = 60.0
-OURS, PEERS = tuple(FITS), ("surprise", "lenskit", "cornac", "myfm", "cmfrec")
+OURS, PEERS = ("als", "adam", "bayes_mf"), ("surprise", "lenskit", "cornac", "myfm", "cmfrec")
 COMPILED = "als, compiled"
 
 

@@ -28,7 +28,7 @@ def main() -> None:
         write_ratings(made, ROWS)
         for name, source, most in (("sample", locate(DataSettings()).ratings, 100_000), ("made", made, None)):
             rows, sweeps = rows_of(source, most, Path(place, name)), SWEEPS[name]
-            finished = run("-m", "tests.benchmarks.our_gibbs_fit", str(rows), str(sweeps))
+            finished = run("-m", "tests.benchmarks.our_fit", str(rows), "gibbs", str(sweeps))
             fits = {
                 "ours": json.loads(finished.output.splitlines()[-1]),
                 "myfm": fit_of_peer(python, rows, "myfm", sweeps),

@@ -65,12 +65,12 @@ def write_ratings(path: Path, rows: int = ROWS, seed: int = 20, strengths: Stren
     os.replace(part, path)
 
 
-def made_ratings() -> Path:
-    """Return the path of the full-size file in build/benchmarks, writing it the first time (minutes)."""
-    path = RESULTS / "ml20m.csv"
+def made_ratings(rows: int = ROWS) -> Path:
+    """Return the path of so many ratings in build/benchmarks, writing them the first time (20 million: minutes)."""
+    path = RESULTS / f"made-{rows}.csv"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_ratings(path)
+        write_ratings(path, rows)
     return path
 
 

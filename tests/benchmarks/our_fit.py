@@ -17,10 +17,14 @@ from recsys.models.specs import MODEL
 from recsys.training.fit import FitData
 from recsys.training.train import fit_model
 
+PLAIN = {"embedding_size": 32, "burn_in": 0.5, "histories": "none", "user_noise": False, "item_noise": False}
+"""The Gibbs sampler without side information and with one noise, as myFM has it."""
+
 FITS: dict[str, tuple[str, dict[str, Any]]] = {
     "als": ("mf_tuned", {"solver": "als", "embedding_size": 50, "l2_factors": 0.09, "l2_biases": 0.05, "patience": 0}),
     "adam": ("mf_tuned", {"embedding_size": 50, "patience": 0}),
     "bayes_mf": ("bayes_mf", {}),
+    "gibbs": ("bayes_mf", PLAIN),
 }
 
 

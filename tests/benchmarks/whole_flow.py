@@ -19,7 +19,7 @@ from tests.benchmarks.made_ratings import made_ratings
 from tests.benchmarks.measuring import ROOT, report
 
 STARTED, ENDED = re.compile(r"▸ (\w+)"), re.compile(r"[✓✗] (\w+)")
-SECONDS_BETWEEN_SAMPLES = 0.1
+SECONDS_BETWEEN_SAMPLES = 0.5
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Watched:
     Attributes:
         begun: task -> seconds.
         ended: task -> seconds.
-        samples: (seconds, resident MB of the run and of its server).
+        samples: (seconds, MB in the memory of the run and of its server).
     """
 
     begun: dict[str, float] = field(default_factory=dict)
@@ -73,13 +73,13 @@ def watched(*options: str) -> Watched:
 
 
 def _resident_mb(pid: int) -> float:
-    """Resident memory of a process and of its children, in MB; file pages that are mapped count as well."""
+    """Memory of a process and of its children, in MB, pages of mapped files included, each of them once."""
     total = 0.0
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         for one in (str(pid), *children):
-            status = Path(f"/proc/{one}/status").read_text()
-            total += float(re.search(r"VmRSS:\s+(\d+)", status)[1])  # type: ignore[index]
+            status = Path(f"/proc/{one}/smaps_rollup").read_text()
+            total += float(re.search(r"Pss:\s+(\d+)", status)[1])  # type: ignore[index]
     except (OSError, TypeError):
         pass  # ended meanwhile
     return total / 1024

@@ -1,10 +1,9 @@
 """Whole runs on a store in a bucket, of machines that have nothing in common but its URL."""
 
-import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,26 +18,6 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent.parent
 
 Machine = Callable[[str], Settings]
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    """Run an S3 server on this machine and yield the URL of a place in an empty bucket."""
-    import s3fs
-    from moto.server import ThreadedMotoServer
-
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # it tells of each request
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        environment.setenv("AWS_ACCESS_KEY_ID", "anybody")
-        environment.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-that-is-nowhere")
-        environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        s3fs.S3FileSystem().mkdir("ratings")
-        yield "s3://ratings/comparisons"
-    server.stop()
 
 
 @pytest.fixture(scope="module")

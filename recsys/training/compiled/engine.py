@@ -74,15 +74,16 @@ class _Training:
         self.anatomy: Anatomy = parse_model(model)
         self.epoch_steps = math.ceil(len(data.train) / settings.batch_size)
         self.rates = learning_rates(schedule, settings.learning_rate, self.epoch_steps * settings.epochs)
-        self.initial = [np.asarray(variable) for variable in self.anatomy.variables]
         self.losses: list[float] = []
         self.stopping = EarlyStopping(settings.patience)
         self.best: Weights = []
         self.step_sizes = lru_cache(maxsize=2)(self._step_sizes)  # an epoch's are asked for before it begins
 
     def run(self, teller: ProgressReporter, folder: Path | None, checkpoint_share: float | None) -> Fit:
-        keeper = Keeper(folder, self._mark, checkpoint_share)
-        steps = self._begin(keeper.found)
+        weights = [np.asarray(variable) for variable in self.anatomy.variables]
+        keeper = Keeper(folder, partial(self._mark, weights), checkpoint_share)
+        steps = self._begin(weights, keeper.found)
+        del weights  # they can be a large part of the memory
         if keeper.found:
             teller.continued(self.model.name, keeper.found.epoch)
         while len(self.losses) < self.settings.epochs and not (self.losses and self.stopping.exhausted()):
@@ -152,21 +153,21 @@ class _Training:
         best = {f"best-{i}": array for i, array in enumerate(self.best)}
         return Checkpoint(len(self.losses), self.losses, self.stopping.losses, seconds, {**steps.arrays(), **best})
 
-    def _begin(self, found: Checkpoint | None) -> Steps:
+    def _begin(self, weights: Weights, found: Checkpoint | None) -> Steps:
         """The state before the first step, or after the checkpoint."""
         form, batch, tail = self.anatomy.factor_form, self.settings.batch_size, self.step_sizes(1)[1][0]
         steps: Steps = (
-            FactorSteps(form, self.initial, tail, batch)
+            FactorSteps(form, weights, tail, batch)
             if form
-            else NetworkSteps(self.anatomy, self.initial, tail, batch, self.seed)
+            else NetworkSteps(self.anatomy, weights, tail, batch, self.seed)
         )
         if found:
             self.losses, self.stopping.losses = list(found.loss), list(found.val_loss)
-            self.best = [found.arrays[f"best-{i}"] for i in range(len(self.initial)) if f"best-{i}" in found.arrays]
+            self.best = [found.arrays[f"best-{i}"] for i in range(len(weights)) if f"best-{i}" in found.arrays]
             steps.restore(found.arrays)
         return steps
 
-    def _mark(self) -> str:
+    def _mark(self, weights: Weights) -> str:
         schedule: Any = self.schedule
         if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
             schedule = [type(schedule).__name__, schedule.get_config()]
@@ -182,4 +183,4 @@ class _Training:
             "versions": {library: version(library) for library in ("keras", "numba", "numpy", "tensorflow")},
         }
         columns = [getattr(self.data, field.name) for field in fields(self.data)]
-        return fingerprint(facts, [*columns, *self.initial])
+        return fingerprint(facts, [*columns, *weights])

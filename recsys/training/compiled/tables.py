@@ -20,8 +20,8 @@ from recsys.training.compiled.deferred_adam import Moments, catch_up, update
 from recsys.training.compiled.graph import Anatomy
 from recsys.training.compiled.steps import Weights
 
-COPIES = 3
-"""Of a table while its variable is made: NumPy's, TensorFlow's constant and the variable itself."""
+COPIES = 2
+"""Of a table while its variable is made: the weights, in NumPy's memory and in TensorFlow's, and the variable."""
 
 
 class State(NamedTuple):
@@ -49,7 +49,7 @@ def _trained_table(weights: Weights, tail: npt.NDArray[np.float32]) -> tf.Variab
     rows, width = len(weights[0]), sum(part.shape[1] for part in weights)
     needed = COPIES * rows * (3 * width + 3) * weights[0].itemsize
     require_memory(f"Training a table of {rows:,} rows of {width:,} numbers and their moments", needed)
-    return tf.Variable(new_table(weights, tail))
+    return new_table(weights, tail)
 
 
 def weights_of(anatomy: Anatomy, state: State) -> Weights:
@@ -66,15 +66,16 @@ BLOCK = 512
 """Rows that are settled at once: few enough to stay in the processor's cache."""
 
 
-def new_table(weights: list[npt.NDArray[np.float32]], tail: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def new_table(weights: list[npt.NDArray[np.float32]], tail: npt.NDArray[np.float32]) -> tf.Variable:
     """The table before the first step, of at least two rows: XLA loses updates of a table of one.
 
     `weights` are the embeddings of one source of ids, shape (rows, width) each.
     """
     rows, width = len(weights[0]), sum(part.shape[1] for part in weights)
-    table = np.zeros((max(2, rows), 3 * width + 3), np.float32)
-    table[:rows, :width] = np.concatenate(weights, axis=1)
-    table[:, -2:] = tail
+    # zeros are added by TensorFlow, as a table of NumPy's would be copied twice
+    padding = [[0, max(0, 2 - rows)], [0, 2 * width + 3]]
+    table = tf.Variable(tf.pad(np.concatenate(weights, axis=1), padding))
+    table[:, -2:].assign(tf.repeat(tail[None], table.shape[0], axis=0))
     return table
 
 
