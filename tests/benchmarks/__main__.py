@@ -1,4 +1,4 @@
-"""Run all benchmarks but `cost_model`, which takes hours, or those that are named: `make benchmark ARGS="against_notebook throughput"`."""
+"""Run all benchmarks but `cost_model`, which takes hours, or those named: `make benchmark ARGS="products listing"`."""
 
 import sys
 from importlib import import_module
