@@ -39,6 +39,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # XLA cuts sums of large batches by the number of threads it finds, which changes their last bits: it finds two,
 # on one core or on sixteen. Two, as two branches train side by side; more only slow down steps of 50 µs.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "2")
+# oneDNN's own would keep what trainings have freed, gigabytes of large tables
+os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
 os.environ["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen=false {os.environ.get('XLA_FLAGS', '')}"
 os.environ["KERAS_BACKEND"] = "tensorflow"
 

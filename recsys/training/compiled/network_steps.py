@@ -1,5 +1,6 @@
 """Training steps of any model that `graph` takes apart, as one XLA program (`program`)."""
 
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ class NetworkSteps:
         self._numbers = numbers_of(anatomy, site_keys(seed, anatomy.head.rates))
         self._state = new_state(anatomy, weights, tail)
         self.device = self._state.tables[0].device.split(":")[-2]
+        weakref.finalize(self, _empty, tf.nest.flatten(self._state)).atexit = False
 
     def train(self, batches: Batches, alphas: Floats, tails: Floats, first: int) -> float:
         """Take a step for each of `alphas`; return the sum of the squared errors."""
@@ -60,6 +62,12 @@ class NetworkSteps:
         """Go on from what `arrays` returned."""
         for i, variable in enumerate(tf.nest.flatten(self._state)):
             variable.assign(arrays[f"state-{i}"])
+
+
+def _empty(variables: list[tf.Variable]) -> None:
+    """Let go of their memory: the program, which is kept for other trainings, keeps the variables of its first one."""
+    for variable in variables:
+        tf.raw_ops.AssignVariableOp(resource=variable.handle, value=tf.zeros(0, variable.dtype))
 
 
 def _padded(values: Floats, size: int) -> Floats:

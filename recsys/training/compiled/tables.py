@@ -72,11 +72,9 @@ def new_table(weights: list[npt.NDArray[np.float32]], tail: npt.NDArray[np.float
     `weights` are the embeddings of one source of ids, shape (rows, width) each.
     """
     rows, width = len(weights[0]), sum(part.shape[1] for part in weights)
-    # zeros are added by TensorFlow, as a table of NumPy's would be copied twice
-    padding = [[0, max(0, 2 - rows)], [0, 2 * width + 3]]
-    table = tf.Variable(tf.pad(np.concatenate(weights, axis=1), padding))
-    table[:, -2:].assign(tf.repeat(tail[None], table.shape[0], axis=0))
-    return table
+    # TensorFlow puts it together, as a table of NumPy's would be copied twice
+    table = tf.concat([*weights, tf.zeros((rows, 2 * width + 1)), tf.repeat(tail[None], rows, axis=0)], axis=1)
+    return tf.Variable(tf.pad(table, [[0, 1], [0, 0]]) if rows == 1 else table)
 
 
 def width_of(table: tf.Tensor) -> int:

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 import pytest
 
 from recsys.backend import keras
 from recsys.backend import tensorflow as tf
 from recsys.errors import BadSettings, TrainingDiverged
+from recsys.memory import return_unused_memory
 from recsys.models.mf import build_mf
 from recsys.models.mlp import build_dnn
 from recsys.models.neumf import build_deep
@@ -422,3 +424,15 @@ def refused(change: str) -> keras.Model:
 def test_a_model_that_does_not_fit_is_refused_with_the_reason(change: str, reason: str) -> None:
     with pytest.raises(BadSettings, match=f"cannot train odd: .*{reason}.*; use engine keras"):
         train_compiled(refused(change), some_ratings(), SETTINGS, SEED, silent)
+
+
+def test_a_training_that_has_ended_keeps_no_memory_of_its_tables() -> None:
+    def held_after_training(users: int) -> int:
+        settings = DNNSettings(embedding_size=50, units=(4,), epochs=1, batch_size=BATCH)
+        train_compiled(build_dnn(users, ITEMS, settings, SEED), some_ratings(), settings, SEED)
+        return_unused_memory()
+        return int(psutil.Process().memory_info().rss)
+
+    before, users = held_after_training(USERS), 400_000
+    table = users * (3 * 50 + 3) * 4
+    assert held_after_training(users) < before + table / 2
