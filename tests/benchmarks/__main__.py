@@ -14,6 +14,7 @@ BENCHMARKS = (
     "folding_in",
     "learning_curve",
     "listing",
+    "runners",
     "whole_flow",
     "cached_run",
     "start_up",
