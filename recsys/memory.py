@@ -122,16 +122,17 @@ def without_collecting() -> Iterator[None]:
             gc.enable()
 
 
-def release_memory() -> None:
+def release_memory(*, in_any_case: bool = False) -> None:
     """Return unused memory, hundreds of MB after 20 million ratings, if the process holds much, and more than before.
 
-    It holds much beyond KEPT_BYTES, and more where that has grown by GROWN_BYTES since unused memory was returned.
+    It holds much beyond KEPT_BYTES, and more where that has grown by GROWN_BYTES since unused memory was returned;
+    `in_any_case` says that much is enough.
     """
     global _held_before
     process = psutil.Process()
     held = process.memory_info().rss
     _held_before = min(_held_before, held)
-    if held >= max(KEPT_BYTES, _held_before + GROWN_BYTES):
+    if held >= max(KEPT_BYTES, 0.0 if in_any_case else _held_before + GROWN_BYTES):
         return_unused_memory()
         _held_before = process.memory_info().rss
 

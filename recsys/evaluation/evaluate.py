@@ -93,7 +93,7 @@ def evaluate(
         The comparison, and its predictions: one row a test rating with the columns user, item, rating, cold,
         user_ratings, item_ratings, and one a model (of its first seed), baseline and combination.
     """
-    release_memory()
+    release_memory(in_any_case=True)
     user_table, item_table = pq.read_table(ratings.users), pq.read_table(ratings.items)
     sizes = users, items = user_table.num_rows, item_table.num_rows
     known = known_ratings(ratings, protocol, split)
@@ -147,6 +147,8 @@ def evaluate(
         chosen = name == winners[family] if family in winners and MODEL[name].space else None
         more = {"refitted_rows": refitted_rows, "contributions": parts, "intervals": spread}
         models.append(model_result(name, model, test, predicted, more | {"family": family, "chosen": chosen}))
+        del trained_model, predictor
+        release_memory()
     rows = [
         BaselineResult(
             name=name,

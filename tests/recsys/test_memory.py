@@ -61,3 +61,8 @@ def test_memory_is_returned_where_the_process_holds_much_and_more_than_before(mo
         del held
         release_memory()
         assert len(returned) == times
+    release_memory(in_any_case=True)
+    assert len(returned) == 4
+    monkeypatch.setattr(memory, "KEPT_BYTES", 1e15)
+    release_memory(in_any_case=True)
+    assert len(returned) == 4

@@ -22,7 +22,7 @@ from recsys.progress import Progress, silent
 from recsys.seeding import epoch_order
 from recsys.training.callbacks import EarlyStopping, ProgressReporter, require_finite_loss, require_finite_weights
 from recsys.training.checkpoint import Checkpoint, Keeper, fingerprint
-from recsys.training.compiled.deferred_adam import Schedule, learning_rates, step_sizes, tails
+from recsys.training.compiled.deferred_adam import Rates, Schedule, learning_rates, step_sizes, tails
 from recsys.training.compiled.factor_steps import FactorSteps
 from recsys.training.compiled.graph import Anatomy, parse_model
 from recsys.training.compiled.network_steps import NetworkSteps
@@ -77,7 +77,8 @@ class _Training:
         self.losses: list[float] = []
         self.stopping = EarlyStopping(settings.patience)
         self.best: Weights = []
-        self.step_sizes = lru_cache(maxsize=2)(self._step_sizes)  # an epoch's are asked for before it begins
+        # an epoch's are asked for before it begins
+        self.step_sizes = lru_cache(maxsize=2)(partial(_step_sizes, self.rates, self.epoch_steps))
 
     def run(self, teller: ProgressReporter, folder: Path | None, checkpoint_share: float | None) -> Fit:
         weights = [np.asarray(variable) for variable in self.anatomy.variables]
@@ -143,12 +144,6 @@ class _Training:
     def _check(self, loss: float, epoch: int, step: int) -> None:
         require_finite_loss(self.model.name, loss, epoch, self.rates(step, 1)[0])
 
-    def _step_sizes(self, epoch: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """α of each step of an epoch, and H and H' before the first and after each."""
-        first = (epoch - 1) * self.epoch_steps + 1
-        alphas = step_sizes(self.rates(first, self.epoch_steps), first)
-        return alphas, tails(alphas)
-
     def _checkpoint(self, steps: Steps, seconds: float) -> Checkpoint:
         best = {f"best-{i}": array for i, array in enumerate(self.best)}
         return Checkpoint(len(self.losses), self.losses, self.stopping.losses, seconds, {**steps.arrays(), **best})
@@ -184,3 +179,10 @@ class _Training:
         }
         columns = [getattr(self.data, field.name) for field in fields(self.data)]
         return fingerprint(facts, [*columns, *weights])
+
+
+def _step_sizes(rates: Rates, steps: int, epoch: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """α of each of the steps of an epoch, and H and H' before the first and after each."""
+    first = (epoch - 1) * steps + 1
+    alphas = step_sizes(rates(first, steps), first)
+    return alphas, tails(alphas)
