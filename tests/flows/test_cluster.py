@@ -2,13 +2,16 @@
 
 import hashlib
 import json
+import math
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,7 +76,10 @@ def cluster(prefect_server: str, s3: str, tmp_path: Path) -> Iterator[Cluster]:
 
         start("scheduler", "scheduler", "--port", "0")
         wait_until(address.exists)
-        yield {name: start(name, "worker", "--no-nanny", "--nthreads", "1", "--name", name) for name in WORKERS}
+        workers = {name: start(name, "worker", "--no-nanny", "--nthreads", "1", "--name", name) for name in WORKERS}
+        with client(tmp_path) as asking:
+            asking.wait_for_workers(len(WORKERS), timeout=600)
+        yield workers
 
 
 @contextmanager
@@ -99,6 +105,11 @@ def comparison(place: Path, server: str, store: str, **more: str) -> Iterator["s
     finally:
         process.kill()
         process.communicate()
+
+
+def client(place: Path) -> Any:
+    """Return a client of the cluster, to be closed."""
+    return import_module("distributed").Client(scheduler_file=str(place / SCHEDULER))
 
 
 def on_cluster(place: Path) -> dict[str, str]:
@@ -136,8 +147,20 @@ def digests_in_bucket(url: str) -> Digests:
     }
 
 
-def in_working_copy(place: Path, worker: str, pattern: str) -> set[str]:
-    return {path.parent.name for path in (place / worker / "stores").glob(f"*/{pattern}")}
+def finished(place: Path, worker: str) -> dict[str, float]:
+    """When each trial appeared in a worker's copy of the store: it was computed there, or needed there later."""
+    found = (place / worker / "stores").glob("*/trials/*/artefact.json")
+    return {path.parent.name: path.stat().st_mtime for path in found}
+
+
+def trials(of_threads: Digests) -> set[str]:
+    return {path.split("/")[1] for path in of_threads if path.startswith("trials/")}
+
+
+def is_busy(asking: Any, worker: str) -> bool:
+    """Whether Dask has given tasks to a worker."""
+    workers = asking.scheduler_info()["workers"]
+    return any(tasks for address, tasks in asking.processing().items() if workers[address]["name"] == worker)
 
 
 def test_trials_are_spread_over_workers_that_share_the_urls_of_store_and_scheduler_alone(
@@ -147,23 +170,24 @@ def test_trials_are_spread_over_workers_that_share_the_urls_of_store_and_schedul
     with comparison(tmp_path, prefect_server, store, **on_cluster(tmp_path)) as run:
         require_success(run)
     assert digests_in_bucket(store) == of_threads
-    trials = {path.split("/")[1] for path in of_threads if path.startswith("trials/")}
-    one, other = (in_working_copy(tmp_path, worker, "trials/*/artefact.json") & trials for worker in WORKERS)
-    assert one | other == trials
-    assert one - other
-    assert other - one
+    one, other = (finished(tmp_path, worker) for worker in WORKERS)
+    assert {*one, *other} >= trials(of_threads)
+    by_one = {trial for trial, when in one.items() if when < other.get(trial, math.inf)}
+    assert by_one
+    assert {*other} - by_one
 
 
-def test_the_trials_of_a_worker_that_is_killed_are_taken_over_by_the_other(
+def test_the_tasks_of_a_worker_that_is_killed_are_taken_over_by_the_other(
     cluster: Cluster, of_threads: Digests, s3: str, prefect_server: str, tmp_path: Path
 ) -> None:
     store = f"{s3}/killed"
-    with comparison(tmp_path, prefect_server, store, **on_cluster(tmp_path)) as run:
-        wait_until(lambda: bool(in_working_copy(tmp_path, "one", "trials/*/artefact.json")) or run.poll() is not None)
+    with comparison(tmp_path, prefect_server, store, **on_cluster(tmp_path)) as run, client(tmp_path) as asking:
+        wait_until(lambda: (bool(finished(tmp_path, "one")) and is_busy(asking, "one")) or run.poll() is not None)
         assert run.poll() is None, run.communicate()
-        done = in_working_copy(tmp_path, "one", "trials/*/artefact.json")
         cluster["one"].kill()
+        done = {*finished(tmp_path, "one")}
         require_success(run)
     assert digests_in_bucket(store) == of_threads
-    trials = {path.split("/")[1] for path in of_threads if path.startswith("trials/")}
-    assert trials - done <= in_working_copy(tmp_path, "other", "trials/*/artefact.json")
+    rest = trials(of_threads) - done
+    assert rest
+    assert {*finished(tmp_path, "other")} >= rest
