@@ -19,7 +19,7 @@ from tests.benchmarks.made_ratings import made_ratings
 from tests.benchmarks.measuring import ROOT, report
 
 STARTED, ENDED = re.compile(r"▸ (\w+)"), re.compile(r"[✓✗] (\w+)")
-SECONDS_BETWEEN_SAMPLES = 0.5
+SECONDS_BETWEEN_SAMPLES = 0.25
 
 
 @dataclass
@@ -39,8 +39,10 @@ class Watched:
 
     def peak_mb(self, task: str | None = None) -> float:
         """Return the largest memory during a task, which others may run beside, or of the whole run."""
-        start, end = (self.begun[task], self.ended[task]) if task else (0.0, self.seconds)
-        return max((mb for when, mb in self.samples if start <= when <= end), default=0.0)
+        begun, ended = (self.begun[task], self.ended[task]) if task else (0.0, self.seconds)
+        margin = 2 * SECONDS_BETWEEN_SAMPLES  # a task may be between two samples
+        first, last = begun - margin, ended + margin
+        return max(mb for when, mb in self.samples if first <= when <= last)
 
 
 def watched(*options: str) -> Watched:
