@@ -54,12 +54,12 @@ class Curve:
 
 
 SHIPPED: Mapping[str, Curve] = {
-    "ingest": Curve(0.1, 0.5, megabytes=300, megabytes_per_million=45),
-    "encode": Curve(0.1, 0.5, megabytes=300, megabytes_per_million=45),
-    "split": Curve(0.05, 0.1, megabytes=300, megabytes_per_million=45),
-    "use_all": Curve(0.01, 0.01, megabytes_per_million=85),
-    "train_mf": Curve(0.5, 1.8, 10, megabytes_per_million=85),
-    "train_dnn": Curve(1.0, 6.0, 10, megabytes_per_million=85),
+    "ingest": Curve(0.5, 0.35, megabytes=300, megabytes_per_million=10),
+    "encode": Curve(0.1, 0.2, megabytes=300, megabytes_per_million=28),
+    "split": Curve(0.05, 0.12, megabytes=300, megabytes_per_million=28),
+    "use_all": Curve(0.01, 0.01, megabytes_per_million=45),
+    "train_mf": Curve(0.5, 1.1, 10, megabytes_per_million=45),
+    "train_dnn": Curve(1.0, 6.0, 10, megabytes_per_million=45),
     "try_mf": Curve(2.0, 3.6, 16, 0.3),
     "train_mf_tuned": Curve(1.0, 3.6, 16, 0.6),
     "try_bayes_mf": Curve(1.0, 0.7, 140, 0.3),
@@ -73,7 +73,7 @@ SHIPPED: Mapping[str, Curve] = {
     "score": Curve(4.0, 30.0),
     "blend": Curve(1.0, 10.0),
     "winner": Curve(2.0, 15.0, power=0.6),
-    "report": Curve(5.0, 60.0, power=0.5, megabytes_per_million=85),
+    "report": Curve(5.0, 60.0, power=0.55, megabytes_per_million=45),
 }
 """Of two cores, most on the embedded sample; totals are those of docs/benchmarks.md and deployments/SCALING.md."""
 
