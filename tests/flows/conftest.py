@@ -21,6 +21,7 @@ def s3() -> Iterator[str]:
         environment.setenv("AWS_ACCESS_KEY_ID", "anybody")
         environment.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-that-is-nowhere")
         environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        s3fs.S3FileSystem.clear_instance_cache()  # which has the server of another module's tests
         s3fs.S3FileSystem().mkdir("ratings")
         yield "s3://ratings/comparisons"
     server.stop()
