@@ -40,7 +40,7 @@ INITIAL_SD = 0.12
 the first epoch alone."""
 
 INITIAL_DAMPING = 50.0
-"""Ratings of the mean that an item's first bias counts beside its own: with biases of 0, it takes an epoch more."""
+"""Ratings of the mean that an item's first bias counts beside its own."""
 
 
 def fit_mf(
