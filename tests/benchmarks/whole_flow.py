@@ -103,7 +103,6 @@ def main(*options: str) -> None:
             "task": task,
             "seconds": first.ended[task] - first.begun[task],
             "peak MB": first.peak_mb(task),
-            "again, s": second.ended[task] - second.begun[task],
             "epochs": models[task]["epochs"] if task in models else "",
             "test MSE": models[task]["mse"] if task in models else "",
         }
