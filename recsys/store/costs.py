@@ -32,20 +32,23 @@ MANY_RATINGS = 250_000
 class Curve:
     """The cost of a task: `fixed` seconds, and so many `per_epoch` and million ratings; memory in 10⁶ bytes.
 
-    `epochs` are those where none are known, `power` is that of the ratings by which the cost grows beyond
-    MANY_RATINGS, and `megabytes` what the process holds of next to no ratings.
+    `epochs` are those where none are known, `power` is that of the ratings by which the cost then grows beyond
+    MANY_RATINGS (where epochs are known, only that of `sampled` tasks, which fit a sample of more ratings), and
+    `megabytes` what the process holds of next to no ratings.
     """
 
     fixed: float
     per_epoch: float
     epochs: int = 1
     power: float = 1.0
+    sampled: bool = False
     megabytes: float = 1450.0
     megabytes_per_million: float = 190.0
 
     def seconds(self, rows: int, epochs: int | None) -> float:
         """Seconds of so many ratings and epochs."""
-        work = min(rows, MANY_RATINGS) * math.pow(max(rows, MANY_RATINGS) / MANY_RATINGS, self.power)
+        power = self.power if epochs is None or self.sampled else 1.0
+        work = min(rows, MANY_RATINGS) * math.pow(max(rows, MANY_RATINGS) / MANY_RATINGS, power)
         return self.fixed + self.per_epoch * (epochs or self.epochs) * work / 1e6
 
     def memory(self, rows: int) -> float:
@@ -54,26 +57,26 @@ class Curve:
 
 
 SHIPPED: Mapping[str, Curve] = {
-    "ingest": Curve(0.5, 0.35, megabytes=300, megabytes_per_million=10),
-    "encode": Curve(0.1, 0.2, megabytes=300, megabytes_per_million=28),
-    "split": Curve(0.05, 0.12, megabytes=300, megabytes_per_million=28),
+    "ingest": Curve(0.5, 0.35, megabytes=970, megabytes_per_million=7),
+    "encode": Curve(0.1, 0.2, megabytes=980, megabytes_per_million=23),
+    "split": Curve(0.05, 0.12, megabytes=980, megabytes_per_million=23),
     "use_all": Curve(0.01, 0.01, megabytes_per_million=45),
     "train_mf": Curve(0.5, 1.1, 10, megabytes_per_million=45),
     "train_dnn": Curve(1.0, 6.0, 10, megabytes_per_million=45),
-    "try_mf": Curve(2.0, 3.6, 16, 0.3),
+    "try_mf": Curve(2.0, 3.6, 16, 0.3, sampled=True),
     "train_mf_tuned": Curve(1.0, 3.6, 16, 0.6),
-    "try_bayes_mf": Curve(1.0, 0.7, 140, 0.3),
+    "try_bayes_mf": Curve(1.0, 0.7, 140, 0.3, sampled=True),
     "train_bayes_mf": Curve(1.0, 0.7, 140, 0.5),
-    "try_dnn": Curve(2.0, 5.0, 10, 0.3, megabytes_per_million=85),
+    "try_dnn": Curve(2.0, 5.0, 10, 0.3, sampled=True, megabytes_per_million=85),
     "train_dnn_tuned": Curve(1.0, 5.0, 10, 0.6, megabytes_per_million=85),
-    "try_towers": Curve(2.0, 4.5, 18, 0.3),
+    "try_towers": Curve(2.0, 4.5, 18, 0.3, sampled=True),
     "train_towers": Curve(1.0, 4.5, 18, 0.6),
-    "try_autorec": Curve(1.0, 0.7, 40, 0.3),
+    "try_autorec": Curve(1.0, 0.7, 40, 0.3, sampled=True),
     "train_autorec": Curve(1.0, 0.7, 40, 0.6),
     "score": Curve(4.0, 30.0),
     "blend": Curve(1.0, 10.0),
     "winner": Curve(2.0, 15.0, power=0.6),
-    "report": Curve(5.0, 60.0, power=0.55, megabytes_per_million=45),
+    "report": Curve(5.0, 60.0, power=0.55, megabytes=1650, megabytes_per_million=45),
 }
 """Of two cores, most on the embedded sample; totals are those of docs/benchmarks.md and deployments/SCALING.md."""
 

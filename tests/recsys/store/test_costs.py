@@ -43,6 +43,20 @@ def test_more_ratings_and_more_epochs_take_longer_than_they_did(store: Store) ->
     assert 60 < longer.seconds < 120
 
 
+def test_known_epochs_take_longer_with_the_ratings_and_unknown_ones_become_fewer(store: Store) -> None:
+    known, unknown = (
+        [Costs(store).cost(fit({}, task="train_dnn_tuned", known=known), rows).seconds for rows in (10**7, 10**8)]
+        for known in (True, False)
+    )
+    assert known[1] == pytest.approx(10 * known[0], rel=0.02)
+    assert unknown[1] < 5 * unknown[0]
+
+
+def test_trials_of_more_ratings_are_of_a_sample_of_them(store: Store) -> None:
+    few, many = (Costs(store).cost(fit({}, task="try_mf"), rows).seconds for rows in (10**7, 10**8))
+    assert many < 3 * few
+
+
 def test_the_nearest_in_size_counts(store: Store) -> None:
     keep(store, wanted(store, codes(store, 1000)), seconds=20.0)
     keep(store, wanted(store, codes(store, 90_000)), seconds=5.0)
