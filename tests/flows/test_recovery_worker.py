@@ -8,7 +8,7 @@ import pytest
 
 from recsys.settings import Settings
 from tests.factories import write_ratings
-from tests.interrupting import checkpoint, long_settings, numbers
+from tests.interrupting import MANY_EPOCHS, checkpoint, long_settings, numbers
 from tests.processes import PATIENCE, ROOT, PrefectServer, kill, started, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -141,6 +141,6 @@ def test_the_next_run_goes_on_from_the_last_epoch_to_the_same_numbers(
     for run in (again, at_once):
         assert end(server, run) == "COMPLETED", log(server, run)
     epoch = int(left.name.removeprefix("epoch-"))
-    assert f"mf: the training was interrupted and continues after epoch {epoch}/400" in log(server, again)
+    assert f"mf: the training was interrupted and continues after epoch {epoch}/{MANY_EPOCHS}" in log(server, again)
     assert not any("continues after" in line for line in log(server, at_once))
     assert numbers(interrupted) == numbers(undisturbed)
