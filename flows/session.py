@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
@@ -37,6 +38,12 @@ from recsys.store.store import Store
 from tasks.progress import STOP
 
 LOGGERS = {"prefect", "recsys", "tasks"}
+
+IMPORT_SYSTEM = "<frozen importlib._bootstrap>"
+"""The file of its code. What a signal raises in it may leave the import lock locked, and threads waiting for it."""
+
+SECONDS_TO_IMPORT = 0.05
+"""After which a signal is sent again that came while a module was looked for."""
 
 
 class Session:
@@ -230,16 +237,19 @@ def _stopped_by_signals() -> Iterator[None]:
 
     The second signal ends the process at once, which loses nothing.
     """
-    stopping = False
+    stopping = postponed = False
 
-    def stop(number: int, frame: Any) -> None:
-        nonlocal stopping
-        if stopping:
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal stopping, postponed
+        if stopping and not postponed:
             print_error(STOPPED)
             os._exit(130)
         stopping = True
         STOP.set()
-        raise KeyboardInterrupt
+        postponed = frame is not None and frame.f_code.co_filename == IMPORT_SYSTEM
+        if not postponed:
+            raise KeyboardInterrupt
+        threading.Timer(SECONDS_TO_IMPORT, os.kill, (os.getpid(), number)).start()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
