@@ -1,9 +1,9 @@
 """What a run of the flow has come to, which is known here even where Prefect's server could not be told."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 from prefect.exceptions import ObjectNotFound
@@ -17,8 +17,12 @@ from recsys.store.remote import without_password
 
 @dataclass
 class Outcome:
-    """The report's folder once there is one, what the flow raised, and why its end was not recorded, if it was not."""
+    """The report's folder once there is one, what the flow raised, and why its end was not recorded, if it was not.
 
+    `within` is entered by the flow, in whose context it does all of its work.
+    """
+
+    within: AbstractContextManager[object] = field(default_factory=nullcontext)
     folder: str = ""
     failure: Exception | None = None
     unrecorded: RunUnrecorded | None = None
@@ -33,24 +37,28 @@ def noting_outcome() -> Iterator[Outcome]:
     """Yield the outcome of the run for the flow to note its report's folder, and note what the block raises."""
     outcome = _OUTCOME.get() or Outcome()
     try:
-        yield outcome
+        with outcome.within:
+            yield outcome
     except Exception as error:
         outcome.failure = error
         raise
 
 
-def run_to_its_end(flow: Callable[[], object], *, restart: bool) -> Outcome:
+def run_to_its_end(
+    flow: Callable[[], object], *, restart: bool, within: AbstractContextManager[object] | None = None
+) -> Outcome:
     """Call a flow that notes its outcome, and return that, with a report in any case.
 
     Args:
         flow: to be called.
         restart: whether the user can start the server again, should it be lost.
+        within: a context for the flow to do its work in.
 
     Raises:
         ServerLost: the server was lost, and there is no report.
         Exception: what the flow raised, unless there is a report nevertheless.
     """
-    outcome = Outcome()
+    outcome = Outcome(within or nullcontext())
     token = _OUTCOME.set(outcome)
     try:
         flow()

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import partial
 from importlib import import_module
@@ -36,6 +36,8 @@ from recsys.settings import Settings
 from recsys.store.costs import Costs
 from recsys.store.store import Store
 from tasks.progress import STOP
+
+Handler = Callable[[int, FrameType | None], None]
 
 LOGGERS = {"prefect", "recsys", "tasks"}
 
@@ -115,10 +117,12 @@ class Session:
         all_cached = cached == tasks
         show_header(self.console, self.settings, source, columns, tasks=tasks, cached=cached)
         loading = nullcontext() if all_cached or elsewhere else _keras_loading()
-        with loading, _reporting_to(server, brief=all_cached), watching(self.console, expected), _stopped_by_signals():
+        stop = _stop_for_signals()
+        with loading, _reporting_to(server, brief=all_cached), watching(self.console, expected), _handled(stop):
             if elsewhere and not self.verbose:  # keep Prefect's log of the workers off the terminal, too
                 os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-            outcome = run_to_its_end(partial(compare, self.settings), restart=isinstance(server, str))
+            flow, restart = partial(compare, self.settings), isinstance(server, str)
+            outcome = run_to_its_end(flow, restart=restart, within=_handled(stop))  # instead of Prefect's own handler
         failure = outcome.failure if isinstance(outcome.failure, ModelsFailed) else None
         folder = Path(outcome.folder)
         if not failure and not elsewhere and not answer:
@@ -231,9 +235,8 @@ def _keras_loading() -> Iterator[None]:
         loading.join()
 
 
-@contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """Have Ctrl-C and SIGTERM stop the trainings when they next report progress.
+def _stop_for_signals() -> Handler:
+    """Return a handler with which Ctrl-C and SIGTERM stop the trainings when they next report progress.
 
     The second signal ends the process at once, which loses nothing.
     """
@@ -251,12 +254,17 @@ def _stopped_by_signals() -> Iterator[None]:
             raise KeyboardInterrupt
         threading.Timer(SECONDS_TO_IMPORT, os.kill, (os.getpid(), number)).start()
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    return stop
+
+
+@contextmanager
+def _handled(handler: Handler) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, other in before.items():
+            signal.signal(number, other)
 
 
 def _silence_log() -> None:

@@ -1,6 +1,7 @@
 """A run of which Prefect's server cannot be told: what is there is shown, and what is missing is said."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -54,6 +55,23 @@ def flow(comes_to: str | Exception, loss: Exception | None) -> Callable[[], str]
         return result
 
     return recorded
+
+
+def test_a_flow_works_within_the_context_that_it_was_given() -> None:
+    course: list[str] = []
+
+    @contextmanager
+    def within() -> Iterator[None]:
+        course.append("begun")
+        yield
+        course.append("ended")
+
+    def body() -> None:
+        with noting_outcome():
+            course.append("at work")
+
+    run_to_its_end(body, restart=True, within=within())
+    assert course == ["begun", "at work", "ended"]
 
 
 def test_nothing_is_said_of_a_run_that_was_recorded() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.session import Session, _stopped_by_signals
+from flows.session import Session, _handled, _stop_for_signals
 from recsys.settings import Settings
 from tasks.progress import STOP
 
@@ -62,7 +62,7 @@ def test_a_signal_during_an_import_leaves_no_lock_for_threads_to_wait_for(number
         _imp.release_lock()
 
     def work() -> None:
-        with _stopped_by_signals():
+        with _handled(_stop_for_signals()):
             other.start()
             locked.wait()
             with suppress(ModuleNotFoundError):
