@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import httpx
 from prefect.exceptions import ObjectNotFound
@@ -19,10 +19,10 @@ from recsys.store.remote import without_password
 class Outcome:
     """The report's folder once there is one, what the flow raised, and why its end was not recorded, if it was not.
 
-    `within` is entered by the flow, in whose context it does all of its work.
+    `within` makes the context in which the flow does all of its work, anew for each attempt.
     """
 
-    within: AbstractContextManager[object] = field(default_factory=nullcontext)
+    within: Callable[[], AbstractContextManager[object]] = nullcontext
     folder: str = ""
     failure: Exception | None = None
     unrecorded: RunUnrecorded | None = None
@@ -37,7 +37,7 @@ def noting_outcome() -> Iterator[Outcome]:
     """Yield the outcome of the run for the flow to note its report's folder, and note what the block raises."""
     outcome = _OUTCOME.get() or Outcome()
     try:
-        with outcome.within:
+        with outcome.within():
             yield outcome
     except Exception as error:
         outcome.failure = error
@@ -45,20 +45,20 @@ def noting_outcome() -> Iterator[Outcome]:
 
 
 def run_to_its_end(
-    flow: Callable[[], object], *, restart: bool, within: AbstractContextManager[object] | None = None
+    flow: Callable[[], object], *, restart: bool, within: Callable[[], AbstractContextManager[object]] = nullcontext
 ) -> Outcome:
     """Call a flow that notes its outcome, and return that, with a report in any case.
 
     Args:
         flow: to be called.
         restart: whether the user can start the server again, should it be lost.
-        within: a context for the flow to do its work in.
+        within: makes a context for the flow to do its work in.
 
     Raises:
         ServerLost: the server was lost, and there is no report.
         Exception: what the flow raised, unless there is a report nevertheless.
     """
-    outcome = Outcome(within or nullcontext())
+    outcome = Outcome(within)
     token = _OUTCOME.set(outcome)
     try:
         flow()

@@ -122,7 +122,7 @@ class Session:
             if elsewhere and not self.verbose:  # keep Prefect's log of the workers off the terminal, too
                 os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
             flow, restart = partial(compare, self.settings), isinstance(server, str)
-            outcome = run_to_its_end(flow, restart=restart, within=_handled(stop))  # instead of Prefect's own handler
+            outcome = run_to_its_end(flow, restart=restart, within=partial(_handled, stop))  # not Prefect's handler
         failure = outcome.failure if isinstance(outcome.failure, ModelsFailed) else None
         folder = Path(outcome.folder)
         if not failure and not elsewhere and not answer:

@@ -57,7 +57,7 @@ def flow(comes_to: str | Exception, loss: Exception | None) -> Callable[[], str]
     return recorded
 
 
-def test_a_flow_works_within_the_context_that_it_was_given() -> None:
+def test_each_attempt_of_a_flow_works_within_the_context_that_it_was_given() -> None:
     course: list[str] = []
 
     @contextmanager
@@ -67,11 +67,12 @@ def test_a_flow_works_within_the_context_that_it_was_given() -> None:
         course.append("ended")
 
     def body() -> None:
-        with noting_outcome():
-            course.append("at work")
+        for _ in range(2):
+            with noting_outcome():
+                course.append("at work")
 
-    run_to_its_end(body, restart=True, within=within())
-    assert course == ["begun", "at work", "ended"]
+    run_to_its_end(body, restart=True, within=within)
+    assert course == ["begun", "at work", "ended"] * 2
 
 
 def test_nothing_is_said_of_a_run_that_was_recorded() -> None:
