@@ -28,7 +28,8 @@ from recsys.seeding import derive_seed
 from recsys.training.callbacks import EarlyStopping, ProgressReporter
 from recsys.training.checkpoint import Checkpoint, Keeper, fingerprint
 from recsys.training.fit import Fit, FitData
-from recsys.training.gibbs.kernels import LANE, Codes, Table, draw_all_rows, predict, squared_errors
+from recsys.training.gibbs.kernels import Codes, Table, predict, squared_errors
+from recsys.training.gibbs.rows import LANE, draw_all_rows
 from recsys.training.gibbs.side_information import Ratings
 from recsys.training.histories import fit_svdpp
 

@@ -10,6 +10,7 @@ Random numbers of a sweep are drawn from the seed and the sweep's number, so tha
 checkpoint, or works in another thread, draws the same.
 """
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,16 +18,15 @@ import numpy.typing as npt
 
 from recsys.models.settings import BayesMFSettings
 from recsys.training.gibbs.kernels import (
-    LANE,
     Codes,
     Table,
-    draw_all_rows,
     multiply,
     predict,
     scatter,
     squared_errors,
     weighted_sums,
 )
+from recsys.training.gibbs.rows import LANE, draw_all_rows
 from recsys.training.gibbs.side_information import Doubles, Histories, Ratings
 
 INITIAL_SD = 0.1
@@ -76,8 +76,8 @@ class Side:
         """Numbers of each row: the bias and the factors."""
         return len(self.mean)
 
-    def draw_rows(self, other: "Side", alpha: float, random: np.random.Generator) -> None:
-        """Draw θ of every row, given the other side."""
+    def draw_rows(self, other: "Side", alpha: float, normal: Table) -> None:
+        """Draw θ of every row, given the other side and standard normal numbers, shape (rows, size)."""
         triangle = np.tril_indices(self.size)
         design = other.theta.copy()
         design[:, 0] = 1
@@ -93,7 +93,7 @@ class Side:
             np.ascontiguousarray(other.theta[:, 0]),
             np.repeat(pull, len(self.theta), axis=0) if self.histories is None else pull,
             self.precision[triangle].astype(np.float32),
-            random.standard_normal((len(self.theta), self.size), np.float32),
+            normal,
             self.theta,
         )
 
@@ -140,6 +140,7 @@ class Sampler:
     """A chain of draws of all parameters.
 
     `order` leads from places in the order of the users to those in the order of the items, int64 of shape (ratings,).
+    The normal numbers of the next sweep are drawn in a thread while this one draws the priors and the noise.
     """
 
     settings: BayesMFSettings
@@ -150,6 +151,8 @@ class Sampler:
     alpha: float = INITIAL_NOISE_PRECISION
     sweeps: int = 0
     loss: float = field(default=float("nan"))
+    _ahead: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1), repr=False)
+    _next: "Future[tuple[np.random.Generator, list[Table]]] | None" = None
 
     @classmethod
     def begin(
@@ -185,9 +188,12 @@ class Sampler:
     def sweep(self) -> None:
         """Draw every parameter once; `loss` is then the mean squared error of this draw on the training ratings."""
         self.sweeps += 1
-        random = np.random.default_rng([self.seed, self.sweeps])
-        for side, other in ((self.users, self.items), (self.items, self.users)):
-            side.draw_rows(other, self.alpha, random)
+        drawn, self._next = self._next, None
+        random, (of_users, of_items) = drawn.result() if drawn else self._normal_numbers(self.sweeps)
+        self.users.draw_rows(self.items, self.alpha, of_users)
+        self.items.draw_rows(self.users, self.alpha, of_items)
+        if self.sweeps < self.settings.epochs:
+            self._next = self._ahead.submit(self._normal_numbers, self.sweeps + 1)
         for side in (self.users, self.items):
             side.draw_prior(random)
             if side.histories and self.sweeps >= FIRST_SIDE_SWEEP:
@@ -195,6 +201,12 @@ class Sampler:
                 if (self.sweeps - FIRST_SIDE_SWEEP) % every == 0:
                     side.draw_link(side.histories, random)
         self._draw_noise(random)
+
+    def _normal_numbers(self, sweep: int) -> tuple[np.random.Generator, list[Table]]:
+        """Return those of the users' and the items' rows in a sweep, and the generator of what it draws after them."""
+        random = np.random.default_rng([self.seed, sweep])
+        sides = (self.users, self.items)
+        return random, [random.standard_normal((len(side.theta), side.size), np.float32) for side in sides]
 
     def predict(self, user: Codes, item: Codes) -> Table:
         """Return the predictions of this draw, shape (pairs,)."""

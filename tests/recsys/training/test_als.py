@@ -15,7 +15,7 @@ from recsys.models.settings import BiasedMFSettings
 from recsys.progress import silent
 from recsys.training.als import _Side, _Training, fit_mf
 from recsys.training.fit import Fit, FitData
-from recsys.training.gibbs import kernels
+from recsys.training.gibbs import rows
 from recsys.training.train import fit_model, train
 
 USERS, ITEMS = 40, 60
@@ -131,8 +131,8 @@ def test_same_seed_same_bits_whatever_the_threads_and_their_parts(
     with ThreadPoolExecutor(3) as pool:
         assert list(pool.map(lambda seed: bits(fitted(data, seed=seed), data), (1, 2, 1))) == [*alone, alone[0]]
     for threads, parts in ((1, 1), (3, 11)):
-        monkeypatch.setattr(kernels, "THREADS", threads)
-        monkeypatch.setattr(kernels, "PARTS", parts)
+        monkeypatch.setattr(rows, "THREADS", threads)
+        monkeypatch.setattr(rows, "PARTS", parts)
         assert bits(fitted(data), data) == alone[0]
 
 

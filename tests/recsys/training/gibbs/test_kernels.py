@@ -1,53 +1,10 @@
 import numpy as np
 import pytest
 
-from recsys.training.gibbs.kernels import BLOCK, LANE, draw_rows, multiply, predict, squared_errors
+from recsys.training.gibbs.kernels import multiply, predict, squared_errors
+from recsys.training.gibbs.rows import LANE
 from recsys.training.gibbs.side_information import Histories, Ratings
-
-ROWS, OTHERS, SIZE = 40, 25, 7
-
-
-@pytest.fixture
-def ratings() -> Ratings:
-    random = np.random.default_rng(1)
-    pairs = random.permutation(ROWS * OTHERS)[:300]
-    row, other = (pairs // OTHERS).astype(np.int32), (pairs % OTHERS).astype(np.int32)
-    row[row == 7] = 8  # a row without ratings
-    return Ratings.of(ROWS, row, other, random.normal(size=300).astype(np.float32))[0]
-
-
-def table(rows: int, seed: int) -> np.ndarray:
-    found = np.zeros((rows, LANE), np.float32)
-    found[:, :SIZE] = np.random.default_rng(seed).normal(size=(rows, SIZE))
-    return found
-
-
-def test_rows_are_drawn_from_their_normal_posteriors(ratings: Ratings) -> None:
-    random = np.random.default_rng(2)
-    others, pull = table(OTHERS, 3), table(ROWS, 4)
-    own, theirs = (random.gamma(3, size=many).astype(np.float32) for many in (ROWS, OTHERS))
-    root = random.normal(size=(SIZE, SIZE))
-    prior = root @ root.T + np.eye(SIZE)
-    noise = random.normal(size=(ROWS, SIZE)).astype(np.float32)
-    design = others.copy()
-    design[:, 0] = 1
-    drawn = np.zeros((ROWS, LANE), np.float32)
-    offset, lower = np.ascontiguousarray(others[:, 0]), prior[np.tril_indices(SIZE)].astype(np.float32)
-    given = (ratings.start, ratings.other, ratings.rating, own, theirs, design, offset, pull, lower, noise, drawn)
-    draw_rows(0, 33, BLOCK, *given)
-    draw_rows(33, ROWS, BLOCK, *given)
-    for row in range(ROWS):
-        of_row = slice(ratings.start[row], ratings.start[row + 1])
-        x = others[ratings.other[of_row], :SIZE].astype(float)
-        deviation = ratings.rating[of_row] - x[:, 0]
-        x[:, 0] = 1
-        weight = own[row] * theirs[ratings.other[of_row]]
-        a = prior + (weight[:, None] * x).T @ x
-        right = pull[row, :SIZE] + (weight * deviation) @ x
-        lower_a = np.linalg.cholesky(a)
-        expected = np.linalg.solve(a, right) + np.linalg.solve(lower_a.T, noise[row])
-        np.testing.assert_allclose(drawn[row, :SIZE], expected, rtol=2e-4, atol=2e-4)
-    assert not drawn[:, SIZE:].any()
+from tests.recsys.training.gibbs.tables import OTHERS, ROWS, table
 
 
 def test_predictions_and_errors_agree(ratings: Ratings) -> None:
