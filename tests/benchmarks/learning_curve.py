@@ -1,6 +1,6 @@
 """Benchmark: the gap between two models on all ratings, and what power laws through shares of up to 30% predicted.
 
-    python -m tests.benchmarks.learning_curve [--rows 1000000]
+    python -m tests.benchmarks.learning_curve [--rows 1000000] [--made 20]
 
 Bayesian MF and AutoRec, one of each family, with their default settings, on made ratings, whose factors are as strong
 as those of real ones: of factors that are equally strong, all or none can be learnt, and the errors follow no power
@@ -51,14 +51,15 @@ def main(*options: str) -> None:
     """Fit both models to each share and print what was predicted and what came about."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    rows = parser.parse_args(options).rows
+    parser.add_argument("--made", type=int, default=20, help="seed of the ratings")
+    given = parser.parse_args(options)
     with tempfile.TemporaryDirectory() as place:
-        measured(Path(place), rows)
+        measured(Path(place), given.rows, given.made)
 
 
-def measured(folder: Path, rows: int) -> None:
+def measured(folder: Path, rows: int, seed: int) -> None:
     """Make the ratings, fit, and report; `folder` is empty."""
-    write_ratings(folder / "ratings.csv", rows, strengths=FALLING)
+    write_ratings(folder / "ratings.csv", rows, seed, FALLING)
     ingest(folder / "ratings.csv", DataSettings(), folder)
     encode(folder / "ratings.parquet", None, "keep", folder)
     how = SplitSettings()
