@@ -11,9 +11,10 @@ import numpy.typing as npt
 from scipy.optimize import nnls
 
 from recsys.arrays import Columns
+from recsys.blocks import in_blocks
 from recsys.data.draw import folds_of
 from recsys.data.pairs import pairs_of
-from recsys.evaluation.inputs import Tested
+from recsys.evaluation.inputs import Rows, Tested
 from recsys.evaluation.predictions import Predictions, scores
 from recsys.evaluation.results import BaselineResult, Combination, ModelResult
 from recsys.models.blend import blended
@@ -45,10 +46,16 @@ def blend_weights(
     Returns:
         The weights by name, without those that are 0: none, where no prediction differs from the mean. And the share.
     """
-    deviations = np.stack([prediction.astype(np.float64) - mean for prediction in predicted.values()], axis=1)
-    target = rating.astype(np.float64) - mean
-    rows = [slice(fold, None, FOLDS) if folds is None else folds == fold for fold in range(FOLDS)]
-    parts = [_Products.of(deviations[some], target[some]) for some in rows]
+    parts = [_Products.of(np.zeros((0, len(predicted))), np.zeros(0))] * FOLDS
+    start = 0
+    for known, *block in in_blocks(rating, *predicted.values()):
+        rows = slice(start, start := start + len(known))
+        fold_of = folds[rows] if folds is not None else np.arange(rows.start, rows.stop) % FOLDS
+        deviations = np.stack([prediction.astype(np.float64) - mean for prediction in block], axis=1)
+        target = known.astype(np.float64) - mean
+        for fold in range(FOLDS):
+            own = fold_of == fold
+            parts[fold] = _Products.added([parts[fold], _Products.of(deviations[own], target[own])])
     share = _share_of_equal_weights(parts) if all(part.rows for part in parts) else 0.0
     weights = _moved(_least_squares(_Products.added(parts)), share)
     return {name: float(weight) for name, weight in zip(predicted, weights, strict=True) if weight > 0}, share
@@ -119,16 +126,21 @@ class Weights(NamedTuple):
     mean: float
 
 
-def weigh(choosing: Columns, predicted: Mapping[str, Floats]) -> Weights:
+def weigh(
+    choosing: Columns, predicted: Mapping[str, Floats], places: Rows | None = None, *, repeats: bool = True
+) -> Weights:
     """Return the weights of the rows that may be blended, of those whose predictions of the ratings are given.
 
-    Ratings of one user and one item are in one fold of the cross-validation.
+    Ratings of one user and one item are in one fold of the cross-validation. Where there are none or `repeats` is
+    False, every FOLDS-th rating is in one, counted by `places`, shape (rows,), or else as they are given.
     """
     user, item, rating = choosing
-    pairs, folds = pairs_of(user, item), None
+    pairs, folds = pairs_of(user, item) if repeats else None, None
     if pairs is not None:
         folds = np.empty(len(rating), np.int32)
         folds[pairs.rows] = np.repeat(folds_of(pairs, FOLDS, seed=0), pairs.sizes)
+    elif places is not None:
+        folds = (places % FOLDS).astype(np.int8)
     members = {name: predicted[name] for name, spec in ROW.items() if spec.blended and name in predicted}
     mean = float(rating.mean(dtype=np.float64))
     return Weights(*blend_weights(rating, members, mean, folds), mean)
@@ -149,17 +161,29 @@ def combine(
         Each row with its predictions of the test rows, shape (rows,).
     """
     row = {row.name: row for row in rows}
-    averaged = {name: np.asarray(np.mean(fits, axis=0, dtype=np.float64)) for name, fits in predicted.test.items()}
+
+    def of_block(block: Sequence[Floats], members: Mapping[str, float], kind: str) -> Floats:
+        fits = iter(block)
+        averaged: dict[str, Floats] = {
+            name: np.asarray(np.mean([next(fits) for _ in predicted.test[name]], axis=0, dtype=np.float64))
+            for name in members
+        }
+        if kind == "seeds":
+            [mean] = averaged.values()
+            return mean
+        return clipped(blended(averaged, members, weights.mean), bounds)
 
     def combined(
         name: str,
         title: str,
         kind: Literal["seeds", "blend"],
         weights: Mapping[str, float],
-        prediction: Floats,
         equal_share: float = 0.0,
     ) -> tuple[Combination, npt.NDArray[np.float32]]:
         members = [(row[member], len(predicted.test[member])) for member in weights]
+        fits = [prediction for member in weights for prediction in predicted.test[member]]
+        blocks = (of_block(block, weights, kind) for block in in_blocks(*fits))
+        prediction = predicted.scratch.column(np.float32, len(test.user), blocks)
         combination = Combination(
             name=name,
             title=title,
@@ -167,24 +191,23 @@ def combine(
             members=list(weights),
             weights=list(weights.values()),
             equal_share=equal_share,
-            parameters=sum(member.parameters * fits for member, fits in members),
+            parameters=sum(member.parameters * many for member, many in members),
             epochs=0,
             best_epoch=None,
             fit_seconds=round(sum(_seconds(member) for member, _ in members), 3),
-            predict_microseconds=sum((member.predict_microseconds or 0) * fits for member, fits in members),
+            predict_microseconds=sum((member.predict_microseconds or 0) * many for member, many in members),
             ranking=None,
-            **scores(test, [prediction]),
+            **scores(test, [prediction], predicted.scratch),
         )
-        return combination, prediction.astype(np.float32)
+        return combination, prediction
 
     found = [
-        combined(f"{spec.name}_mean", f"{spec.title} × {many}", "seeds", {spec.name: 1.0}, averaged[spec.name])
+        combined(f"{spec.name}_mean", f"{spec.title} × {many}", "seeds", {spec.name: 1.0})
         for spec in TUNED
         if (many := len(predicted.test.get(spec.name, []))) > 1
     ]
     if len(weights.of) > 1:
-        prediction = clipped(blended(averaged, weights.of, weights.mean), bounds)
-        found.append(combined(BLEND, BLEND, "blend", weights.of, prediction, weights.equal_share))
+        found.append(combined(BLEND, BLEND, "blend", weights.of, weights.equal_share))
     return found
 
 

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from recsys.blocks import TEMPORARY, Scratch, in_blocks
+from recsys.data.pairs import in_order
 from recsys.evaluation.ablation import contributions
 from recsys.evaluation.baselines import choosing_predictions, fit_all
 from recsys.evaluation.ensembles import combine, weigh
@@ -50,7 +52,7 @@ from recsys.memory import release_memory
 from recsys.models.fallback import BiasesWhereCold, Warm
 from recsys.models.predictor import Predictor
 from recsys.models.specs import FAMILIES, MODEL, ROW, Family
-from recsys.models.sums import counted
+from recsys.models.sums import RatingSums, counted
 from recsys.progress import Progress, silent
 from recsys.seeding import derive_seed
 from recsys.settings import EvidenceSettings, Protocol, RankingSettings, Settings, SplitSettings
@@ -74,6 +76,7 @@ def evaluate(
     histories: Sequence[HistoryFit] = (),
     shares: Sequence[ShareFits | MissingPoint] = (),
     left_out: Mapping[str, str] = MappingProxyType({}),
+    scratch: Scratch = TEMPORARY,
     progress: Progress = silent,
 ) -> tuple[Comparison, pd.DataFrame]:
     """Predict the test ratings with every model and baseline, and score them.
@@ -87,46 +90,58 @@ def evaluate(
 
     `trained`, `failed` and `left_out` have, by name, the models and the reasons why there is none; `winners` are those
     of the searches. `data` are the facts `source`, `licence`, `period`, `quarantined_rows`, `repeated_pairs`,
-    `duplicates`, `ties` and `ignored_columns`.
+    `duplicates`, `ties` and `ignored_columns`. Columns of many test ratings are files in `scratch`.
 
     Returns:
-        The comparison, and its predictions: one row a test rating with the columns user, item, rating, cold,
-        user_ratings, item_ratings, and one a model (of its first seed), baseline and combination.
+        The comparison, and its predictions: one row a test rating, in the order of the file, with the columns user and
+        item (categories), rating, cold, user_ratings, item_ratings, and one a model (of its first seed), baseline and
+        combination.
     """
     release_memory(in_any_case=True)
     user_table, item_table = pq.read_table(ratings.users), pq.read_table(ratings.items)
     sizes = users, items = user_table.num_rows, item_table.num_rows
     known = known_ratings(ratings, protocol, split)
-    data = {**data, **repeats_across(ratings, known)}
-    bounds = (float(known.fitted[2].min()), float(known.fitted[2].max())) if protocol == "fair" else None
-    warm = Warm.after(*known.fitted[:2], *sizes)
-    user, item, rating = ratings.columns(ratings.test)
-    test = Tested(user, item, rating, warm.cold(user, item))
+    fitted = RatingSums.of(known.fitted, *sizes, scratch)
+    warm = Warm.of(fitted.counts)
+    test = Tested.of(ratings, warm, scratch)
+    user, item, rating = test.user, test.item, test.rating
+    data = {**data, **repeats_across(ratings, known, test, fitted.counts)}
+    bounds = (fitted.lowest, fitted.highest) if protocol == "fair" else None
     lists: Lists | None = None
     if ranking.ranking_users:
         lists = lists_to_rank(
-            known.fitted,
+            fitted,
             (user, item, rating),
             *sizes,
             threshold=ranking.ranking_threshold,
             most=ranking.ranking_users,
             seed=derive_seed(seed, "ranking"),
+            repeats=ratings.repeats,
         )
-    predicted = Predictions()
+    predicted = Predictions(scratch)
     progress(0, len(trained), "fitting the baselines")
-    fitted_baselines = fit_all(known, *sizes, user)
+    fitted_baselines = fit_all(known, fitted, counted(user, users).astype(np.float64), scratch)
     baselines = fitted_baselines.fitted
     for name, baseline in baselines.items():
         predicted.add(name, baseline, test, bounds)
         predicted.ranking[name] = rank(lists, baseline) if lists and name != "item_knn" else None
     skipped = [_without_row("item_knn", fitted_baselines.too_large)] if fitted_baselines.too_large else []
-    fitted_rows = len(known.fitted[0])
+    fitted_rows = len(known.fitted)
     weights = None
     if bounds and evidence.combine:
         files = {name: model.validation for name, model in trained.items() if model.validation}
-        weights = weigh(known.choosing, choosing_predictions(known, fitted_baselines, files, bounds))
-    user_ratings, item_ratings = (counted(*side).astype(np.int32) for side in zip(known.fitted[:2], sizes, strict=True))
-    del known, fitted_baselines  # hundreds of megabytes at 20 million ratings
+        order = in_order(ratings.validation)
+        choosing = choosing_predictions(known, fitted_baselines, files, order, bounds, scratch)
+        weights = weigh(known.choosing.spooled(scratch), choosing, order, repeats=ratings.repeats)
+        del order, choosing
+    activity = {
+        f"{side}_ratings": scratch.column(np.int32, len(user), (counts[block] for (block,) in in_blocks(codes)))
+        for side, codes, counts in (
+            ("user", user, fitted.counts.of_users),
+            ("item", item, fitted.counts.of_items),
+        )
+    }
+    del known, fitted, fitted_baselines
     models: list[ModelResult] = []
     for number, (name, model) in enumerate(trained.items()):
         progress(number, len(trained), f"predicting with {ROW[name].title}")
@@ -140,7 +155,7 @@ def evaluate(
             predicted.add(name, predictor, test, bounds)
             if name not in predicted.ranking:
                 predicted.ranking[name] = rank(lists, predictor) if lists else None
-                parts = contributions(trained_model, test, predicted.test[name][0], bounds)
+                parts = contributions(trained_model, test, predicted.test[name][0], bounds, scratch)
                 spread = intervals(trained_model, test, bounds)
         refitted_rows = fitted_rows if model.chosen else None
         family = MODEL[name].family
@@ -166,16 +181,15 @@ def evaluate(
     combined = combine([*models, *rows], predicted, weights, test, bounds) if weights else []
     predictions = pd.DataFrame(
         {
-            "user": user_table["id"].take(user).to_pandas(),
-            "item": item_table["id"].take(item).to_pandas(),
+            "user": pd.Categorical.from_codes(user, user_table["id"].to_pandas(), validate=False),
+            "item": pd.Categorical.from_codes(item, item_table["id"].to_pandas(), validate=False),
             "rating": rating,
             "cold": test.cold,
-            "user_ratings": user_ratings[user],
-            "item_ratings": item_ratings[item],
+            **activity,
             **{name: predicted.test[name][0] for name in (*trained, *baselines)},
             **{row.name: prediction for row, prediction in combined},
         },
-        copy=False,  # a second copy would be gigabytes of 20 million test ratings
+        copy=False,  # the columns may be files
     )
     facts = data_facts(ratings, users, items, int(test.cold.sum()), data)
     pairs = [(later, earlier) for earlier, later in combinations(trained, 2)]
@@ -188,7 +202,7 @@ def evaluate(
         found = Chances(mf=mf, equal=equal, dnn=dnn)
         whole = {family: Winner(winners[family], predicted.test[winners[family]]) for family in FAMILIES}
         drawing = {"resamples": evidence.resamples, "seed": derive_seed(seed, "report", "learning curve")}
-        curve = learning_curve(shares, whole, ratings, split, test, sizes, **drawing)
+        curve = learning_curve(shares, whole, ratings, split, test, sizes, **drawing, scratch=scratch)
     differences = compare_pairs(
         user,
         rating,
@@ -218,7 +232,7 @@ def evaluate(
         tiers=tiered,
         tuning=list(tuning),
         other_splits=list(other_splits),
-        histories=history_scores(histories, test, baselines["bias_only"], warm, bounds),
+        histories=history_scores(histories, test, baselines["bias_only"], warm, bounds, scratch),
         learning_curve=curve,
     )
     return comparison, predictions
@@ -257,6 +271,7 @@ def score_split(
         ranking=RankingSettings(ranking_users=0),
         data={**facts, "ties": data["training"]["facts"].get("ties")},
         winners=winners,
+        scratch=Scratch(folder.parent),
         progress=progress,
     )
     rows = (*comparison.models, *comparison.combinations, *comparison.baselines)

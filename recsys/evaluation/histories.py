@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from pkgutil import resolve_name
 
+from recsys.blocks import TEMPORARY, Scratch
 from recsys.evaluation.inputs import Made, Tested
 from recsys.evaluation.metrics import mse
+from recsys.evaluation.predictions import predict
 from recsys.evaluation.results import HistoryScore
 from recsys.models.fallback import BiasesWhereCold, Warm
-from recsys.models.predictor import Predictor, clipped
+from recsys.models.predictor import Predictor
 from recsys.models.specs import MODEL
 from recsys.store.store import Store
 
@@ -40,15 +42,19 @@ def load_history_fits(store: Store, fits: Mapping[str, Mapping[str, Made]]) -> l
 
 
 def history_scores(
-    fits: Sequence[HistoryFit], test: Tested, biases: Predictor, warm: Warm, bounds: tuple[float, float] | None
+    fits: Sequence[HistoryFit],
+    test: Tested,
+    biases: Predictor,
+    warm: Warm,
+    bounds: tuple[float, float] | None,
+    scratch: Scratch = TEMPORARY,
 ) -> list[HistoryScore]:
     """Return the test errors of the fits, clipped to `bounds`; cold rows are those of `biases`, as in all rows."""
     found = []
     for fit in fits:
         spec = MODEL[fit.model]
         predictor = BiasesWhereCold(resolve_name(spec.load)(fit.path), biases, warm)
-        prediction = clipped(predictor.predict(test.user, test.item), bounds)
-        error = mse(test.rating.astype("float64"), prediction.astype("float64"), test.user)
+        error = mse(test.rating, predict(predictor, test, bounds, scratch), test.user)
         found.append(
             HistoryScore(
                 name=fit.model,

@@ -1,6 +1,6 @@
 """What a comparison reads: the ratings with their split, and the trained models."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from sklearn.model_selection import train_test_split
 
 from recsys.arrays import Columns, taken
-from recsys.data.draw import hold_out
+from recsys.blocks import RatingBlocks, Scratch, in_blocks
+from recsys.data.draw import divide, hold_out
 from recsys.data.pairs import pairs_of
 from recsys.evaluation.results import DataFacts, RatingCount
 from recsys.memory import require_memory
+from recsys.models.fallback import Warm
 from recsys.models.predictor import Codes
 from recsys.models.specs import MODEL
 from recsys.models.sums import PairCounts
@@ -34,8 +35,11 @@ CHOSEN = "chosen"
 MOST_VALUES = 50
 """Rating scales with more distinct values are binned."""
 
-BYTES_PER_RATING = 47
-"""Peak memory of a comparison, half of it files that are mapped, measured on 20 million ratings."""
+BYTES_PER_RATING, BYTES_IN_BLOCKS, MOST_IN_BLOCKS = 5, 45, 10_000_000
+"""Memory of a comparison for each rating, and for each of those, at most so many, that are held in blocks.
+
+Measured by `tests/benchmarks/report_memory.py` on up to 80 million ratings, and by how much the blocks add on 5 and 20.
+"""
 
 
 @dataclass(frozen=True)
@@ -82,9 +86,19 @@ class Ratings:
     items: Path
     repeats: bool = True
 
+    @property
+    def of(self) -> Columns:
+        """User codes, item codes and ratings."""
+        return self.user, self.item, self.rating
+
     def columns(self, rows: Rows) -> Columns:
         """Return the ratings of some rows, in memory."""
         return taken(self.user, rows), taken(self.item, rows), taken(self.rating, rows)
+
+
+Bits = npt.NDArray[np.uint8]
+KEPT, CHOOSING, TESTED = 1, 2, 4
+"""Bits of what a rating is for: to be fitted to, to choose by, to be tested on."""
 
 
 @dataclass(frozen=True)
@@ -95,26 +109,43 @@ class Known:
     `kept`, on the rest (`choosing`).
     """
 
-    fitted: Columns
-    kept: Columns
-    choosing: Columns
+    fitted: RatingBlocks
+    kept: RatingBlocks
+    choosing: RatingBlocks
 
     @classmethod
-    def of(cls, columns: Callable[[Rows], Columns], kept: Rows, choosing: Rows) -> Self:
-        """Read the ratings of two sets of rows with `columns`; both are views of those to fit, which are read once."""
-        user, item, rating = fitted = columns(np.concatenate([kept, choosing]))
-        end = len(kept)
-        return cls(fitted, (user[:end], item[:end], rating[:end]), (user[end:], item[end:], rating[end:]))
+    def of(cls, columns: Columns, *rows: tuple[Rows, int | Bits]) -> Self:
+        """Tell ratings apart by their row numbers and KEPT or CHOOSING, one for all or one for each."""
+        parts = marked(len(columns[0]), *rows)
+        return cls(*(RatingBlocks.some(columns, parts, bits) for bits in (KEPT | CHOOSING, KEPT, CHOOSING)))
+
+
+def marked(ratings: int, *rows: tuple[Rows, int | Bits]) -> Bits:
+    """Return the bits of each of so many ratings, shape (ratings,), given by row numbers: one for all, or for each."""
+    parts = np.zeros(ratings, np.uint8)
+    for some, bits in rows:
+        of_each = bits if isinstance(bits, np.ndarray) else np.broadcast_to(np.uint8(bits), len(some))
+        for block, of_block in in_blocks(some, of_each):
+            parts[block] |= of_block
+    return parts
 
 
 @dataclass(frozen=True)
 class Tested:
-    """The test rows: codes, ratings and which of them are cold, shape (rows,) each."""
+    """The test rows in the order of the file: codes, ratings and which of them are cold, shape (rows,) each."""
 
     user: Codes
     item: Codes
     rating: npt.NDArray[np.float32]
     cold: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, ratings: Ratings, warm: Warm, scratch: Scratch) -> Self:
+        """Read them."""
+        rows = RatingBlocks.some(ratings.of, marked(len(ratings.rating), (ratings.test, TESTED)), TESTED)
+        user, item, rating = rows.spooled(scratch)
+        cold = scratch.column(np.bool_, len(rows), (warm.cold(*block) for block in in_blocks(user, item)))
+        return cls(user, item, rating, cold)
 
 
 def known_ratings(ratings: Ratings, protocol: Protocol, split: SplitSettings) -> Known:
@@ -125,43 +156,40 @@ def known_ratings(ratings: Ratings, protocol: Protocol, split: SplitSettings) ->
     which is of the same user and item as one of the rest.
     """
     if protocol == "fair":
-        return Known.of(ratings.columns, ratings.train, ratings.validation)
+        return Known.of(ratings.of, (ratings.train, KEPT), (ratings.validation, CHOOSING))
     pairs = pairs_of(ratings.user[ratings.train], ratings.item[ratings.train]) if ratings.repeats else None
     if pairs is None:
-        kept, choosing = train_test_split(ratings.train, test_size=split.validation_size, random_state=split.split_seed)
+        _, choosing = divide(len(ratings.train), split.validation_size, split.split_seed)
     else:
-        parts = hold_out(pairs, np.arange(len(pairs.starts)), split.validation_size, split.split_seed)
-        kept, choosing = (ratings.train[pairs.rows_of(part)] for part in parts)
-    return Known.of(ratings.columns, kept, choosing)
+        _, drawn = hold_out(pairs, np.arange(len(pairs.starts)), split.validation_size, split.split_seed)
+        choosing = pairs.rows_of(drawn)
+    bits = np.full(len(ratings.train), KEPT, np.uint8)
+    bits[choosing] = CHOOSING
+    return Known.of(ratings.of, (ratings.train, bits))
 
 
-def repeats_across(ratings: Ratings, known: Known) -> dict[str, int]:
+def repeats_across(ratings: Ratings, known: Known, test: Tested, fitted: PairCounts) -> dict[str, int]:
     """Return how many ratings are of a user and an item of whom another part of the split has a rating, too.
 
-    These are `repeated_test_rows`, test ratings of pairs that are fitted, and `repeated_validation_rows`, ratings that
-    choose of pairs that are fitted meanwhile.
+    These are `repeated_test_rows`, test ratings of pairs that are `fitted`, and `repeated_validation_rows`, ratings
+    that choose of pairs that are fitted meanwhile.
     """
     if not ratings.repeats:
         return {"repeated_test_rows": 0, "repeated_validation_rows": 0}
-    user, item, _ = ratings.columns(ratings.test)
-    return {
-        "repeated_test_rows": _count_known(known.fitted, user, item),
-        "repeated_validation_rows": _count_known(known.kept, *known.choosing[:2]),
-    }
-
-
-def _count_known(known: Columns, user: Codes, item: Codes) -> int:
-    """How many ratings of these users and items are of a pair that is known."""
-    sizes = (1 + max(int(codes.max(initial=0)) for codes in both) for both in zip(known[:2], (user, item), strict=True))
-    return int(np.count_nonzero(PairCounts.of(*known[:2], *sizes).has(user, item)))
+    kept = PairCounts.of(known.kept, len(fitted.of_users), len(fitted.of_items))
+    tested = sum(int(np.count_nonzero(fitted.has(*block))) for block in in_blocks(test.user, test.item))
+    choosing = sum(int(np.count_nonzero(kept.has(user, item))) for user, item, _ in known.choosing)
+    return {"repeated_test_rows": tested, "repeated_validation_rows": choosing}
 
 
 def data_facts(ratings: Ratings, users: int, items: int, cold: int, data: Mapping[str, Any]) -> DataFacts:
     """Return the facts of the ratings, of which `cold` are cold test ratings; `data` are those they do not show."""
     rows = len(ratings.rating)
-    counted = pc.value_counts(pa.array(np.asarray(ratings.rating))).sort()
-    values = counted.field("values").to_numpy().astype(np.float64)
-    counts = counted.field("counts").to_numpy()
+    values, counts = np.zeros(0), np.zeros(0)
+    for (block,) in in_blocks(ratings.rating):
+        found, many = (field.to_numpy() for field in pc.value_counts(pa.array(block)).flatten())
+        values, places = np.unique(np.concatenate([values, found]), return_inverse=True)
+        counts = np.bincount(places, np.concatenate([counts, many])).astype(np.float64)
     mean = float(values @ counts) / rows
     return DataFacts(
         rows=rows,
@@ -181,7 +209,7 @@ def data_facts(ratings: Ratings, users: int, items: int, cold: int, data: Mappin
     )
 
 
-def _histogram(values: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]) -> list[RatingCount]:
+def _histogram(values: npt.NDArray[np.float64], counts: npt.NDArray[np.float64]) -> list[RatingCount]:
     if len(values) <= MOST_VALUES:
         return [
             RatingCount(rating=float(str(np.float32(value))), upper=None, rows=int(count))
@@ -203,7 +231,8 @@ def load_ratings(store: Store, data: Mapping[str, Manifest]) -> Ratings:
         NotEnoughMemory: there is too little to compare models on them.
     """
     rows = data["codes"]["facts"]["rows"]
-    require_memory(f"Comparing on {rows:,} ratings", rows * BYTES_PER_RATING)
+    needed = rows * BYTES_PER_RATING + min(rows, MOST_IN_BLOCKS) * BYTES_IN_BLOCKS
+    require_memory(f"Comparing on {rows:,} ratings", needed)
     arrays = store.paths(data["codes"], data["training"], data["test"])
     pairs = data["codes"]["facts"]["pairs"]
     return Ratings(

@@ -14,16 +14,18 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
+from recsys.blocks import TEMPORARY, Scratch
 from recsys.evaluation.inputs import Models, Ratings, Tested, known_ratings
 from recsys.evaluation.metrics import mse as mean_squared_error
 from recsys.evaluation.power_law import FEWEST_POINTS, TIMES, outlook_of
+from recsys.evaluation.predictions import predict
 from recsys.evaluation.results import Estimate, MissingPoint, SizeCurve, SizePoint
 from recsys.evaluation.significance import mse_in_resamples, squared_errors_of_users
 from recsys.evaluation.thresholds import LEVEL
-from recsys.models.baselines import fit_baselines
+from recsys.models.baselines import choose_biases, refit_biases
 from recsys.models.fallback import BiasesWhereCold, Warm
-from recsys.models.predictor import clipped
 from recsys.models.specs import FAMILIES, MODEL, Family
+from recsys.models.sums import RatingSums, counted
 from recsys.settings import SplitSettings
 from recsys.store.store import Store
 
@@ -85,6 +87,7 @@ def learning_curve(
     resamples: int,
     seed: int,
     times: float = TIMES,
+    scratch: Scratch = TEMPORARY,
 ) -> SizeCurve | None:
     """Return the curve through the shares, fewest ratings first, and all ratings; None without shares.
 
@@ -96,15 +99,15 @@ def learning_curve(
     if not shares:
         return None
     fitted = [one for one in shares if isinstance(one, ShareFits)]
-    both, counted = [winners[family] for family in FAMILIES], np.bincount(test.user)
+    both, rows = [winners[family] for family in FAMILIES], counted(test.user, int(test.user.max()) + 1)
     errors = []
     for one in fitted:
-        predicted = predictions_on(one, ratings, split, test, sizes)
+        predicted = predictions_on(one, ratings, split, test, sizes, scratch)
         errors.append([squared_errors_of_users(test.user, test.rating, [predicted[winner.name]]) for winner in both])
     errors.append([squared_errors_of_users(test.user, test.rating, winner.predicted) for winner in both])
-    sums = np.stack(errors, axis=1)[..., counted > 0]
+    sums = np.stack(errors, axis=1)[..., rows > 0]
     random = np.random.default_rng(seed)
-    mse, drawn = _bootstrapped(sums, counted[counted > 0], resamples, random)
+    mse, drawn = _bootstrapped(sums, rows[rows > 0], resamples, random)
 
     everything = len(ratings.train) + len(ratings.validation)
     facts = [(one.share, len(one.train) + len(one.validation), one.seconds) for one in fitted]
@@ -122,7 +125,9 @@ def learning_curve(
     ]
     outlook = None
     if len(points) >= FEWEST_POINTS:
-        of_seeds = [[_mse(test, predicted) for predicted in winner.predicted] for winner in both]
+        of_seeds = [
+            [mean_squared_error(test.rating, predicted, test.user) for predicted in winner.predicted] for winner in both
+        ]
         size = np.array([point.ratings for point in points]) / everything
         outlook = outlook_of(size, mse, drawn, of_seeds, everything, random, times)
     missing = [one for one in shares if isinstance(one, MissingPoint)]
@@ -147,23 +152,23 @@ def _bootstrapped(
     return mse, drawn
 
 
-def _mse(test: Tested, predicted: npt.NDArray[np.floating]) -> float:
-    return mean_squared_error(test.rating.astype(np.float64), predicted.astype(np.float64), test.user)
-
-
 def predictions_on(
-    one: ShareFits, ratings: Ratings, split: SplitSettings, test: Tested, sizes: tuple[int, int]
-) -> dict[str, npt.NDArray[np.floating]]:
+    one: ShareFits,
+    ratings: Ratings,
+    split: SplitSettings,
+    test: Tested,
+    sizes: tuple[int, int],
+    scratch: Scratch = TEMPORARY,
+) -> dict[str, npt.NDArray[np.float32]]:
     """Return what each fit to a share predicts of the test ratings, shape (rows,), with the biases where it is cold."""
     known = known_ratings(replace(ratings, train=one.train, validation=one.validation), "fair", split)
-    biases = fit_baselines(known.fitted, known.choosing, *sizes, known.kept)["bias_only"]
-    warm = Warm.after(*known.fitted[:2], *sizes)
-    bounds = float(known.fitted[2].min()), float(known.fitted[2].max())
-    found = {}
-    for name, path in one.fits.items():
-        predictor = BiasesWhereCold(resolve_name(MODEL[name].load)(path), biases, warm)
-        found[name] = clipped(predictor.predict(test.user, test.item), bounds)
-    return found
+    fitted, kept = (RatingSums.of(rows, *sizes, scratch) for rows in (known.fitted, known.kept))
+    biases = refit_biases(*choose_biases(kept, known.choosing), fitted)
+    warm, bounds = Warm.of(fitted.counts), (fitted.lowest, fitted.highest)
+    predictors = {
+        name: BiasesWhereCold(resolve_name(MODEL[name].load)(path), biases, warm) for name, path in one.fits.items()
+    }
+    return {name: predict(predictor, test, bounds, scratch) for name, predictor in predictors.items()}
 
 
 def _estimate(value: float, drawn: Floats, users: int) -> Estimate:

@@ -60,8 +60,8 @@ class RatingMetric(Metric):
     """A metric of predicted ratings.
 
     Attributes:
-        compute: from ratings and predictions, float64, and user codes, int32, shape (rows,) each; None where it is not
-            defined.
+        compute: from ratings and predictions, in single or double precision, and user codes, int32, shape (rows,) each;
+            None where it is not defined. They may be memory-mapped: see `recsys.blocks.in_blocks`.
         in_subsets: whether it is also computed for warm and for cold test ratings alone.
         in_terminal: whether the terminal, of 80 characters, has a column for it.
     """
@@ -145,7 +145,7 @@ def mse(rating: "Floats", prediction: "Floats", user: "Codes") -> float:
     """Return the mean squared error."""
     from sklearn.metrics import mean_squared_error
 
-    return float(mean_squared_error(rating, prediction))
+    return _mean(mean_squared_error, rating, prediction)
 
 
 @of_ratings
@@ -159,9 +159,12 @@ def user_rmse(rating: "Floats", prediction: "Floats", user: "Codes") -> float:
     """Return the mean over the users of the RMSE of each user's ratings, so that every user counts alike."""
     import numpy as np
 
-    rows = np.bincount(user)
-    means = np.bincount(user, weights=(rating - prediction) ** 2)[rows > 0] / rows[rows > 0]
-    return float(np.sqrt(means).mean())
+    from recsys.evaluation.significance import squared_errors_of_users
+    from recsys.models.sums import counted
+
+    squares = squared_errors_of_users(user, rating, [prediction])
+    rows = counted(user, len(squares))
+    return float(np.sqrt(squares[rows > 0] / rows[rows > 0]).mean())
 
 
 @of_ratings
@@ -169,15 +172,31 @@ def mae(rating: "Floats", prediction: "Floats", user: "Codes") -> float:
     """Return the mean absolute error."""
     from sklearn.metrics import mean_absolute_error
 
-    return float(mean_absolute_error(rating, prediction))
+    return _mean(mean_absolute_error, rating, prediction)
 
 
 @of_ratings
 def r2(rating: "Floats", prediction: "Floats", user: "Codes") -> float | None:
     """Return the coefficient of determination, None where the ratings do not vary."""
-    from sklearn.metrics import r2_score
+    import numpy as np
 
-    return float(r2_score(rating, prediction)) if rating.min() < rating.max() else None
+    if rating.min() == rating.max():
+        return None
+    mean = float(rating.mean(dtype=np.float64))
+    return 1 - mse(rating, prediction, user) / _mean(lambda known, _: np.mean((known - mean) ** 2), rating, prediction)
+
+
+def _mean(of: "Callable[[Floats, Floats], float]", rating: "Floats", prediction: "Floats") -> float:
+    """The mean over all rows of what is a mean over those of a block, in double precision."""
+    import numpy as np
+
+    from recsys.blocks import in_blocks
+
+    blocks = in_blocks(rating, prediction)
+    return sum(
+        float(of(known.astype(np.float64), predicted.astype(np.float64))) * (len(known) / len(rating))
+        for known, predicted in blocks
+    )
 
 
 def ndcg(ranked: RankedItems) -> "Floats":
@@ -305,7 +324,7 @@ def described_metrics() -> str:
 def rating_scores(
     rating: "Floats", prediction: "Floats", user: "Codes", *, of_subset: bool = False
 ) -> dict[str, float | None]:
-    """Return the metrics of one prediction or more by key, in double precision; arrays are of shape (rows,).
+    """Return the metrics of one prediction or more by key; arrays are of shape (rows,).
 
     `of_subset` leaves out the metrics that are not computed for a part of the test ratings.
 
@@ -313,10 +332,7 @@ def rating_scores(
         BadIds: a code of a user is no whole number from 0.
         BadRatings: there are no ratings, a rating or a prediction is no finite number, or columns differ in length.
     """
-    import numpy as np
-
     rating, prediction, user = _checked(rating, prediction, user)
-    rating, prediction = rating.astype(np.float64), prediction.astype(np.float64)
     wanted = [metric for metric in rating_metrics() if metric.in_subsets or not of_subset]
     return {metric.key: unwrap(metric.compute)(rating, prediction, user) for metric in wanted}
 

@@ -5,6 +5,7 @@ Metrics over a few sampled items can rank models differently from the same metri
 """
 
 import math
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from recsys.arrays import as_triples, require_finite, require_whole_number
+from recsys.arrays import require_finite, require_whole_number
+from recsys.blocks import RatingBlocks, give_back
 from recsys.evaluation.metrics import TOP, RankedItems, ranking_scores
 from recsys.evaluation.results import RankedLists, Ranking
 from recsys.models.predictor import Codes, Floats, Predictor
-from recsys.models.sums import PairCounts, mean_square
+from recsys.models.sums import PairCounts, RatingSums
 
 Rows = tuple[Codes, Codes, npt.NDArray[np.float32]]
 
@@ -58,46 +60,67 @@ class Lists:
 
 
 def lists_to_rank(
-    known: Rows, test: Rows, users: int, items: int, *, threshold: float | None, most: int, seed: int
+    known: Rows | RatingSums,
+    test: Rows,
+    users: int,
+    items: int,
+    *,
+    threshold: float | None,
+    most: int,
+    seed: int,
+    repeats: bool = True,
 ) -> Lists:
     """Choose the test users whose lists are ranked, and the order of equal scores.
 
     Test users without a relevant item are left out. Of the others, `most` are drawn where there are more. Item codes
     may correlate with popularity, as ids do, so equal scores are ordered at random, the same for all lists and models.
 
-    `known` are the training and validation rows, `test` the test rows: user codes, item codes and ratings, of shape
-    (rows,). `threshold` is the lowest rating of a relevant item, in rating units; None for the mean of the known
-    ratings. `most` is above 0; `seed` is that of both draws.
+    `known` are the training and validation rows, or what they come to, `test` the test rows: user codes, item codes and
+    ratings, of shape (rows,). `threshold` is the lowest rating of a relevant item, in rating units; None for the mean
+    of the known ratings. `most` is above 0; `seed` is that of both draws. `repeats` is False only where no test rating
+    is of a user and an item with a known rating.
 
     Raises:
         BadIds: a code is of none of so many users and items.
         BadRatings: there are no ratings, or one is no finite number.
         BadSettings: `most` is no whole number of 1 or more.
     """
-    known, test = as_triples(known, users, items), as_triples(test, users, items)
+    sums = known if isinstance(known, RatingSums) else RatingSums.of(known, users, items)
+    tested = RatingBlocks.all(test, users, items)
     most = require_whole_number(most, "The number of users to rank for")
-    mean = float(known[2].mean(dtype=np.float64))
-    threshold = mean if threshold is None else require_finite(threshold, "The threshold")
-    rated = PairCounts.of(known[0], known[1], users, items)
-    liked = test[2] >= np.float32(threshold)  # in single precision like the ratings, so that 3.6 reaches 3.6
-    user, item = test[0][liked], test[1][liked]
-    unseen = ~rated.has(user, item)
-    user, item = user[unseen], item[unseen]
+    threshold = sums.mean if threshold is None else require_finite(threshold, "The threshold")
+    reached = np.float32(threshold)  # in single precision like the ratings, so that 3.6 reaches 3.6
+
+    def relevant() -> Iterator[tuple[Codes, Codes]]:
+        for user, item, rating in tested:
+            rows = rating >= reached
+            if repeats:
+                rows &= ~sums.counts.has(user, item)
+                give_back(sums.counts.item)
+            yield user[rows], item[rows]
+
+    is_tested, is_eligible, is_chosen = (np.zeros(users, np.bool_) for _ in range(3))
+    for user, _, _ in tested:
+        is_tested[user] = True
+    for user, _ in relevant():
+        is_eligible[user] = True
     random = np.random.default_rng(seed)
     order = random.permutation(items).astype(np.int32)
-    eligible = np.unique(user)
+    eligible = np.flatnonzero(is_eligible).astype(np.int32)
     chosen = np.sort(random.choice(eligible, most, replace=False)) if len(eligible) > most else eligible
+    is_chosen[chosen] = True
+    liked = [(user[is_chosen[user]], item[is_chosen[user]]) for user, item in relevant()]
     return Lists(
         user=chosen,
         item=order,
-        seen=_marked(rated, chosen, order),
-        relevant=_marked(PairCounts.of(user, item, users, items), chosen, order),
-        mean=mean,
-        sd=math.sqrt(mean_square(known[2], mean)) or 1.0,
+        seen=_marked(sums.counts, chosen, order),
+        relevant=_marked(PairCounts.of(liked, users, items), chosen, order),
+        mean=sums.mean,
+        sd=math.sqrt(sums.variance) or 1.0,
         facts=RankedLists(
             users=len(chosen),
             eligible_users=len(eligible),
-            users_without=len(np.unique(test[0])) - len(eligible),
+            users_without=int(is_tested.sum()) - len(eligible),
             items=items,
             threshold=threshold,
         ),
@@ -110,6 +133,7 @@ def _marked(pairs: PairCounts, users: Codes, items: Codes) -> sparse.csr_array:
     length = pairs.start[users + 1] - start
     begin = np.concatenate([[0], np.cumsum(length)])
     item = pairs.item[np.repeat(start - begin[:-1], length) + np.arange(begin[-1])]
+    give_back(pairs.item)
     shape = len(users), len(pairs.of_items)
     return sparse.csr_array((np.ones(len(item), np.bool_), item, begin), shape=shape)[:, items]
 

@@ -19,9 +19,11 @@ import numpy.typing as npt
 from scipy.special import stdtr, stdtrit
 
 from recsys.arrays import as_codes, as_numbers, require_finite, require_one_length, require_whole_number
+from recsys.blocks import give_back, in_blocks
 from recsys.errors import BadSettings
 from recsys.evaluation.results import Difference, DifferenceVerdict
 from recsys.evaluation.thresholds import LEVEL
+from recsys.models.sums import counted
 
 DRAWN_AT_ONCE = 2_000_000
 """Users drawn at once, over all resamples of a chunk: about 60 MB."""
@@ -67,10 +69,10 @@ def compare_pairs(
     predicted = dict(zip(names, given, strict=True))
     _require_effect(smallest_effect)
     resamples = require_whole_number(resamples, "The number of resamples")
-    counted = np.bincount(user)
-    tested = counted > 0
+    ratings = counted(user, int(user.max()) + 1)
+    tested = ratings > 0
     sums = np.stack([squared_errors_of_users(user, rating, predicted[name])[tested] for name in names], axis=1)
-    rows = counted[tested].astype(np.float64)
+    rows = ratings[tested].astype(np.float64)
 
     one, other = ([names.index(pair[side]) for pair in pairs] for side in (0, 1))
     mse = sums.sum(axis=0) / rows.sum()
@@ -156,8 +158,8 @@ def resampled_mse(
     user, rating, predicted = _checked(user, rating, predicted)
     resamples = require_whole_number(resamples, "The number of resamples")
     random = np.random.default_rng(seed)
-    counted = np.bincount(user)
-    tested, rows = counted > 0, counted[counted > 0].astype(np.float64)
+    ratings = counted(user, int(user.max()) + 1)
+    tested, rows = ratings > 0, ratings[ratings > 0].astype(np.float64)
     users = len(rows)
     of_seeds = [
         np.stack([squared_errors_of_users(user, rating, [one])[tested] for one in seeds]) for seeds in predicted
@@ -201,11 +203,15 @@ def _checked(
     predicted: Sequence[Sequence[npt.NDArray[np.floating]]],
 ) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.floating], list[list[npt.NDArray[np.floating]]]]:
     user, rating = as_codes(user, "user"), as_numbers(rating, "rating")
-    several = [[seeds] if isinstance(seeds, np.ndarray) and seeds.ndim == 1 else seeds for seeds in predicted]
-    given = [[as_numbers(prediction, "prediction") for prediction in seeds] for seeds in several]
-    for prediction in (prediction for seeds in given for prediction in seeds):
+
+    def checked(values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+        prediction = as_numbers(values, "prediction")
         require_one_length(user_code=user, rating=rating, prediction=prediction)
-    return user, rating, given
+        give_back(prediction)
+        return prediction
+
+    several = [[seeds] if isinstance(seeds, np.ndarray) and seeds.ndim == 1 else seeds for seeds in predicted]
+    return user, rating, [[checked(prediction) for prediction in seeds] for seeds in several]
 
 
 def _require_effect(smallest_effect: float) -> None:
@@ -219,8 +225,9 @@ def squared_errors_of_users(
     """The squared errors of each user, summed over rows and averaged over seeds, shape (users,)."""
     sums = np.zeros(int(user.max()) + 1)
     for prediction in predicted:
-        error = np.subtract(prediction, rating, dtype=np.float64)
-        sums += np.bincount(user, weights=np.square(error, out=error))
+        for of, given, expected in in_blocks(user, rating, prediction):
+            error = np.subtract(expected, given, dtype=np.float64)
+            sums += np.bincount(of, weights=np.square(error, out=error), minlength=len(sums))
     return sums / len(predicted)
 
 

@@ -3,18 +3,19 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from recsys.arrays import as_pairs, as_triples
-from recsys.models.sums import PairCounts, counted, mean_square, summed
+from recsys.arrays import as_pairs
+from recsys.blocks import RatingBlocks
+from recsys.models.sums import RatingSums
 
 Codes = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
 Ratings = npt.NDArray[np.float32]
+Rows = tuple[Codes, Codes, Ratings]
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,13 @@ class Baseline:
 DAMPINGS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 """Strengths of regularisation that bias_only chooses from."""
 
-Rows = tuple[Codes, Codes, Ratings]
-
 
 def fit_baselines(
-    train: Rows, validation: Rows, users: int, items: int, without: Rows | None = None
+    train: Rows | RatingBlocks,
+    validation: Rows | RatingBlocks,
+    users: int,
+    items: int,
+    without: Rows | RatingBlocks | None = None,
 ) -> dict[str, Baseline]:
     """Fit global_mean, user_mean, item_mean and bias_only.
 
@@ -64,49 +67,53 @@ def fit_baselines(
         BadIds: a code is of none of so many users and items.
         BadRatings: there are no ratings, or one is no finite number.
     """
-    train, validation = as_triples(train, users, items), as_triples(validation, users, items)
-    user, item, rating = train
-    mean = float(rating.mean(dtype=np.float64))
-    nobody, nothing = np.zeros(users), np.zeros(items)
+    sums = RatingSums.of(train, users, items)
+    kept = sums if without is None else RatingSums.of(without, users, items)
+    chosen, damping = choose_biases(kept, RatingBlocks.all(validation, users, items))
+    return {**fit_means(sums), "bias_only": chosen if without is None else refit_biases(chosen, damping, sums)}
 
-    def chosen_biases() -> tuple[Floats, Floats]:
-        kept = without or train
-        middle = float(kept[2].mean(dtype=np.float64))
-        fitted = fit_biases(*kept, users, items, DAMPINGS)
-        u, i, r = validation
-        errors = [float(np.mean((middle + b_u[u] + b_i[i] - r) ** 2)) for b_u, b_i in fitted]
-        chosen = errors.index(min(errors))
-        if without is None:
-            return fitted[chosen]
-        return fit_biases(*train, users, items, (DAMPINGS[chosen],))[0]
+
+def fit_means(sums: RatingSums) -> dict[str, Baseline]:
+    """Fit global_mean, user_mean and item_mean."""
+    of_users, of_items = sums.counts.of_users, sums.counts.of_items
+    nobody, nothing = np.zeros(len(of_users)), np.zeros(len(of_items))
 
     def timed(fit: Callable[[], tuple[Floats, Floats]], parameters: int) -> Baseline:
         start = time.perf_counter()
-        return Baseline(mean, *fit(), parameters, time.perf_counter() - start)
+        return Baseline(sums.mean, *fit(), parameters, time.perf_counter() - start)
 
     return {
         "global_mean": timed(lambda: (nobody, nothing), 1),
-        "user_mean": timed(lambda: (mean_deviations(user, rating, mean, users), nothing), users + 1),
-        "item_mean": timed(lambda: (nobody, mean_deviations(item, rating, mean, items)), items + 1),
-        "bias_only": timed(chosen_biases, users + items + 1),
+        "user_mean": timed(lambda: (means(sums.user_deviations, of_users), nothing), len(of_users) + 1),
+        "item_mean": timed(lambda: (nobody, means(sums.item_deviations, of_items)), len(of_items) + 1),
     }
 
 
-def mean_deviations(code: Codes, rating: Ratings, mean: float, codes: int) -> Floats:
-    """Return the mean of rating - mean per code, shape (codes,), 0 for a code without rows."""
-    counts = counted(code, codes)
-    sums = sums_of_deviations(code, counts, rating, mean)
-    means: Floats = np.divide(sums, counts, out=np.zeros(codes), where=counts > 0)
-    return means
+def means(sums: Floats, counts: Floats) -> Floats:
+    """Return sums over so many ratings as means, shape (codes,) each, 0 of a code without ratings."""
+    found: Floats = np.divide(sums, counts, out=np.zeros(len(sums)), where=counts > 0)
+    return found
 
 
-def sums_of_deviations(code: Codes, counts: npt.NDArray[Any], rating: Ratings, mean: float) -> Floats:
-    """Return the sum of rating - mean per code, of which there are `counts`, shape (codes,).
+def choose_biases(sums: RatingSums, validation: RatingBlocks) -> tuple[Baseline, float]:
+    """Return bias_only, and the strength of regularisation, one of DAMPINGS, that has the lowest validation error."""
+    start = time.perf_counter()
+    fits = biases_of(sums, DAMPINGS)
+    errors = np.zeros(len(fits))
+    for user, item, rating in validation:
+        for place, (of_user, of_item) in enumerate(fits):
+            errors[place] += float(np.sum((sums.mean + of_user[user] + of_item[item] - rating) ** 2))
+    best = int(np.argmin(errors))
+    parameters = sum(map(len, fits[best])) + 1
+    return Baseline(sums.mean, *fits[best], parameters, sums.seconds + time.perf_counter() - start), DAMPINGS[best]
 
-    Ratings are summed before the mean is taken off, which is exact, so that codes with equal means stay equal on any
-    scale of the ratings.
-    """
-    return summed(code, rating, len(counts)) - mean * counts
+
+def refit_biases(chosen: Baseline, damping: float, sums: RatingSums) -> Baseline:
+    """Return bias_only with the same strength of regularisation for other ratings."""
+    start = time.perf_counter()
+    [(user, item)] = biases_of(sums, (damping,))
+    seconds = chosen.seconds + sums.seconds + time.perf_counter() - start
+    return replace(chosen, mean=sums.mean, user=user, item=item, seconds=seconds)
 
 
 def fit_biases(
@@ -119,6 +126,18 @@ def fit_biases(
     sweeps: int = 50,
     tolerance: float = 1e-4,
 ) -> list[tuple[Floats, Floats]]:
+    """Return the biases of ratings, shape (rows,) like the codes of their users and items; see `biases_of`.
+
+    Raises:
+        BadIds: a code is of none of so many users and items.
+        BadRatings: there are no ratings, or one is no finite number.
+    """
+    return biases_of(RatingSums.of((user, item, rating), users, items), dampings, sweeps, tolerance)
+
+
+def biases_of(
+    sums: RatingSums, dampings: tuple[float, ...], sweeps: int = 50, tolerance: float = 1e-4
+) -> list[tuple[Floats, Floats]]:
     """Return (user biases, item biases) for each strength of regularisation, by alternating least squares.
 
     They minimise the regularised squared error
@@ -130,24 +149,16 @@ def fit_biases(
     are one product with the matrix of counts.
 
     Args:
-        rating: shape (rows,) like the codes of their users and items.
+        sums: of the ratings.
         dampings: each λ, in ratings; above 0.
         sweeps: how often both sides are solved, at most.
         tolerance: stop when no user bias moves by more than this share of the ratings' standard deviation.
-
-    Raises:
-        BadIds: a code is of none of so many users and items.
-        BadRatings: there are no ratings, or one is no finite number.
     """
-    user, item, rating = as_triples((user, item, rating), users, items)
-    mean = float(rating.mean(dtype=np.float64))
-    counts = PairCounts.of(user, item, users, items)
-    user_sums = sums_of_deviations(user, counts.of_users, rating, mean)
-    item_sums = sums_of_deviations(item, counts.of_items, rating, mean)
-    still = tolerance * math.sqrt(mean_square(rating, mean))
+    counts, user_sums, item_sums = sums.counts, sums.user_deviations, sums.item_deviations
+    still = tolerance * math.sqrt(sums.variance)
     found: list[tuple[Floats, Floats]] = []
     for damping in dampings:
-        of_user = np.zeros(users)
+        of_user = np.zeros(len(user_sums))
         for _ in range(sweeps):
             of_item = (item_sums - counts.transposed_times(of_user)) / (counts.of_items + damping)
             before, of_user = of_user, (user_sums - counts.times(of_item)) / (counts.of_users + damping)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys.models.predictor import Codes, Floats, Predictor
-from recsys.models.sums import counted
+from recsys.models.sums import PairCounts
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,9 @@ class Warm:
     items: npt.NDArray[np.bool_]
 
     @classmethod
-    def after(cls, user: Codes, item: Codes, users: int, items: int) -> "Warm":
-        """Return the users and items of some fitted ratings, by their codes."""
-        return cls(counted(user, users) > 0, counted(item, items) > 0)
+    def of(cls, fitted: PairCounts) -> "Warm":
+        """Return the users and items of fitted ratings."""
+        return cls(fitted.of_users > 0, fitted.of_items > 0)
 
     def cold(self, user: Codes, item: Codes) -> npt.NDArray[np.bool_]:
         """Return which rows are cold: their user or item is not warm."""

@@ -100,23 +100,23 @@ def load(path: Path, biases: Baseline) -> ItemKNN:
         return ItemKNN(biases, residuals, neighbours, float(arrays["shrinkage"]), parameters, float(arrays["seconds"]))
 
 
-def steps(train: Codes, predicted: Codes, users: int, items: int) -> int:
+def steps(fitted: Floats, predicted: Floats, items: int) -> int:
     """Estimate the work of fitting and predicting, before any of it is done.
 
     That is the pairs of training ratings of one user, which the similarities are summed over, the
     neighbours that predicted rows have to choose from, and the pairs of items.
 
-    `train` and `predicted` are the users of the training ratings and of the rows to be predicted, shape (rows,) each.
+    `fitted` and `predicted` are numbers of training ratings, and of rows to be predicted, of each user, shape (users,).
     """
-    rated = np.bincount(train, minlength=users).astype(np.int64)
-    return int(rated @ rated) + int(rated[predicted].sum()) + items**2
+    return int(fitted @ (fitted + predicted)) + items**2
 
 
-def too_large(train: Codes, predicted: Codes, users: int, items: int) -> str:
+def too_large(fitted: Floats, predicted: Floats, items: int) -> str:
     """Say why these ratings (see `steps`) are too many for about a minute and 1 GB; empty where they are not."""
-    if len(train) > MOST_RATINGS:
-        return f"it keeps all training ratings, and {len(train):,} are more than the {MOST_RATINGS:,} it is run for"
-    work = steps(train, predicted, users, items)
+    rows = int(fitted.sum())
+    if rows > MOST_RATINGS:
+        return f"it keeps all training ratings, and {rows:,} are more than the {MOST_RATINGS:,} it is run for"
+    work = steps(fitted, predicted, items)
     if work <= MOST_STEPS:
         return ""
     return (

@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recsys.arrays import as_pairs, as_triples
-from recsys.models.baselines import Codes, Floats, Rows, sums_of_deviations
-from recsys.models.sums import PairCounts, mean_square, summed_products
+from recsys.arrays import as_pairs
+from recsys.blocks import RatingBlocks
+from recsys.models.baselines import Codes, Floats, Rows
+from recsys.models.sums import PairCounts, RatingSums
 
 PENALTIES = (5.0, 3.0, 20.0)
 """L2 regularisation of user biases, item biases and slopes, in ratings, chosen on MovieLens."""
@@ -74,11 +75,14 @@ class PopularitySlope:
         with path.open("wb") as file:
             np.savez(file, allow_pickle=False, **{name: np.array(value) for name, value in vars(self).items()})
 
-    def refitted(self, train: Rows) -> "PopularitySlope":
+    def refitted(self, train: Rows | RatingSums) -> "PopularitySlope":
         """Return a fit of the same strength to other training ratings, (user codes, item codes, ratings)."""
         start = time.perf_counter()
-        [fitted] = fit_slopes(train, len(self.user), len(self.item), (self.strength,))
-        return replace(fitted, seconds=self.seconds + time.perf_counter() - start)
+        users, items = len(self.user), len(self.item)
+        sums = train if isinstance(train, RatingSums) else RatingSums.of(train, users, items)
+        [fitted] = slopes_of(sums, (self.strength,))
+        before = self.seconds + (sums.seconds if sums is train else 0.0)
+        return replace(fitted, seconds=before + time.perf_counter() - start)
 
 
 def load(path: Path) -> PopularitySlope:
@@ -99,25 +103,43 @@ def fit_popularity_slope(train: Rows, validation: Rows, users: int, items: int) 
         BadIds: a code is of none of so many users and items.
         BadRatings: there are no ratings, or one is no finite number.
     """
+    choosing = RatingBlocks.all(validation, users, items)
+    found = choose_slope(RatingSums.of(train, users, items), choosing)
+    return found, found.predict(*choosing.of[:2])
+
+
+def choose_slope(sums: RatingSums, validation: RatingBlocks) -> PopularitySlope:
+    """Return the fit with that of the STRENGTHS that has the lowest validation error."""
     start = time.perf_counter()
-    train, (user, item, rating) = as_triples(train, users, items), as_triples(validation, users, items)
-    fits = fit_slopes(train, users, items, STRENGTHS)
-    predicted = [fit.predict(user, item) for fit in fits]
-    best = int(np.argmin([float(np.mean((prediction - rating) ** 2)) for prediction in predicted]))
-    return replace(fits[best], seconds=time.perf_counter() - start), predicted[best]
+    fits = slopes_of(sums, STRENGTHS)
+    errors = np.zeros(len(fits))
+    for user, item, rating in validation:
+        errors += [float(np.sum((fit.predict(user, item) - rating) ** 2)) for fit in fits]
+    return replace(fits[int(np.argmin(errors))], seconds=sums.seconds + time.perf_counter() - start)
 
 
 def fit_slopes(train: Rows, users: int, items: int, strengths: tuple[float, ...]) -> list[PopularitySlope]:
+    """Fit one model for each strength to training ratings; see `slopes_of`.
+
+    Raises:
+        BadIds: a code is of none of so many users and items.
+        BadRatings: there are no ratings, or one is no finite number.
+    """
+    return slopes_of(RatingSums.of(train, users, items), strengths)
+
+
+def slopes_of(ratings: RatingSums, strengths: tuple[float, ...]) -> list[PopularitySlope]:
     """Fit one model for each strength s, by alternating least squares.
 
     They minimise, with the penalties λ and the mean slope a over the users who have ratings,
 
         sum (r - mean - b_u - c_i - a_u x_i)^2 + s (λ_1 sum b_u^2 + λ_2 sum c_i^2 + λ_3 sum (a_u - a)^2).
     """
-    mean = float(train[2].mean(dtype=np.float64))
-    sums = _summed(train, mean, users, items)
-    still = TOLERANCE * math.sqrt(mean_square(train[2], mean))
-    return [PopularitySlope(mean, *_solved(sums, strength, still), sums.x, strength, 0.0) for strength in strengths]
+    sums = _Sums.of(ratings)
+    still = TOLERANCE * math.sqrt(ratings.variance)
+    return [
+        PopularitySlope(ratings.mean, *_solved(sums, strength, still), sums.x, strength, 0.0) for strength in strengths
+    ]
 
 
 class _Sums(NamedTuple):
@@ -134,19 +156,16 @@ class _Sums(NamedTuple):
     xx: Floats
     item_d: Floats
 
-
-def _summed(train: Rows, mean: float, users: int, items: int) -> _Sums:
-    user, item, rating = train
-    counts = PairCounts.of(user, item, users, items)
-    of_users, of_items = counts.of_users, counts.of_items
-    x = np.log1p(of_items)
-    x -= x @ of_items / len(user)
-    spread = float(np.sqrt(x**2 @ of_items / len(user)))
-    x = x / spread if spread > EQUAL else np.zeros(items)
-    x1, xx = counts.times(x), counts.times(x**2)
-    dx = summed_products(user, item, x, rating, users) - mean * x1
-    user_d, item_d = (sums_of_deviations(*side, rating, mean) for side in ((user, of_users), (item, of_items)))
-    return _Sums(counts, x, user_d, dx, x1, xx, item_d)
+    @classmethod
+    def of(cls, ratings: RatingSums) -> "_Sums":
+        counts, rows = ratings.counts, len(ratings.ratings)
+        x = np.log1p(counts.of_items)
+        x -= x @ counts.of_items / rows
+        spread = float(np.sqrt(x**2 @ counts.of_items / rows))
+        x = x / spread if spread > EQUAL else np.zeros(len(x))
+        x1, xx = counts.times(x), counts.times(x**2)
+        dx = ratings.user_products(x) - ratings.mean * x1
+        return cls(counts, x, ratings.user_deviations, dx, x1, xx, ratings.item_deviations)
 
 
 def _solved(sums: _Sums, strength: float, still: float) -> tuple[Floats, Floats, Floats]:

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from recsys.blocks import BLOCK, Scratch, give_back
 from recsys.evaluation.evaluate import evaluate
 from recsys.evaluation.histories import load_history_fits
 from recsys.evaluation.inputs import Models, load_models, load_ratings
@@ -36,9 +37,6 @@ READ = (
 )
 """What the report tells of the reading of the file."""
 
-BLOCK = 1 << 20
-"""Predictions that are written at once."""
-
 
 def write_report(comparison: Comparison, predictions: pd.DataFrame, folder: Path, *, plots: bool = True) -> None:
     """Write comparison.json, comparison.csv, plots.json and, with `plots`, plots/*.svg and *.png into a folder.
@@ -55,13 +53,15 @@ def write_report(comparison: Comparison, predictions: pd.DataFrame, folder: Path
     save_plots(draw_plots(comparison, predictions) if plots else [], folder)
 
 
-def _write_predictions(predictions: pd.DataFrame, path: Path) -> None:
+def write_predictions(predictions: pd.DataFrame, path: Path) -> None:
     """Write them in blocks, as a copy of all in Arrow's memory would be gigabytes of 20 million test ratings."""
-    schema = pa.Schema.from_pandas(predictions, preserve_index=False)
+    ids = {name: predictions[name].cat.categories.dtype for name in ("user", "item")}
+    schema = pa.Schema.from_pandas(predictions.iloc[:1].astype(ids), preserve_index=False)
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for start in range(0, len(predictions), BLOCK):
-            block = predictions.iloc[start : start + BLOCK]
+            block = predictions.iloc[start : start + BLOCK].astype(ids)
             writer.write_table(pa.Table.from_pandas(block, schema, preserve_index=False))
+            give_back(*(predictions[name].to_numpy() for name in predictions.columns[2:]))
 
 
 def build_report(
@@ -111,13 +111,14 @@ def build_report(
         histories=load_history_fits(store, histories),
         shares=load_shares(store, learning_curve),
         left_out=left_out,
+        scratch=Scratch(folder.parent),
         progress=progress,
     )
     comparison = comparison.model_copy(update={"verdict": verdict_of(comparison)})
     progress(len(trained), len(trained) + 1, "drawing")
     comparison = with_checks(comparison)
     write_report(comparison, predictions, folder, plots=settings.output.plots)
-    _write_predictions(predictions, folder / "predictions.parquet")
+    write_predictions(predictions, folder / "predictions.parquet")
     if data["ratings"]["facts"]["quarantined_rows"]:
         shutil.copyfile(store.path(data["ratings"], "quarantine.csv"), folder / "quarantine.csv")
     rows = (*models.items(), *histories.items(), *learning_curve.items())

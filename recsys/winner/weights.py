@@ -7,20 +7,24 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from recsys.blocks import RatingBlocks, Scratch
+from recsys.data.pairs import in_order
 from recsys.errors import NoBlend
 from recsys.evaluation.baselines import choosing_predictions, fit_all
 from recsys.evaluation.ensembles import weigh
-from recsys.evaluation.inputs import Known
+from recsys.evaluation.inputs import CHOOSING, KEPT, Known
 from recsys.models.baselines import fit_baselines
 from recsys.models.item_knn import ItemKNN
 from recsys.models.popularity_slope import PopularitySlope
+from recsys.models.sums import RatingSums, counted
 from recsys.training.fit import FitData
 
 
 def known_columns(training: Mapping[str, Path]) -> Known:
     """Return the training and validation ratings; `training` is name -> path of the codes and of these rows."""
     data = FitData.load(training)
-    return Known.of(data.columns, data.train, data.validation)
+    columns = data.user, data.item, data.rating
+    return Known.of(columns, (data.train, KEPT), (data.validation, CHOOSING))
 
 
 def write_weights(
@@ -36,22 +40,22 @@ def write_weights(
     Raises:
         NoBlend: no row has a weight.
     """
-    known, whole = known_columns(training), FitData.load(fitted)
+    known, whole, scratch = known_columns(training), FitData.load(fitted), Scratch(folder.parent)
     users, items = (pq.read_metadata(training[name]).num_rows for name in ("users", "items"))
-    unfitted = np.bincount(whole.user, minlength=users) - np.bincount(known.fitted[0], minlength=users)
-    baselines = fit_all(known, users, items, np.repeat(np.arange(users, dtype=np.int32), unfitted))
-    rating = known.fitted[2]
-    bounds = float(rating.min()), float(rating.max())
-    weights = weigh(known.choosing, choosing_predictions(known, baselines, validation, bounds))
+    sums = RatingSums.of(known.fitted, users, items, scratch)
+    baselines = fit_all(known, sums, counted(whole.user, users) - sums.counts.of_users, scratch)
+    order = in_order(np.load(training["validation"], mmap_mode="r"))
+    predicted = choosing_predictions(known, baselines, validation, order, (sums.lowest, sums.highest), scratch)
+    weights = weigh(known.choosing.spooled(scratch), predicted, order)
     if not weights.of:
         raise NoBlend("No model and no baseline has a weight in the blend: choose a model to use with --use.")
     rows = whole.with_validation.train
-    ratings = known.fitted if len(rows) == len(known.fitted[0]) else whole.columns(rows)
+    ratings = known.fitted if len(rows) == len(known.fitted) else RatingBlocks.all(whole.columns(rows), users, items)
     for name in weights.of:
         baseline = baselines.fitted.get(name)
         if isinstance(baseline, PopularitySlope):
-            baseline.refitted(ratings).save(folder / f"{name}.npz")
+            baseline.refitted(RatingSums.of(ratings, users, items, scratch)).save(folder / f"{name}.npz")
         elif isinstance(baseline, ItemKNN):
             biases = fit_baselines(ratings, known.choosing, users, items, known.kept)["bias_only"]
-            baseline.refitted(ratings, biases).save(folder / f"{name}.npz")
+            baseline.refitted(ratings.columns(), biases).save(folder / f"{name}.npz")
     return {"weights": weights.of, "mean": weights.mean}

@@ -14,6 +14,7 @@ BENCHMARKS = (
     "folding_in",
     "learning_curve",
     "listing",
+    "report_memory",
     "runners",
     "whole_flow",
     "cached_run",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.blocks import in_blocks
 from recsys.evaluation.calibration import Calibration, calibration
 from recsys.evaluation.results import BaselineResult, Comparison
 from recsys.report.outcomes import best_network, bias_only, factorisation, in_order, rmse_step
@@ -50,23 +51,28 @@ class ErrorByActivity:
 
 def spread(actual: "pd.Series", predicted: "pd.Series") -> Spread:
     """Sum predictions up per actual rating, of which there is at least one, or per bin of it where many differ."""
-    import pandas as pd
-
-    values = actual.to_numpy(np.float64)
-    different = np.unique(values)
+    values, predictions = actual.to_numpy(), predicted.to_numpy()
+    different = np.zeros(0)
+    for (block,) in in_blocks(values):
+        different = np.union1d(different, block.astype(np.float64))
+        if len(different) > MOST_BOXES:
+            break
     if len(different) <= MOST_BOXES:
-        centre = different
-        box = np.searchsorted(different, values)
+        centre = edges = different
         width = float(np.diff(different).min()) if len(different) > 1 else 1.0
     else:
-        edges = np.linspace(different[0], different[-1], MOST_BOXES + 1)
-        box = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, MOST_BOXES - 1)
+        edges = np.linspace(float(values.min()), float(values.max()), MOST_BOXES + 1)
         centre = (edges[:-1] + edges[1:]) / 2
         width = float(edges[1] - edges[0])
-    grouped = pd.Series(predicted.to_numpy(np.float64)).groupby(box)
-    quantiles = grouped.quantile(np.array(SHARES)).unstack()
-    filled = quantiles.index.to_numpy()
-    return Spread(centre[filled], width, np.asarray(grouped.size(), dtype=np.int64), quantiles.to_numpy(np.float64))
+    placed = (np.searchsorted(edges, block, side="right") - 1 for (block,) in in_blocks(values))
+    box = np.concatenate([np.clip(block, 0, len(centre) - 1).astype(np.int8) for block in placed])
+    filled = np.unique(box)
+    quantiles, rows = [], []
+    for one in filled:
+        own = np.concatenate([block[of == one] for block, of in in_blocks(predictions, box)]).astype(np.float64)
+        quantiles.append(np.quantile(own, SHARES))
+        rows.append(len(own))
+    return Spread(centre[filled], width, np.array(rows), np.array(quantiles))
 
 
 def error_by_activity(
@@ -77,16 +83,18 @@ def error_by_activity(
     `counts` is the column with the number of training ratings, `names` are those of the models; at most `most` bins
     stand beside that for no training rating.
     """
-    activity = predictions[counts].to_numpy(np.int64)
+    activity, rating = predictions[counts].to_numpy(), predictions["rating"].to_numpy()
     starts = bin_starts(int(activity.max()), most)
-    found = np.searchsorted(starts, activity, side="right") - 1
-    rows = np.bincount(found, minlength=len(starts))
+    rows, squares = np.zeros(len(starts), np.int64), {name: np.zeros(len(starts)) for name in names}
+    columns = [predictions[name].to_numpy() for name in names]
+    for known, of, *predicted in in_blocks(rating, activity, *columns):
+        found = np.searchsorted(starts, of, side="right") - 1
+        rows += np.bincount(found, minlength=len(starts))
+        for name, block in zip(names, predicted, strict=True):
+            squared = np.subtract(block, known, dtype=np.float64) ** 2
+            squares[name] += np.bincount(found, weights=squared, minlength=len(starts))
     shown = rows > 0
-    rating = predictions["rating"].to_numpy(np.float64)
-    rmse = {}
-    for name in names:
-        squared = (predictions[name].to_numpy(np.float64) - rating) ** 2
-        rmse[name] = np.sqrt(np.bincount(found, weights=squared, minlength=len(starts))[shown] / rows[shown])
+    rmse = {name: np.sqrt(squares[name][shown] / rows[shown]) for name in names}
     return ErrorByActivity(list(compress(_labels(starts), shown)), rows[shown], rmse)
 
 
@@ -228,15 +236,23 @@ def _thousands(value: int) -> str:
 
 def calibrations(comparison: Comparison, predictions: "pd.DataFrame") -> list[Plot]:
     """One plot for the factorisation, the best network and bias_only, as far as they have predictions."""
-    import pandas as pd
-
     if predictions.empty:
         return []
     rows = (factorisation(comparison), best_network(comparison), bias_only(comparison))
     shown = [row for row in rows if row is not None and row.name in predictions.columns]
-    user, actual = pd.factorize(predictions["user"])[0], predictions["rating"].to_numpy(np.float64)
-    found = [calibration(user, actual, predictions[row.name].to_numpy(np.float64)) for row in shown]
+    user, actual = _user_codes(predictions), predictions["rating"].to_numpy()
+    found = [calibration(user, actual, predictions[row.name].to_numpy()) for row in shown]
     return [_picture(comparison, row, of_row) for row, of_row in zip(shown, found, strict=True)]
+
+
+def _user_codes(predictions: "pd.DataFrame") -> NDArray[np.integer]:
+    """A number for each user, those of their categories where they are."""
+    import pandas as pd
+
+    user = predictions["user"]
+    if isinstance(user.dtype, pd.CategoricalDtype):
+        return user.cat.codes.to_numpy()
+    return pd.factorize(user)[0]
 
 
 def _picture(comparison: Comparison, row: BaselineResult, found: Calibration) -> Plot:

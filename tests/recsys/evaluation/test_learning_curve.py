@@ -15,6 +15,7 @@ from recsys.models.fallback import Warm
 from recsys.models.mf import build_mf
 from recsys.models.serialization import save_model
 from recsys.models.specs import Family
+from recsys.models.sums import PairCounts
 from recsys.settings import MFSettings, SplitSettings
 from recsys.store.store import Store
 
@@ -99,7 +100,7 @@ def test_what_a_share_does_not_know_is_predicted_by_the_biases_of_the_share(
     found = curve_of(ratings, one).points[0]
     test, rows = rows_to_test(ratings), np.concatenate([one.train, one.validation])
     fitted, kept, choosing = (ratings.columns(part) for part in (rows, one.train, one.validation))
-    cold = Warm.after(*fitted[:2], USERS, ITEMS).cold(test.user, test.item)
+    cold = Warm.of(PairCounts.of([fitted], USERS, ITEMS)).cold(test.user, test.item)
     biases = fit_baselines(fitted, choosing, USERS, ITEMS, kept)["bias_only"]
     assert cold.any()
     errors = np.clip(biases.predict(test.user, test.item), 1, 5) - test.rating

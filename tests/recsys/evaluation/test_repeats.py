@@ -8,8 +8,12 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 from recsys.arrays import Columns
+from recsys.blocks import TEMPORARY
 from recsys.data.split import split
+from recsys.evaluation import inputs
 from recsys.evaluation.inputs import Ratings, known_ratings, repeats_across
+from recsys.models.fallback import Warm
+from recsys.models.sums import PairCounts
 from recsys.settings import Protocol, SplitSettings
 
 ROWS = 900
@@ -32,10 +36,10 @@ def pairs(columns: Columns) -> list[tuple[int, int]]:
 @pytest.mark.parametrize("protocol", ["fair", "notebook"])
 def test_no_pair_is_both_among_what_chooses_and_what_is_fitted_meanwhile(protocol: Protocol, tmp_path: Path) -> None:
     known = known_ratings(ratings(tmp_path, protocol), protocol, SPLIT)
-    kept, choosing = pairs(known.kept), pairs(known.choosing)
+    kept, choosing, fitted = (pairs(rows.columns()) for rows in (known.kept, known.choosing, known.fitted))
     assert not {*kept} & {*choosing}
-    assert sorted(kept + choosing) == sorted(pairs(known.fitted))
-    assert len(choosing) == pytest.approx(0.2 * len(known.fitted[0]), abs=2)
+    assert sorted(kept + choosing) == sorted(fitted)
+    assert len(choosing) == pytest.approx(0.2 * len(known.fitted), abs=2)
 
 
 @pytest.mark.parametrize("repeats", [True, False], ids=["not known", "known"])
@@ -45,7 +49,8 @@ def test_where_no_pair_repeats_what_chooses_under_protocol_notebook_is_drawn_by_
     made = replace(ratings(tmp_path, "notebook"), item=np.arange(ROWS, dtype=np.int32), repeats=repeats)
     known = known_ratings(made, "notebook", SPLIT)
     kept, choosing = train_test_split(made.train, test_size=0.2, random_state=42)
-    assert (known.kept[1].tolist(), known.choosing[1].tolist()) == (kept.tolist(), choosing.tolist())
+    found = [rows.columns()[1].tolist() for rows in (known.kept, known.choosing)]
+    assert found == [sorted(kept.tolist()), sorted(choosing.tolist())]
 
 
 @pytest.mark.parametrize(
@@ -56,8 +61,14 @@ def test_held_out_ratings_of_pairs_that_are_fitted_are_counted(
 ) -> None:
     made = ratings(tmp_path, protocol, together=together)
     known = known_ratings(made, protocol, SPLIT)
-    test = sum(pair in {*pairs(known.fitted)} for pair in pairs(made.columns(made.test)))
-    choosing = sum(pair in {*pairs(known.kept)} for pair in pairs(known.choosing))
-    assert repeats_across(made, known) == {"repeated_test_rows": test, "repeated_validation_rows": choosing}
+    fitted, kept, choose = (rows.columns() for rows in (known.fitted, known.kept, known.choosing))
+    test = sum(pair in {*pairs(fitted)} for pair in pairs(made.columns(made.test)))
+    choosing = sum(pair in {*pairs(kept)} for pair in pairs(choose))
+    counts = PairCounts.of(known.fitted, 30, 40)
+    tested = inputs.Tested.of(made, Warm.of(counts), TEMPORARY)
+    assert repeats_across(made, known, tested, counts) == {
+        "repeated_test_rows": test,
+        "repeated_validation_rows": choosing,
+    }
     assert (test > 0) == (protocol == "notebook" or not together)
     assert (choosing > 0) == (not together)

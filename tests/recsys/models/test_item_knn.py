@@ -165,16 +165,16 @@ def test_parameters_are_the_ratings_kept_and_a_refit_keeps_the_choice() -> None:
 
 
 def test_steps_are_pairs_of_ratings_of_a_user_neighbours_of_the_rows_and_pairs_of_items() -> None:
-    assert steps(np.array([0, 0, 0, 1]), np.array([0, 2, 1, 1]), 3, 10) == (9 + 1) + (3 + 0 + 1 + 1) + 100
+    assert steps(np.array([3.0, 1, 0]), np.array([1.0, 2, 1]), 10) == (9 + 1) + (3 + 0 + 1 + 1) + 100
 
 
 def test_too_many_ratings_have_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    train, predicted = np.zeros(4, np.int32), np.zeros(2, np.int32)
-    monkeypatch.setattr(item_knn, "MOST_STEPS", steps(train, predicted, 1, 5))
-    assert too_large(train, predicted, 1, 5) == ""
-    assert too_large(train, np.zeros(3, np.int32), 1, 5).startswith("comparing 5 items")
+    train, predicted = np.full(1, 4.0), np.full(1, 2.0)
+    monkeypatch.setattr(item_knn, "MOST_STEPS", steps(train, predicted, 5))
+    assert too_large(train, predicted, 5) == ""
+    assert too_large(train, predicted + 1, 5).startswith("comparing 5 items")
     monkeypatch.setattr(item_knn, "MOST_RATINGS", 3)
-    assert "4 are more than the 3" in too_large(train, predicted, 1, 5)
+    assert "4 are more than the 3" in too_large(train, predicted, 5)
 
 
 def test_more_items_than_a_place_has_bits_for_are_refused() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from recsys.models.sums import PairCounts, counted, mean_square, summed, summed_products
+from recsys.models.sums import PairCounts, RatingSums, counted, summed
 
 USERS, ITEMS = 30, 50
 
@@ -30,7 +30,7 @@ def made(request: pytest.FixtureRequest) -> Made:
 
 
 def test_products_are_those_of_a_matrix_of_counts(made: Made) -> None:
-    counts = PairCounts.of(made.user, made.item, USERS, ITEMS)
+    counts = PairCounts.of([made], USERS, ITEMS)
     ones = np.ones(600, np.float32)
     matrix = sparse.csr_array((ones, (made.user, made.item)), shape=(USERS, ITEMS)).astype(np.float64)
     random = np.random.default_rng(2)
@@ -42,20 +42,20 @@ def test_products_are_those_of_a_matrix_of_counts(made: Made) -> None:
 
 
 def test_values_are_kept_only_of_repeated_pairs(made: Made) -> None:
-    counts = PairCounts.of(made.user, made.item, USERS, ITEMS)
+    counts = PairCounts.of([made], USERS, ITEMS)
     pairs = len(np.unique(made.user.astype(np.int64) * ITEMS + made.item))
     assert len(counts.item) == counts.start[-1] == pairs
     assert len(counts.count) == (0 if pairs == 600 else pairs)
 
 
 def test_every_pair_that_is_rated_is_found_and_no_other(made: Made) -> None:
-    counts = PairCounts.of(made.user, made.item, USERS, ITEMS)
+    counts = PairCounts.of([made], USERS, ITEMS)
     user, item = (codes.astype(np.int32) for codes in np.divmod(np.arange(USERS * ITEMS), ITEMS))
     rated = {*zip(made.user.tolist(), made.item.tolist(), strict=True)}
     expected = [pair in rated for pair in zip(user.tolist(), item.tolist(), strict=True)]
     assert counts.has(user, item).tolist() == expected
     assert counts.has(user[:0], item[:0]).tolist() == []
-    nothing = PairCounts.of(made.user[:0], made.item[:0], USERS, ITEMS)
+    nothing = PairCounts.of([(made.user[:0], made.item[:0])], USERS, ITEMS)
     assert not nothing.has(user, item).any()
 
 
@@ -64,6 +64,11 @@ def test_sums_are_those_of_numpy(made: Made) -> None:
     assert np.array_equal(counted(made.item, ITEMS), np.bincount(made.item, minlength=ITEMS))
     assert np.array_equal(summed(made.user, made.rating, USERS), np.bincount(made.user, made.rating, USERS))
     expected = np.bincount(made.user, x[made.item] * made.rating, USERS)
-    assert np.array_equal(summed_products(made.user, made.item, x, made.rating, USERS), expected)
-    mean = float(made.rating.mean(dtype=np.float64))
-    assert mean_square(made.rating, mean) == pytest.approx(made.rating.var(dtype=np.float64), rel=1e-12)
+    sums = RatingSums.of(made, USERS, ITEMS)
+    assert np.array_equal(sums.user_products(x), expected)
+    assert (sums.mean, sums.lowest, sums.highest) == (
+        made.rating.mean(dtype=np.float64),
+        made.rating.min(),
+        made.rating.max(),
+    )
+    assert sums.variance == pytest.approx(made.rating.var(dtype=np.float64), rel=1e-12)
