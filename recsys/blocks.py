@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from recsys.arrays import Columns, Triples, as_triples
 
@@ -36,6 +38,16 @@ def give_back(*columns: Column) -> None:
             owner = owner.base
         if isinstance(owner, mmap.mmap) and not column.flags.writeable and hasattr(mmap, "MADV_DONTNEED"):
             owner.madvise(mmap.MADV_DONTNEED)
+
+
+def value_counts(column: Column) -> tuple[Column, npt.NDArray[np.int64]]:
+    """Return the different values of a column, ascending, and how often each is there."""
+    values, counts = np.empty(0, column.dtype), np.empty(0, np.int64)
+    for (block,) in in_blocks(column):
+        found, many = (field.to_numpy() for field in pc.value_counts(pa.array(block)).flatten())
+        values, places = np.unique(np.concatenate([values, found]), return_inverse=True)
+        counts = np.bincount(places, np.concatenate([counts, many])).astype(np.int64)
+    return values, counts
 
 
 @dataclass(frozen=True)

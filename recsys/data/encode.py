@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from recsys.blocks import BLOCK, in_blocks
 from recsys.data.scale import rating_apart
 from recsys.data.settings import Duplicates
 from recsys.data.source import read_titles
@@ -20,8 +21,8 @@ from recsys.errors import BadRatings
 from recsys.memory import require_memory
 from recsys.progress import Progress, silent
 
-BLOCK, PAIRS = 1 << 20, 1 << 22
-"""Ratings that are read at once, and pairs that are compared."""
+PAIRS = 1 << 22
+"""Pairs that are compared at once."""
 
 BYTES_PER_RATING = 60
 """Memory for each rating of a block; columns are files that are mapped into memory."""
@@ -99,7 +100,7 @@ def _blocks(ratings: Path, column: str) -> Iterator[pa.Array]:
 
 def _written(
     folder: Path, name: str, dtype: npt.DTypeLike, rows: int, blocks: Iterable[npt.NDArray[Any]]
-) -> npt.NDArray[Any]:
+) -> "np.memmap[Any, np.dtype[Any]]":
     """Write a column block by block, and map it into memory; a full disk is told by what writes, not by a signal."""
     path, kind = folder / f"{name}.npy", np.dtype(dtype)
     with open(path, "wb") as file:
@@ -107,7 +108,7 @@ def _written(
         np.lib.format.write_array_header_1_0(file, header)
         for block in blocks:
             file.write(np.ascontiguousarray(block, kind).data)
-    found: npt.NDArray[Any] = np.load(path, mmap_mode="r+")
+    found: np.memmap[Any, np.dtype[Any]] = np.load(path, mmap_mode="r")
     return found
 
 
@@ -123,14 +124,16 @@ def _codes(ratings: Path, column: str, folder: Path) -> tuple[Codes, pa.Array]:
             ends.append(ends[-1] + len(block))
             yield encoded.indices.to_numpy()
 
-    codes: Codes = _written(folder, column, np.int32, pq.read_metadata(ratings).num_rows, places())
+    codes = _written(folder, column, np.int32, pq.read_metadata(ratings).num_rows, places())
     of_blocks = pa.chunked_array(dictionaries)
     values = pc.unique(of_blocks)
     # Arrow sorts the bytes of UTF-8, which is the order of code points, as in Python
     values = values.take(pc.array_sort_indices(values))
     ranks = np.split(pc.index_in(of_blocks, value_set=values).to_numpy(), np.cumsum([len(one) for one in dictionaries]))
     for (start, end), rank in zip(pairwise(ends), ranks, strict=False):
-        codes[start:end] = rank[codes[start:end]]
+        offset = codes.offset + start * codes.itemsize
+        block = np.memmap(folder / f"{column}.npy", codes.dtype, "r+", offset, shape=(end - start,))
+        block[:] = rank[block]
     return codes, values
 
 
@@ -144,17 +147,16 @@ def _pairs(user: Codes, item: Codes, items: int) -> npt.NDArray[np.int64]:
 
 def _repeated(user: Codes, item: Codes, users: int, items: int) -> int:
     """How many ratings repeat the pair of another; those of some users at a time."""
-    blocks = [slice(start, start + BLOCK) for start in range(0, len(user), BLOCK)]
     ratings = np.zeros(users, np.int64)
-    for block in blocks:
-        ratings += np.bincount(user[block], minlength=users)
+    for (of,) in in_blocks(user):
+        ratings += np.bincount(of, minlength=users)
     group = (np.cumsum(ratings) - 1) // PAIRS
     repeated = 0
     for first, last in pairwise([*np.searchsorted(group, np.unique(group)).tolist(), users]):
         parts = []
-        for block in blocks:
-            chosen = (user[block] >= first) & (user[block] < last)
-            parts.append(_pairs(user[block][chosen], item[block][chosen], items))
+        for of, rated in in_blocks(user, item):
+            chosen = (of >= first) & (of < last)
+            parts.append(_pairs(of[chosen], rated[chosen], items))
         pairs = np.concatenate(parts)
         pairs.sort()
         repeated += int(np.count_nonzero(pairs[1:] == pairs[:-1]))
@@ -188,13 +190,12 @@ def _write_times(ratings: Path, kept: npt.NDArray[np.int64] | None, folder: Path
     if "timestamp" not in pq.read_schema(ratings).names:
         return None
     blocks = (block.cast(pa.int64()).fill_null(NO_TIME).to_numpy() for block in _blocks(ratings, "timestamp"))
-    times = _written(folder, "timestamp", np.int64, pq.read_metadata(ratings).num_rows, blocks)
+    times: npt.NDArray[Any] = _written(folder, "timestamp", np.int64, pq.read_metadata(ratings).num_rows, blocks)
     if kept is not None:
         times = times[kept]
         np.save(folder / "timestamp.npy", times)
     ends = []
-    for start in range(0, len(times), BLOCK):
-        block = times[start : start + BLOCK]
+    for (block,) in in_blocks(times):
         known = block[block != NO_TIME]
         ends += [(known.min(), known.max())] if len(known) else []
     if not ends:

@@ -4,8 +4,8 @@ from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
+
+from recsys.blocks import value_counts
 
 FREQUENT = 0.01
 """The share of the ratings from which on a value apart from the scale is no slip."""
@@ -33,10 +33,7 @@ def rating_apart(ratings: npt.NDArray[np.float32]) -> Apart | None:
     Args:
         ratings: shape (rows,).
     """
-    counted = pc.value_counts(pa.array(ratings))
-    values = counted.field("values").to_numpy(zero_copy_only=False)
-    order = np.argsort(values)
-    values, counts = values[order], counted.field("counts").to_numpy()[order]
+    values, counts = value_counts(ratings)
     if len(values) <= LEAST_SCALE:
         return None
     steps = np.diff(values)

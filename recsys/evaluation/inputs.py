@@ -7,11 +7,9 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from recsys.arrays import Columns, taken
-from recsys.blocks import RatingBlocks, Scratch, in_blocks
+from recsys.blocks import RatingBlocks, Scratch, in_blocks, value_counts
 from recsys.data.draw import divide, hold_out
 from recsys.data.pairs import pairs_of
 from recsys.evaluation.results import DataFacts, RatingCount
@@ -185,11 +183,8 @@ def repeats_across(ratings: Ratings, known: Known, test: Tested, fitted: PairCou
 def data_facts(ratings: Ratings, users: int, items: int, cold: int, data: Mapping[str, Any]) -> DataFacts:
     """Return the facts of the ratings, of which `cold` are cold test ratings; `data` are those they do not show."""
     rows = len(ratings.rating)
-    values, counts = np.zeros(0), np.zeros(0)
-    for (block,) in in_blocks(ratings.rating):
-        found, many = (field.to_numpy() for field in pc.value_counts(pa.array(block)).flatten())
-        values, places = np.unique(np.concatenate([values, found]), return_inverse=True)
-        counts = np.bincount(places, np.concatenate([counts, many])).astype(np.float64)
+    singles, counts = value_counts(ratings.rating)
+    values = singles.astype(np.float64)
     mean = float(values @ counts) / rows
     return DataFacts(
         rows=rows,
@@ -209,7 +204,7 @@ def data_facts(ratings: Ratings, users: int, items: int, cold: int, data: Mappin
     )
 
 
-def _histogram(values: npt.NDArray[np.float64], counts: npt.NDArray[np.float64]) -> list[RatingCount]:
+def _histogram(values: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]) -> list[RatingCount]:
     if len(values) <= MOST_VALUES:
         return [
             RatingCount(rating=float(str(np.float32(value))), upper=None, rows=int(count))

@@ -151,6 +151,7 @@ def test_ratings_in_blocks_are_encoded_as_in_one(
         folder.mkdir()
         facts.append(encode(path, None, policy, folder))
         monkeypatch.setattr("recsys.data.encode.BLOCK", 17)
+        monkeypatch.setattr("recsys.blocks.BLOCK", 17)
         monkeypatch.setattr("recsys.data.encode.PAIRS", 40)
     assert facts[0] == facts[1]
     assert facts[0]["repeated_pairs"] > 20
