@@ -34,9 +34,11 @@ def give_back(*columns: Column) -> None:
     """Give back the memory of what has been read of files that are mapped; they can be read again."""
     for column in columns:
         owner: Any = column
+        is_file = not column.flags.writeable
         while isinstance(owner, np.ndarray):
+            is_file &= getattr(owner, "mode", "r") != "c"  # whose changes are in memory alone
             owner = owner.base
-        if isinstance(owner, mmap.mmap) and not column.flags.writeable and hasattr(mmap, "MADV_DONTNEED"):
+        if is_file and isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
             owner.madvise(mmap.MADV_DONTNEED)
 
 

@@ -105,7 +105,7 @@ def evaluate(
     warm = Warm.of(fitted.counts)
     test = Tested.of(ratings, warm, scratch)
     user, item, rating = test.user, test.item, test.rating
-    data = {**data, **repeats_across(ratings, known, test, fitted.counts)}
+    data = {**data, **repeats_across(ratings, known, test, fitted.counts, scratch)}
     bounds = (fitted.lowest, fitted.highest) if protocol == "fair" else None
     lists: Lists | None = None
     if ranking.ranking_users:

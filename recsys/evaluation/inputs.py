@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys.arrays import Columns, taken
-from recsys.blocks import RatingBlocks, Scratch, in_blocks, value_counts
+from recsys.blocks import TEMPORARY, RatingBlocks, Scratch, in_blocks, value_counts
 from recsys.data.draw import divide, hold_out
 from recsys.data.pairs import pairs_of
 from recsys.evaluation.results import DataFacts, RatingCount
@@ -166,7 +166,9 @@ def known_ratings(ratings: Ratings, protocol: Protocol, split: SplitSettings) ->
     return Known.of(ratings.of, (ratings.train, bits))
 
 
-def repeats_across(ratings: Ratings, known: Known, test: Tested, fitted: PairCounts) -> dict[str, int]:
+def repeats_across(
+    ratings: Ratings, known: Known, test: Tested, fitted: PairCounts, scratch: Scratch = TEMPORARY
+) -> dict[str, int]:
     """Return how many ratings are of a user and an item of whom another part of the split has a rating, too.
 
     These are `repeated_test_rows`, test ratings of pairs that are `fitted`, and `repeated_validation_rows`, ratings
@@ -174,7 +176,7 @@ def repeats_across(ratings: Ratings, known: Known, test: Tested, fitted: PairCou
     """
     if not ratings.repeats:
         return {"repeated_test_rows": 0, "repeated_validation_rows": 0}
-    kept = PairCounts.of(known.kept, len(fitted.of_users), len(fitted.of_items))
+    kept = PairCounts.of(known.kept, len(fitted.of_users), len(fitted.of_items), scratch)
     tested = sum(int(np.count_nonzero(fitted.has(*block))) for block in in_blocks(test.user, test.item))
     choosing = sum(int(np.count_nonzero(kept.has(user, item))) for user, item, _ in known.choosing)
     return {"repeated_test_rows": tested, "repeated_validation_rows": choosing}

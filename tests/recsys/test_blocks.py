@@ -43,6 +43,11 @@ def test_what_is_given_back_can_be_read_again(tmp_path: Path, monkeypatch: pytes
     written[:] = 7
     give_back(written)
     assert (written == 7).all()
+    changed = np.memmap(tmp_path / "own", np.int8, "c", shape=(4096,))
+    changed[:] = 8
+    changed.flags.writeable = False
+    give_back(changed, np.asarray(changed)[9:])
+    assert (changed == 8).all()
 
 
 def test_blocks_are_views_of_all_columns_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
