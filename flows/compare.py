@@ -30,6 +30,7 @@ from flows.access import check_paths
 from flows.executor import Interpreter, executor
 from flows.notify import announce_run, notify_changed_verdict, notify_failure
 from flows.outcome import noting_outcome
+from flows.runners import environment_of_workers
 from recsys.data.source import Source, locate
 from recsys.evaluation.results import winners_of
 from recsys.models.search_space import DataSize
@@ -316,7 +317,8 @@ def compare(settings: Settings = Settings()) -> str:
             download(settings.data)
         source = locate(settings.data)
         announce_run(settings, source)
-        with executor(settings.output.store, settings.scaling, refresh=settings.refresh) as dag:
+        environment = environment_of_workers(settings)
+        with executor(settings.output.store, settings.scaling, environment, refresh=settings.refresh) as dag:
             outcome.folder = folder = dag.finish(wire(settings, source, dag))
         notify_changed_verdict(settings, folder)
     return folder

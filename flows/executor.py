@@ -1,7 +1,7 @@
 """Executing the DAG with Prefect: its interpreter, and the thread that submits tasks to a task runner."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import copy_context
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
+from types import MappingProxyType
 from typing import Any, Protocol, Self
 
 from prefect import State, Task
@@ -63,11 +64,17 @@ class ModelsFailed(UserError):
 
 
 @contextmanager
-def executor(store: str, scaling: ScalingSettings, *, refresh: bool) -> Iterator["Executor"]:
+def executor(
+    store: str,
+    scaling: ScalingSettings,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    *,
+    refresh: bool,
+) -> Iterator["Executor"]:
     """Start a task runner for the block, inside the flow; at its end, wait for the tasks that are running.
 
     Where the run is interrupted, the tasks are asked to stop. Results are cached in `store`; with `refresh`, none of
-    those that are there is used.
+    those that are there is used. Worker processes have the `environment` beside that of the run.
 
     Raises:
         WorkersUnavailable: the task runner cannot be started.
@@ -81,7 +88,7 @@ def executor(store: str, scaling: ScalingSettings, *, refresh: bool) -> Iterator
             assert context.flow_run is not None
             channel = Channel.of(store, context.flow_run.id)
             receiver = stack.enter_context(receiving(channel, notify_listeners))
-        dispatcher = stack.enter_context(Dispatcher(started(scaling), partial(_report_end, receiver)))
+        dispatcher = stack.enter_context(Dispatcher(started(scaling, environment), partial(_report_end, receiver)))
         try:
             yield Executor(store, scaling, refresh, dispatcher)
         except BaseException as error:

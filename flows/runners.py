@@ -4,24 +4,51 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib.util import find_spec
 from multiprocessing import resource_tracker
+from types import MappingProxyType
 from typing import Any
 
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 
 from recsys.errors import BadSettings, WorkersUnavailable
-from recsys.settings import ScalingSettings
+from recsys.settings import ScalingSettings, Settings
 
 INTEGRATIONS = {"dask": "prefect_dask", "ray": "prefect_ray"}
 """Runner -> the package that Prefect needs for it; this project's extras are named after the runners."""
 
 
+WHOLE_SUM = 128
+"""Numbers whose sum Eigen leaves whole. Longer ones it may cut by the number of threads, which changes last bits."""
+
+
+def environment_of_workers(settings: Settings) -> dict[str, str]:
+    """Return what workers are to have in their environment: one thread for TensorFlow, where no bit depends on it.
+
+    Two trainings in one process keep its two threads busy; in two processes, the steps of each wait for a second thread
+    while the other's runs. Sums are as long as a batch is large or a layer is wide.
+    """
+    networks = settings.dnn, settings.dnn_tuned
+    sums = [
+        length
+        for one in networks
+        for length in (one.batch_size, 2 * one.embedding_size, *one.units, settings.dnn_tuned.dot_factors)
+    ]
+    whole = settings.protocol == "notebook" and settings.engine == "compiled" and max(sums) <= WHOLE_SUM
+    shared = 2 * parallel_tasks(settings.scaling) > (os.cpu_count() or 1)
+    return {"TF_NUM_INTRAOP_THREADS": "1"} if whole and shared else {}
+
+
 @contextmanager
-def started(settings: ScalingSettings) -> Iterator[TaskRunner[Any]]:
+def started(
+    settings: ScalingSettings, environment: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[TaskRunner[Any]]:
     """Start a task runner for the block; the thread that enters it must be the one that submits tasks.
+
+    Worker processes that it starts have the `environment` beside that of the run.
 
     Ctrl-C reaches all processes of a terminal, and workers would end with long tracebacks. So SIGINT is blocked in the
     thread that starts them, whose signal mask they inherit, and the flow asks them to stop.
@@ -31,7 +58,7 @@ def started(settings: ScalingSettings) -> Iterator[TaskRunner[Any]]:
         WorkersUnavailable: the workers cannot be started, or the cluster does not answer.
     """
     check_installed(settings)
-    runner = _task_runner(settings)
+    runner = _task_runner(settings, dict(environment))
     with ExitStack() as stack:
         if settings.elsewhere:
             resource_tracker.ensure_running()  # if it started later, it would unblock the signal
@@ -48,7 +75,7 @@ def started(settings: ScalingSettings) -> Iterator[TaskRunner[Any]]:
         yield runner
 
 
-def _task_runner(settings: ScalingSettings) -> TaskRunner[Any]:
+def _task_runner(settings: ScalingSettings, environment: dict[str, str]) -> TaskRunner[Any]:
     """A task runner, not yet started.
 
     The cluster is that of DASK_SCHEDULER_ADDRESS (or `scheduler-address` in Dask's configuration) or RAY_ADDRESS. If
@@ -60,21 +87,23 @@ def _task_runner(settings: ScalingSettings) -> TaskRunner[Any]:
         case "threads":
             runner = ThreadPoolTaskRunner(max_workers=workers)
         case "processes":
-            runner = ProcessPoolTaskRunner(max_workers=workers, initializer=end_with_the_run)
+            runner = ProcessPoolTaskRunner(max_workers=workers, initializer=partial(begin_worker, environment))
         case "dask":
             import dask.config
             import distributed  # noqa: F401 - makes Dask read its configuration
             from prefect_dask.task_runners import DaskTaskRunner
 
             address = dask.config.get("scheduler-address", None)
-            local = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
+            local = {"n_workers": workers, "threads_per_worker": 1, "env": environment}
+            local["dashboard_address"] = "127.0.0.1:0"
             runner = DaskTaskRunner(address=address, cluster_kwargs=None if address else local)
         case "ray":
             from prefect_ray.task_runners import RayTaskRunner
 
             address = os.environ.get("RAY_ADDRESS")
-            local = {} if address else {"num_cpus": workers, "include_dashboard": False, "logging_level": "ERROR"}
-            runner = RayTaskRunner(address=address, init_kwargs={**local, "log_to_driver": False})
+            local = {"num_cpus": workers, "include_dashboard": False, "logging_level": "ERROR"}
+            local["runtime_env"] = {"env_vars": environment}
+            runner = RayTaskRunner(address=address, init_kwargs={**({} if address else local), "log_to_driver": False})
     return runner
 
 
@@ -93,8 +122,9 @@ def check_installed(settings: ScalingSettings) -> None:
         )
 
 
-def end_with_the_run() -> None:
-    """Make this worker process end when the run's process does, even if that is killed."""
+def begin_worker(environment: Mapping[str, str]) -> None:
+    """Add to this worker process's environment, and make it end when the run's process does, even if that is killed."""
+    os.environ.update(environment)
     run = multiprocessing.parent_process()
     assert run is not None
 

@@ -18,7 +18,7 @@ import pytest
 
 import flows.runners
 from flows.replay import replay
-from flows.runners import check_installed, started
+from flows.runners import check_installed, environment_of_workers, started
 from recsys.errors import BadRatings, BadSettings, WorkersUnavailable
 from recsys.settings import ScalingSettings, Settings
 from recsys.store.store import sha256_of
@@ -318,3 +318,28 @@ def test_a_cluster_that_does_not_answer_is_one_sentence(monkeypatch: pytest.Monk
         started(ScalingSettings(runner="dask")),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("changed", "one_thread"),
+    [
+        ({}, True),
+        ({"dnn": {"batch_size": 256}}, False),
+        ({"dnn_tuned": {"units": (300, 20)}}, False),
+        ({"dnn": {"embedding_size": 65}}, False),
+        ({"engine": "keras"}, False),
+        ({"protocol": "fair"}, False),
+        ({"scaling": {"workers": 1}}, False),
+    ],
+)
+def test_workers_have_one_thread_where_they_share_cores_and_no_bit_depends_on_it(
+    changed: dict[str, Any], one_thread: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    settings = Settings.model_validate({"protocol": "notebook", "scaling": {"workers": 2}} | changed)
+    assert environment_of_workers(settings) == ({"TF_NUM_INTRAOP_THREADS": "1"} if one_thread else {})
+
+
+def test_workers_of_dask_have_the_environment_that_is_asked_for() -> None:
+    with started(ScalingSettings(runner="dask", workers=2), {"ASKED": "for"}) as runner:
+        assert set(runner.client.run(os.getenv, "ASKED").values()) == {"for"}  # type: ignore[attr-defined]
