@@ -58,7 +58,7 @@ class Curve:
 
 SHIPPED: Mapping[str, Curve] = {
     "ingest": Curve(0.5, 0.35, megabytes=970, megabytes_per_million=7),
-    "encode": Curve(0.1, 0.2, megabytes=980, megabytes_per_million=23),
+    "encode": Curve(0.1, 0.2, megabytes=980, megabytes_per_million=6),
     "split": Curve(0.05, 0.12, megabytes=980, megabytes_per_million=23),
     "use_all": Curve(0.01, 0.01, megabytes_per_million=45),
     "train_mf": Curve(0.5, 1.1, 10, megabytes_per_million=45),
@@ -76,7 +76,7 @@ SHIPPED: Mapping[str, Curve] = {
     "score": Curve(4.0, 30.0),
     "blend": Curve(1.0, 10.0),
     "winner": Curve(2.0, 15.0, power=0.6),
-    "report": Curve(5.0, 60.0, power=0.55, megabytes=1650, megabytes_per_million=45),
+    "report": Curve(5.0, 60.0, power=0.55, megabytes=1650, megabytes_per_million=17),
 }
 """Of two cores, most on the embedded sample; totals are those of docs/benchmarks.md and deployments/SCALING.md."""
 
