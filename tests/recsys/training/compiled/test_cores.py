@@ -39,7 +39,7 @@ def digest(batch: int, begin: str = "", **environment: str) -> str:
 def test_what_sums_few_numbers_at_once_has_the_same_bits_in_any_number_of_threads() -> None:
     batch = DNNSettings().batch_size
     assert max(batch, 2 * DNNSettings().embedding_size, *DNNSettings().units) <= WHOLE_SUM
-    assert len({digest(batch, TF_NUM_INTRAOP_THREADS=threads) for threads in ("1", "2", "5")}) == 1
+    assert len({digest(batch, TF_NUM_INTRAOP_THREADS=threads) for threads in ("1", "3")}) == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot keep a process on one core")
