@@ -31,12 +31,9 @@ def environment_of_workers(settings: Settings) -> dict[str, str]:
     Two trainings in one process keep its two threads busy; in two processes, the steps of each wait for a second thread
     while the other's runs. Sums are as long as a batch is large or a layer is wide.
     """
-    networks = settings.dnn, settings.dnn_tuned
-    sums = [
-        length
-        for one in networks
-        for length in (one.batch_size, 2 * one.embedding_size, *one.units, settings.dnn_tuned.dot_factors)
-    ]
+    sums = [settings.dnn_tuned.dot_factors]
+    for network in (settings.dnn, settings.dnn_tuned):
+        sums += [network.batch_size, 2 * network.embedding_size, *network.units]
     whole = settings.protocol == "notebook" and settings.engine == "compiled" and max(sums) <= WHOLE_SUM
     shared = 2 * parallel_tasks(settings.scaling) > (os.cpu_count() or 1)
     return {"TF_NUM_INTRAOP_THREADS": "1"} if whole and shared else {}
