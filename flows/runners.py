@@ -21,6 +21,13 @@ INTEGRATIONS = {"dask": "prefect_dask", "ray": "prefect_ray"}
 """Runner -> the package that Prefect needs for it; this project's extras are named after the runners."""
 
 
+KEEPING_MEMORY = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None}
+"""Dask's configuration without its request that workers give freed memory back at once.
+
+Each array would be made of new pages, which takes as long as what is computed with it. Tasks give back what they have
+freed when they end.
+"""
+
 WHOLE_SUM = 128
 """Numbers whose sum Eigen leaves whole. Longer ones it may cut by the number of threads, which changes last bits."""
 
@@ -62,6 +69,10 @@ def started(
             before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, before)
         try:
+            if settings.runner == "dask":
+                import dask.config
+
+                stack.enter_context(dask.config.set(KEEPING_MEMORY))
             stack.enter_context(runner)
             if settings.runner == "dask":
                 _ = runner.client  # type: ignore[attr-defined] # starts the cluster, or connects to one

@@ -343,3 +343,10 @@ def test_workers_have_one_thread_where_they_share_cores_and_no_bit_depends_on_it
 def test_workers_of_dask_have_the_environment_that_is_asked_for() -> None:
     with started(ScalingSettings(runner="dask", workers=2), {"ASKED": "for"}) as runner:
         assert set(runner.client.run(os.getenv, "ASKED").values()) == {"for"}  # type: ignore[attr-defined]
+
+
+def test_workers_of_dask_keep_freed_memory_for_the_next_array(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
+    with started(ScalingSettings(runner="dask", workers=1)) as runner:
+        found = runner.client.run(os.getenv, "MALLOC_TRIM_THRESHOLD_")  # type: ignore[attr-defined]
+    assert list(found.values()) == [None]
