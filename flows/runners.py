@@ -28,22 +28,22 @@ Each array would be made of new pages, which takes as long as what is computed w
 freed when they end.
 """
 
-WHOLE_SUM = 128
-"""Numbers whose sum Eigen leaves whole. Longer ones it may cut by the number of threads, which changes last bits."""
+WIDEST = 256
+"""Inputs of a layer up to which TensorFlow predicts even one rating with the same bits in any number of threads."""
 
 
 def environment_of_workers(settings: Settings) -> dict[str, str]:
     """Return what workers are to have in their environment: one thread for TensorFlow, where no bit depends on it.
 
     Two trainings in one process keep its two threads busy; in two processes, the steps of each wait for a second thread
-    while the other's runs. Sums are as long as a batch is large or a layer is wide.
+    while the other's runs.
     """
-    sums = [settings.dnn_tuned.dot_factors]
+    inputs = [settings.dnn_tuned.dot_factors]
     for network in (settings.dnn, settings.dnn_tuned):
-        sums += [network.batch_size, 2 * network.embedding_size, *network.units]
-    whole = settings.protocol == "notebook" and settings.engine == "compiled" and max(sums) <= WHOLE_SUM
-    shared = 2 * parallel_tasks(settings.scaling) > (os.cpu_count() or 1)
-    return {"TF_NUM_INTRAOP_THREADS": "1"} if whole and shared else {}
+        inputs += [2 * network.embedding_size, *network.units]
+    same_bits = settings.engine == "compiled" and max(inputs) <= WIDEST
+    share_cores = 2 * parallel_tasks(settings.scaling) > (os.cpu_count() or 1)
+    return {"TF_NUM_INTRAOP_THREADS": "1"} if same_bits and share_cores else {}
 
 
 @contextmanager

@@ -36,8 +36,9 @@ def _without_chatter() -> Iterator[None]:
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-# XLA cuts sums of large batches by the number of threads it finds, which changes their last bits: it finds two,
-# on one core or on sixteen. Two, as two branches train side by side; more only slow down steps of 50 µs.
+# Eigen cuts long sums by the number of threads it finds, which changes their last bits where nothing else cuts them
+# before (`compiled.dense`): it finds two, on one core or on sixteen. Two, as two branches train side by side; more only
+# slow down steps of 50 µs.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "2")
 # oneDNN's own would keep what trainings have freed, gigabytes of large tables
 os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")

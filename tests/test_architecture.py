@@ -24,7 +24,7 @@ REGISTRIES = {
 }
 """What recsys/settings.py may import nevertheless, as the settings are made from it."""
 
-MOST_LINES, MOST_MODULES, FEWEST_LINES = 36_300, 220, 30
+MOST_LINES, MOST_MODULES, FEWEST_LINES = 36_300, 221, 30
 """Limits of all packages together, and of each module that is not an interface."""
 
 INTERFACES = {"recsys/progress.py"}

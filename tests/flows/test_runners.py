@@ -324,11 +324,11 @@ def test_a_cluster_that_does_not_answer_is_one_sentence(monkeypatch: pytest.Monk
     ("changed", "one_thread"),
     [
         ({}, True),
-        ({"dnn": {"batch_size": 256}}, False),
-        ({"dnn_tuned": {"units": (300, 20)}}, False),
-        ({"dnn": {"embedding_size": 65}}, False),
+        ({"dnn": {"batch_size": 4_096}}, True),
+        ({"dnn_tuned": {"units": (256, 257)}}, False),
+        ({"dnn": {"embedding_size": 129}}, False),
         ({"engine": "keras"}, False),
-        ({"protocol": "fair"}, False),
+        ({"protocol": "notebook"}, True),
         ({"scaling": {"workers": 1}}, False),
     ],
 )
@@ -336,7 +336,7 @@ def test_workers_have_one_thread_where_they_share_cores_and_no_bit_depends_on_it
     changed: dict[str, Any], one_thread: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    settings = Settings.model_validate({"protocol": "notebook", "scaling": {"workers": 2}} | changed)
+    settings = Settings.model_validate({"scaling": {"workers": 2}} | changed)
     assert environment_of_workers(settings) == ({"TF_NUM_INTRAOP_THREADS": "1"} if one_thread else {})
 
 

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from recsys.backend import keras
 from recsys.errors import BadSettings
 from recsys.training.callbacks import require_float32
+from recsys.training.compiled.dense import Dense
 from recsys.training.compiled.factor_form import FactorForm, factor_form
 
 PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
@@ -309,7 +310,7 @@ def _recorded_calls(model: keras.Model) -> tuple[list[Call], list[Any], Any]:
         config |= {name: "zeros" for name in config if name.endswith("_initializer")}
         config |= {name: None for name in config if name.endswith("_regularizer")}
         try:
-            copy = type(layer).from_config(config)
+            copy = (Dense if type(layer) is keras.layers.Dense else type(layer)).from_config(config)
         except (TypeError, ValueError) as error:
             name = f"{layer.name} ({type(layer).__name__})"
             _refuse(model, f"layer {name} cannot be rebuilt from its configuration", error)

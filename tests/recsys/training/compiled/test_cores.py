@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
-from flows.runners import WHOLE_SUM
-from recsys.settings import DNNSettings
+from flows.runners import WIDEST
+from recsys.models.specs import MODEL
 
 TRAIN = """
 import hashlib
@@ -21,7 +22,7 @@ random = np.random.default_rng(0)
 user, item = (random.integers(top, size=9_000).astype(np.int32) for top in (300, 2_000))
 rating = random.integers(1, 6, size=9_000).astype(np.float32)
 data = FitData(user, item, rating, np.arange(8_192), np.arange(8_192, 9_000))
-settings = DNNSettings(epochs=2, batch_size=BATCH)
+settings = DNNSettings(epochs=2, batch_size=BATCH, units=UNITS)
 model = build_dnn(300, 2_000, settings, 1)
 train_compiled(model, data, settings, 1)
 predicted = model.predict_on_batch([user[:, None], item[:, None]])
@@ -29,21 +30,26 @@ print(hashlib.sha256(b"".join(np.asarray(x).tobytes() for x in (*model.weights, 
 """
 
 
-def digest(batch: int, begin: str = "", **environment: str) -> str:
+def digest(batch: int, units: tuple[int, ...], begin: str = "", **environment: str) -> str:
     """Of the trained weights and predictions, in a process of its own."""
-    command = [sys.executable, "-c", f"{begin}BATCH = {batch}\n{TRAIN}"]
+    command = [sys.executable, "-c", f"{begin}BATCH, UNITS = {batch}, {units}\n{TRAIN}"]
     environment = {**os.environ, **environment}
     return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
 
 
-def test_what_sums_few_numbers_at_once_has_the_same_bits_in_any_number_of_threads() -> None:
-    batch = DNNSettings().batch_size
-    assert max(batch, 2 * DNNSettings().embedding_size, *DNNSettings().units) <= WHOLE_SUM
-    assert len({digest(batch, TF_NUM_INTRAOP_THREADS=threads) for threads in ("1", "3")}) == 1
+@pytest.mark.parametrize(("batch", "units"), [(64, (128, 128)), (500, (WIDEST, WIDEST))])
+def test_a_network_has_the_same_bits_in_any_number_of_threads(batch: int, units: tuple[int, ...]) -> None:
+    assert len({digest(batch, units, TF_NUM_INTRAOP_THREADS=threads) for threads in ("1", "3")}) == 1
+
+
+def test_no_layer_that_the_search_tries_is_wider() -> None:
+    space: Any = MODEL["dnn_tuned"].space
+    widths = [width for units in space.fields["units"].values for width in units]
+    assert max(*widths, *(2 * size for size in space.fields["embedding_size"].values)) <= WIDEST
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot keep a process on one core")
 def test_one_core_gives_the_bits_of_all_cores(capsys: pytest.CaptureFixture[str]) -> None:
     one = f"import os\nos.sched_setaffinity(0, {{{min(os.sched_getaffinity(0))}}})\n"
-    exec(TRAIN, {"BATCH": 4_096})
-    assert capsys.readouterr().out == digest(4_096, one)
+    exec(TRAIN, {"BATCH": 4_096, "UNITS": (128, 128)})
+    assert capsys.readouterr().out == digest(4_096, (128, 128), one)
