@@ -20,7 +20,6 @@ from recsys.settings import ScalingSettings, Settings
 INTEGRATIONS = {"dask": "prefect_dask", "ray": "prefect_ray"}
 """Runner -> the package that Prefect needs for it; this project's extras are named after the runners."""
 
-
 KEEPING_MEMORY = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None}
 """Dask's configuration without its request that workers give freed memory back at once.
 
