@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -22,24 +22,29 @@ random = np.random.default_rng(0)
 user, item = (random.integers(top, size=9_000).astype(np.int32) for top in (300, 2_000))
 rating = random.integers(1, 6, size=9_000).astype(np.float32)
 data = FitData(user, item, rating, np.arange(8_192), np.arange(8_192, 9_000))
-settings = DNNSettings(epochs=2, batch_size=BATCH, units=UNITS)
-model = build_dnn(300, 2_000, settings, 1)
-train_compiled(model, data, settings, 1)
-predicted = model.predict_on_batch([user[:, None], item[:, None]])
-print(hashlib.sha256(b"".join(np.asarray(x).tobytes() for x in (*model.weights, predicted))).hexdigest())
+for batch, units in NETWORKS:
+    settings = DNNSettings(epochs=2, batch_size=batch, units=units)
+    model = build_dnn(300, 2_000, settings, 1)
+    train_compiled(model, data, settings, 1)
+    predicted = model.predict_on_batch([user[:, None], item[:, None]])
+    print(hashlib.sha256(b"".join(np.asarray(x).tobytes() for x in (*model.weights, predicted))).hexdigest())
 """
 
+Networks: TypeAlias = "list[tuple[int, tuple[int, ...]]]"
 
-def digest(batch: int, units: tuple[int, ...], begin: str = "", **environment: str) -> str:
-    """Of the trained weights and predictions, in a process of its own."""
-    command = [sys.executable, "-c", f"{begin}BATCH, UNITS = {batch}, {units}\n{TRAIN}"]
+
+def digests(networks: Networks, begin: str = "", **environment: str) -> str:
+    """Of the trained weights and predictions, in a process of its own; `networks` are batches and units."""
+    command = [sys.executable, "-c", f"{begin}NETWORKS = {networks}\n{TRAIN}"]
     environment = {**os.environ, **environment}
     return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
 
 
-@pytest.mark.parametrize(("batch", "units"), [(64, (128, 128)), (500, (WIDEST, WIDEST))])
-def test_a_network_has_the_same_bits_in_any_number_of_threads(batch: int, units: tuple[int, ...]) -> None:
-    assert len({digest(batch, units, TF_NUM_INTRAOP_THREADS=threads) for threads in ("1", "3")}) == 1
+def test_networks_have_the_same_bits_in_any_number_of_threads() -> None:
+    networks: Networks = [(64, (128, 128)), (500, (WIDEST, WIDEST))]
+    one, three = (digests(networks, TF_NUM_INTRAOP_THREADS=threads) for threads in ("1", "3"))
+    assert one == three
+    assert len(set(one.split())) == len(networks)
 
 
 def test_no_layer_that_the_search_tries_is_wider() -> None:
@@ -51,5 +56,6 @@ def test_no_layer_that_the_search_tries_is_wider() -> None:
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot keep a process on one core")
 def test_one_core_gives_the_bits_of_all_cores(capsys: pytest.CaptureFixture[str]) -> None:
     one = f"import os\nos.sched_setaffinity(0, {{{min(os.sched_getaffinity(0))}}})\n"
-    exec(TRAIN, {"BATCH": 4_096, "UNITS": (128, 128)})
-    assert capsys.readouterr().out == digest(4_096, (128, 128), one)
+    networks: Networks = [(4_096, (128, 128))]
+    exec(TRAIN, {"NETWORKS": networks})
+    assert capsys.readouterr().out == digests(networks, one)
